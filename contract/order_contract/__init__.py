@@ -1,0 +1,1 @@
+"""What two Orderwatch processes must agree on: event, decision, topics, money, business time, schema."""

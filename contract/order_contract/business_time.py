@@ -1,0 +1,37 @@
+"""Business time: the marketplace's clock, Asia/Jakarta.
+
+Jakarta has stood at UTC+07:00 without daylight saving since 1964, and events older than 1970 are refused,
+so a fixed offset is exact, needs no time zone database, and converts several times faster than `zoneinfo`.
+"""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+BUSINESS_ZONE = timezone(timedelta(hours=7), "WIB")
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def business_date(moment: datetime) -> date:
+    """The date in Asia/Jakarta of an aware `moment`: the date that marts, loads and partitions mean."""
+    return moment.astimezone(BUSINESS_ZONE).date()
+
+
+def business_hour(moment: datetime) -> int:
+    """The hour 0-23 in Asia/Jakarta of an aware `moment`."""
+    return moment.astimezone(BUSINESS_ZONE).hour
+
+
+def parse_moment(text: str) -> datetime:
+    """An ISO 8601 date with a time of day as an aware datetime; without an offset it is business time.
+
+    A bare date is refused: midnight made up for it would fall into the critical hours.
+    Raises ValueError, in words, when the text is not such a moment or lies outside 1970-9998.
+    """
+    moment = datetime.fromisoformat(text)
+    if text[10:11] not in {"T", " "} and text[8:9] != "T":  # the second: basic form, 20261122T101500
+        raise ValueError("has no time of day after 'T' or a space")
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=BUSINESS_ZONE)
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("lies outside the years 1970 to 9998")
+    return moment

@@ -1,0 +1,117 @@
+"""The decision: what Orderwatch says about an order, once, and how it stands in Postgres and on topic `decisions`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+import orjson
+
+
+class Outcome(StrEnum):
+    """What to do with the order."""
+
+    APPROVE = "approve"
+    REVIEW = "review"
+    DECLINE = "decline"
+
+
+class Status(StrEnum):
+    """The seed's words; an order is `fraud` exactly when its outcome is not `approve`."""
+
+    GENUINE = "genuine"
+    FRAUD = "fraud"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One rule that fired. `reason` is a sentence for a person with the values that mattered.
+
+    A hit of mode `shadow` is recorded but has no part in the risk score.
+    """
+
+    rule: str
+    severity: str
+    score: int
+    mode: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision as the rules made it; `risk_score` is 0-100, `features` the derived values that the rules saw."""
+
+    outcome: Outcome
+    risk_score: int
+    hits: tuple[Hit, ...]
+    features: Mapping[str, object]
+    ruleset_version: str
+
+    @property
+    def status(self) -> Status:
+        return Status.GENUINE if self.outcome is Outcome.APPROVE else Status.FRAUD
+
+
+class OrderRow(NamedTuple):
+    """One row of table `orders`: the event, its decision, and where on the topic it came from.
+
+    The fields are the table's columns in order (`stored_at` is the database's own). The JSON columns hold text
+    and are of type json, not jsonb, so that what is read back is to the byte what was written.
+    """
+
+    order_id: str
+    user_id: str
+    product_id: str
+    quantity: int
+    amount: int
+    currency: str
+    payment_method: str
+    country: str
+    created_date: datetime
+    device_id: str | None
+    ip_address: str | None
+    voucher_code: str | None
+    email: str | None
+    shipping_country: str | None
+    account_created_date: datetime | None
+    attributes: str | None
+    status: str
+    outcome: str
+    risk_score: int
+    hits: str
+    rule_ids: list[str] | None
+    features: str
+    ruleset_version: str
+    decided_at: datetime
+    source_partition: int
+    source_offset: int
+    appended_at: datetime
+
+
+def decision_message(row: OrderRow) -> bytes:
+    """The value on topic `decisions` for a stored row: a pure function of it, so a repeat is identical to the byte."""
+    return orjson.dumps(
+        {
+            "order_id": row.order_id,
+            "status": row.status,
+            "outcome": row.outcome,
+            "risk_score": row.risk_score,
+            "hits": orjson.Fragment(row.hits),
+            "features": orjson.Fragment(row.features),
+            "ruleset_version": row.ruleset_version,
+            "decided_at": row.decided_at,
+            "user_id": row.user_id,
+            "product_id": row.product_id,
+            "quantity": row.quantity,
+            "amount": row.amount,
+            "currency": row.currency,
+            "payment_method": row.payment_method,
+            "country": row.country,
+            "created_date": row.created_date,
+            "partition": row.source_partition,
+            "offset": row.source_offset,
+        },
+        # Times leave in UTC, whatever offset they arrived with: that is how Postgres gives them back.
+        option=orjson.OPT_UTC_Z,
+    )

@@ -1,0 +1,252 @@
+"""The order event: what a message on topic `orders` means, and what makes one bad data.
+
+`EventDecoder.decode` is on the hot path of the detector: plain checks on the parsed JSON, and the one costly
+thing, a careful error, is made only when a check fails.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from order_contract.business_time import parse_moment
+from order_contract.codes import COUNTRIES, CURRENCIES, PAYMENT_METHODS
+from order_contract.money import DEFAULT_CURRENCY, MAX_AMOUNT, parse_rupiah
+
+MAX_ID_LENGTH = 64
+MAX_TEXT_LENGTH = 320  # the longest e-mail address; also for device and voucher
+MAX_NESTING = 100
+INT64 = range(-(2**63), 2**63)
+
+
+class BadEvent(ValueError):
+    """A message that is not an order event: bad data, for the dead-letter topic.
+
+    `error_type` is a stable code (docs/errors.md), `field` the field at fault or None, `order_id` the order it
+    claims to be where that much could be read. The text names field and value for a person.
+    """
+
+    def __init__(self, error_type: str, message: str, *, field: str | None = None, order_id: str | None = None) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.field = field
+        self.order_id = order_id
+
+
+class OrderEvent(NamedTuple):
+    """One order as placed, normalised; the fields are columns of table `orders`, in this order.
+
+    `amount` counts the currency's everyday smallest unit; times are aware; `attributes` holds what the contract
+    does not know, None when there is nothing.
+    """
+
+    order_id: str
+    user_id: str
+    product_id: str
+    quantity: int
+    amount: int
+    currency: str
+    payment_method: str
+    country: str
+    created_date: datetime
+    device_id: str | None
+    ip_address: str | None
+    voucher_code: str | None
+    email: str | None
+    shipping_country: str | None
+    account_created_date: datetime | None
+    attributes: dict[str, Any] | None
+
+
+FIELDS = frozenset(OrderEvent._fields) - {"attributes"}
+
+
+def fingerprint(event: OrderEvent) -> str:
+    """32 hex characters that are equal exactly when two normalised events are: how a conflict is told from a duplicate."""
+    canonical = [value.astimezone(UTC) if isinstance(value, datetime) else value for value in event]
+    return hashlib.blake2b(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+class EventDecoder:
+    """Decodes message values to events, for one list of payment methods."""
+
+    def __init__(self, extra_payment_methods: Iterable[str] = ()) -> None:
+        self._payment_methods = {name.casefold(): name for name in (*PAYMENT_METHODS, *extra_payment_methods)}
+        # Spellings as they arrive; a handful in practice, so the common case is one look-up.
+        self._payment_spellings = {name: name for name in self._payment_methods.values()}
+
+    def decode(self, value: bytes | None) -> OrderEvent:
+        """The event in a message's value. Raises BadEvent; nothing else, whatever the bytes."""
+        if not value:
+            raise BadEvent("empty", "the message has no value")
+        try:
+            raw = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise BadEvent("not-json", f"not JSON: {error}") from None
+        if type(raw) is not dict:
+            raise BadEvent("not-an-object", f"a JSON object is expected, got {_show(raw)}")
+        try:
+            return self._event(raw, may_hold_nul=b"\\u0000" in value)
+        except BadEvent as error:
+            error.order_id = readable_id(raw.get("order_id"))
+            raise
+
+    def _event(self, raw: dict[str, Any], *, may_hold_nul: bool) -> OrderEvent:
+        if may_hold_nul:
+            _refuse_nul(raw)
+        get = raw.get
+        quantity = get("quantity")
+        if type(quantity) is not int or not 0 < quantity < INT64.stop:
+            raise _bad(raw, "quantity", "must be an integer of at least 1")
+        currency = get("currency")
+        currency = DEFAULT_CURRENCY if currency is None else _code(raw, "currency", CURRENCIES, "an ISO 4217 code")
+        return OrderEvent(
+            _identifier(raw, "order_id"),
+            _identifier(raw, "user_id"),
+            _identifier(raw, "product_id"),
+            quantity,
+            _amount(raw, currency),
+            currency,
+            self._payment_method(raw),
+            _code(raw, "country", COUNTRIES, "an ISO 3166 alpha-2 code"),
+            _moment(raw, "created_date"),
+            None if get("device_id") is None else _text(raw, "device_id"),
+            None if get("ip_address") is None else _ip_address(raw),
+            None if get("voucher_code") is None else _text(raw, "voucher_code"),
+            None if get("email") is None else _text(raw, "email"),
+            None if get("shipping_country") is None else _code(raw, "shipping_country", COUNTRIES, "an ISO 3166 alpha-2 code"),
+            None if get("account_created_date") is None else _moment(raw, "account_created_date"),
+            None if raw.keys() <= FIELDS else _attributes(raw),
+        )
+
+    def _payment_method(self, raw: dict[str, Any]) -> str:
+        given = raw.get("payment_method")
+        if type(given) is str:
+            known = self._payment_spellings.get(given) or self._payment_methods.get(given.strip().casefold())
+            if known is not None:
+                return known
+        expected = "must be one of " + ", ".join(sorted(self._payment_methods.values()))
+        raise _bad(raw, "payment_method", expected)
+
+
+def readable_id(value: object) -> str | None:
+    """`value` when it could stand as an identifier, else None."""
+    if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and "\0" not in value:
+        return value
+    return None
+
+
+def _identifier(raw: dict[str, Any], field: str) -> str:
+    value = raw.get(field)
+    if type(value) is not str or not 0 < len(value) <= MAX_ID_LENGTH:
+        raise _bad(raw, field, f"must be text of 1 to {MAX_ID_LENGTH} characters")
+    return value
+
+
+def _text(raw: dict[str, Any], field: str) -> str:
+    value = raw[field]
+    if type(value) is not str or not 0 < len(value) <= MAX_TEXT_LENGTH:
+        raise _bad(raw, field, f"must be text of 1 to {MAX_TEXT_LENGTH} characters, or left out")
+    return value
+
+
+def _code(raw: dict[str, Any], field: str, known: frozenset[str], what: str) -> str:
+    value = raw.get(field)
+    if type(value) is str:
+        code = value if value in known else value.upper()
+        if code in known:
+            return code
+    raise _bad(raw, field, f"must be {what}")
+
+
+def _amount(raw: dict[str, Any], currency: str) -> int:
+    value = raw.get("amount")
+    if type(value) is str:
+        if currency != DEFAULT_CURRENCY:
+            raise _bad(raw, "amount", f"must be an integer when the currency is {currency}")
+        try:
+            value = parse_rupiah(value)
+        except ValueError as error:
+            raise _bad(raw, "amount", str(error)) from None
+    if type(value) is not int or not 0 <= value <= MAX_AMOUNT:
+        raise _bad(raw, "amount", f"must be an integer from 0 to {MAX_AMOUNT}, or text like 'Rp.125,000,000'")
+    return value
+
+
+def _moment(raw: dict[str, Any], field: str) -> datetime:
+    value = raw.get(field)
+    if type(value) is not str:
+        raise _bad(raw, field, "must be an ISO 8601 date and time")
+    try:
+        return parse_moment(value)
+    except ValueError as error:
+        raise _bad(raw, field, f"must be an ISO 8601 date and time: {error}") from None
+
+
+def _ip_address(raw: dict[str, Any]) -> str:
+    value = raw["ip_address"]
+    if type(value) is str:
+        try:
+            return str(ipaddress.ip_address(value))
+        except ValueError:
+            pass
+    raise _bad(raw, "ip_address", "must be an IPv4 or IPv6 address")
+
+
+def _attributes(raw: dict[str, Any]) -> dict[str, Any]:
+    attributes = {name: value for name, value in raw.items() if name not in FIELDS}
+    for name, value in attributes.items():
+        _refuse_unstorable(name, value, 0)
+    return attributes
+
+
+def _refuse_unstorable(field: str, value: object, depth: int) -> None:
+    """Integers that no 64-bit column holds, and nesting that no JSON writer or database follows."""
+    if type(value) is int:
+        if value not in INT64:
+            raise BadEvent("out-of-range", f"{field} holds an integer beyond 64 bits: {_show(value)}", field=field)
+    elif type(value) is float:
+        # The parser turns integers beyond 64 bits into floats: refused rather than kept inexactly.
+        if abs(value) >= INT64.stop:
+            raise BadEvent("out-of-range", f"{field} holds a number beyond 64 bits: {_show(value)}", field=field)
+    elif isinstance(value, (dict, list)):
+        if depth == MAX_NESTING:
+            raise BadEvent("out-of-range", f"{field} is nested deeper than {MAX_NESTING} levels", field=field)
+        for child in value.values() if isinstance(value, dict) else value:
+            _refuse_unstorable(field, child, depth + 1)
+
+
+def _refuse_nul(raw: dict[str, Any]) -> None:
+    """Postgres stores no NUL character, in no text and in no JSON."""
+    for field, value in raw.items():
+        pending = [field, value]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, str) and "\0" in item:
+                name = field.replace("\0", "\\u0000")
+                raise BadEvent("not-storable", f"{name} holds a NUL character, which no database stores", field=name)
+            if isinstance(item, dict):
+                pending.extend(item.keys())
+                pending.extend(item.values())
+            elif isinstance(item, list):
+                pending.extend(item)
+
+
+def _bad(raw: dict[str, Any], field: str, expected: str) -> BadEvent:
+    if field not in raw:
+        return BadEvent("missing-field", f"{field} is missing; it {expected}", field=field)
+    return BadEvent("bad-value", f"{field} {expected}, got {_show(raw[field])}", field=field)
+
+
+def _show(value: object, limit: int = 120) -> str:
+    """A value as JSON for an error text, cut to `limit` characters: bad values can be megabytes."""
+    try:
+        # Python writes large integers in full and refuses beyond some thousand digits; JSON input cannot hold those.
+        text = value[: limit + 1] if isinstance(value, str) else value
+        shown = orjson.dumps(text).decode()
+    except (TypeError, ValueError):  # nested too deeply, or an integer beyond 64 bits
+        shown = f"a {type(value).__name__}"
+    return shown if len(shown) <= limit else f"{shown[:limit]}... (cut)"

@@ -1,0 +1,42 @@
+"""The database schema, as Alembic migrations: `upgrade` brings a database to what this version needs."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+# Two processes that start together must not migrate side by side; any constant serves.
+_MIGRATION_LOCK = 0x4F57
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+async def upgrade(database_url: str) -> tuple[str | None, str | None]:
+    """Migrate the database at `postgresql://...` to the newest schema; returns the revisions (before, after).
+
+    Safe to repeat and to run in several places at once: a lock lets one migrate, the others find it done.
+    """
+    engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+
+    def migrate(connection: Connection) -> tuple[str | None, str | None]:
+        config = _config()
+        config.attributes["connection"] = connection
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        before = MigrationContext.configure(connection).get_current_revision()
+        command.upgrade(config, "head")
+        return before, ScriptDirectory.from_config(config).get_current_head()
+
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(migrate)
+    finally:
+        await engine.dispose()
