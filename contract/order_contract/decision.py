@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import orjson
 
+from order_contract.event import OrderEvent
+
 
 class Outcome(StrEnum):
     """What to do with the order."""
@@ -87,6 +89,11 @@ class OrderRow(NamedTuple):
     source_partition: int
     source_offset: int
     appended_at: datetime
+
+    def event(self) -> OrderEvent:
+        """The event that was decided, as it was decoded."""
+        attributes = None if self.attributes is None else orjson.loads(self.attributes)
+        return OrderEvent._make((*self[: len(OrderEvent._fields) - 1], attributes))
 
 
 def decision_message(row: OrderRow) -> bytes:

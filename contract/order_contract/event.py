@@ -32,7 +32,7 @@ class BadEvent(ValueError):
     def __init__(self, error_type: str, message: str, *, field: str | None = None, order_id: str | None = None) -> None:
         super().__init__(message)
         self.error_type = error_type
-        self.field = field
+        self.field = None if field is None else field[:MAX_ID_LENGTH]
         self.order_id = order_id
 
 
@@ -65,7 +65,7 @@ FIELDS = frozenset(OrderEvent._fields) - {"attributes"}
 
 
 def fingerprint(event: OrderEvent) -> str:
-    """32 hex characters that are equal exactly when two normalised events are: how a conflict is told from a duplicate."""
+    """32 hex characters, equal exactly when two normalised events are: tells a conflict from a duplicate."""
     canonical = [value.astimezone(UTC) if isinstance(value, datetime) else value for value in event]
     return hashlib.blake2b(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
@@ -117,7 +117,9 @@ class EventDecoder:
             None if get("ip_address") is None else _ip_address(raw),
             None if get("voucher_code") is None else _text(raw, "voucher_code"),
             None if get("email") is None else _text(raw, "email"),
-            None if get("shipping_country") is None else _code(raw, "shipping_country", COUNTRIES, "an ISO 3166 alpha-2 code"),
+            None
+            if get("shipping_country") is None
+            else _code(raw, "shipping_country", COUNTRIES, "an ISO 3166 alpha-2 code"),
             None if get("account_created_date") is None else _moment(raw, "account_created_date"),
             None if raw.keys() <= FIELDS else _attributes(raw),
         )
@@ -199,7 +201,7 @@ def _ip_address(raw: dict[str, Any]) -> str:
 def _attributes(raw: dict[str, Any]) -> dict[str, Any]:
     attributes = {name: value for name, value in raw.items() if name not in FIELDS}
     for name, value in attributes.items():
-        _refuse_unstorable(name, value, 0)
+        _refuse_unstorable(name[:MAX_ID_LENGTH], value, 0)
     return attributes
 
 
@@ -226,7 +228,7 @@ def _refuse_nul(raw: dict[str, Any]) -> None:
         while pending:
             item = pending.pop()
             if isinstance(item, str) and "\0" in item:
-                name = field.replace("\0", "\\u0000")
+                name = field[:MAX_ID_LENGTH].replace("\0", "\\u0000")
                 raise BadEvent("not-storable", f"{name} holds a NUL character, which no database stores", field=name)
             if isinstance(item, dict):
                 pending.extend(item.keys())

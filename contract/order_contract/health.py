@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
+from typing import Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -28,7 +29,9 @@ class _QuietHandler(WSGIRequestHandler):
 class HealthServer:
     """Serves health and metrics on a port (0 picks a free one, see `port`). Use as a context manager."""
 
-    def __init__(self, host: str, port: int, *, port_setting: str, registry: CollectorRegistry, healthy: Check, ready: Check) -> None:
+    def __init__(
+        self, host: str, port: int, *, port_setting: str, registry: CollectorRegistry, healthy: Check, ready: Check
+    ) -> None:
         metrics = make_wsgi_app(registry)
         checks = {"/healthz": healthy, "/readyz": ready}
 
@@ -42,13 +45,19 @@ class HealthServer:
                 start_response("404 Not Found", [("Content-Type", "text/plain")])
                 return [b"there is /healthz, /readyz and /metrics\n"]
             problem = check()
-            start_response("200 OK" if problem is None else "503 Service Unavailable", [("Content-Type", "application/json")])
-            return [json.dumps({"status": "ok" if problem is None else "unavailable", "problem": problem}).encode() + b"\n"]
+            start_response(
+                "200 OK" if problem is None else "503 Service Unavailable", [("Content-Type", "application/json")]
+            )
+            return [
+                json.dumps({"status": "ok" if problem is None else "unavailable", "problem": problem}).encode() + b"\n"
+            ]
 
         try:
             self._server = make_server(host, port, serve, server_class=WSGIServer, handler_class=_QuietHandler)
         except OSError as error:
-            raise PortTakenError(f"port {port} on {host} is taken; set {port_setting} to another one, or 0 for any ({error})") from error
+            raise PortTakenError(
+                f"port {port} on {host} is taken; set {port_setting} to another one, or 0 for any ({error})"
+            ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     @property
@@ -56,11 +65,13 @@ class HealthServer:
         """The port it listens on."""
         return self._server.server_port
 
-    def __enter__(self) -> "HealthServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -1,6 +1,7 @@
 """How far a consumer group is behind its topic."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -32,7 +33,7 @@ class LagReader:
         self._consumer = AIOKafkaConsumer(**settings.client_options(), enable_auto_commit=False)
         self._admin = AIOKafkaAdminClient(**settings.client_options())
 
-    async def __aenter__(self) -> "LagReader":
+    async def __aenter__(self) -> Self:
         await self._consumer.start()
         try:
             await self._admin.start()
@@ -46,7 +47,7 @@ class LagReader:
         await self._consumer.stop()
 
     async def read(self) -> list[PartitionLag]:
-        """One entry a partition, in order; empty when the topic is not there. Raises KafkaError when the broker is away."""
+        """One entry a partition, in order; empty when there is no topic. Raises KafkaError when the broker is away."""
         described = (await self._admin.describe_topics([self._topic]))[0]
         partitions = [TopicPartition(self._topic, part["partition"]) for part in described["partitions"]]
         if not partitions:

@@ -33,5 +33,6 @@ class DatabaseSettings(ProcessSettings):
     """How to reach Postgres."""
 
     database_url: SecretStr = Field(
-        SecretStr("postgresql://orderwatch@127.0.0.1:5433/orderwatch"), description="postgresql://user:password@host:port/name"
+        SecretStr("postgresql://orderwatch@127.0.0.1:5433/orderwatch"),
+        description="postgresql://user:password@host:port/name",
     )

@@ -31,7 +31,12 @@ def topic_specs(settings: KafkaSettings, partitions: int = PARTITIONS) -> tuple[
         TopicSpec(
             settings.orders_topic,
             partitions,
-            {"max.message.bytes": str(MAX_ORDER_BYTES + RECORD_OVERHEAD), "retention.ms": str(7 * DAY_MS)},
+            {
+                "max.message.bytes": str(MAX_ORDER_BYTES + RECORD_OVERHEAD),
+                "retention.ms": str(7 * DAY_MS),
+                # The broker's clock, so that lag and latency do not depend on what producers claim.
+                "message.timestamp.type": "LogAppendTime",
+            },
         ),
         TopicSpec(settings.decisions_topic, partitions, {"retention.ms": str(7 * DAY_MS)}),
         TopicSpec(
@@ -64,7 +69,7 @@ async def ensure_topics(
             if code and error is not TopicAlreadyExistsError:
                 raise error(f"topic {name} could not be created: {rest[0] if rest else ''}")
         # Creation returns before every broker knows the topic; producers would wait for it anyway.
-        while not {spec.name for spec in missing} <= set(await admin.list_topics()):
+        while not {spec.name for spec in missing} <= set(await admin.list_topics()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         return tuple(spec.name for spec in missing)
     finally:

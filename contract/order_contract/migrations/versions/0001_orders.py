@@ -41,7 +41,7 @@ STATEMENTS = (
     """,
     "comment on table orders is 'One row an order: the event, its decision, and where on topic orders it came from.'",
     "comment on column orders.amount is 'In the everyday smallest unit of currency; whole rupiah for IDR.'",
-    "comment on column orders.hits is 'The rules that fired: rule, severity, score, mode, reason. json keeps the bytes.'",
+    "comment on column orders.hits is 'The rules that fired: rule, severity, score, mode, reason.'",
     "comment on column orders.rule_ids is 'Ids of the rules in hits, null when there are none: what filters look at.'",
     "create index orders_by_time on orders (created_date desc, order_id desc)",
     "create index orders_by_user on orders (user_id, created_date desc)",

@@ -1,0 +1,73 @@
+"""`fraud-detector`: the command of the fraud detector."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from pydantic import ValidationError
+
+from fraud_detector.rules.ruleset import RulesetError, load_ruleset
+from fraud_detector.service import run as run_service
+from fraud_detector.settings import DetectorSettings
+from fraud_detector.stream.ports import LostOffsetsError
+from order_contract.health import PortTakenError
+from order_contract.logs import configure_logging
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orders: topic orders in, decisions out.")
+rules = typer.Typer(no_args_is_help=True, help="Look after rule files.")
+app.add_typer(rules, name="rules")
+
+# What an operator can mend: said in one line, without a traceback.
+_EXPECTED = (RulesetError, PortTakenError, LostOffsetsError)
+
+
+@app.command()
+def run() -> None:
+    """Decide orders until SIGTERM, then finish what was read.
+
+    Starting another process is scaling out: the partitions of topic orders are shared among all of one group.
+    Settings come from the environment: ORDERWATCH_KAFKA, ORDERWATCH_DATABASE_URL, ORDERWATCH_RULES,
+    ORDERWATCH_DETECTOR_PORT (health and metrics), and more in docs/operations.md.
+    """
+    try:
+        settings = DetectorSettings()
+    except ValidationError as error:
+        _fail("; ".join(f"ORDERWATCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
+    configure_logging(settings, "fraud-detector")
+    try:
+        asyncio.run(run_service(settings))
+    except* _EXPECTED as group:
+        structlog.get_logger().error("detector_failed", problem=str(_first(group)))
+        sys.exit(1)
+
+
+@rules.command()
+def lint(files: Annotated[list[Path], typer.Argument(help="YAML files of rules.")]) -> None:
+    """Check rule files: file, line and what to write instead; exits 1 when one is not accepted."""
+    failed = False
+    for file in files:
+        try:
+            ruleset = load_ruleset(file)
+        except RulesetError as error:
+            typer.echo(str(error), err=True)
+            failed = True
+        else:
+            typer.echo(f"{file}: {len(ruleset.rules)} rules, version {ruleset.version}")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _fail(message: str) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    app()

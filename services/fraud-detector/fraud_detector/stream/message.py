@@ -1,0 +1,50 @@
+"""What comes off the topic, and what of it is no order: dead letters and gaps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Message(Protocol):
+    """A message as consumed; aiokafka's `ConsumerRecord` is one."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since 1970 at which the broker appended it."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that is bad data, with the error in words; `message` keeps the original bytes.
+
+    `order_id` is the order it claims to be, where that could be read. For a conflict, `fingerprints` are those of
+    the event that stands and of this one.
+    """
+
+    message: Message
+    error_type: str
+    error: str
+    field: str | None = None
+    order_id: str | None = None
+    fingerprints: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Offsets [first, next) of a partition that hold no message for us; `reason` says why as far as we know."""
+
+    partition: int
+    first: int
+    next: int
+    reason: str

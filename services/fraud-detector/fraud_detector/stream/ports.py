@@ -1,0 +1,79 @@
+"""The detector's ports: what the pipeline needs of the broker and the database.
+
+The real adapters are `kafka_log`, `kafka_announcer` and `postgres_store`; the simulation has fakes, and both pass
+the same contract tests.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from fraud_detector.stream.batch import Batch, Stored
+from fraud_detector.stream.message import DeadLetter, Message
+from order_contract.decision import OrderRow
+
+
+class UnavailableError(Exception):
+    """A dependency is away or answered that it cannot now; the same call may go through later."""
+
+
+class CommitRefusedError(Exception):
+    """The partitions have moved to another member: nothing to do, it reads what was not committed again."""
+
+
+class LostOffsetsError(Exception):
+    """The offset to go on from is not on the topic: going on would skip messages in silence."""
+
+
+class Assignee(Protocol):
+    """Whoever is told of rebalances."""
+
+    async def revoked(self) -> None:
+        """All partitions are about to be taken away; they stay ours until this returns."""
+
+    def assigned(self, partitions: Collection[int]) -> None:
+        """These are ours now; they stay paused until `OrderLog.resume`."""
+
+
+class OrderLog(Protocol):
+    """Topic `orders`, as one member of the consumer group reads it."""
+
+    async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
+        """Messages by partition, in offset order; waits up to `wait_seconds` for the first, may return nothing.
+
+        Raises UnavailableError, LostOffsetsError.
+        """
+
+    async def keep_alive(self) -> None:
+        """Poll without reading: a member that stops polling is thrown out of the group."""
+
+    async def start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        """Where to go on: the committed offset, or the beginning for a new group.
+
+        Raises UnavailableError; LostOffsetsError when that offset is not on the topic any more.
+        """
+
+    def resume(self, offsets: Mapping[int, int]) -> None:
+        """Read on from these offsets; partitions that are not ours any more are passed over."""
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Commit next offsets by partition. Raises UnavailableError, CommitRefusedError."""
+
+
+class DecisionStore(Protocol):
+    """Where decisions stand, one per order, beside the outcome of every message."""
+
+    async def store(self, batch: Batch) -> Stored:
+        """Record exactly one outcome for every message of the batch, durably, in one transaction; idempotent.
+
+        The first decision of an order stands. Raises UnavailableError, after which it may or may not have happened.
+        """
+
+
+class Announcer(Protocol):
+    """Topics `decisions` and `orders.dlq`."""
+
+    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[DeadLetter]) -> None:
+        """Publish stored decisions and dead letters; returns when the broker has acknowledged them all.
+
+        Raises UnavailableError, after which some may have been published: a repeat is identical to the byte.
+        """

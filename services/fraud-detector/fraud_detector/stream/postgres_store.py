@@ -1,0 +1,237 @@
+"""Decisions in Postgres, written by asyncpg.
+
+A small batch is one `insert .. unnest`, which has the lowest latency; a large one is a COPY straight into the table,
+which has the highest throughput. When orders are there already, the COPY is rolled back and the batch goes through a
+staging table; then what is stored is read back and compared (docs/decisions/0002-writing-orders.md has the figures).
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from fraud_detector.rules.ruleset import Ruleset
+from fraud_detector.stream.batch import Batch, Stored
+from fraud_detector.stream.message import DeadLetter, Message
+from fraud_detector.stream.ports import UnavailableError
+from order_contract.decision import OrderRow
+from order_contract.event import OrderEvent, fingerprint
+
+# From this many orders on, COPY is cheaper than unnest.
+COPY_FROM = 500
+COMMAND_TIMEOUT = 30.0
+
+_COLUMNS = OrderRow._fields
+_TYPES: Mapping[str, str] = {
+    "quantity": "bigint", "amount": "bigint", "created_date": "timestamptz", "account_created_date": "timestamptz",
+    "attributes": "json", "risk_score": "smallint", "hits": "json", "features": "json", "decided_at": "timestamptz",
+    "source_partition": "integer", "source_offset": "bigint", "appended_at": "timestamptz",
+}  # fmt: skip
+_RULE_IDS = _COLUMNS.index("rule_ids")
+
+_COLUMN_LIST = ", ".join(_COLUMNS)
+# Arrays of arrays do not unnest row by row, so rule ids travel as array literals.
+_INSERT = f"""
+    insert into orders ({_COLUMN_LIST})
+    select {", ".join(f"{name}::text[]" if name == "rule_ids" else name for name in _COLUMNS)}
+    from unnest({", ".join(f"${n}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(_COLUMNS, 1))})
+        as given ({_COLUMN_LIST})
+    on conflict (order_id) do nothing
+    returning order_id
+"""  # noqa: S608  (column names of ours)
+_INSERT_STAGED = f"""
+    insert into orders ({_COLUMN_LIST}) select {_COLUMN_LIST} from staged_orders
+    on conflict (order_id) do nothing
+    returning order_id
+"""  # noqa: S608
+_STAGING = "create temporary table if not exists staged_orders (like orders including defaults) on commit delete rows"
+_STORED = f"select {_COLUMN_LIST} from orders where order_id = any($1::text[])"  # noqa: S608
+_OUTCOMES = """
+    insert into stream_outcomes (topic, partition, "offset", outcome, order_id, error_type, error)
+    select $1, * from unnest($2::integer[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+    on conflict do nothing
+"""
+_GAPS = """
+    insert into stream_gaps (topic, partition, first_offset, next_offset, reason)
+    select $1, * from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::text[])
+    on conflict do nothing
+"""
+_RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict (version) do nothing"
+
+# What a database says while it is starting, stopping, failing over, full or overloaded: it may go through later.
+_TRANSIENT = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalServerError,
+    asyncpg.PostgresSystemError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+class PostgresStore:
+    """The real DecisionStore, on one connection at a time; `open` and `close` bracket its use."""
+
+    def __init__(self, database_url: str, *, topic: str, ruleset: Ruleset, copy_from: int = COPY_FROM) -> None:
+        self._database_url = database_url
+        self._topic = topic
+        self._ruleset = ruleset
+        self._copy_from = copy_from
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        # Orders that are there already come in rows (a replayed file): then staging at once saves the failed COPY.
+        self._collided = False
+
+    async def store(self, batch: Batch) -> Stored:
+        async with self._connected() as connection:
+            if len(batch.orders) < self._copy_from:
+                return await self._insert(connection, batch)
+            if not self._collided:
+                try:
+                    return await self._copy(connection, batch)
+                except asyncpg.UniqueViolationError:
+                    self._collided = True
+            return await self._stage(connection, batch)
+
+    async def ping(self) -> None:
+        """A round trip. Raises UnavailableError."""
+        async with self._connected() as connection:
+            await connection.execute("select 1")
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    # ---- three ways of writing
+
+    async def _insert(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
+        rows = [row for row, _ in batch.orders]
+        plain = not batch.dead_letters and not batch.gaps
+        if plain:
+            # The common case is one statement, a transaction by itself.
+            inserted = await connection.fetch(_INSERT, *_as_columns(rows))
+            if len(inserted) == len(rows):
+                return Stored(rows)
+        async with connection.transaction():
+            if not plain and rows:
+                inserted = await connection.fetch(_INSERT, *_as_columns(rows))
+            stored = Stored(rows) if not rows or len(inserted) == len(rows) else await self._settle(connection, batch)
+            await self._record(connection, batch)
+            return stored
+
+    async def _copy(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
+        rows = [row for row, _ in batch.orders]
+        async with connection.transaction():
+            await connection.copy_records_to_table("orders", records=rows, columns=_COLUMNS)
+            await self._record(connection, batch)
+        return Stored(rows)
+
+    async def _stage(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
+        rows = [row for row, _ in batch.orders]
+        async with connection.transaction():
+            await connection.copy_records_to_table("staged_orders", records=rows, columns=_COLUMNS)
+            inserted = await connection.fetch(_INSERT_STAGED)
+            self._collided = len(inserted) < len(rows)
+            stored = await self._settle(connection, batch) if self._collided else Stored(rows)
+            await self._record(connection, batch)
+            return stored
+
+    # ---- outcomes
+
+    async def _settle(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
+        """Read back what is stored, and tell rows that stand from duplicates and conflicts."""
+        found = await connection.fetch(_STORED, [row.order_id for row, _ in batch.orders])
+        standing = {record["order_id"]: OrderRow(*record.values()) for record in found}
+        orders: list[OrderRow] = []
+        duplicates: list[OrderRow] = []
+        conflicts: list[DeadLetter] = []
+        for row, message in batch.orders:
+            stored = standing.get(row.order_id)
+            if stored is None:
+                # Inserted by nobody and yet not insertable: somebody deleted it meanwhile.
+                raise UnavailableError(f"order {row.order_id} was deleted while it was being stored")
+            prints = fingerprint(stored.event()), fingerprint(row.event())
+            if prints[0] != prints[1]:
+                conflicts.append(_conflict(self._topic, stored, row, message, prints))
+            elif (stored.source_partition, stored.source_offset) == (row.source_partition, row.source_offset):
+                orders.append(stored)
+            else:
+                duplicates.append(row)
+        await self._record_outcomes(
+            connection,
+            [(row.source_partition, row.source_offset, "duplicate", row.order_id, None, None) for row in duplicates]
+            + [_outcome(letter, "conflict") for letter in conflicts],
+        )
+        return Stored(orders, len(duplicates), conflicts)
+
+    async def _record(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> None:
+        if batch.dead_letters:
+            await self._record_outcomes(connection, [_outcome(letter, "dead-letter") for letter in batch.dead_letters])
+        if batch.gaps:
+            gaps = [(gap.partition, gap.first, gap.next, gap.reason) for gap in batch.gaps]
+            await connection.execute(_GAPS, self._topic, *zip(*gaps, strict=True))
+
+    async def _record_outcomes(
+        self, connection: asyncpg.Connection[asyncpg.Record], outcomes: Sequence[tuple[Any, ...]]
+    ) -> None:
+        if outcomes:
+            await connection.execute(_OUTCOMES, self._topic, *zip(*outcomes, strict=True))
+
+    # ---- the connection
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """The connection, made anew after a failure; tells what may go through later from what may not."""
+        try:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await self._connect()
+            yield self._connection
+        except _TRANSIENT as error:
+            # Whatever state it is in, what was in flight is rolled back or committed; a repeat tells which.
+            await self.close()
+            if isinstance(error, ValueError):  # asyncpg refused our own arguments: a bug, not the database
+                raise
+            raise UnavailableError(f"{type(error).__name__}: {error}") from error
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        connection = await asyncpg.connect(
+            self._database_url,
+            timeout=COMMAND_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            server_settings={"application_name": "fraud-detector"},
+        )
+        await connection.execute(_STAGING)
+        await connection.execute(_RULESET, self._ruleset.version, self._ruleset.content)
+        return connection
+
+
+def _as_columns(rows: Sequence[OrderRow]) -> list[Sequence[Any]]:
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    # Rule ids are words of letters, digits and '-': an array literal of them needs no quotes.
+    columns[_RULE_IDS] = [None if ids is None else f"{{{','.join(ids)}}}" for ids in columns[_RULE_IDS]]
+    return columns
+
+
+def _conflict(topic: str, stored: OrderRow, row: OrderRow, message: Message, prints: tuple[str, str]) -> DeadLetter:
+    fields = [name for name in OrderEvent._fields if getattr(stored, name) != getattr(row, name)]
+    origin = f"{topic}/{stored.source_partition}/{stored.source_offset}"
+    return DeadLetter(
+        message,
+        "conflict",
+        f"order {row.order_id} stands with other content since {origin}; the first stays. "
+        f"Different: {', '.join(fields)}",
+        order_id=row.order_id,
+        fingerprints=prints,
+    )
+
+
+def _outcome(letter: DeadLetter, outcome: str) -> tuple[Any, ...]:
+    message = letter.message
+    return message.partition, message.offset, outcome, letter.order_id, letter.error_type, letter.error

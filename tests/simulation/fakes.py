@@ -1,0 +1,207 @@
+"""Fakes of the detector's ports: a broker and a database in memory, as unreliable as chance makes them.
+
+They pass the contract tests of the real adapters (tests/contracts), so what the simulation shows of the pipeline
+holds on the real ones. A call of a member that was killed has no effect any more, unless it was under way.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fraud_detector.stream.batch import Batch, Stored
+from fraud_detector.stream.message import DeadLetter, Gap, Message
+from fraud_detector.stream.ports import Assignee, CommitRefusedError, UnavailableError
+from order_contract.decision import OrderRow, decision_message
+from order_contract.event import fingerprint
+from tests.simulation.chance import Chance
+
+Origin = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FakeMessage:
+    """A message on the fake topic."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+    key: bytes | None = None
+    timestamp: int = 1_790_000_000_000
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass
+class FakeDatabase:
+    """Tables `orders`, `stream_outcomes` and `stream_gaps`."""
+
+    orders: dict[str, OrderRow] = field(default_factory=dict)
+    outcomes: dict[Origin, str] = field(default_factory=dict)
+    gaps: set[Gap] = field(default_factory=set)
+
+    def outcome(self, origin: Origin) -> list[str]:
+        """Every outcome that is recorded for an origin; there should be one."""
+        stored = ["stored" for row in self.orders.values() if (row.source_partition, row.source_offset) == origin]
+        return stored + ([self.outcomes[origin]] if origin in self.outcomes else [])
+
+    def record(self, batch: Batch) -> Stored:
+        """What the real store's transaction does."""
+        orders: list[OrderRow] = []
+        conflicts: list[DeadLetter] = []
+        duplicates = 0
+        for row, message in batch.orders:
+            origin = (row.source_partition, row.source_offset)
+            stands = self.orders.setdefault(row.order_id, row)
+            prints = fingerprint(stands.event()), fingerprint(row.event())
+            if prints[0] != prints[1]:
+                conflicts.append(DeadLetter(message, "conflict", "other content", None, row.order_id, prints))
+                self.outcomes.setdefault(origin, "conflict")
+            elif (stands.source_partition, stands.source_offset) == origin:
+                orders.append(stands)
+            else:
+                duplicates += 1
+                self.outcomes.setdefault(origin, "duplicate")
+        for letter in batch.dead_letters:
+            self.outcomes.setdefault((letter.message.partition, letter.message.offset), "dead-letter")
+        self.gaps.update(batch.gaps)
+        return Stored(orders, duplicates, conflicts)
+
+
+class FakeStore:
+    """A member's connection to the database; may fail before, or after it happened."""
+
+    def __init__(self, database: FakeDatabase, chance: Chance) -> None:
+        self._database = database
+        self._chance = chance
+        self.killed = False
+
+    async def store(self, batch: Batch) -> Stored:
+        await self._chance.pause()
+        fate = self._chance.choose(6)
+        # What a killed process had sent may or may not have arrived.
+        if fate == 4 or (self.killed and fate % 2 == 0):
+            raise UnavailableError("the database is away")
+        stored = self._database.record(batch)
+        await self._chance.pause()
+        if fate == 5:
+            raise UnavailableError("the answer was lost")
+        return stored
+
+
+class FakeAnnouncer:
+    """A member's producer; may fail before, half-way, or after everything was appended."""
+
+    def __init__(self, broker: "FakeBroker", chance: Chance) -> None:
+        self._broker = broker
+        self._chance = chance
+        self.killed = False
+
+    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[DeadLetter]) -> None:
+        await self._chance.pause()
+        fate = self._chance.choose(6)
+        if fate == 3 or self.killed:
+            raise UnavailableError("the broker is away")
+        if fate == 4:
+            orders, dead_letters = orders[: len(orders) // 2], dead_letters[: len(dead_letters) // 2]
+        self._broker.append_decisions(orders)
+        self._broker.append_dead_letters(dead_letters)
+        await self._chance.pause()
+        if fate in {4, 5}:
+            raise UnavailableError("the acknowledgement was lost")
+
+
+class FakeBroker:
+    """Topics orders, decisions and orders.dlq, and one consumer group."""
+
+    def __init__(self, partitions: int) -> None:
+        self.orders: list[list[FakeMessage]] = [[] for _ in range(partitions)]
+        self.decisions: list[tuple[str, bytes]] = []
+        self.dead_letters: list[Origin] = []
+        self.committed: dict[int, int] = {}
+        self.owners: dict[int, FakeOrderLog] = {}
+
+    def append_order(self, partition: int, value: bytes | None) -> Origin:
+        log = self.orders[partition]
+        log.append(FakeMessage(partition, len(log), value))
+        return partition, len(log) - 1
+
+    def append_decisions(self, orders: Sequence[OrderRow]) -> None:
+        self.decisions += [(row.order_id, decision_message(row)) for row in orders]
+
+    def append_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        self.dead_letters += [(letter.message.partition, letter.message.offset) for letter in letters]
+
+    def commit(self, partition: int, offset: int) -> None:
+        self.committed[partition] = offset
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything on the topic is committed."""
+        return all(self.committed.get(partition, 0) == len(log) for partition, log in enumerate(self.orders))
+
+
+class FakeOrderLog:
+    """One member's view of topic orders."""
+
+    def __init__(self, broker: FakeBroker, chance: Chance) -> None:
+        self._broker = broker
+        self._chance = chance
+        self._assignee: Assignee | None = None
+        self._positions: dict[int, int] = {}
+        self._assigned: set[int] = set()
+        self.killed = False
+
+    def join(self, assignee: Assignee) -> None:
+        self._assignee = assignee
+
+    async def revoke(self) -> None:
+        """Tell the member that its partitions go, as aiokafka does before it joins again."""
+        assert self._assignee is not None
+        await self._assignee.revoked()
+        self._assigned.clear()
+        self._positions.clear()
+
+    def assign(self, partitions: Collection[int]) -> None:
+        assert self._assignee is not None
+        self._assigned = set(partitions)
+        for partition in partitions:
+            self._broker.owners[partition] = self
+        self._assignee.assigned(partitions)
+
+    async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
+        await self._chance.pause()
+        if self._chance.happens(one_in=8):
+            raise UnavailableError("the broker is away")
+        polled: dict[int, Sequence[Message]] = {}
+        for partition, position in self._positions.items():
+            messages = self._broker.orders[partition][position : position + 1 + self._chance.choose(4)]
+            if messages:
+                polled[partition] = messages[:max_messages]
+        for partition, messages in polled.items():
+            self._positions[partition] += len(messages)
+        # Handing over takes a turn too: a rebalance may come in between.
+        await (asyncio.sleep(0) if polled else asyncio.sleep(wait_seconds))
+        return polled
+
+    async def keep_alive(self) -> None:
+        await asyncio.sleep(0)
+
+    async def start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        await self._chance.pause()
+        if self._chance.happens(one_in=6):
+            raise UnavailableError("the broker is away")
+        return {partition: self._broker.committed.get(partition, 0) for partition in partitions}
+
+    def resume(self, offsets: Mapping[int, int]) -> None:
+        self._positions.update({part: offset for part, offset in offsets.items() if part in self._assigned})
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        await self._chance.pause()
+        fate = self._chance.choose(5)
+        if fate == 3 or self.killed:
+            raise UnavailableError("the broker is away")
+        for partition, offset in offsets.items():
+            if self._broker.owners.get(partition) is not self:
+                raise CommitRefusedError("not a member of this generation")
+            self._broker.commit(partition, offset)
+        if fate == 4:
+            raise UnavailableError("the answer was lost")
