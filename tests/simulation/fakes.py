@@ -176,8 +176,8 @@ class FakeOrderLog:
             messages = self._broker.orders[partition][position : position + 1 + self._chance.choose(4)]
             if messages:
                 polled[partition] = messages[:max_messages]
-        for partition, messages in polled.items():
-            self._positions[partition] += len(messages)
+        for partition, taken in polled.items():
+            self._positions[partition] += len(taken)
         # Handing over takes a turn too: a rebalance may come in between.
         await (asyncio.sleep(0) if polled else asyncio.sleep(wait_seconds))
         return polled

@@ -215,7 +215,7 @@ class Scenario:
                 assert len(outcome) == 1, f"{origin} has outcomes {outcome}"
                 if message.value == b"broken":
                     assert outcome == ["dead-letter"]
-        published = {}
+        published: dict[str, bytes] = {}
         for order_id, value in self.broker.decisions:
             assert published.setdefault(order_id, value) == value, (
                 f"two different decisions of {order_id} were published"

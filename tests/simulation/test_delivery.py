@@ -5,11 +5,9 @@ A failure shrinks to the shortest history that shows it. ORDERWATCH_SIMULATIONS 
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fraud_detector.stream.pipeline import Pipeline
 from tests.simulation.scenario import PARTITIONS, Scenario, Sent
 from tests.simulation.virtual_time import run_in_virtual_time
 

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next thing to do: hours of waiting pass in no time, and always the same way."""
+"""An event loop whose clock jumps to the next thing to do: hours pass in no time, and always the same way."""
 
 import asyncio
 import selectors

@@ -5,6 +5,8 @@ which has the highest throughput. When orders are there already, the COPY is rol
 staging table; then what is stored is read back and compared (docs/decisions/0002-writing-orders.md has the figures).
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
