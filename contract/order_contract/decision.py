@@ -1,10 +1,9 @@
 """The decision: what Orderwatch says about an order, once, and how it stands in Postgres and on topic `decisions`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import orjson
 
@@ -26,9 +25,13 @@ class Status(StrEnum):
     FRAUD = "fraud"
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One rule that fired. `reason` is a sentence for a person with the values that mattered.
+def status_of(outcome: Outcome) -> Status:
+    """The seed's word for an outcome."""
+    return Status.GENUINE if outcome is Outcome.APPROVE else Status.FRAUD
+
+
+class Hit(TypedDict):
+    """One rule that fired, as it stands in JSON. `reason` is a sentence for a person with the values that mattered.
 
     A hit of mode `shadow` is recorded but has no part in the risk score.
     """
@@ -40,19 +43,18 @@ class Hit:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A decision as the rules made it; `risk_score` is 0-100, `features` the derived values that the rules saw."""
 
     outcome: Outcome
     risk_score: int
-    hits: tuple[Hit, ...]
+    hits: Sequence[Hit]
     features: Mapping[str, object]
     ruleset_version: str
 
     @property
     def status(self) -> Status:
-        return Status.GENUINE if self.outcome is Outcome.APPROVE else Status.FRAUD
+        return status_of(self.outcome)
 
 
 class OrderRow(NamedTuple):

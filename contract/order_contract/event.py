@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,7 +20,10 @@ from order_contract.money import DEFAULT_CURRENCY, MAX_AMOUNT, parse_rupiah
 MAX_ID_LENGTH = 64
 MAX_TEXT_LENGTH = 320  # the longest e-mail address; also for device and voucher
 MAX_NESTING = 100
-INT64 = range(-(2**63), 2**63)
+MAX_SPELLINGS = 1_000
+MAX_INT64 = 2**63 - 1
+
+_EXPECTED_ID = f"must be text of 1 to {MAX_ID_LENGTH} characters"
 
 
 class BadEvent(ValueError):
@@ -62,6 +66,8 @@ class OrderEvent(NamedTuple):
 
 
 FIELDS = frozenset(OrderEvent._fields) - {"attributes"}
+# How many fields every order has: with no more than those there is nothing optional to look for.
+_REQUIRED = 8
 
 
 def fingerprint(event: OrderEvent) -> str:
@@ -76,7 +82,7 @@ class EventDecoder:
     def __init__(self, extra_payment_methods: Iterable[str] = ()) -> None:
         self._payment_methods = {name.casefold(): name for name in (*PAYMENT_METHODS, *extra_payment_methods)}
         # Spellings as they arrive; a handful in practice, so the common case is one look-up.
-        self._payment_spellings = {name: name for name in self._payment_methods.values()}
+        self._spellings = {name: name for name in self._payment_methods.values()}
 
     def decode(self, value: bytes | None) -> OrderEvent:
         """The event in a message's value. Raises BadEvent; nothing else, whatever the bytes."""
@@ -95,31 +101,51 @@ class EventDecoder:
             raise
 
     def _event(self, raw: dict[str, Any], *, may_hold_nul: bool) -> OrderEvent:
+        """The event in a parsed object. What almost every order has is checked inline: a call a field costs as much."""
         if may_hold_nul:
             _refuse_nul(raw)
         get = raw.get
+        order_id, user_id, product_id = get("order_id"), get("user_id"), get("product_id")
+        if type(order_id) is not str or not 0 < len(order_id) <= MAX_ID_LENGTH:
+            raise _bad(raw, "order_id", _EXPECTED_ID)
+        if type(user_id) is not str or not 0 < len(user_id) <= MAX_ID_LENGTH:
+            raise _bad(raw, "user_id", _EXPECTED_ID)
+        if type(product_id) is not str or not 0 < len(product_id) <= MAX_ID_LENGTH:
+            raise _bad(raw, "product_id", _EXPECTED_ID)
         quantity = get("quantity")
-        if type(quantity) is not int or not 0 < quantity < INT64.stop:
+        if type(quantity) is not int or not 0 < quantity <= MAX_INT64:
             raise _bad(raw, "quantity", "must be an integer of at least 1")
-        currency = get("currency")
-        currency = DEFAULT_CURRENCY if currency is None else _code(raw, "currency", CURRENCIES, "an ISO 4217 code")
+        currency = DEFAULT_CURRENCY if get("currency") is None else _currency(raw)
+        amount = get("amount")
+        if type(amount) is not int or not 0 <= amount <= MAX_AMOUNT:
+            amount = _amount_from_text(raw, currency)
+        payment_method = get("payment_method")
+        if type(payment_method) is not str or (payment_method := self._spellings.get(payment_method)) is None:
+            payment_method = self._payment_method(raw)
+        country = get("country")
+        if type(country) is not str or country not in COUNTRIES:
+            country = _country(raw, "country")
+        created_date = _moment(raw, "created_date")
+        if len(raw) == _REQUIRED:
+            return OrderEvent(
+                order_id, user_id, product_id, quantity, amount, currency, payment_method, country, created_date,
+                None, None, None, None, None, None, None,
+            )  # fmt: skip
         return OrderEvent(
-            _identifier(raw, "order_id"),
-            _identifier(raw, "user_id"),
-            _identifier(raw, "product_id"),
+            order_id,
+            user_id,
+            product_id,
             quantity,
-            _amount(raw, currency),
+            amount,
             currency,
-            self._payment_method(raw),
-            _code(raw, "country", COUNTRIES, "an ISO 3166 alpha-2 code"),
-            _moment(raw, "created_date"),
+            payment_method,
+            country,
+            created_date,
             None if get("device_id") is None else _text(raw, "device_id"),
             None if get("ip_address") is None else _ip_address(raw),
             None if get("voucher_code") is None else _text(raw, "voucher_code"),
             None if get("email") is None else _text(raw, "email"),
-            None
-            if get("shipping_country") is None
-            else _code(raw, "shipping_country", COUNTRIES, "an ISO 3166 alpha-2 code"),
+            None if get("shipping_country") is None else _country(raw, "shipping_country"),
             None if get("account_created_date") is None else _moment(raw, "account_created_date"),
             None if raw.keys() <= FIELDS else _attributes(raw),
         )
@@ -127,8 +153,10 @@ class EventDecoder:
     def _payment_method(self, raw: dict[str, Any]) -> str:
         given = raw.get("payment_method")
         if type(given) is str:
-            known = self._payment_spellings.get(given) or self._payment_methods.get(given.strip().casefold())
+            known = self._payment_methods.get(given.strip().casefold())
             if known is not None:
+                if len(self._spellings) < MAX_SPELLINGS:
+                    self._spellings[given] = known
                 return known
         expected = "must be one of " + ", ".join(sorted(self._payment_methods.values()))
         raise _bad(raw, "payment_method", expected)
@@ -141,13 +169,6 @@ def readable_id(value: object) -> str | None:
     return None
 
 
-def _identifier(raw: dict[str, Any], field: str) -> str:
-    value = raw.get(field)
-    if type(value) is not str or not 0 < len(value) <= MAX_ID_LENGTH:
-        raise _bad(raw, field, f"must be text of 1 to {MAX_ID_LENGTH} characters")
-    return value
-
-
 def _text(raw: dict[str, Any], field: str) -> str:
     value = raw[field]
     if type(value) is not str or not 0 < len(value) <= MAX_TEXT_LENGTH:
@@ -155,27 +176,36 @@ def _text(raw: dict[str, Any], field: str) -> str:
     return value
 
 
-def _code(raw: dict[str, Any], field: str, known: frozenset[str], what: str) -> str:
+def _country(raw: dict[str, Any], field: str) -> str:
     value = raw.get(field)
-    if type(value) is str:
-        code = value if value in known else value.upper()
-        if code in known:
-            return code
-    raise _bad(raw, field, f"must be {what}")
+    code = value.upper() if type(value) is str and len(value) == 2 else ""
+    if code not in COUNTRIES:
+        raise _bad(raw, field, "must be an ISO 3166 alpha-2 code")
+    return code
 
 
-def _amount(raw: dict[str, Any], currency: str) -> int:
+def _currency(raw: dict[str, Any]) -> str:
+    value = raw["currency"]
+    code = value.upper() if type(value) is str and len(value) == 3 else ""
+    if code not in CURRENCIES:
+        raise _bad(raw, "currency", "must be an ISO 4217 code")
+    return code
+
+
+def _amount_from_text(raw: dict[str, Any], currency: str) -> int:
     value = raw.get("amount")
-    if type(value) is str:
-        if currency != DEFAULT_CURRENCY:
-            raise _bad(raw, "amount", f"must be an integer when the currency is {currency}")
-        try:
-            value = parse_rupiah(value)
-        except ValueError as error:
-            raise _bad(raw, "amount", str(error)) from None
-    if type(value) is not int or not 0 <= value <= MAX_AMOUNT:
-        raise _bad(raw, "amount", f"must be an integer from 0 to {MAX_AMOUNT}, or text like 'Rp.125,000,000'")
-    return value
+    expected = f"must be an integer from 0 to {MAX_AMOUNT}, or text like 'Rp.125,000,000'"
+    if type(value) is not str:
+        raise _bad(raw, "amount", expected)
+    if currency != DEFAULT_CURRENCY:
+        raise _bad(raw, "amount", f"must be an integer when the currency is {currency}")
+    try:
+        amount = parse_rupiah(value)
+    except ValueError:
+        raise _bad(raw, "amount", expected) from None
+    if amount > MAX_AMOUNT:
+        raise _bad(raw, "amount", expected)
+    return amount
 
 
 def _moment(raw: dict[str, Any], field: str) -> datetime:
@@ -190,12 +220,19 @@ def _moment(raw: dict[str, Any], field: str) -> datetime:
 
 def _ip_address(raw: dict[str, Any]) -> str:
     value = raw["ip_address"]
-    if type(value) is str:
-        try:
-            return str(ipaddress.ip_address(value))
-        except ValueError:
-            pass
-    raise _bad(raw, "ip_address", "must be an IPv4 or IPv6 address")
+    canonical = _canonical_ip(value) if type(value) is str and len(value) <= MAX_ID_LENGTH else None
+    if canonical is None:
+        raise _bad(raw, "ip_address", "must be an IPv4 or IPv6 address")
+    return canonical
+
+
+@lru_cache(maxsize=20_000)
+def _canonical_ip(text: str) -> str | None:
+    # Customers come back, and parsing an address costs as much as parsing its event.
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
 
 
 def _attributes(raw: dict[str, Any]) -> dict[str, Any]:
@@ -208,11 +245,11 @@ def _attributes(raw: dict[str, Any]) -> dict[str, Any]:
 def _refuse_unstorable(field: str, value: object, depth: int) -> None:
     """Integers that no 64-bit column holds, and nesting that no JSON writer or database follows."""
     if type(value) is int:
-        if value not in INT64:
+        if not -MAX_INT64 <= value <= MAX_INT64:
             raise BadEvent("out-of-range", f"{field} holds an integer beyond 64 bits: {_show(value)}", field=field)
     elif type(value) is float:
         # The parser turns integers beyond 64 bits into floats: refused rather than kept inexactly.
-        if abs(value) >= INT64.stop:
+        if abs(value) > MAX_INT64:
             raise BadEvent("out-of-range", f"{field} holds a number beyond 64 bits: {_show(value)}", field=field)
     elif isinstance(value, (dict, list)):
         if depth == MAX_NESTING:

@@ -34,11 +34,12 @@ class LagReader:
         self._admin = AIOKafkaAdminClient(**settings.client_options())
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
         try:
+            await self._consumer.start()
             await self._admin.start()
         except BaseException:
-            await self._consumer.stop()
+            # Also what failed to start has to be stopped, or it complains about it when it is collected.
+            await self.__aexit__()
             raise
         return self
 

@@ -47,12 +47,10 @@ def topic_specs(settings: KafkaSettings, partitions: int = PARTITIONS) -> tuple[
     )
 
 
-async def ensure_topics(
-    settings: KafkaSettings, partitions: int = PARTITIONS, replication_factor: int = -1
-) -> tuple[str, ...]:
+async def ensure_topics(settings: KafkaSettings, partitions: int = PARTITIONS) -> tuple[str, ...]:
     """Create what is missing and return its names; safe to repeat and to run in several places at once.
 
-    A replication factor of -1 takes the broker's default.
+    The broker's default replication factor holds.
     """
     admin = AIOKafkaAdminClient(**settings.client_options())
     await admin.start()
@@ -62,7 +60,11 @@ async def ensure_topics(
         if not missing:
             return ()
         response = await admin.create_topics(
-            [NewTopic(spec.name, spec.partitions, replication_factor, topic_configs=spec.configs) for spec in missing]
+            [
+                # Given (empty) assignments, the client lets -1 through: the broker's own replication factor.
+                NewTopic(spec.name, spec.partitions, -1, replica_assignments={}, topic_configs=spec.configs)
+                for spec in missing
+            ]
         )
         for name, code, *rest in response.topic_errors:
             error = for_code(code)

@@ -1,6 +1,7 @@
 """The detector as a process: its parts put together, started, watched and stopped."""
 
 import asyncio
+import gc
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -68,6 +69,7 @@ async def run(settings: DetectorSettings) -> None:
         await until_available(
             lambda: order_log.join(pipeline), dependency=Dependency.BROKER, status=status, pointless=stop.is_set
         )
+        _spare_the_collector()
         watching = asyncio.create_task(_watch(order_log, store, metrics, status))
         try:
             await pipeline.run(stop)
@@ -85,3 +87,10 @@ async def _watch(order_log: KafkaOrderLog, store: PostgresStore, metrics: Metric
         except UnavailableError as error:
             status.away(Dependency.BROKER, str(error))
         await asyncio.sleep(WATCH_EVERY)
+
+
+def _spare_the_collector() -> None:
+    """Collect garbage rarely: rows and events hold no cycles, and looking through them took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)

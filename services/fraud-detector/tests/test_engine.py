@@ -94,7 +94,7 @@ def test_thresholds_in_rupiah_say_nothing_about_other_currencies() -> None:
 
 def test_hits_say_why_with_the_values_that_mattered() -> None:
     decision = decide(DEFAULT, event(amount=350_000_000, country="SG", hour=3, payment="OVO"))
-    reasons = {hit.rule: hit.reason for hit in decision.hits}
+    reasons = {hit["rule"]: hit["reason"] for hit in decision.hits}
     assert reasons["foreign-country"] == "Ordered from SG, not from Indonesia."
     assert "03:xx" in reasons["critical-hour"]
     assert "350,000,000 IDR" in reasons["very-large-order"]
@@ -115,5 +115,5 @@ rules:
         "f.yaml",
     )
     decision = decide(Engine(ruleset), event())
-    assert [(hit.rule, hit.mode) for hit in decision.hits] == [("a", "live"), ("b", "shadow")]
+    assert [(hit["rule"], hit["mode"]) for hit in decision.hits] == [("a", "live"), ("b", "shadow")]
     assert (decision.risk_score, decision.outcome) == (30, Outcome.APPROVE)

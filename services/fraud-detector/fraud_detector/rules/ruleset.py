@@ -2,17 +2,23 @@
 
 import hashlib
 import re
-import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import orjson
 import yaml
 
-from fraud_detector.rules.expression import Condition, ExpressionError, compile_condition
+from fraud_detector.rules.expression import (
+    Condition,
+    ExpressionError,
+    Sentence,
+    compile_any,
+    compile_condition,
+    compile_sentence,
+)
 from fraud_detector.rules.features import FEATURES
 
 # The event's fields that every order has: an expression over them always has a value.
@@ -31,9 +37,11 @@ MODES = ("live", "shadow")
 MAX_SCORE = 100
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_FORMAT_SPEC = re.compile(r"|,|\.[0-9]f|,\.[0-9]f|0?[0-9]{1,2}d?")
 _RULE_KEYS = ("id", "description", "when", "severity", "score", "mode", "owner")
 _RULESET_KEYS = ("review_at", "decline_at", "rules")
+
+
+Compiled = TypeVar("Compiled")
 
 
 class RulesetError(ValueError):
@@ -52,6 +60,7 @@ class Rule:
     mode: Literal["live", "shadow"]
     owner: str | None
     condition: Condition
+    sentence: Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class Ruleset:
     review_at: int
     decline_at: int
     rules: tuple[Rule, ...]
+    any_fires: Condition
 
 
 def load_ruleset(path: Path | None = None) -> Ruleset:
@@ -112,7 +122,8 @@ class _Reader:
         # Of the parsed content, so that comments and layout do not make another version.
         canonical = orjson.dumps(yaml.safe_load(text), option=orjson.OPT_SORT_KEYS)
         version = hashlib.sha256(canonical).hexdigest()[:16]
-        return Ruleset(version, text, review_at, decline_at, rules)
+        any_fires = compile_any((rule.when for rule in rules), FIELDS, FEATURES)
+        return Ruleset(version, text, review_at, decline_at, rules, any_fires)
 
     def _rule(self, node: yaml.Node) -> Rule:
         entries = self._mapping(
@@ -122,45 +133,28 @@ class _Reader:
         if _ID.fullmatch(rule_id) is None:
             raise self._error(entries["id"], f"id is lower-case words joined by '-', got '{rule_id}'")
         description = self._text(entries["description"], "description")
-        self._check_description(entries["description"], description)
-        when = self._text(entries["when"], "when")
-        try:
-            condition = compile_condition(when, FIELDS, FEATURES)
-        except ExpressionError as error:
-            raise self._error(entries["when"], f"rule '{rule_id}': {error}") from None
+        sentence = self._compiled(entries["description"], rule_id, compile_sentence)
+        condition = self._compiled(entries["when"], rule_id, compile_condition)
         mode = self._choice(entries["mode"], "mode", MODES) if "mode" in entries else "live"
         return Rule(
             id=rule_id,
             description=description,
-            when=when,
+            when=self._text(entries["when"], "when"),
             severity=self._choice(entries["severity"], "severity", SEVERITIES),
             score=self._integer(entries["score"], "score", 0, MAX_SCORE),
             mode="shadow" if mode == "shadow" else "live",
             owner=self._text(entries["owner"], "owner") if "owner" in entries else None,
             condition=condition,
+            sentence=sentence,
         )
 
-    def _check_description(self, node: yaml.Node, description: str) -> None:
-        names = FIELDS.keys() | FEATURES.keys()
+    def _compiled(
+        self, node: yaml.Node, rule_id: str, compiler: Callable[[str, Mapping[str, type], Mapping[str, type]], Compiled]
+    ) -> Compiled:
         try:
-            for _, name, spec, conversion in string.Formatter().parse(description):
-                if name is None:
-                    continue
-                if name not in names or conversion is not None:
-                    raise self._error(
-                        node, f"unknown value '{{{name}}}' in the description; there are {', '.join(sorted(names))}"
-                    )
-                if _FORMAT_SPEC.fullmatch(spec or "") is None:
-                    raise self._error(
-                        node, f"'{{{name}:{spec}}}' is not a format for it; write {{{name}}} or {{{name}:,}}"
-                    )
-            description.format_map(
-                dict.fromkeys(FIELDS, "") | {k: 0 for k, kind in (FIELDS | FEATURES).items() if kind is int}
-            )
-        except ValueError as error:
-            if isinstance(error, RulesetError):
-                raise
-            raise self._error(node, f"the description is no template: {error}") from None
+            return compiler(self._text(node, "an expression"), FIELDS, FEATURES)
+        except ExpressionError as error:
+            raise self._error(node, f"rule '{rule_id}': {error}") from None
 
     def _mapping(
         self, node: yaml.Node, known: tuple[str, ...], *, required: tuple[str, ...], what: str

@@ -7,7 +7,7 @@ import orjson
 from fraud_detector.rules.engine import Engine
 from fraud_detector.rules.features import features_of
 from fraud_detector.stream.message import DeadLetter, Message
-from order_contract.decision import OrderRow
+from order_contract.decision import OrderRow, status_of
 from order_contract.event import BadEvent, EventDecoder
 
 
@@ -17,6 +17,8 @@ class Judge:
     def __init__(self, decoder: EventDecoder, engine: Engine) -> None:
         self._decoder = decoder
         self._engine = engine
+        self._timestamp = 0
+        self._appended_at = datetime.fromtimestamp(0, UTC)
 
     @property
     def ruleset_version(self) -> str:
@@ -30,18 +32,23 @@ class Judge:
             return DeadLetter(message, error.error_type, str(error), error.field, error.order_id)
         decision = self._engine.decide(event, features_of(event))
         hits = decision.hits
-        return OrderRow(
-            *event[:-1],
-            None if event.attributes is None else orjson.dumps(event.attributes).decode(),
-            decision.status.value,
-            decision.outcome.value,
-            decision.risk_score,
-            orjson.dumps(hits).decode() if hits else "[]",
-            [hit.rule for hit in hits] if hits else None,
-            orjson.dumps(decision.features).decode(),
-            decision.ruleset_version,
-            decided_at,
-            message.partition,
-            message.offset,
-            datetime.fromtimestamp(message.timestamp / 1000, UTC),
+        if message.timestamp != self._timestamp:  # the broker stamps whole batches
+            self._timestamp = message.timestamp
+            self._appended_at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
+        return OrderRow._make(
+            (
+                *event[:-1],
+                None if event.attributes is None else orjson.dumps(event.attributes).decode(),
+                status_of(decision.outcome),
+                decision.outcome,
+                decision.risk_score,
+                orjson.dumps(hits).decode() if hits else "[]",
+                [hit["rule"] for hit in hits] if hits else None,
+                orjson.dumps(decision.features).decode(),
+                decision.ruleset_version,
+                decided_at,
+                message.partition,
+                message.offset,
+                self._appended_at,
+            )
         )
