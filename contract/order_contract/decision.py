@@ -121,6 +121,5 @@ def decision_message(row: OrderRow) -> bytes:
             "partition": row.source_partition,
             "offset": row.source_offset,
         },
-        # Times leave in UTC, whatever offset they arrived with: that is how Postgres gives them back.
         option=orjson.OPT_UTC_Z,
     )

@@ -7,7 +7,7 @@ thing, a careful error, is made only when a check fails.
 import hashlib
 import ipaddress
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -43,7 +43,7 @@ class BadEvent(ValueError):
 class OrderEvent(NamedTuple):
     """One order as placed, normalised; the fields are columns of table `orders`, in this order.
 
-    `amount` counts the currency's everyday smallest unit; times are aware; `attributes` holds what the contract
+    `amount` counts the currency's everyday smallest unit; times are in UTC; `attributes` holds what the contract
     does not know, None when there is nothing.
     """
 
@@ -72,8 +72,7 @@ _REQUIRED = 8
 
 def fingerprint(event: OrderEvent) -> str:
     """32 hex characters, equal exactly when two normalised events are: tells a conflict from a duplicate."""
-    canonical = [value.astimezone(UTC) if isinstance(value, datetime) else value for value in event]
-    return hashlib.blake2b(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+    return hashlib.blake2b(orjson.dumps(tuple(event), option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 class EventDecoder:
