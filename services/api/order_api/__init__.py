@@ -1,0 +1,1 @@
+"""The API: answers what happened to any order, and why."""

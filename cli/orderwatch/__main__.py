@@ -1,0 +1,51 @@
+"""`orderwatch`: the command for people."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Iterable
+
+import typer
+from pydantic import ValidationError
+
+from orderwatch.console import ERR
+from orderwatch.errors import OrderwatchError
+
+COMMANDS = ("up", "down", "status", "logs", "topics", "reconcile", "migrate", "clean")
+
+
+def application(commands: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands; each is a module of `orderwatch.commands`."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def orderwatch() -> None:
+        """Run Orderwatch on this machine, and ask about what runs, here or elsewhere."""
+
+    for name in commands:
+        importlib.import_module(f"orderwatch.commands.{name}").register(app)
+    return app
+
+
+def main() -> None:
+    """The entry point: expected failures end in a sentence and what to do next."""
+    # What aiokafka has to say about a broker that is away, we say ourselves.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Only the command that is asked for is loaded: `up` and `migrate` bring much with them.
+    app = application([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)
+    try:
+        app()
+    except OrderwatchError as error:
+        ERR.print(f"orderwatch: {error}", style="bold red", markup=False)
+        if error.advice:
+            ERR.print(error.advice, markup=False)
+        sys.exit(1)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(map(str, problem["loc"])).upper()
+            ERR.print(f"orderwatch: ORDERWATCH_{name}: {problem['msg']}", style="bold red", markup=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

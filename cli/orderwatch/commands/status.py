@@ -1,0 +1,62 @@
+"""`orderwatch status`: what runs, since when, and what ended meanwhile."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated
+
+import orjson
+import typer
+from rich.table import Table
+
+from orderwatch.console import OUT
+from orderwatch.embedded.report import ProcessReport, report
+from orderwatch.embedded.system import System
+from orderwatch.settings import EmbeddedSettings
+
+COLOURS = {"running": "green", "starting": "yellow", "stopping": "yellow"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: a list of objects.")] = False,
+) -> None:
+    """Show each process: its state, since when, where it listens, and how often it had to be restarted."""
+    processes = asyncio.run(report(System(EmbeddedSettings())))
+    if as_json:
+        print(orjson.dumps([asdict(process) for process in processes]).decode())  # noqa: T201
+    elif not processes:
+        OUT.print("Orderwatch is not up; `make up` starts it.")
+    else:
+        OUT.print(status_table(processes))
+        for process in processes:
+            if process.last_end is not None:
+                OUT.print(
+                    f"{process.service} ended last at {process.last_end:%H:%M:%S} ({process.last_end_reason}) "
+                    f"and was restarted; see `make logs SERVICE={process.service}`."
+                )
+            if process.problem:
+                OUT.print(f"{process.service}: {process.problem}", markup=False)
+
+
+def status_table(processes: Sequence[ProcessReport]) -> Table:
+    """What runs where."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("service", "state", "pid", "uptime", "restarts", "address"):
+        table.add_column(title, justify="right" if title in {"pid", "uptime", "restarts"} else "left")
+    for process in processes:
+        colour = COLOURS.get(process.state, "red")
+        table.add_row(
+            process.service,
+            f"[{colour}]{process.state}[/]",
+            str(process.pid or ""),
+            "" if process.uptime is None else str(timedelta(seconds=int(process.uptime))),
+            str(process.restarts or ""),
+            process.address,
+        )
+    return table

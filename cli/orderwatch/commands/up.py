@@ -1,0 +1,101 @@
+"""`orderwatch up`: start everything, and say what runs where."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from orderwatch.commands.status import status_table
+from orderwatch.console import ERR, OUT, Checklist
+from orderwatch.embedded.report import report
+from orderwatch.embedded.startup import bring_up
+from orderwatch.embedded.system import System
+from orderwatch.errors import OrderwatchError
+from orderwatch.settings import EmbeddedSettings
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(up)
+
+
+def up(
+    producer: Annotated[
+        bool | None, typer.Option("--producer/--no-producer", help="Publish generated orders, or none.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Generated orders per second.", min=0)] = None,
+    detectors: Annotated[int | None, typer.Option(help="How many detectors share the work.", min=1)] = None,
+) -> None:
+    """Start everything on this machine and wait until it is ready; repeat it to mend or change what runs.
+
+    Ports and folder are settings: ORDERWATCH_API_PORT, ORDERWATCH_KAFKA_PORT, ORDERWATCH_KAFKA_CONTROLLER_PORT,
+    ORDERWATCH_POSTGRES_PORT, ORDERWATCH_DETECTOR_PORT, ORDERWATCH_PRODUCER_PORT and ORDERWATCH_HOME.
+    """
+    system = System(_asked(producer=producer, rate=rate, detectors=detectors))
+    began = time.monotonic()
+    with system.changing():
+        changed = _interruptible(system)
+    if changed:
+        OUT.print(f"Orderwatch is up, after {time.monotonic() - began:.1f} s.", style="bold")
+    else:
+        OUT.print("Orderwatch is up already.", style="bold")
+    OUT.print(status_table(asyncio.run(report(System(system.settings)))))
+    _say_what_to_try(system)
+
+
+def _asked(*, producer: bool | None, rate: float | None, detectors: int | None) -> EmbeddedSettings:
+    options: dict[str, Any] = {}
+    if detectors is not None:
+        options["detectors"] = detectors
+    if producer is False:
+        options["producer_rate"] = 0
+    elif rate is not None:
+        options["producer_rate"] = rate
+    elif producer is True and EmbeddedSettings().producer_rate == 0:
+        raise OrderwatchError("--producer, but ORDERWATCH_PRODUCER_RATE is 0", "Give a --rate, too.")
+    elif producer is True:
+        options["producer_rate"] = EmbeddedSettings().producer_rate
+    return EmbeddedSettings(**options)
+
+
+def _interruptible(system: System) -> bool:
+    """Bring the system up. A signal, also that of a terminal that was closed, stops what was started here."""
+    received: list[signal.Signals] = []
+
+    async def run() -> bool:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def interrupt(number: signal.Signals) -> None:
+            received.append(number)
+            task.cancel()
+
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, interrupt, number)
+        with Checklist(OUT) as steps:
+            return await bring_up(system, steps)
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            ERR.print("orderwatch: interrupted; what was started is stopped again", style="bold red")
+        raise typer.Exit(128 + received[0]) from None
+
+
+def _say_what_to_try(system: System) -> None:
+    env = escape(str(system.layout.env))
+    OUT.print("\nTry:", style="bold")
+    for command in (
+        f". {env}",
+        r'curl -s -H "Authorization: Bearer $ORDERWATCH_API_KEY" "$ORDERWATCH_API_URL/v1/flags?limit=3"',
+        "make topics TOPIC=decisions FOLLOW=1",
+        "make topics",
+    ):
+        OUT.print(f"  {command}", soft_wrap=True, markup=False)

@@ -1,0 +1,41 @@
+"""Topic decisions against Postgres: the same orders, with the same outcomes."""
+
+from collections.abc import Collection, Mapping
+
+import asyncpg
+import orjson
+
+from orderwatch import queries
+from orderwatch.connection import Connection
+from orderwatch.topic_reader import TopicReader
+
+NAMED = 5
+
+
+async def compare_decisions(
+    connection: Connection, database: asyncpg.Connection, committed: Mapping[int, int]
+) -> list[str]:
+    """What differs, in sentences. Orders below the committed offsets must be published; any published one, stored."""
+    must_be_published = await queries.order_outcomes(database, committed)
+    published: dict[str, str] = {}
+    async with TopicReader(connection.kafka) as reader:
+        async for record in reader.everything(connection.kafka.decisions_topic):
+            decision = orjson.loads(record.value or b"{}")
+            published[decision.get("order_id")] = decision.get("outcome")
+        kept_from_the_first = await reader.kept_from_the_first(connection.kafka.decisions_topic)
+    # Read again: what was published meanwhile was stored before.
+    stored = await queries.order_outcomes(database)
+    differences = {
+        "published, but not stored": published.keys() - stored.keys(),
+        "published with another outcome than stored": {
+            order for order, outcome in published.items() if stored.get(order, outcome) != outcome
+        },
+    }
+    if kept_from_the_first:
+        differences["stored, but not published"] = must_be_published.keys() - published.keys()
+    return [f"{len(orders)} orders are {what}: {_some(orders)}" for what, orders in differences.items() if orders]
+
+
+def _some(orders: Collection[str]) -> str:
+    shown = ", ".join(sorted(orders)[:NAMED])
+    return shown if len(orders) <= NAMED else f"{shown}, ..."

@@ -1,0 +1,30 @@
+"""Passwords and keys of the embedded system: random, kept between runs, in a file for its owner only."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from orderwatch.private_file import write_private
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What opens the embedded system. The API key is None until the database is there to hold its hash."""
+
+    postgres_password: str
+    api_key_id: str | None = None
+    api_key: str | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Those of the last run, or new ones."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return cls(secrets.token_urlsafe(24))
+
+    def save(self, path: Path) -> None:
+        """Keep them for the next run."""
+        write_private(path, json.dumps(asdict(self), indent=2) + "\n")

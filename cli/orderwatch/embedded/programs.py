@@ -1,0 +1,110 @@
+"""The processes of the embedded system, as the supervisor is to run them."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orderwatch.embedded.kafka import EmbeddedKafka
+from orderwatch.embedded.layout import Layout
+from orderwatch.embedded.postgres import EmbeddedPostgres
+from orderwatch.embedded.server import LAUNCHER
+from orderwatch.settings import EmbeddedSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process: how to run and stop it, and where it listens."""
+
+    name: str
+    command: tuple[str, ...]
+    stage: int
+    """Started in ascending order, stopped in descending order; those of one stage at once."""
+    stop_seconds: int
+    """How long it may take to stop before it is killed."""
+    port: int
+    """Where it listens; 0 is a port of its own choice."""
+    port_setting: str
+    stop_signal: str = "TERM"
+    has_readyz: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def servers(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[Program, ...]:
+    """The database and the broker, which everything else needs."""
+    return (
+        # Where they listen stands in their configuration files; here, so that the supervisor sees when it changes.
+        Program(
+            postgres.name,
+            tuple(postgres.command()),
+            stage=0,
+            stop_seconds=60,
+            port=postgres.port,
+            port_setting="ORDERWATCH_POSTGRES_PORT",
+            stop_signal=postgres.stop_signal.name.removeprefix("SIG"),
+            environment={"ORDERWATCH_POSTGRES_PORT": str(postgres.port)},
+        ),
+        Program(
+            kafka.name,
+            tuple(kafka.command()),
+            stage=1,
+            stop_seconds=30,
+            port=kafka.port,
+            port_setting="ORDERWATCH_KAFKA_PORT",
+            environment={
+                "ORDERWATCH_KAFKA_PORT": str(kafka.port),
+                "ORDERWATCH_KAFKA_CONTROLLER_PORT": str(kafka.controller_port),
+            },
+        ),
+    )
+
+
+def services(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
+    """Detectors, API and, unless its rate is 0, the producer."""
+    # Each service knows all ports: when one moves, the supervisor sees a change and restarts who must hear of it.
+    environment = {f"ORDERWATCH_{name.upper()}": str(value) for name, value in settings.ports().items()}
+
+    def service(name: str, *command: str, stage: int, stop_seconds: int, port: int, port_setting: str) -> Program:
+        return Program(
+            name,
+            (*LAUNCHER, "--env-file", str(layout.services_env), "--", sys.executable, "-P", "-m", *command),
+            stage=stage,
+            stop_seconds=stop_seconds,
+            port=port,
+            port_setting=port_setting,
+            has_readyz=True,
+            environment={**environment, port_setting: str(port)},
+        )
+
+    programs = [
+        service(
+            "detector" if number == 1 else f"detector-{number}",
+            *("fraud_detector", "run"),
+            stage=2,
+            stop_seconds=20,
+            port=settings.detector_port if number == 1 else 0,
+            port_setting="ORDERWATCH_DETECTOR_PORT",
+        )
+        for number in range(1, settings.detectors + 1)
+    ]
+    programs.append(
+        service(
+            "api",
+            *("order_api", "serve"),
+            stage=2,
+            stop_seconds=15,
+            port=settings.api_port,
+            port_setting="ORDERWATCH_API_PORT",
+        )
+    )
+    if settings.producer_rate > 0:
+        programs.append(
+            service(
+                "producer",
+                *("order_producer", "generate", "--rate", f"{settings.producer_rate:g}"),
+                stage=3,
+                stop_seconds=15,
+                port=settings.producer_port,
+                port_setting="ORDERWATCH_PRODUCER_PORT",
+            )
+        )
+    return tuple(programs)

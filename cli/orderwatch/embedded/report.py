@@ -1,0 +1,86 @@
+"""How the processes of the embedded system are."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import psutil
+
+from orderwatch.embedded.incidents import Incident, read_incidents
+from orderwatch.embedded.readiness import ready_problem
+from orderwatch.embedded.supervisor import LOG, ProcessState
+from orderwatch.embedded.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReport:
+    """One process. `uptime` is in seconds; `restarts` counts unexpected ends since the system came up."""
+
+    service: str
+    state: str
+    pid: int | None
+    uptime: float | None
+    restarts: int
+    address: str
+    last_end: datetime | None
+    last_end_reason: str
+    problem: str
+
+
+async def report(system: System) -> list[ProcessReport]:
+    """All processes, in the order of their start; none when the system is down."""
+    if not system.running:
+        return []
+    states = system.supervisor.states()
+    incidents = read_incidents(system.layout.log(LOG))
+    order = [name for names in reversed(system.supervisor.stages()) for name in names]
+    return list(await asyncio.gather(*(_report_one(system, states[name], incidents) for name in order)))
+
+
+async def _report_one(system: System, state: ProcessState, incidents: Sequence[Incident]) -> ProcessReport:
+    ends = [incident for incident in incidents if incident.process == state.name]
+    port = _port(system, state)
+    running = state.state in {"RUNNING", "STARTING"}  # it is called starting for its first second, ready or not
+    problem: str | None = None if running else state.problem
+    if running and port and state.name not in {"postgres", "kafka"}:
+        problem = await ready_problem(port)
+    return ProcessReport(
+        service=state.name,
+        state=("running" if problem is None else "not ready") if running else state.state.lower(),
+        pid=state.pid,
+        uptime=time.time() - state.started_at if state.pid else None,
+        restarts=len(ends),
+        address=_address(state.name, port),
+        last_end=ends[-1].at if ends else None,
+        last_end_reason=ends[-1].reason if ends else "",
+        problem=problem or "",
+    )
+
+
+def _port(system: System, state: ProcessState) -> int:
+    fields = {"detector": "detector_port"}
+    port: int = getattr(system.settings, fields.get(state.name, f"{state.name}_port"), 0)
+    return port or _listening_port(state.pid)
+
+
+def _listening_port(pid: int | None) -> int:
+    """Where a process listens that chose the port itself; 0 when it does not."""
+    if pid is None:
+        return 0
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return 0
+    return next((each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN), 0)
+
+
+def _address(name: str, port: int) -> str:
+    if not port:
+        return ""
+    if name == "api":
+        return f"http://127.0.0.1:{port}/docs"
+    if name in {"postgres", "kafka"}:
+        return f"127.0.0.1:{port}"
+    return f"http://127.0.0.1:{port}/metrics"

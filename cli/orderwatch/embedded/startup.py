@@ -1,0 +1,202 @@
+"""Bringing the embedded system up: everything that does not run is started, in order, and waited for."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import replace
+from functools import partial
+
+import asyncpg
+
+from order_api.keys import create_key
+from order_contract.migrations import upgrade
+from order_contract.settings import KafkaSettings
+from order_contract.topics import ensure_topics
+from orderwatch import queries
+from orderwatch.console import Checklist, Note
+from orderwatch.embedded import kafka_runtime
+from orderwatch.embedded.incidents import read_incidents
+from orderwatch.embedded.kafka import EmbeddedKafka
+from orderwatch.embedded.kafka_runtime import KafkaRuntime
+from orderwatch.embedded.ports import require_free
+from orderwatch.embedded.programs import Program
+from orderwatch.embedded.readiness import ready_problem
+from orderwatch.embedded.shutdown import take_down
+from orderwatch.embedded.supervisor import LOG
+from orderwatch.embedded.system import DATABASE, System
+from orderwatch.errors import OrderwatchError
+from orderwatch.log_files import last_lines
+
+Probe = Callable[[], Awaitable[str | None]]
+"""None when what it asks serves, else what is wrong in words."""
+
+# Generous: slow machines are waited for as long as the process lives.
+READY_SECONDS = 120
+# One end may be bad luck, such as a port that was still in use.
+ENDS_BEFORE_GIVING_UP = 3
+TITLES = {"postgres": "PostgreSQL", "kafka": "Kafka", "api": "API"}
+
+
+class StartFailedError(OrderwatchError):
+    """A process that does not come up."""
+
+
+async def bring_up(system: System, steps: Checklist) -> bool:
+    """Start what does not run and wait until everything is ready; False when all of it was.
+
+    On failure or cancellation, what was started here is stopped again.
+    """
+    was_running = system.running
+    started: list[str] = []
+    try:
+        await _bring_up(system, steps, started)
+    except BaseException:
+        await _to_the_end(partial(_undo, system, was_running, started))
+        raise
+    return bool(started)
+
+
+def _undo(system: System, was_running: bool, started: Collection[str]) -> None:
+    if was_running:
+        system.supervisor.stop(started)
+    else:
+        take_down(system.supervisor)
+
+
+async def _bring_up(system: System, steps: Checklist, started: list[str]) -> None:
+    runtime = await _provide_runtime(system, steps)
+    programs = system.programs(runtime)
+    if not system.running:
+        require_free(_ports(programs, system))
+    await _configure(system, programs, system.kafka(runtime), steps)
+    todo = [program for program in programs if system.supervisor.states()[program.name].stopped]
+    if system.running:
+        require_free(_ports(todo, system))
+    postgres, kafka = system.postgres(), system.kafka(runtime)
+    probes: dict[str, Probe] = {postgres.name: postgres.probe, kafka.name: kafka.probe}
+    ends_before = len(read_incidents(system.layout.log(LOG)))
+
+    async def start(program: Program) -> None:
+        if program in todo:
+            started.append(program.name)
+            system.supervisor.start_program(program.name)
+        probe = probes.get(program.name) or partial(_service_problem, system, program)
+        with steps.step(TITLES.get(program.name, program.name)):
+            await _ready(system, program, probe, ends_before)
+
+    servers, workers, producers = (
+        [program for program in programs if program.stage in stages] for stages in ((0, 1), (2,), (3,))
+    )
+    await _all(map(start, servers))
+    with steps.step("schema and topics"):
+        await _all((_prepare_database(system), ensure_topics(KafkaSettings(kafka=system.bootstrap_servers))))
+    await _all(map(start, workers))
+    await _all(map(start, producers))
+
+
+async def _configure(system: System, programs: Iterable[Program], kafka: EmbeddedKafka, steps: Checklist) -> None:
+    """Folders, configuration files, and a supervisor that knows them."""
+    system.layout.home.mkdir(mode=0o711, parents=True, exist_ok=True)
+    system.save()
+    system.supervisor.configure(programs)
+    if system.running:
+        # Only their configuration files are written anew: the data folders are there.
+        system.postgres().prepare()
+        kafka.prepare()
+        await _to_the_end(system.supervisor.apply_configuration)
+        return
+    with steps.step("data folders"):
+        await _all(map(_to_the_end, (system.postgres().prepare, kafka.prepare, system.supervisor.start)))
+
+
+async def _provide_runtime(system: System, steps: Checklist) -> KafkaRuntime:
+    cancelled = threading.Event()
+
+    def progress(note: Note, done: int, total: int) -> None:
+        note(f"{done} of {total}")
+        if cancelled.is_set():
+            raise OrderwatchError("the download was interrupted")
+
+    cache = system.settings.writable_cache()
+    with steps.step("Kafka's jars") as note:
+        try:
+            return await asyncio.to_thread(kafka_runtime.provide, cache, partial(progress, note))
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+
+async def _prepare_database(system: System) -> None:
+    """The database, its schema, and an API key for people."""
+    admin = await asyncpg.connect(system.postgres().url())
+    try:
+        await queries.ensure_database(admin, DATABASE)
+    finally:
+        await admin.close()
+    await upgrade(system.database_url)
+    connection = await asyncpg.connect(system.database_url)
+    try:
+        if not await queries.key_is_valid(connection, system.credentials.api_key_id):
+            key_id, key = await create_key(connection, "orderwatch up", "admin")
+            system.credentials = replace(system.credentials, api_key_id=key_id, api_key=key)
+    finally:
+        await connection.close()
+    system.save()
+
+
+async def _service_problem(system: System, program: Program) -> str | None:
+    """A service with a port is asked; one with a port of its own choice is ready when it stays up."""
+    if program.port:
+        return await ready_problem(program.port)
+    state = system.supervisor.states()[program.name].state
+    return None if state == "RUNNING" else f"is {state}"
+
+
+async def _ready(system: System, program: Program, probe: Probe, ends_before: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while (problem := await probe()) is not None:
+        incidents = read_incidents(system.layout.log(LOG))[ends_before:]
+        ends = [incident for incident in incidents if incident.process == program.name]
+        if len(ends) >= ENDS_BEFORE_GIVING_UP:
+            raise _failed(system, program, f"{program.name} does not start: {ends[-1].reason}")
+        if time.monotonic() > deadline:
+            raise _failed(system, program, f"{program.name} is not ready after {READY_SECONDS} s: {problem}")
+        await asyncio.sleep(0.05)
+
+
+def _failed(system: System, program: Program, message: str) -> StartFailedError:
+    log = system.layout.log(program.name)
+    said = "\n".join(f"  {line}" for line in last_lines(log, 15)) or "  (nothing)"
+    return StartFailedError(message, f"The end of {log}:\n{said}\nMend what it names, then run `make up` again.")
+
+
+def _ports(programs: Iterable[Program], system: System) -> dict[str, int]:
+    ports = {program.port_setting: program.port for program in programs if program.port}
+    if "ORDERWATCH_KAFKA_PORT" in ports:
+        ports["ORDERWATCH_KAFKA_CONTROLLER_PORT"] = system.settings.kafka_controller_port
+    return ports
+
+
+async def _to_the_end(work: Callable[[], None]) -> None:
+    """Run it in a thread and wait for its end, even when cancelled: nobody undoes what is still being done."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+async def _all(work: Iterable[Awaitable[object]]) -> None:
+    """Await everything at once; the first failure cancels the rest and is raised by itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for awaitable in work:
+                group.create_task(_await(awaitable))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _await(awaitable: Awaitable[object]) -> None:
+    await awaitable

@@ -1,0 +1,188 @@
+"""The supervisor: starts, restarts and stops the programs. It is supervisord, daemonized, spoken to over a socket."""
+
+import http.client
+import os
+import shlex
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from orderwatch.embedded.layout import Layout
+from orderwatch.embedded.programs import Program
+from orderwatch.errors import OrderwatchError
+
+STOPPED = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
+LOG = "supervisor"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """A program as the supervisor sees it. `state` is supervisord's word: RUNNING, STARTING, BACKOFF, ..."""
+
+    name: str
+    state: str
+    pid: int | None
+    started_at: float
+    problem: str
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is down and stays so."""
+        return self.state in STOPPED
+
+
+class Supervisor:
+    """The supervisor of one home folder, whether it runs or not."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        transport = SupervisorTransport(None, None, f"unix://{layout.socket}")
+        # The address is a formality: the transport connects to the socket.
+        self._rpc = xmlrpc.client.ServerProxy("http://supervisor", transport=transport).supervisor
+        self._transport = transport
+
+    def pid(self) -> int | None:
+        """Its process, or None when it does not run."""
+        try:
+            return cast("int", self._call("getPID"))
+        except OSError:
+            return None
+
+    def configure(self, programs: Iterable[Program]) -> None:
+        """Write the configuration; what runs is not changed by that."""
+        self._layout.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._layout.supervisor_configuration.write_text(_configuration(self._layout, programs))
+
+    def start(self) -> None:
+        """Start it, with no program running yet. Returns when it answers."""
+        self._layout.make_runtime()
+        done = subprocess.run(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._layout.supervisor_configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            start_new_session=True,  # Ctrl-C is for the command that starts it
+        )
+        if done.returncode != 0:
+            raise OrderwatchError("the supervisor does not start", done.stdout.strip())
+        while self.pid() is None:
+            time.sleep(0.02)
+
+    def apply_configuration(self) -> None:
+        """Let a running supervisor take over the configuration: stop what is gone from it or changed."""
+        ((added, changed, removed),) = self._call("reloadConfig")
+        self.stop([*changed, *removed])
+        for name in (*changed, *removed):
+            self._call("removeProcessGroup", name)
+        for name in (*added, *changed):
+            self._call("addProcessGroup", name)
+
+    def states(self) -> dict[str, ProcessState]:
+        """All programs, by name."""
+        return {info["name"]: _state(info) for info in self._call("getAllProcessInfo")}
+
+    def stages(self) -> list[list[str]]:
+        """The programs' names, grouped by stage, in the order to stop them in."""
+        stages: dict[int, list[str]] = {}
+        for info in self._call("getAllConfigInfo"):
+            stages.setdefault(info["process_prio"], []).append(info["name"])
+        return [names for _, names in sorted(stages.items(), reverse=True)]
+
+    def start_program(self, name: str) -> None:
+        """Start a program unless it runs; does not wait for it."""
+        try:
+            self._call("startProcess", name, False)
+        except xmlrpc.client.Fault as fault:
+            if "ALREADY_STARTED" not in fault.faultString:
+                raise OrderwatchError(f"{name} cannot be started: {fault.faultString}") from fault
+
+    def stop(self, names: Collection[str]) -> None:
+        """Stop programs, all at once, and wait; the supervisor kills what takes longer than it may."""
+        for name in names:
+            try:
+                self._call("stopProcess", name, False)
+            except xmlrpc.client.Fault as fault:
+                if "NOT_RUNNING" not in fault.faultString:
+                    raise
+        while any(not state.stopped for name, state in self.states().items() if name in names):
+            time.sleep(0.05)
+
+    def shut_down(self) -> None:
+        """End it and whatever still runs below it, and wait until it is gone."""
+        pid = self.pid()
+        if pid is None:
+            return
+        self._call("shutdown")
+        self._transport.close()
+        if psutil.pid_exists(pid):
+            psutil.wait_procs([psutil.Process(pid)])
+
+    def descendants(self) -> list[psutil.Process]:
+        """Every process below the supervisor, and itself."""
+        pid = self.pid()
+        if pid is None:
+            return []
+        supervisor = psutil.Process(pid)
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self._rpc, method)(*arguments)
+        except (http.client.HTTPException, ConnectionError, BrokenPipeError):
+            # A kept connection that the other end closed meanwhile: once more on a new one.
+            self._transport.close()
+            return getattr(self._rpc, method)(*arguments)
+
+
+def _state(info: Mapping[str, Any]) -> ProcessState:
+    running = info["statename"] in {"RUNNING", "STARTING", "STOPPING"}
+    return ProcessState(
+        info["name"], info["statename"], info["pid"] or None, info["start"] if running else 0.0, info["spawnerr"]
+    )
+
+
+def _configuration(layout: Layout, programs: Iterable[Program]) -> str:
+    sections: dict[str, dict[str, object]] = {
+        "unix_http_server": {"file": layout.socket, "chmod": "0600"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+        "supervisord": {
+            "logfile": layout.log(LOG),
+            "logfile_maxbytes": "5MB",
+            "logfile_backups": 1,
+            "pidfile": layout.runtime / "supervisor.pid",
+            "childlogdir": layout.logs,
+            "identifier": "orderwatch",
+        },
+    }
+    for program in programs:
+        sections[f"program:{program.name}"] = {
+            "command": shlex.join(program.command),
+            "environment": ",".join(f'{name}="{value}"' for name, value in program.environment.items()),
+            "priority": 100 + program.stage,
+            "autostart": "false",
+            "autorestart": "true",
+            "startsecs": 1,
+            "startretries": 1_000_000_000,  # never give up: the disk may have space again, the port be free
+            "stopsignal": program.stop_signal,
+            "stopwaitsecs": program.stop_seconds,
+            "killasgroup": "true",
+            "redirect_stderr": "true",
+            "stdout_logfile": layout.log(program.name),
+            "stdout_logfile_maxbytes": "10MB",
+            "stdout_logfile_backups": 2,
+        }
+    lines = ["; Written by `orderwatch up`; changes are lost at the next one."]
+    for title, values in sections.items():
+        lines += ["", f"[{title}]", *(f"{name} = {str(value).replace('%', '%%')}" for name, value in values.items())]
+    return os.linesep.join(lines) + os.linesep

@@ -1,0 +1,92 @@
+"""The embedded system of one home folder: its settings, its parts, and the files that it writes for people."""
+
+import fcntl
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orderwatch.embedded.credentials import Credentials
+from orderwatch.embedded.kafka import EmbeddedKafka
+from orderwatch.embedded.kafka_runtime import KafkaRuntime
+from orderwatch.embedded.layout import Layout
+from orderwatch.embedded.postgres import USER, EmbeddedPostgres
+from orderwatch.embedded.programs import Program, servers, services
+from orderwatch.embedded.supervisor import Supervisor
+from orderwatch.errors import OrderwatchError
+from orderwatch.private_file import write_private
+from orderwatch.settings import EmbeddedSettings
+
+DATABASE = USER
+
+
+class System:
+    """One embedded system, running or not."""
+
+    def __init__(self, asked: EmbeddedSettings) -> None:
+        self.layout = Layout(asked.home.absolute())
+        self.supervisor = Supervisor(self.layout)
+        self.running = self.supervisor.pid() is not None
+        self.settings = asked
+        if self.running and self.layout.settings.exists():
+            # What it was started with holds where nothing else is asked for: a terminal that was never told of a
+            # moved port finds the system all the same.
+            started_with = EmbeddedSettings.model_validate_json(self.layout.settings.read_text())
+            self.settings = started_with.model_copy(
+                update={name: getattr(asked, name) for name in asked.model_fields_set}
+            )
+        self.credentials = Credentials.load(self.layout.credentials)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where the broker listens."""
+        return f"127.0.0.1:{self.settings.kafka_port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where the API listens."""
+        return f"http://127.0.0.1:{self.settings.api_port}"
+
+    @property
+    def database_url(self) -> str:
+        """Where the orders are stored."""
+        return self.postgres().url(DATABASE)
+
+    def postgres(self) -> EmbeddedPostgres:
+        """The database server."""
+        return EmbeddedPostgres(self.layout.postgres, self.settings.postgres_port, self.credentials.postgres_password)
+
+    def kafka(self, runtime: KafkaRuntime) -> EmbeddedKafka:
+        """The broker."""
+        return EmbeddedKafka(self.layout.kafka, self.settings.kafka_port, self.settings.kafka_controller_port, runtime)
+
+    def programs(self, runtime: KafkaRuntime) -> tuple[Program, ...]:
+        """All that is to run."""
+        return (*servers(self.postgres(), self.kafka(runtime)), *services(self.settings, self.layout))
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Only one command at a time changes what runs."""
+        self.layout.make_runtime()
+        with self.layout.lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OrderwatchError(
+                    f"another command is starting or stopping the system in {self.layout.home}",
+                    "Wait for it to end.",
+                ) from None
+            yield
+
+    def save(self) -> None:
+        """Write down what must survive: settings, passwords, and the environments of services and people."""
+        self.credentials.save(self.layout.credentials)
+        write_private(self.layout.settings, self.settings.model_dump_json(indent=2) + "\n")
+        shared = {"ORDERWATCH_KAFKA": self.bootstrap_servers, "ORDERWATCH_DATABASE_URL": self.database_url}
+        write_private(self.layout.services_env, _exports(shared))
+        if self.credentials.api_key is not None:
+            people = {"ORDERWATCH_API_URL": self.api_url, "ORDERWATCH_API_KEY": self.credentials.api_key, **shared}
+            write_private(self.layout.env, _exports(people))
+
+
+def _exports(variables: dict[str, str]) -> str:
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())

@@ -1,0 +1,111 @@
+"""The ledger: messages consumed against outcomes recorded, partition by partition."""
+
+from dataclasses import dataclass, replace
+
+import asyncpg
+
+from order_contract.lag import PartitionLag
+from orderwatch import queries
+from orderwatch.queries import Outcomes
+
+NAMED = 10
+"""How many offsets a difference names."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLedger:
+    """One partition: offsets from `first` up to `committed`, excluded, and what is recorded of them."""
+
+    partition: int
+    beginning: int
+    """Oldest offset that the topic keeps."""
+    first: int
+    committed: int
+    end: int
+    in_gaps: int
+    outcomes: Outcomes
+    missing: tuple[int, ...] = ()
+    twice: tuple[int, ...] = ()
+
+    @property
+    def consumed(self) -> int:
+        """Messages consumed; offsets in recorded gaps hold none."""
+        return max(self.committed - self.first, 0) - self.in_gaps
+
+    @property
+    def recorded(self) -> int:
+        """Outcomes recorded of them."""
+        outcomes = self.outcomes
+        return outcomes.stored + outcomes.duplicates + outcomes.conflicts + outcomes.dead_letters
+
+    @property
+    def agrees(self) -> bool:
+        """Whether each consumed message has exactly one outcome."""
+        return self.consumed == self.recorded == self.outcomes.offsets
+
+    def differences(self) -> list[str]:
+        """What does not agree, in sentences."""
+        found = []
+        unrecorded = self.consumed - self.outcomes.offsets
+        if unrecorded > 0:
+            found.append(f"{unrecorded} consumed messages have no outcome: offsets {_some(self.missing, unrecorded)}")
+        if unrecorded < 0:
+            found.append(f"{-unrecorded} offsets have an outcome, but lie in a recorded gap")
+        twice = self.recorded - self.outcomes.offsets
+        if twice > 0:
+            found.append(f"{twice} outcomes too many: offsets {_some(self.twice, twice)} have more than one")
+        return [f"partition {self.partition}: {text}" for text in found]
+
+    def notes(self) -> list[str]:
+        """What is worth knowing, but no difference."""
+        found = []
+        if self.in_gaps:
+            found.append(f"{self.in_gaps} offsets lie in recorded gaps (retention, or no message of ours)")
+        if self.beginning > self.committed:
+            found.append(
+                f"retention deleted offsets {self.committed} to {self.beginning - 1} before they were consumed"
+            )
+        elif self.beginning > self.first:
+            found.append(f"retention moved the topic's beginning to offset {self.beginning}")
+        elif self.beginning < self.first:
+            found.append(f"offsets {self.beginning} to {self.first - 1} came before the first recorded one")
+        return [f"partition {self.partition}: {text}" for text in found]
+
+
+async def read_ledger(
+    connection: asyncpg.Connection, topic: str, positions: list[PartitionLag]
+) -> list[PartitionLedger]:
+    """The ledger of each partition of the topic, up to the committed offsets in `positions`."""
+    committed = {position.partition: position.committed or 0 for position in positions}
+    first = await queries.first_offsets(connection, topic)
+    recorded = await queries.outcomes(connection, topic, committed)
+    ledgers = []
+    for position in positions:
+        partition, until = position.partition, committed[position.partition]
+        begins = min(first.get(partition, until), until)
+        ledger = PartitionLedger(
+            partition=partition,
+            beginning=position.beginning,
+            first=begins,
+            committed=until,
+            end=position.end,
+            in_gaps=await queries.offsets_in_gaps(connection, topic, partition, until),
+            outcomes=recorded.get(partition, Outcomes()),
+        )
+        if not ledger.agrees:
+            ledger = await _explained(connection, topic, ledger)
+        ledgers.append(ledger)
+    return ledgers
+
+
+async def _explained(connection: asyncpg.Connection, topic: str, ledger: PartitionLedger) -> PartitionLedger:
+    """The same with the offsets at fault."""
+    partition, end = ledger.partition, ledger.committed
+    missing = await queries.missing_offsets(connection, topic, partition, range(ledger.first, end), NAMED)
+    twice = await queries.offsets_recorded_twice(connection, topic, partition, end, NAMED)
+    return replace(ledger, missing=tuple(missing), twice=tuple(twice))
+
+
+def _some(offsets: tuple[int, ...], count: int) -> str:
+    shown = ", ".join(map(str, offsets))
+    return shown if count <= len(offsets) else f"{shown}, ..."

@@ -1,0 +1,3 @@
+"""What the tests of every package may ask for: see tests/support/fixtures.py."""
+
+pytest_plugins = ["tests.support.fixtures"]

@@ -1,0 +1,103 @@
+"""The command `order-api`: serve, and look after API keys."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import asyncpg
+import typer
+from pydantic import ValidationError
+
+from order_api import keys
+from order_api.settings import ApiSettings
+from order_contract.health import PortTakenError
+from order_contract.logs import configure_logging
+
+Result = TypeVar("Result")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+app.add_typer(keys_app, name="keys")
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+@app.command()
+def serve() -> None:
+    """Serve the API, at ORDERWATCH_API_HOST and ORDERWATCH_API_PORT, until it is told to stop."""
+    # Here, so that looking after keys need not load a web server.
+    from order_api import server  # noqa: PLC0415
+
+    settings = _settings()
+    configure_logging(settings, "order-api")
+    try:
+        server.serve(settings)
+    except (PortTakenError, OSError) as error:
+        raise _failed(f"cannot listen: {error}") from None
+
+
+@keys_app.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="Who or what the key is for.")],
+    role: Annotated[keys.Role, typer.Option(help="What it may do; each role includes the ones before it.")],
+) -> None:
+    """Make a key. Prints it to standard output, this once: only its hash is stored."""
+    try:
+        key_id, key = _with_connection(lambda connection: keys.create_key(connection, name, role))
+    except ValueError as error:
+        raise _failed(str(error)) from None
+    typer.echo(f"key {key_id} for {name} with role {role}; it is not shown again:", err=True)
+    typer.echo(key)
+
+
+@keys_app.command("list")
+def list_() -> None:
+    """List all keys, revoked ones too."""
+    for entry in _with_connection(keys.list_keys):
+        state = "valid" if entry.revoked_at is None else f"revoked {entry.revoked_at:%Y-%m-%d %H:%M}Z"
+        typer.echo(f"{entry.key_id}  {entry.role:6}  {entry.created_at:%Y-%m-%d %H:%M}Z  {state}  {entry.name}")
+
+
+@keys_app.command("revoke")
+def revoke(key_id: Annotated[str, typer.Argument(help="Id of the key, as `list` shows it.")]) -> None:
+    """Revoke a key; the API refuses it within five seconds."""
+    if not _with_connection(lambda connection: keys.revoke_key(connection, key_id)):
+        raise _failed(f"no valid key has the id {key_id}")
+    typer.echo(f"key {key_id} is revoked")
+
+
+def _settings() -> ApiSettings:
+    try:
+        return ApiSettings()
+    except ValidationError as error:
+        problems = [f"ORDERWATCH_{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
+        raise _failed("; ".join(problems)) from None
+
+
+def _with_connection(work: Callable[[asyncpg.Connection], Awaitable[Result]]) -> Result:
+    url = _settings().database_url.get_secret_value()
+
+    async def run() -> Result:
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    try:
+        return asyncio.run(run())
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        reason = str(error) or "no answer"
+        raise _failed(f"Postgres at ORDERWATCH_DATABASE_URL does not do it: {reason}") from None
+
+
+def _failed(message: str) -> typer.Exit:
+    typer.echo(f"order-api: {message}", err=True)
+    return typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

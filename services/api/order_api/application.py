@@ -1,0 +1,64 @@
+"""The application: settings in, ASGI out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from order_api import guide
+from order_api.health.routes import router as health
+from order_api.lag import OpenLagSource
+from order_api.metrics import Metrics
+from order_api.observer import RequestObserver
+from order_api.openapi import DocumentedAPI
+from order_api.orders.routes import router as orders
+from order_api.problems import Problem, handle_http, handle_problem, handle_validation
+from order_api.services import open_services
+from order_api.settings import ApiSettings
+from order_api.stats.routes import router as stats
+from order_contract.lag import LagReader
+
+DESCRIPTION: Final = """
+What happened to any order, and why.
+
+`/v1` needs an API key as `Authorization: Bearer KEY`; `order-api keys create` makes one. Times are RFC 3339 in UTC;
+amounts are integers in the smallest unit of their currency. Every error is an RFC 9457 problem whose `type` leads to
+its explanation. Lists come newest first; `next` of a page, or its `Link` header, leads to the page after it.
+"""
+
+
+def create_app(settings: ApiSettings, open_lag: OpenLagSource | None = None) -> FastAPI:
+    """The API. `open_lag` replaces the broker in tests."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings, metrics, open_lag or (lambda: LagReader(settings))) as services:
+            app.state.services = services
+            yield
+
+    app = DocumentedAPI(
+        title="Orderwatch API",
+        version=version("order-api"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers={
+            Problem: handle_problem,
+            RequestValidationError: handle_validation,
+            HTTPException: handle_http,
+        },
+    )
+    app.state.metrics = metrics
+    app.add_middleware(RequestObserver, metrics=metrics)
+    for router in (orders, stats, health, guide.router):
+        app.include_router(router)
+    guide.add_documentation(app)
+    return app

@@ -1,0 +1,84 @@
+"""Finding one's way: the index, what each problem means, and the interactive documentation."""
+
+import inspect
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, Path, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+from order_api.openapi import responses
+from order_api.problems import NotFound, problem_types
+
+router = APIRouter(tags=["guide"])
+
+
+class Index(BaseModel):
+    """Where to go on from here."""
+
+    name: str
+    documentation: str = "/docs"
+    openapi: str = "/openapi.json"
+    problems: str = "/problems"
+    orders: str = "/v1/orders"
+    flags: str = "/v1/flags"
+    stats: str = "/v1/stats"
+
+
+class ProblemType(BaseModel):
+    """A kind of problem that the API answers with."""
+
+    code: str
+    status: int
+    title: str
+    explanation: str
+
+
+def _catalog() -> dict[str, ProblemType]:
+    return {
+        code: ProblemType(code=code, status=kind.status, title=kind.title, explanation=inspect.getdoc(kind) or "")
+        for code, kind in problem_types().items()
+    }
+
+
+_PROBLEMS = _catalog()
+
+
+@router.get("/", operation_id="get_index")
+async def get_index(request: Request) -> Index:
+    """What there is."""
+    return Index(name=request.app.title)
+
+
+@router.get("/problems", operation_id="list_problems")
+async def list_problems() -> list[ProblemType]:
+    """Every kind of problem that the API answers with."""
+    return list(_PROBLEMS.values())
+
+
+@router.get("/problems/{code}", operation_id="get_problem", responses=responses(404, 422))
+async def get_problem(code: Annotated[str, Path(description="`code` of a problem")]) -> ProblemType:
+    """What a problem means and what to do about it; the `type` of every problem leads here."""
+    known = _PROBLEMS.get(code)
+    if known is None:
+        raise NotFound("there is no problem of this code")
+    return known
+
+
+def add_documentation(app: FastAPI) -> None:
+    """`/docs`, with Swagger UI's files from a package: a page that asks for keys loads no code from elsewhere."""
+    assets = "/docs/assets"
+    app.mount(assets, StaticFiles(packages=[("fastapi_swagger", "resources")]), name="assets")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url=f"{assets}/swagger-ui-bundle.js",
+            swagger_css_url=f"{assets}/swagger-ui.css",
+            swagger_favicon_url=f"{assets}/favicon-32x32.png",
+            swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": False},
+        )

@@ -1,0 +1,33 @@
+"""What the API counts about itself, for `/metrics`."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+# From a cached answer to the longest `wait`; 25 ms is what publish to REST may take.
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The API's metrics on a registry of its own; labels come from closed sets, never from what a caller sends."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "orderwatch_api_requests",
+            "Requests answered, by route template and status",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.latency = Histogram(
+            "orderwatch_api_request_seconds",
+            "Seconds from a request's arrival to its answer; waiting with ?wait= included",
+            ("route",),
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+
+    def watch(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """A gauge `orderwatch_api_{name}` that is read when somebody asks."""
+        Gauge(f"orderwatch_api_{name}", description, registry=self.registry).set_function(read)

@@ -1,0 +1,1 @@
+"""Orders with their decisions: one, or pages of them."""

@@ -1,0 +1,117 @@
+"""What answers about orders look like: the schemas in the documentation.
+
+Answers are written by `stored.py` straight from the row; tests hold them against these models.
+"""
+
+from typing import Annotated, Any, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from order_contract.decision import Outcome, Status
+from order_contract.money import MAX_AMOUNT
+
+EXAMPLE: Final[dict[str, Any]] = {
+    "order_id": "0193f7c2-5d1e-7c44-9a31-6f0a4a2f9b10",
+    "status": "fraud",
+    "outcome": "decline",
+    "flagged": True,
+    "risk_score": 90,
+    "hits": [
+        {
+            "rule": "large-order",
+            "severity": "high",
+            "score": 90,
+            "mode": "live",
+            "reason": "The amount Rp.350,000,000 is at least Rp.300,000,000.",
+        }
+    ],
+    "features": {"local_hour": 10},
+    "ruleset_version": "5f0c9d1be2a84c77",
+    "decided_at": "2026-11-22T03:15:00.012345Z",
+    "user_id": "U-1042",
+    "product_id": "P-0007",
+    "quantity": 2,
+    "amount": 350_000_000,
+    "currency": "IDR",
+    "payment_method": "Credit Card",
+    "country": "ID",
+    "created_date": "2026-11-22T03:15:00Z",
+    "device_id": "d-77aa",
+    "ip_address": "36.68.10.20",
+    "voucher_code": None,
+    "email": None,
+    "shipping_country": None,
+    "account_created_date": None,
+    "source": {"topic": "orders", "partition": 2, "offset": 1742, "appended_at": "2026-11-22T03:15:00.002Z"},
+    "stored_at": "2026-11-22T03:15:00.014512Z",
+}
+
+
+class HitModel(BaseModel):
+    """One rule that fired."""
+
+    rule: str
+    severity: str
+    score: int
+    mode: Annotated[str, Field(description="`live`, or `shadow` for a hit that has no part in the decision")]
+    reason: Annotated[str, Field(description="why, in a sentence for a person")]
+
+
+class SourceModel(BaseModel):
+    """Where the order came from."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: Annotated[AwareDatetime, Field(description="when the broker took the message")]
+
+
+class OrderSummary(BaseModel):
+    """An order as placed, with the decision on it."""
+
+    model_config = ConfigDict(title="OrderSummary", json_schema_extra={"examples": [EXAMPLE]})
+
+    order_id: str
+    status: Status
+    outcome: Outcome
+    flagged: Annotated[bool, Field(description="the outcome is not `approve`")]
+    risk_score: Annotated[int, Field(ge=0, le=100)]
+    hits: list[HitModel]
+    features: Annotated[dict[str, Any], Field(description="the values that the rules saw")]
+    ruleset_version: str
+    decided_at: AwareDatetime
+    user_id: str
+    product_id: str
+    quantity: Annotated[int, Field(ge=1)]
+    amount: Annotated[int, Field(ge=0, le=MAX_AMOUNT, description="in the smallest unit of `currency`")]
+    currency: Annotated[str, Field(description="ISO 4217")]
+    payment_method: str
+    country: Annotated[str, Field(description="ISO 3166 alpha-2")]
+    created_date: Annotated[AwareDatetime, Field(description="when the order was placed")]
+    device_id: str | None
+    ip_address: str | None
+    voucher_code: str | None
+    email: str | None
+    shipping_country: str | None
+    account_created_date: AwareDatetime | None
+    source: SourceModel
+    stored_at: AwareDatetime
+
+
+class OrderDetails(OrderSummary):
+    """An order as placed, with the decision on it and all that its message held."""
+
+    model_config = ConfigDict(
+        title="Order", json_schema_extra={"examples": [{**EXAMPLE, "attributes": {"channel": "app"}}]}
+    )
+
+    attributes: Annotated[dict[str, Any] | None, Field(description="fields that the event contract does not know")]
+
+
+class OrderPage(BaseModel):
+    """A page of orders, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE], "next": None}]})
+
+    items: list[OrderSummary]
+    next: Annotated[str | None, Field(description="`cursor` for the next page; null on the last one")]

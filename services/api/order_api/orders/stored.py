@@ -1,0 +1,79 @@
+"""What is stored about an order id: the order with its decision, or the dead letter that its message became."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import orjson
+
+from order_contract.decision import OrderRow, Status
+
+
+class StoredOrder(NamedTuple):
+    """A row of table `orders`."""
+
+    row: OrderRow
+    stored_at: datetime
+
+
+class DeadLetter(NamedTuple):
+    """A message that was no order event."""
+
+    order_id: str
+    topic: str
+    partition: int
+    offset: int
+    error_type: str | None
+    error: str | None
+    recorded_at: datetime
+
+
+Recorded = StoredOrder | DeadLetter
+
+
+def order_summary(order: StoredOrder, topic: str) -> dict[str, object]:
+    """An order for a listing: everything but `attributes`, of which one order alone can have megabytes.
+
+    The JSON columns are passed on as they are stored, to the byte.
+    """
+    row = order.row
+    return {
+        "order_id": row.order_id,
+        "status": row.status,
+        "outcome": row.outcome,
+        "flagged": row.status == Status.FRAUD,
+        "risk_score": row.risk_score,
+        "hits": orjson.Fragment(row.hits),
+        "features": orjson.Fragment(row.features),
+        "ruleset_version": row.ruleset_version,
+        "decided_at": row.decided_at,
+        "user_id": row.user_id,
+        "product_id": row.product_id,
+        "quantity": row.quantity,
+        "amount": row.amount,
+        "currency": row.currency,
+        "payment_method": row.payment_method,
+        "country": row.country,
+        "created_date": row.created_date,
+        "device_id": row.device_id,
+        "ip_address": row.ip_address,
+        "voucher_code": row.voucher_code,
+        "email": row.email,
+        "shipping_country": row.shipping_country,
+        "account_created_date": row.account_created_date,
+        "source": {
+            "topic": topic,
+            "partition": row.source_partition,
+            "offset": row.source_offset,
+            "appended_at": row.appended_at,
+        },
+        "stored_at": order.stored_at,
+    }
+
+
+def order_details(order: StoredOrder, topic: str) -> dict[str, object]:
+    """One order, with what the contract does not know about it in `attributes`."""
+    attributes = order.row.attributes
+    return {
+        **order_summary(order, topic),
+        "attributes": None if attributes is None else orjson.Fragment(attributes),
+    }

@@ -1,0 +1,138 @@
+"""Waiting for orders to be recorded: however many wait, one query at a time asks for all of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+
+from order_api.orders.stored import Recorded
+from order_api.problems import CallerLeft, DatabaseUnavailable, ShuttingDown, TooManyWaiting
+
+Look = Callable[[Sequence[str]], Awaitable[Mapping[str, Recorded]]]
+"""Which of these order ids are recorded by now, and as what."""
+
+MAX_WAITING = 10_000
+FAST_SECONDS = 0.005
+SLOW_SECONDS = 0.025
+# Where SLOW_SECONDS is reached: by then a query has hundreds of ids to look up, and nobody notices 25 ms.
+MANY_WAITING = 1000
+AWAY_SECONDS = 0.25
+# Most orders become rows: the others are looked for once in so many rounds.
+DEAD_LETTER_ROUNDS = 10
+
+
+class OrderWaiting:
+    """Callers that wait for an order id. Nothing runs while nobody waits, and a waiting caller holds no connection."""
+
+    def __init__(self, find_orders: Look, find_dead_letters: Look, max_waiting: int = MAX_WAITING) -> None:
+        self._find_orders = find_orders
+        self._find_dead_letters = find_dead_letters
+        self._max_waiting = max_waiting
+        self._waiting: dict[str, list[asyncio.Future[Recorded]]] = {}
+        self._count = 0
+        self._polling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """Callers that wait at the moment."""
+        return self._count
+
+    async def recorded(
+        self, order_id: str, seconds: float, gone: Callable[[], Coroutine[None, None, object]]
+    ) -> Recorded | None:
+        """What becomes of `order_id`, or None when that is not known after `seconds`.
+
+        `gone` returns when the caller has left; then this raises CallerLeft. Raises TooManyWaiting, and
+        ShuttingDown when `close` is called meanwhile.
+        """
+        if self._closed:
+            raise ShuttingDown
+        if self._count >= self._max_waiting:
+            raise TooManyWaiting(self._max_waiting)
+        future = self._enter(order_id)
+        watch = asyncio.create_task(gone())
+        watch.add_done_callback(lambda _: _fail(future, CallerLeft()))
+        try:
+            async with asyncio.timeout(seconds):
+                return await future
+        except TimeoutError:
+            return None
+        finally:
+            watch.cancel()
+            self._leave(order_id, future)
+
+    def close(self) -> None:
+        """Let everybody go with ShuttingDown, and take nobody in any more."""
+        self._closed = True
+        if self._polling is not None:
+            self._polling.cancel()
+        self._fail_all(ShuttingDown)
+
+    def _enter(self, order_id: str) -> asyncio.Future[Recorded]:
+        future: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(order_id, []).append(future)
+        self._count += 1
+        if self._polling is None:
+            self._start()
+        return future
+
+    def _start(self) -> None:
+        self._polling = asyncio.create_task(self._poll())
+        self._polling.add_done_callback(self._poll_ended)
+
+    def _leave(self, order_id: str, future: asyncio.Future[Recorded]) -> None:
+        self._count -= 1
+        if future.done() and not future.cancelled():
+            future.exception()  # seen, also when a time-out was quicker to end the waiting
+        futures = self._waiting[order_id]
+        futures.remove(future)
+        if not futures:
+            del self._waiting[order_id]
+
+    async def _poll(self) -> None:
+        """Ask again and again, until nobody waits."""
+        clock = asyncio.get_running_loop().time
+        rounds = 0
+        while self._waiting:
+            started = clock()
+            pause = FAST_SECONDS + (SLOW_SECONDS - FAST_SECONDS) * min(self._count / MANY_WAITING, 1)
+            try:
+                await self._look(self._find_orders)
+                if rounds % DEAD_LETTER_ROUNDS == 0:
+                    await self._look(self._find_dead_letters)
+                rounds += 1
+            except DatabaseUnavailable:
+                pause = AWAY_SECONDS  # it may be back in time; if not, the caller's own last look says so
+            # A slow database is asked less often, so that waiting never takes more than half of it.
+            await asyncio.sleep(max(pause, clock() - started))
+
+    def _poll_ended(self, polling: asyncio.Task[None]) -> None:
+        self._polling = None
+        error = None if polling.cancelled() else polling.exception()
+        if error is not None:
+            # A bug of ours: those who wait get to see it, the next one starts afresh.
+            self._fail_all(lambda: error)
+        elif self._waiting and not self._closed:
+            self._start()  # somebody came just as it ended
+
+    async def _look(self, find: Look) -> None:
+        order_ids = [order_id for order_id, futures in self._waiting.items() if not all(map(_is_done, futures))]
+        if not order_ids:
+            return
+        for order_id, recorded in (await find(order_ids)).items():
+            for future in self._waiting.get(order_id, ()):
+                if not future.done():
+                    future.set_result(recorded)
+
+    def _fail_all(self, make_error: Callable[[], BaseException]) -> None:
+        for futures in self._waiting.values():
+            for future in futures:
+                _fail(future, make_error())
+
+
+def _is_done(future: asyncio.Future[Recorded]) -> bool:
+    return future.done()
+
+
+def _fail(future: asyncio.Future[Recorded], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,157 @@
+"""Types of query and path parameters: they accept what their schema says, and say what is wrong in words."""
+
+import ipaddress
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic_core import CoreSchema
+
+from order_api.orders.criteria import EARLIEST, LATEST
+from order_contract.business_time import BUSINESS_ZONE
+from order_contract.codes import PAYMENT_METHODS
+from order_contract.event import MAX_ID_LENGTH, MAX_TEXT_LENGTH
+from order_contract.money import MAX_AMOUNT
+
+# Postgres holds no NUL, so nothing that is stored has one.
+_NO_NUL: Final = r"^[^\x00]*$"
+_LEAP_SECOND = re.compile(r"(?<=:\d\d:)60")
+_LOST_PLUS = re.compile(r"(T[0-9:.]+) (\d\d:\d\d)$")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_WAIT = re.compile(r"([0-9]{1,6})(ms|s)")
+_MAX_WAIT_SECONDS: Final = 30
+# Many HTTP clients give up after ten seconds of silence, so less is what the documentation offers.
+_DOCUMENTED_WAIT: Final = r"^(?:[0-9]s|[0-9]{1,4}ms)$"
+_PAYMENT_METHODS = {name.casefold(): name for name in PAYMENT_METHODS}
+
+
+class _NeverNull:
+    """Takes null out of an optional parameter's schema: there is no way to give it in a URL."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        alternatives = handler(schema)["anyOf"]
+        return next(kind for kind in alternatives if kind != {"type": "null"})
+
+
+Value = TypeVar("Value")
+Optional = Annotated[Value | None, _NeverNull()]
+"""A parameter that may be left out."""
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_NO_NUL)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=_NO_NUL)]
+
+
+def parse_bound(value: object) -> object:
+    """One end of a time range: RFC 3339, a bare date for its midnight; without an offset in business time.
+
+    What lies outside the years an order can have is moved to their edge: there is nothing beyond it.
+    """
+    if not isinstance(value, str):
+        return value
+    # An unescaped + arrives as a space; a leap second is the moment after :59.
+    text = _LOST_PLUS.sub(r"\1+\2", value.upper())
+    leap = _LEAP_SECOND.search(text) is not None
+    try:
+        moment = datetime.fromisoformat(_LEAP_SECOND.sub("59", text))
+    except ValueError:
+        raise ValueError("is not a date and time like 2026-11-22T10:15:00+07:00") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=BUSINESS_ZONE)
+    moment = min(max(moment, EARLIEST), LATEST).astimezone(UTC)
+    return moment + timedelta(seconds=1) if leap else moment
+
+
+def parse_wait(value: object) -> object:
+    """`5s` or `500ms`, up to 30 seconds, as seconds."""
+    if not isinstance(value, str):
+        return value
+    match = _WAIT.fullmatch(value)
+    seconds = -1.0 if match is None else int(match[1]) / (1 if match[2] == "s" else 1000)
+    if not 0 <= seconds <= _MAX_WAIT_SECONDS:
+        raise ValueError(f"is not a time like 5s or 500ms, of at most {_MAX_WAIT_SECONDS}s")
+    return seconds
+
+
+def parse_whole_number(value: object) -> object:
+    """Digits only: what pydantic takes for a number besides (`1_000`, `5.0`) is more likely a slip."""
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) is None:
+        raise ValueError("is not a whole number")
+    return value
+
+
+def parse_ip_address(value: object) -> object:
+    """An address in the form it is stored in."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("is not an IPv4 or IPv6 address") from None
+
+
+def canonical_payment_method(value: object) -> object:
+    """A known payment method in its canonical spelling, another one as it is."""
+    return _PAYMENT_METHODS.get(value.strip().casefold(), value) if isinstance(value, str) else value
+
+
+def parse_country(value: object) -> object:
+    """Two letters, in upper case."""
+    return _letters(value, 2, "a country code of two letters")
+
+
+def parse_currency(value: object) -> object:
+    """Three letters, in upper case."""
+    return _letters(value, 3, "a currency code of three letters")
+
+
+def _letters(value: object, count: int, what: str) -> object:
+    if not isinstance(value, str):
+        return value
+    if len(value) != count or not (value.isascii() and value.isalpha()):
+        raise ValueError(f"is not {what}")
+    return value.upper()
+
+
+Country = Annotated[str, BeforeValidator(parse_country), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{2}$"})]
+Currency = Annotated[
+    str, BeforeValidator(parse_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$"})
+]
+PaymentMethod = Annotated[Text, BeforeValidator(canonical_payment_method)]
+IpAddress = Annotated[
+    str,
+    BeforeValidator(parse_ip_address),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
+]
+Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), BeforeValidator(parse_whole_number)]
+Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(parse_whole_number)]
+Bound = Annotated[
+    datetime,
+    BeforeValidator(parse_bound),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}),
+]
+Wait = Annotated[
+    float,
+    BeforeValidator(parse_wait),
+    WithJsonSchema({"type": "string", "pattern": _DOCUMENTED_WAIT}),
+]
+
+
+def refuse_repeated(request: Request) -> None:
+    """A query parameter that is given twice, of which one would be ignored: raises RequestValidationError."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    errors = [
+        {
+            "type": "repeated",
+            "loc": ("query", name),
+            "input": request.query_params.getlist(name),
+            "msg": "is given twice",
+        }
+        for name, count in given.items()
+        if count > 1
+    ]
+    if errors:
+        raise RequestValidationError(errors)

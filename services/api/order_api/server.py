@@ -1,0 +1,92 @@
+"""Running the application: the socket, the server, and an end without cut-off answers."""
+
+import errno
+import logging
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import uvicorn
+
+from order_api.application import create_app
+from order_api.settings import ApiSettings
+from order_contract.health import PortTakenError
+
+log = structlog.get_logger(__name__)
+
+BACKLOG: Final = 2048
+SHUTDOWN_SECONDS: Final = 5
+# Every waiting caller holds a connection; the usual soft limit of 1,024 files would be in the way.
+WANTED_FILES: Final = 65_536
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but those who wait for an order are let go first: their answers would hold up the end."""
+
+    def __init__(self, config: uvicorn.Config, release: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._release = release
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called once, after a signal."""
+        self._release()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises PortTakenError, naming the setting, and OSError for an address that is not ours."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    try:
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise PortTakenError(
+            f"port {port} on {host} is taken; set ORDERWATCH_API_PORT to another one, or to 0 for any"
+        ) from error
+
+
+def serve(settings: ApiSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then answer what is under way and return."""
+    _raise_file_limit()
+    # While the broker is away aiokafka would say so at every attempt; LagMonitor says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # uvicorn catches these itself while it serves, and raises them again when it is done: a stop is no failure.
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, _exit_quietly)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+    def release() -> None:
+        app.state.services.waiting.close()
+
+    with listen(settings.api_host, settings.api_port) as listening:
+        host, port = listening.getsockname()[:2]
+        log.info("listening", host=host, port=port)
+        Server(config, release).run(sockets=[listening])
+
+
+def _exit_quietly(*_: object) -> None:
+    sys.exit(0)
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,68 @@
+"""What the routes work with: opened with the process, closed with it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+
+from order_api import queries
+from order_api.database import Database, open_database
+from order_api.key_ring import KeyRing, Principal
+from order_api.keys import Role
+from order_api.lag import LagMonitor, OpenLagSource
+from order_api.metrics import Metrics
+from order_api.orders.waiting import OrderWaiting
+from order_api.settings import ApiSettings
+from order_api.stats.memory import CostMemory
+from order_api.stats.summary import Counted
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each for the process."""
+
+    settings: ApiSettings
+    database: Database
+    keys: KeyRing
+    lag: LagMonitor
+    waiting: OrderWaiting
+    stats: CostMemory[Counted]
+
+
+@asynccontextmanager
+async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenLagSource) -> AsyncIterator[Services]:
+    """The services. Neither Postgres nor Kafka need be there: each is connected to when it is first asked."""
+    async with open_database(settings.database_url.get_secret_value()) as database:
+
+        async def find_key(key_hash: bytes) -> Principal | None:
+            found = await queries.find_key(database, key_hash)
+            return None if found is None else Principal(found[0], Role(found[1]))
+
+        waiting = OrderWaiting(
+            lambda order_ids: queries.orders(database, order_ids),
+            lambda order_ids: queries.dead_letters(database, order_ids),
+        )
+        lag = LagMonitor(open_lag)
+        metrics.watch("waiting_requests", "Requests that wait for an order", lambda: waiting.count)
+        metrics.watch("pool_connections", "Open connections to Postgres", lambda: database.connections[0])
+        metrics.watch("pool_connections_in_use", "Of these, in use", lambda: database.connections[1])
+        try:
+            yield Services(settings, database, KeyRing(find_key), lag, waiting, CostMemory())
+        finally:
+            waiting.close()
+            await lag.close()
+
+
+def services_of(request: HTTPConnection) -> Services:
+    """The services of the application that answers `request`."""
+    return cast("Services", request.app.state.services)
+
+
+async def _get_services(request: Request) -> Services:
+    return services_of(request)
+
+
+AllServices = Annotated[Services, Depends(_get_services)]

@@ -1,0 +1,1 @@
+"""Counts, sums and lag over a time window."""

@@ -1,0 +1,56 @@
+"""`/v1/stats`."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from order_api import queries
+from order_api.authentication import READER
+from order_api.database import Database
+from order_api.openapi import responses
+from order_api.parameters import Bound, Optional, refuse_repeated
+from order_api.services import AllServices
+from order_api.stats.model import Stats
+from order_api.stats.summary import Counted, statistics
+
+WINDOW: Final = timedelta(hours=24)
+MOST_FLAGGED: Final = 10
+
+router = APIRouter(prefix="/v1", tags=["stats"], dependencies=[READER])
+
+
+class WindowParameters(BaseModel):
+    """Parameters of `/v1/stats`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: Annotated[
+        Optional[Bound], Field(alias="from", description="created at or after this; by default 24 hours before `to`")
+    ] = None
+    end: Annotated[Optional[Bound], Field(alias="to", description="created before this; by default now")] = None
+
+
+@router.get("/stats", operation_id="get_stats", responses=responses(401, 403, 422, 503))
+async def get_stats(request: Request, services: AllServices, window: Annotated[WindowParameters, Query()]) -> Stats:
+    """Orders of a time window by outcome, status and rule, their amounts, and how the stream is doing.
+
+    The window is about when orders were placed; `stream` is about now.
+    """
+    refuse_repeated(request)
+    counted = await services.stats.get(window, lambda: _count(services.database, window))
+    return statistics(counted, await services.lag.read())
+
+
+async def _count(database: Database, window: WindowParameters) -> Counted:
+    now = datetime.now(UTC)
+    end = window.end or now
+    start = window.start or end - WINDOW
+    groups, users, outcomes = await asyncio.gather(
+        queries.groups(database, start, end),
+        queries.flagged_users(database, start, end, MOST_FLAGGED),
+        queries.stream_outcomes(database),
+    )
+    return Counted(start, end, now, groups, users, outcomes)

@@ -1,0 +1,155 @@
+"""What the API's tests share: an application on a database of its own, callers of it, and orders to store."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from order_api.application import create_app
+from order_api.keys import create_key
+from order_api.settings import ApiSettings
+from order_contract.decision import OrderRow
+from order_contract.lag import PartitionLag
+
+NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+class FakeLag:
+    """A broker that answers what the test says."""
+
+    def __init__(self) -> None:
+        self.partitions = [PartitionLag(0, 0, 40, 42), PartitionLag(1, 5, None, 6)]
+        self.away = False
+        self.opened = 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["FakeLag"]:
+        if self.away:
+            raise KafkaConnectionError("nobody there")
+        self.opened += 1
+        yield self
+
+    async def read(self) -> list[PartitionLag]:
+        if self.away:
+            raise KafkaConnectionError("gone")
+        return self.partitions
+
+
+def make_order(order_id: str = "order-1", **changes: Any) -> OrderRow:
+    """An approved order placed at noon; `flagged=True` makes it one that a rule declined."""
+    flagged = changes.pop("flagged", False)
+    row = OrderRow(
+        order_id=order_id,
+        user_id="user-1",
+        product_id="product-1",
+        quantity=1,
+        amount=100_000,
+        currency="IDR",
+        payment_method="QRIS",
+        country="ID",
+        created_date=NOON,
+        device_id="device-1",
+        ip_address="36.68.10.20",
+        voucher_code=None,
+        email="somebody@example.com",
+        shipping_country=None,
+        account_created_date=None,
+        attributes='{"channel":"app"}',
+        status="fraud" if flagged else "genuine",
+        outcome="decline" if flagged else "approve",
+        risk_score=90 if flagged else 0,
+        hits='[{"rule":"large-order","severity":"high","score":90,"mode":"live","reason":"Too large."}]'
+        if flagged
+        else "[]",
+        rule_ids=["large-order"] if flagged else None,
+        features='{"local_hour":12}',
+        ruleset_version="v1",
+        decided_at=NOON + timedelta(milliseconds=12),
+        source_partition=2,
+        source_offset=17,
+        appended_at=NOON + timedelta(milliseconds=2),
+    )
+    return row._replace(**changes)
+
+
+MakeOrder = Callable[..., OrderRow]
+Store = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture(scope="session")
+def order() -> MakeOrder:
+    """`make_order`, for tests."""
+    return make_order
+
+
+@pytest.fixture
+def lag() -> FakeLag:
+    """The broker of `app`."""
+    return FakeLag()
+
+
+@pytest.fixture(scope="session")
+def healthy_lag() -> FakeLag:
+    """A broker that nobody switches off."""
+    return FakeLag()
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the database of `app`."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def store(connection: asyncpg.Connection) -> Store:
+    """Stores orders, as the detector would."""
+
+    async def store_orders(*rows: OrderRow) -> None:
+        await connection.copy_records_to_table("orders", records=rows, columns=OrderRow._fields)
+
+    return store_orders
+
+
+@asynccontextmanager
+async def running(app: FastAPI, key: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller of `app` while it runs."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def app(database_url: str, lag: FakeLag) -> FastAPI:
+    """The API on a database of its own."""
+    return create_app(ApiSettings(database_url=SecretStr(database_url)), lag.open)
+
+
+@pytest.fixture
+async def client(app: FastAPI, connection: asyncpg.Connection) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller with a key of role read."""
+    _, key = await create_key(connection, "test", "read")
+    async with running(app, key) as client:
+        yield client
+
+
+@pytest.fixture
+async def lonely(lag: FakeLag) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller of an API whose database is away."""
+    async with running(create_app(ApiSettings(database_url=SecretStr(NOWHERE)), lag.open)) as client:
+        yield client

@@ -1,0 +1,45 @@
+"""`order-api keys`, as one types it."""
+
+import pytest
+from typer.testing import CliRunner
+
+from order_api.__main__ import app
+
+runner = CliRunner()
+
+
+@pytest.mark.integration
+def test_the_life_of_a_key(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
+    made = runner.invoke(app, ["keys", "create", "--name", "Ana", "--role", "review"])
+    assert made.exit_code == 0
+    key = made.stdout.strip()  # nothing else is on standard output
+    key_id = key.split("_")[1]
+    assert key not in made.stderr
+    listed = runner.invoke(app, ["keys", "list"]).stdout
+    assert key_id in listed
+    assert "review" in listed
+    assert "valid  Ana" in listed
+    assert runner.invoke(app, ["keys", "revoke", key_id]).exit_code == 0
+    assert "revoked" in runner.invoke(app, ["keys", "list"]).stdout
+    again = runner.invoke(app, ["keys", "revoke", key_id])
+    assert again.exit_code == 1
+    assert "no valid key" in again.stderr
+    bad = runner.invoke(app, ["keys", "create", "--name", "x" * 101, "--role", "read"])
+    assert bad.exit_code == 1
+    assert "a key's name has 1 to 100 characters" in bad.stderr
+
+
+def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/nothing")
+    ended = runner.invoke(app, ["keys", "list"])
+    assert ended.exit_code == 1
+    assert "ORDERWATCH_DATABASE_URL" in ended.stderr
+    assert "secret" not in ended.output
+
+
+def test_settings_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERWATCH_API_PORT", "many")
+    ended = runner.invoke(app, ["serve"])
+    assert ended.exit_code == 1
+    assert "ORDERWATCH_API_PORT" in ended.stderr

@@ -1,0 +1,87 @@
+"""Property tests of the running API against its own document: no status, header or body that it does not announce."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import settings
+from pydantic import SecretStr
+
+from order_api.application import create_app
+from order_api.keys import create_key
+from order_api.server import listen
+from order_api.settings import ApiSettings
+from order_contract.decision import OrderRow
+from order_contract.migrations import upgrade
+
+pytestmark = pytest.mark.integration
+api = schemathesis.openapi.from_dict(create_app(ApiSettings()).openapi())
+
+
+@api.hook
+def map_query(context: schemathesis.HookContext, query: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Waits are as short as they can be: there is nothing to see in long ones."""
+    if query is not None and re.fullmatch("[0-9]+(ms|s)", str(query.get("wait"))):
+        query["wait"] = "1ms"
+    return query
+
+
+class Served(NamedTuple):
+    """A running API with some orders, and a key for it."""
+
+    address: str
+    key: str
+
+
+@pytest.fixture(scope="module")
+def served(postgres: str, order: Any, healthy_lag: Any) -> Iterator[Served]:
+    """The API on a database of its own, served from another thread over real HTTP."""
+    url, key = asyncio.run(_prepare(postgres, order))
+    app = create_app(ApiSettings(database_url=SecretStr(url)), healthy_lag.open)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on"))
+    with listen("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", key)
+        server.should_exit = True
+        thread.join()
+
+
+async def _prepare(server: str, order: Any) -> tuple[str, str]:
+    """A database with orders, and a key that may read them."""
+    name = f"conformance_{uuid4().hex[:12]}"
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"create database {name}")
+    await connection.close()
+    url = f"{server.rpartition('/')[0]}/{name}"
+    await upgrade(url)
+    connection = await asyncpg.connect(url)
+    now = datetime.now(UTC)
+    rows = [
+        order(f"o{number}", flagged=number % 3 == 0, created_date=now - timedelta(minutes=number))
+        for number in range(100)
+    ]
+    await connection.copy_records_to_table("orders", records=rows, columns=OrderRow._fields)
+    _, key = await create_key(connection, "test", "read")
+    await connection.close()
+    return url, key
+
+
+@api.parametrize()
+@settings(max_examples=25, deadline=None)
+def test_with_a_key(case: schemathesis.Case[Any], served: Served) -> None:
+    case.call_and_validate(base_url=served.address, headers={"Authorization": f"Bearer {served.key}"})
+
+
+@api.parametrize()
+@settings(max_examples=5, deadline=None)
+def test_without_a_key(case: schemathesis.Case[Any], served: Served) -> None:
+    case.call_and_validate(base_url=served.address)

@@ -1,0 +1,58 @@
+"""Cursors: they come back as they were written, and nothing else is taken for one."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from order_api.orders.criteria import Criteria, Position
+from order_api.orders.cursor import read_cursor, write_cursor
+from order_api.problems import CursorUnknown
+from order_contract.decision import Outcome
+
+ALL = Criteria()
+POSITIONS = st.builds(
+    Position,
+    st.datetimes(datetime(1970, 1, 1), datetime(9998, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=64),
+)
+
+
+@given(POSITIONS)
+def test_round_trip(position: Position) -> None:
+    cursor = write_cursor(position, ALL)
+    assert len(cursor) <= 640
+    assert read_cursor(cursor, ALL) == position
+
+
+@given(POSITIONS, st.data())
+def test_no_other_character_will_do(position: Position, data: st.DataObject) -> None:
+    cursor = write_cursor(position, ALL)
+    at = data.draw(st.integers(0, len(cursor) - 1))
+    other = data.draw(st.sampled_from("ABCxyz019-_").filter(lambda character: character != cursor[at]))
+    with pytest.raises(CursorUnknown):
+        read_cursor(cursor[:at] + other + cursor[at + 1 :], ALL)
+
+
+@given(st.text(st.sampled_from("ABCDEFabcdef0123456789-_"), min_size=16, max_size=640))
+def test_garbage(text: str) -> None:
+    with pytest.raises(CursorUnknown):
+        read_cursor(text, ALL)
+
+
+@pytest.mark.parametrize(
+    "other", [Criteria(user_id="u"), Criteria(flagged=True), Criteria(outcome=Outcome.REVIEW), Criteria(min_amount=0)]
+)
+def test_it_serves_its_own_filters_only(other: Criteria) -> None:
+    cursor = write_cursor(Position(datetime(2026, 11, 22, tzinfo=UTC), "o"), ALL)
+    with pytest.raises(CursorUnknown):
+        read_cursor(cursor, other)
+
+
+def test_a_forged_place_is_no_way_in() -> None:
+    beyond = write_cursor(Position(datetime(9999, 12, 31, tzinfo=UTC), "o"), ALL)
+    nul = write_cursor(Position(datetime(2026, 11, 22, tzinfo=UTC), "a\0b"), ALL)
+    for cursor in (beyond, nul):
+        with pytest.raises(CursorUnknown):
+            read_cursor(cursor, ALL)

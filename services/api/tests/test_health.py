@@ -1,0 +1,67 @@
+"""Alive, ready, measured."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+
+async def test_alive_without_anything(lonely: httpx.AsyncClient, lag: Any) -> None:
+    lag.away = True
+    response = await lonely.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_what_is_missing_is_named(lonely: httpx.AsyncClient, lag: Any) -> None:
+    response = await lonely.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"]["kafka"] == "ok"
+    assert response.json()["detail"].startswith("postgres: ")
+    assert "retry-after" in response.headers
+
+
+@pytest.mark.integration
+async def test_ready(client: httpx.AsyncClient) -> None:
+    response = await client.get("/readyz")
+    assert (response.status_code, response.json()) == (
+        200,
+        {"status": "ok", "checks": {"postgres": "ok", "kafka": "ok"}},
+    )
+
+
+@pytest.mark.integration
+async def test_not_ready_without_the_broker(client: httpx.AsyncClient, lag: Any) -> None:
+    lag.away = True
+    response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"] == {"postgres": "ok", "kafka": "Kafka cannot be reached"}
+
+
+async def test_metrics_have_no_ids_in_them(lonely: httpx.AsyncClient) -> None:
+    for path in ("/healthz", "/v1/orders/secret-order", "/secret-path", "/problems/secret-code"):
+        await lonely.get(path)
+    text = (await lonely.get("/metrics")).text
+    assert 'orderwatch_api_requests_total{method="GET",route="/healthz",status="200"} 1.0' in text
+    assert 'route="/v1/orders/{order_id}",status="401"' in text
+    assert 'route="none",status="404"' in text
+    assert "orderwatch_api_waiting_requests 0.0" in text
+    assert "orderwatch_api_pool_connections 0.0" in text
+    assert "secret" not in text
+
+
+async def test_the_documentation_loads_nothing_from_elsewhere(lonely: httpx.AsyncClient) -> None:
+    page = await lonely.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "http" not in page.text.replace("http-equiv", "")
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"):
+        assert f"/docs/assets/{asset}" in page.text
+        assert (await lonely.get(f"/docs/assets/{asset}")).status_code == 200
+
+
+async def test_the_index_leads_on(lonely: httpx.AsyncClient) -> None:
+    index = (await lonely.get("/")).json()
+    assert index["name"] == "Orderwatch API"
+    for path in (index["documentation"], index["openapi"], index["problems"]):
+        assert (await lonely.get(path)).status_code == 200
+    for path in (index["orders"], index["flags"], index["stats"]):
+        assert (await lonely.get(path)).status_code == 401

@@ -1,0 +1,94 @@
+"""Remembering whose key it is: cheap, but never for long."""
+
+import asyncio
+
+import pytest
+
+from order_api import key_ring
+from order_api.key_ring import KeyRing, Principal
+from order_api.keys import Role, hash_key
+
+KEY = f"ow_{'0' * 12}_{'a' * 64}"
+
+
+class Keys:
+    """The table, and how often it was asked."""
+
+    def __init__(self, *keys: str) -> None:
+        self.valid = {hash_key(key): Principal(key[3:15], Role.READ) for key in keys}
+        self.asked = 0
+
+    async def find(self, key_hash: bytes) -> Principal | None:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return self.valid.get(key_hash)
+
+
+class Clock:
+    """Time that the test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_key_is_asked_for_once_in_a_while() -> None:
+    keys, clock = Keys(KEY), Clock()
+    ring = KeyRing(keys.find, clock)
+    for _ in range(100):
+        assert await ring.principal(KEY) == Principal("0" * 12, Role.READ)
+    assert keys.asked == 1
+    clock.now += key_ring.REMEMBERED_SECONDS
+    await ring.principal(KEY)
+    assert keys.asked == 2
+
+
+async def test_requests_at_the_same_time_share_one_query() -> None:
+    keys = Keys(KEY)
+    ring = KeyRing(keys.find)
+    principals = await asyncio.gather(*(ring.principal(KEY) for _ in range(100)))
+    assert set(principals) == {Principal("0" * 12, Role.READ)}
+    assert keys.asked == 1
+
+
+async def test_a_revoked_key_is_refused_within_five_seconds() -> None:
+    keys, clock = Keys(KEY), Clock()
+    ring = KeyRing(keys.find, clock)
+    await ring.principal(KEY)
+    keys.valid.clear()
+    clock.now += 5
+    assert await ring.principal(KEY) is None
+
+
+async def test_a_new_key_works_at_once() -> None:
+    keys, clock = Keys(), Clock()
+    ring = KeyRing(keys.find, clock)
+    assert await ring.principal(KEY) is None
+    keys.valid[hash_key(KEY)] = Principal("new", Role.ADMIN)
+    assert await ring.principal(KEY) == Principal("new", Role.ADMIN)
+
+
+@pytest.mark.parametrize("text", ["", "ow_", KEY + "a", KEY.upper(), "ow_\0", "é" * 80])
+async def test_what_is_no_key_is_not_looked_up(text: str) -> None:
+    keys = Keys()
+    assert await KeyRing(keys.find).principal(text) is None
+    assert keys.asked == 0
+
+
+async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_ring, "MAX_REMEMBERED", 3)
+    many = [f"ow_{number:012x}_{'a' * 64}" for number in range(10)]
+    keys = Keys(*many)
+    ring = KeyRing(keys.find)
+    for key in many:
+        await ring.principal(key)
+    assert len(ring._remembered) == 3
+
+
+def test_roles_include_the_ones_before_them() -> None:
+    assert [[held.includes(needed) for needed in Role] for held in Role] == [
+        [True, False, False],
+        [True, True, False],
+        [True, True, True],
+    ]

@@ -1,0 +1,91 @@
+"""The process: it starts without anything, names a taken port, and stops when told to."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from order_api.server import listen
+from order_contract.health import PortTakenError
+
+
+def environment(port: int) -> dict[str, str]:
+    """Settings that lead nowhere."""
+    return {
+        **os.environ,
+        "ORDERWATCH_API_PORT": str(port),
+        "ORDERWATCH_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "ORDERWATCH_KAFKA": "127.0.0.1:1",
+    }
+
+
+def free_port() -> int:
+    with listen("127.0.0.1", 0) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`order-api serve`, once it answers."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "order_api", "serve"], env=environment(port), stdout=output, stderr=output
+        ) as process,
+    ):
+        try:
+            for _ in range(200):
+                try:
+                    httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=1)
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_it_starts_alone_and_stops_cleanly(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with serving(port, log) as process:
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+        ready = httpx.get(f"http://127.0.0.1:{port}/readyz")
+        assert ready.status_code == 503
+        assert "postgres" in ready.json()["detail"]
+        assert "kafka" in ready.json()["detail"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    text = log.read_text()
+    assert "Traceback" not in text
+    assert len(text.splitlines()) == 3, text  # listening, and each of the two that are away, once
+
+
+def test_it_says_which_setting_moves_it() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTakenError, match=f"port {port} on 127.0.0.1 is taken; set ORDERWATCH_API_PORT"):
+            listen("127.0.0.1", port)
+        command = [sys.executable, "-m", "order_api", "serve"]
+        ended = subprocess.run(command, env=environment(port), capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert "ORDERWATCH_API_PORT" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_it_listens_on_what_it_is_told_to() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        with listen("::1", 0) as listening:
+            assert listening.family == socket.AF_INET6
+    except OSError:
+        pytest.skip("no IPv6 here")

@@ -1,0 +1,130 @@
+"""Statistics: adding up, keeping what was costly, and the answer."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from order_api.lag import Reading
+from order_api.queries import Group
+from order_api.stats import memory
+from order_api.stats.memory import CostMemory
+from order_api.stats.summary import Counted, statistics
+from order_contract.lag import PartitionLag
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def counted(*groups: Group) -> Counted:
+    return Counted(NOW - timedelta(days=1), NOW, NOW, groups, [], {"duplicate": 3})
+
+
+def test_nothing_adds_up_to_nothing() -> None:
+    answer = statistics(counted(), Reading(None))
+    assert (answer.orders, answer.flagged, answer.flagged_share, answer.amounts) == (0, 0, 0.0, [])
+    assert (answer.stream.lag, answer.stream.partitions) == (None, None)
+
+
+def test_groups_are_added_up() -> None:
+    answer = statistics(
+        counted(
+            Group("approve", "IDR", None, 90, 9_000),
+            Group("approve", "IDR", ["shadow-rule"], 4, 400),
+            Group("review", "IDR", ["large", "shadow-rule"], 5, 50_000),
+            Group("decline", "USD", ["large"], 1, 7),
+        ),
+        Reading([PartitionLag(0, 10, 20, 25)]),
+    )
+    assert (answer.orders, answer.flagged, answer.flagged_share) == (100, 6, 0.06)
+    assert answer.by_outcome.model_dump() == {"approve": 94, "review": 5, "decline": 1}
+    assert answer.by_status.model_dump() == {"genuine": 94, "fraud": 6}
+    assert [(hit.rule, hit.orders) for hit in answer.hits_by_rule] == [("shadow-rule", 9), ("large", 6)]
+    assert [tuple(amount.model_dump().values()) for amount in answer.amounts] == [
+        ("IDR", 59_400, 50_000),
+        ("USD", 7, 7),
+    ]
+    assert (answer.stream.duplicates, answer.stream.conflicts, answer.stream.lag) == (3, 0, 5)
+
+
+class Clock:
+    """Time that computing takes."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def computing(self, seconds: float) -> Callable[[], Any]:
+        async def compute() -> float:
+            await asyncio.sleep(0)
+            self.now += seconds
+            return self.now
+
+        return compute
+
+
+async def test_a_costly_answer_is_kept_ten_times_as_long_as_it_took() -> None:
+    clock = Clock()
+    kept: CostMemory[float] = CostMemory(clock)
+    assert await kept.get("a", clock.computing(0.2)) == 0.2
+    clock.now += 1.9
+    assert await kept.get("a", clock.computing(0.2)) == 0.2
+    clock.now += 0.2
+    assert await kept.get("a", clock.computing(0.2)) > 2
+
+
+async def test_one_computes_for_all_who_ask_at_once() -> None:
+    clock = Clock()
+    kept: CostMemory[float] = CostMemory(clock)
+    answers = await asyncio.gather(*(kept.get("a", clock.computing(0.2)) for _ in range(50)))
+    assert set(answers) == {0.2}
+
+
+async def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_KEPT", 2)
+    clock = Clock()
+    kept: CostMemory[float] = CostMemory(clock)
+    for key in "abc":
+        await kept.get(key, clock.computing(1))
+    assert list(kept._kept) == ["b", "c"]
+
+
+@pytest.mark.integration
+async def test_the_answer(client: httpx.AsyncClient, store: Any, order: Any, connection: asyncpg.Connection) -> None:
+    now = datetime.now(UTC)
+    await store(
+        order("a", created_date=now - timedelta(hours=1)),
+        order("b", created_date=now - timedelta(hours=2), flagged=True, amount=10**15, user_id="u"),
+        order("c", created_date=now - timedelta(hours=3), flagged=True, amount=10**15, user_id="u"),
+        order("d", created_date=now - timedelta(hours=25)),
+    )
+    await connection.executemany(
+        "insert into stream_outcomes (topic, partition, \"offset\", outcome) values ('orders', 0, $1, $2)",
+        [(1, "duplicate"), (2, "dead-letter"), (3, "dead-letter")],
+    )
+    answer = (await client.get("/v1/stats")).raise_for_status().json()
+    assert (answer["orders"], answer["flagged"]) == (3, 2)
+    assert answer["amounts"] == [{"currency": "IDR", "total": 2 * 10**15 + 100_000, "flagged": 2 * 10**15}]
+    assert answer["hits_by_rule"] == [{"rule": "large-order", "orders": 2}]
+    assert answer["most_flagged_users"] == [{"user_id": "u", "flagged": 2}]
+    stream = answer["stream"]
+    assert (stream["duplicates"], stream["conflicts"], stream["dead_letters"], stream["lag"]) == (1, 0, 2, 3)
+    assert stream["partitions"][1] == {"partition": 1, "beginning": 5, "committed": None, "end": 6, "lag": 1}
+
+
+@pytest.mark.integration
+async def test_the_window_can_be_chosen(client: httpx.AsyncClient, store: Any, order: Any) -> None:
+    await store(order("a"), order("b", created_date=datetime(2026, 11, 23, tzinfo=UTC)))
+    answer = (await client.get("/v1/stats", params={"from": "2026-11-22", "to": "2026-11-23"})).json()
+    assert (answer["orders"], answer["from"], answer["to"]) == (1, "2026-11-21T17:00:00Z", "2026-11-22T17:00:00Z")
+
+
+@pytest.mark.integration
+async def test_statistics_do_without_the_broker(client: httpx.AsyncClient, lag: Any) -> None:
+    lag.away = True
+    stream = (await client.get("/v1/stats")).raise_for_status().json()["stream"]
+    assert (stream["lag"], stream["partitions"]) == (None, None)

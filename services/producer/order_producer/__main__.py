@@ -1,0 +1,244 @@
+"""`order-producer`: the command of the producer."""
+
+import asyncio
+import logging
+import os
+import signal
+import stat
+import sys
+from collections.abc import AsyncIterator
+from datetime import date, datetime
+from errno import EISDIR
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import structlog
+import typer
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+
+from order_contract.business_time import BUSINESS_ZONE
+from order_contract.health import PortTakenError
+from order_contract.logs import configure_logging
+from order_contract.topics import MAX_ORDER_BYTES
+from order_contract.world import EPOCH, World
+from order_producer.connection import TopicMissingError
+from order_producer.generator import Recipe, live_orders, past_orders
+from order_producer.lines import read_lines
+from order_producer.message import Message
+from order_producer.pace import WallClock, at_rate, by_created_date
+from order_producer.replay import replayed
+from order_producer.report import LogReport, Report, Share, TerminalReport
+from order_producer.service import as_asked, run
+from order_producer.settings import ProducerSettings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Publishes orders to topic orders: generated ones, or those of a file.",
+)
+
+LIVE_RATE = 5.0
+ORDERS_PER_DAY = 5_000
+STANDARD = Path("-")
+
+# What an operator can mend: said in one line, without a traceback.
+_EXPECTED = (TopicMissingError, PortTakenError, KafkaError, OSError)
+
+
+@app.command()
+def generate(
+    *,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Orders a second by the wall clock; 0 is as fast as possible.", show_default="5; with --start 0"
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Orders in all.", show_default=f"endless; with --start {ORDERS_PER_DAY:,} a day"),
+    ] = None,
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First business date of orders of the past.", show_default="now"),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Business dates, from --start on.")] = 1,
+    fraud_share: Annotated[float, typer.Option(min=0, max=1, help="Share of orders that are fraud.")] = 0.05,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="What orders are drawn from; the same again gives the same.", show_default="0 with --start, else new"
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write which orders are fraud, a JSON line each: order_id, pattern."),
+    ] = None,
+    amounts_as_text: Annotated[
+        bool, typer.Option("--amounts-as-text", help="Write amounts as Rp.125,000,000, not as integers.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, allow_dash=True, help="Write lines to a file, or to stdout for -, and publish nothing."
+        ),
+    ] = None,
+    to_stdout: Annotated[bool, typer.Option("--to-stdout", help="The same as --output -.")] = False,
+) -> None:
+    """Generate orders of an Indonesian marketplace, some of them fraud.
+
+    Customers, products and prices are those of the catalog: one seeded world (ORDERWATCH_WORLD_SEED). Orders are of
+    now, or with `--start` of past business dates, spread over each day as people shop.
+
+    Five orders a second, of now, until Ctrl-C:
+
+        order-producer generate
+
+    2,000 a second for a minute, and which of them are fraud:
+
+        order-producer generate --rate 2000 --count 120000 --truth truth.jsonl
+
+    Three past days; run again, the same orders to the byte:
+
+        order-producer generate --start 2026-11-01 --days 3 --count 30000
+
+    A file to replay later:
+
+        order-producer generate --start 2026-11-01 --output orders.jsonl
+
+    It exits with 1 when an order was not acknowledged, after naming it.
+    """
+    settings = _settings()
+    if start is None and days != 1:
+        raise typer.BadParameter("it counts from --start; give that too", param_hint="--days")
+    if start is not None and start.date() < EPOCH.date():
+        raise typer.BadParameter(f"the marketplace opened on {EPOCH:%Y-%m-%d}", param_hint="--start")
+    first_day = None if start is None else start.date()
+    if first_day is not None:
+        count = ORDERS_PER_DAY * days if count is None else count
+        seed = 0 if seed is None else seed
+    if rate is None:
+        rate = LIVE_RATE if first_day is None else 0
+    recipe = Recipe(World(settings.world_seed), seed, fraud_share, amounts_as_text)
+    output = STANDARD if to_stdout else output
+    if output == STANDARD:
+        # `order-producer generate --to-stdout | head` ends without a word, as everybody's tools do.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    _carry_out(
+        _generated(recipe, first_day, days, count, rate),
+        settings,
+        share=lambda counts: None if count is None else counts.sent / count,
+        output=output,
+        truth=truth,
+    )
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A file of one message a line; - is stdin.")],
+    rate: Annotated[
+        float | None, typer.Option(min=0, help="Messages a second.", show_default="as fast as possible")
+    ] = None,
+    speedup: Annotated[
+        float | None,
+        typer.Option(min=0, help="Keep the pauses between the orders' created_date, so many times shorter."),
+    ] = None,
+) -> None:
+    """Publish the lines of a file, one message a line, their bytes untouched.
+
+    Lines that are no orders are published too: the detector judges them. The key is the line's user_id, none where
+    it cannot be read. Lines are read as they are needed, so the file may be of any size, or a pipe that never ends.
+
+        order-producer replay orders.jsonl
+
+        order-producer replay orders.jsonl --rate 500
+
+        order-producer replay orders.jsonl --speedup 60      an hour of orders in a minute
+
+        zcat orders.jsonl.gz | order-producer replay -
+
+    It exits with 1 when a line was not acknowledged, after naming it.
+    """
+    if rate and speedup:
+        raise typer.BadParameter("give --rate or --speedup, not both", param_hint="--speedup")
+    settings = _settings()
+    try:
+        descriptor = sys.stdin.fileno() if file == STANDARD else os.open(file, os.O_RDONLY)
+        size = _size(descriptor)
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
+    _carry_out(
+        _replayed(descriptor, rate or 0, speedup or 0),
+        settings,
+        share=lambda _: os.lseek(descriptor, 0, os.SEEK_CUR) / size if size else None,
+    )
+
+
+def _generated(
+    recipe: Recipe, first_day: date | None, days: int, count: int | None, rate: float
+) -> AsyncIterator[Message]:
+    if first_day is None:
+        messages = as_asked(live_orders(recipe, lambda: datetime.now(BUSINESS_ZONE), count))
+    else:
+        messages = as_asked(past_orders(recipe, first_day, days, count or 0))
+    return at_rate(messages, rate, WallClock()) if rate else messages
+
+
+def _replayed(descriptor: int, rate: float, speedup: float) -> AsyncIterator[Message]:
+    messages = replayed(read_lines(descriptor, MAX_ORDER_BYTES), dated=bool(speedup))
+    if speedup:
+        return by_created_date(messages, speedup, WallClock())
+    return at_rate(messages, rate, WallClock()) if rate else messages
+
+
+def _size(descriptor: int) -> int:
+    """Bytes of an open regular file; 0 for what has no end that could be told, as a pipe."""
+    status = os.fstat(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _settings() -> ProducerSettings:
+    try:
+        return ProducerSettings()
+    except ValidationError as error:
+        _fail("; ".join(f"ORDERWATCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()), 2)
+
+
+def _carry_out(
+    messages: AsyncIterator[Message],
+    settings: ProducerSettings,
+    *,
+    share: Share,
+    output: Path | None = None,
+    truth: Path | None = None,
+) -> NoReturn:
+    report: Report = TerminalReport(share) if sys.stderr.isatty() else LogReport()
+    try:
+        # Logs are set up while the progress bar stands, so that their lines come above it.
+        with report:
+            configure_logging(settings, "order-producer")
+            _quieten_client(settings)
+            counts = asyncio.run(run(messages, settings, report, output=output, truth=truth))
+    except _EXPECTED as error:
+        structlog.get_logger().error("producer_failed", problem=str(error))
+        sys.exit(1)
+    sys.exit(0 if counts.failed == 0 else 1)
+
+
+def _quieten_client(settings: ProducerSettings) -> None:
+    """While a broker is away aiokafka logs an error ten times a second; that it is away is said once, by us."""
+    if settings.log_level.upper() != "DEBUG":
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,24 @@
+"""What the producer measures of itself, by Prometheus' names."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from order_producer.counts import Counts
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+
+class Metrics:
+    """The producer's metrics, in a registry of their own."""
+
+    def __init__(self, counts: Counts) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.published = Counter("producer_orders_published", "Messages acknowledged by the broker.", registry=registry)
+        self.failed = Counter("producer_orders_failed", "Messages given up, each named in the log.", registry=registry)
+        self.acknowledge = Histogram(
+            "producer_acknowledge_seconds",
+            "From handing over the oldest message of a batch to the broker's acknowledgement.",
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        in_flight = Gauge("producer_orders_in_flight", "Messages handed over, not acknowledged yet.", registry=registry)
+        in_flight.set_function(lambda: counts.waiting)

@@ -1,0 +1,144 @@
+"""What every Announcer does: the fake of the simulation, and Kafka; and what stands on the real topics."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Protocol
+
+import orjson
+import pytest
+
+from fraud_detector.rules.engine import Engine
+from fraud_detector.rules.ruleset import load_ruleset
+from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.kafka_announcer import KafkaAnnouncer
+from fraud_detector.stream.message import DeadLetter
+from fraud_detector.stream.ports import Announcer
+from order_contract.decision import OrderRow, decision_message
+from order_contract.event import EventDecoder
+from order_contract.settings import KafkaSettings
+from tests.simulation.chance import Chance
+from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeMessage, Origin
+from tests.support.reading import read_topic
+
+JUDGE = Judge(EventDecoder(), Engine(load_ruleset()))
+
+
+def row(order_id: str) -> OrderRow:
+    value = (
+        f'{{"order_id":"{order_id}","user_id":"u","product_id":"p","quantity":1,"amount":1,"payment_method":"OVO",'
+        f'"country":"SG","created_date":"2026-11-22T10:00:00"}}'
+    ).encode()
+    judged = JUDGE.judge(FakeMessage(0, 0, value), datetime(2026, 11, 22, tzinfo=UTC))
+    assert isinstance(judged, OrderRow)
+    return judged
+
+
+def letter(offset: int, value: bytes | None, key: bytes | None = None) -> DeadLetter:
+    message = FakeMessage(2, offset, value, key, headers=(("trace", b"\x00\x01"),))
+    return DeadLetter(message, "not-json", "not JSON: ä", "amount", "o1", ("aa", "bb"))
+
+
+class Subject(Protocol):
+    """An announcer, and a look at what is on its topics."""
+
+    announcer: Announcer
+
+    async def decisions(self) -> list[tuple[str, bytes]]: ...
+    async def dead_letters(self) -> list[Origin]: ...
+
+
+class FakeSubject:
+    def __init__(self) -> None:
+        self._broker = FakeBroker(1)
+        self.announcer: Announcer = FakeAnnouncer(self._broker, Chance([]))
+
+    async def decisions(self) -> list[tuple[str, bytes]]:
+        return self._broker.decisions
+
+    async def dead_letters(self) -> list[Origin]:
+        return self._broker.dead_letters
+
+
+class KafkaSubject:
+    def __init__(self, settings: KafkaSettings, announcer: KafkaAnnouncer) -> None:
+        self._settings = settings
+        self.announcer: Announcer = announcer
+
+    async def decisions(self) -> list[tuple[str, bytes]]:
+        return [(r.key.decode(), r.value) for r in await read_topic(self._settings, self._settings.decisions_topic)]
+
+    async def dead_letters(self) -> list[Origin]:
+        records = await read_topic(self._settings, self._settings.dead_letter_topic)
+        return [(int(dict(r.headers)["origin_partition"]), int(dict(r.headers)["origin_offset"])) for r in records]
+
+
+@pytest.fixture(params=["fake", pytest.param("kafka", marks=pytest.mark.integration)])
+def kafka(request: pytest.FixtureRequest) -> KafkaSettings | None:
+    settings: KafkaSettings | None = None if request.param == "fake" else request.getfixturevalue("kafka_settings")
+    return settings
+
+
+@pytest.fixture
+async def subject(kafka: KafkaSettings | None) -> AsyncIterator[Subject]:
+    if kafka is None:
+        yield FakeSubject()
+        return
+    announcer = KafkaAnnouncer(kafka)
+    yield KafkaSubject(kafka, announcer)
+    await announcer.close()
+
+
+async def test_decisions_are_published_by_order_id(subject: Subject) -> None:
+    rows = [row(f"o{number}") for number in range(3000)]
+    await subject.announcer.announce(rows, [])
+    assert sorted(await subject.decisions()) == sorted((r.order_id, decision_message(r)) for r in rows)
+    assert await subject.dead_letters() == []
+
+
+async def test_a_repeat_is_identical(subject: Subject) -> None:
+    for _ in range(2):
+        await subject.announcer.announce([row("o1")], [letter(1, b"{")])
+    first, second = await subject.decisions()
+    assert first == second
+    assert await subject.dead_letters() == [(2, 1), (2, 1)]
+
+
+@pytest.mark.integration
+async def test_a_dead_letter_keeps_the_original_untouched(kafka_settings: KafkaSettings) -> None:
+    announcer = KafkaAnnouncer(kafka_settings)
+    values = [b"\xff\x00{", None, b"", b"x" * 8 * 2**20]
+    await announcer.announce([], [letter(offset, value, key=b"\xfe") for offset, value in enumerate(values)])
+    await announcer.close()
+    records = await read_topic(kafka_settings, kafka_settings.dead_letter_topic)
+    assert [record.value for record in records] == values
+    assert [record.key for record in records] == [
+        f"{kafka_settings.orders_topic}/2/{offset}".encode() for offset in range(len(values))
+    ]
+    assert dict(records[0].headers) == {
+        "error_type": b"not-json",
+        "error": "not JSON: ä".encode(),
+        "error_field": b"amount",
+        "order_id": b"o1",
+        "fingerprint_stored": b"aa",
+        "fingerprint_rejected": b"bb",
+        "origin_topic": kafka_settings.orders_topic.encode(),
+        "origin_partition": b"2",
+        "origin_offset": b"0",
+        "origin_timestamp": b"1790000000000",
+        "origin_key": b"\xfe",
+        "original.trace": b"\x00\x01",
+    }
+
+
+@pytest.mark.integration
+async def test_an_order_is_always_in_the_same_partition(kafka_settings: KafkaSettings) -> None:
+    announcer = KafkaAnnouncer(kafka_settings)
+    for _ in range(2):
+        await announcer.announce([row(f"o{number}") for number in range(50)], [])
+    await announcer.close()
+    places: dict[bytes, set[int]] = {}
+    for record in await read_topic(kafka_settings, kafka_settings.decisions_topic):
+        places.setdefault(record.key, set()).add(record.partition)
+        assert orjson.loads(record.value)["order_id"].encode() == record.key
+    assert {len(partitions) for partitions in places.values()} == {1}
+    assert len(set.union(*places.values())) == 4

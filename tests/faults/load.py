@@ -1,0 +1,75 @@
+"""A load of orders with everything in it that happens: new ones, repeats, changed repeats, broken lines."""
+
+import asyncio
+import random
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from order_contract.settings import KafkaSettings
+from order_contract.topics import PARTITIONS
+from tests.support.ledger import Ledger
+
+
+class Load:
+    """Publishes at a steady rate until told to stop, and enters into the ledger what was acknowledged.
+
+    Independent of order_producer: the ledger must not rest on what it checks.
+    """
+
+    def __init__(self, settings: KafkaSettings, ledger: Ledger, *, rate: float, seed: int = 1) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._rate = rate
+        self._random = random.Random(seed)
+        self._sent: list[tuple[int, bytes]] = []
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def run(self) -> None:
+        producer = AIOKafkaProducer(
+            **self._settings.client_options(), enable_idempotence=True, request_timeout_ms=120_000, linger_ms=5
+        )
+        async with producer:
+            loop = asyncio.get_running_loop()
+            start, count, waiting = loop.time(), 0, set[asyncio.Task[None]]()
+            while not self._stop.is_set():
+                due = int((loop.time() - start) * self._rate)
+                while count < due:
+                    partition, value = self._next(count)
+                    acknowledged = await producer.send(self._settings.orders_topic, value, partition=partition)
+                    task = asyncio.create_task(self._enter(acknowledged, partition, value))
+                    waiting.add(task)
+                    task.add_done_callback(waiting.discard)
+                    count += 1
+                await asyncio.sleep(0.01)
+            await producer.flush()
+            await asyncio.gather(*waiting)
+
+    async def _enter(self, acknowledged: asyncio.Future[object], partition: int, value: bytes) -> None:
+        try:
+            metadata = await acknowledged
+        except KafkaError:
+            return
+        self._ledger.acknowledged[partition, metadata.offset] = value  # type: ignore[attr-defined]
+
+    def _next(self, number: int) -> tuple[int, bytes]:
+        chance = self._random.random()
+        if chance < 0.03:
+            return self._random.randrange(PARTITIONS), self._random.choice([b"{", b"[]", b"\xff", b'{"order_id":"x"}'])
+        if chance < 0.06 and self._sent:
+            return self._random.choice(self._sent)
+        if chance < 0.09 and self._sent:
+            partition, value = self._random.choice(self._sent)
+            return partition, value.replace(b'"quantity":', b'"quantity":1')
+        partition = self._random.randrange(PARTITIONS)
+        value = (
+            f'{{"order_id":"{self._random.getrandbits(64):016x}","user_id":"U{self._random.randrange(1000)}",'
+            f'"product_id":"P{self._random.randrange(50)}","quantity":{self._random.randrange(1, 5)},'
+            f'"amount":{self._random.randrange(10**9)},"payment_method":"GoPay","country":"ID",'
+            f'"created_date":"2026-11-22T{number % 24:02d}:00:00"}}'
+        ).encode()
+        self._sent.append((partition, value))
+        return partition, value

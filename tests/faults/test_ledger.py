@@ -1,0 +1,85 @@
+"""kill -9 of everything under load: nothing lost, nothing twice, `decisions` says what Postgres says.
+
+ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default).
+"""
+
+import asyncio
+import os
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from order_contract.migrations import upgrade
+from order_contract.settings import KafkaSettings
+from order_contract.topics import ensure_topics
+from orderwatch.embedded.kafka import EmbeddedKafka
+from orderwatch.embedded.postgres import EmbeddedPostgres
+from orderwatch.embedded.server import EmbeddedServer
+from tests.faults.load import Load
+from tests.support.detector import DetectorProcess
+from tests.support.ledger import Ledger, committed_everything
+from tests.support.waiting import until
+
+ROUNDS = int(os.environ.get("ORDERWATCH_FAULT_ROUNDS", "1"))
+RATE = 500
+
+
+@pytest.mark.integration
+async def test_nothing_is_lost_when_everything_is_killed_under_load(
+    private_kafka: EmbeddedKafka, private_postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    settings = KafkaSettings(kafka=private_kafka.bootstrap_servers, consumer_group=f"g-{uuid.uuid4().hex[:8]}")
+    await ensure_topics(settings)
+    database_url = await _new_database(private_postgres)
+    ledger = Ledger()
+    load = Load(settings, ledger, rate=RATE)
+    with ExitStack() as stack:
+        detectors = [
+            stack.enter_context(DetectorProcess(settings, database_url, tmp_path / f"detector-{number}.log"))
+            for number in range(2)
+        ]
+        loading = asyncio.create_task(load.run())
+        await until(lambda: len(ledger.acknowledged) > RATE, "the load to start")
+        for number in range(ROUNDS):
+            detector = detectors[number % 2]
+            await asyncio.to_thread(detector.kill)
+            await asyncio.sleep(0.5)
+            detector.start()
+            await _get_on(ledger)
+            await _kill_and_restart(private_postgres)
+            await _get_on(ledger)
+            await _kill_and_restart(private_kafka)
+            await _get_on(ledger)
+        load.stop()
+        await loading
+        await until(lambda: committed_everything(settings), "the detectors to catch up", within=120)
+        assert [detector.process.poll() for detector in detectors] == [None, None], "a detector died by itself"
+        assert [detector.terminate() for detector in detectors] == [0, 0]
+    counts = await ledger.verify(settings, database_url)
+    assert counts.keys() == {"stored", "duplicate", "conflict", "dead-letter"}
+    assert counts.total() >= len(ledger.acknowledged) > RATE
+
+
+async def _get_on(ledger: Ledger) -> None:
+    """Let the load go on for a while: for as many messages as two seconds bring."""
+    before = len(ledger.acknowledged)
+    await until(lambda: len(ledger.acknowledged) > before + 2 * RATE, "acknowledgements to go on")
+
+
+async def _kill_and_restart(server: EmbeddedServer) -> None:
+    await asyncio.to_thread(server.kill)
+    await asyncio.sleep(0.5)
+    server.start()
+    await asyncio.to_thread(server.wait_ready)
+
+
+async def _new_database(server: EmbeddedPostgres) -> str:
+    connection = await asyncpg.connect(server.url())
+    await connection.execute("create database orderwatch")
+    await connection.close()
+    url = server.url("orderwatch")
+    await upgrade(url)
+    return url

@@ -1,0 +1,152 @@
+"""Fixtures that the tests of every package may ask for. The broker and the database start when first asked for.
+
+    broker               bootstrap servers of a real Kafka                     session
+    postgres             a superuser's URL of a real PostgreSQL                session
+    kafka_settings       KafkaSettings on `broker`: topics and group of one's own, the topics created
+    database_url         a migrated database of one's own on `postgres`
+    private_kafka        an EmbeddedKafka of one's own, serving: to kill, stop and start again
+    private_postgres     an EmbeddedPostgres of one's own, serving; `url("postgres")` connects
+
+ORDERWATCH_TEST_BACKEND=containers takes broker and postgres from containers; the private ones are always embedded.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from order_contract.migrations import upgrade
+from order_contract.settings import KafkaSettings
+from order_contract.topics import ensure_topics, topic_specs
+from orderwatch.embedded.kafka import EmbeddedKafka
+from orderwatch.embedded.postgres import EmbeddedPostgres
+from tests.support import embedded
+
+T = TypeVar("T")
+
+# Settings of the developer's own system must not steer a test, least of all to that system's data.
+_KEPT = ("ORDERWATCH_TEST_", "ORDERWATCH_CACHE")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> None:
+    for name in list(os.environ):
+        if name.startswith("ORDERWATCH_") and not name.startswith(_KEPT):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[str]:
+    """Bootstrap servers of a real Kafka."""
+    if _in_containers():
+        from tests.support import containers  # noqa: PLC0415  (needs an engine's client, which most runs do not)
+
+        with containers.broker() as servers:
+            yield servers
+    else:
+        with embedded.broker() as servers:
+            yield servers
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A superuser's URL of a real PostgreSQL."""
+    if _in_containers():
+        from tests.support import containers  # noqa: PLC0415  (as above)
+
+        with containers.postgres() as url:
+            yield url
+    else:
+        with embedded.postgres() as url:
+            yield url
+
+
+@pytest.fixture
+def kafka_settings(broker: str) -> Iterator[KafkaSettings]:
+    """Settings with topics and a consumer group that no other test has; the topics are there."""
+    run = uuid.uuid4().hex[:12]
+    settings = KafkaSettings(
+        kafka=broker,
+        orders_topic=f"orders-{run}",
+        decisions_topic=f"decisions-{run}",
+        dead_letter_topic=f"orders.dlq-{run}",
+        consumer_group=f"fraud-detector-{run}",
+    )
+    _run(ensure_topics(settings))
+    yield settings
+    _run(_delete_topics(settings))
+
+
+@pytest.fixture
+def database_url(postgres: str, _migrated_database: str) -> Iterator[str]:
+    """A migrated, empty database that no other test has."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _run(_execute(postgres, f"create database {name} template {_migrated_database}"))
+    yield _on_server(postgres, name)
+    _run(_execute(postgres, f"drop database {name} with (force)"))
+
+
+@pytest.fixture
+def private_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """A broker of one's own, serving."""
+    server = embedded.new_kafka(tmp_path / "kafka")
+    with embedded.serving(server):
+        yield server
+
+
+@pytest.fixture
+def private_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """A database server of one's own, serving."""
+    server = embedded.new_postgres(tmp_path / "postgres")
+    with embedded.serving(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _migrated_database(postgres: str) -> str:
+    """A database to copy: migrating one takes longer than copying it."""
+    name = "migrated"
+    _run(_execute(postgres, f"create database {name}"))
+    _run(upgrade(_on_server(postgres, name)))
+    return name
+
+
+def _in_containers() -> bool:
+    backend = os.environ.get("ORDERWATCH_TEST_BACKEND", "embedded")
+    if backend not in {"embedded", "containers"}:
+        raise pytest.UsageError(f"ORDERWATCH_TEST_BACKEND is embedded or containers, not {backend!r}")
+    return backend == "containers"
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end on a loop of its own, in a thread of its own: the test's loop is none of its business."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def _on_server(url: str, database: str) -> str:
+    return f"{url.rpartition('/')[0]}/{database}"
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _delete_topics(settings: KafkaSettings) -> None:
+    admin = AIOKafkaAdminClient(**settings.client_options())
+    await admin.start()
+    try:
+        await admin.delete_topics([spec.name for spec in topic_specs(settings)])
+    finally:
+        await admin.close()

@@ -1,0 +1,23 @@
+"""What is on a topic, read from outside: what the ledgers and contracts compare with."""
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+
+from order_contract.settings import KafkaSettings
+from order_contract.topics import MAX_DEAD_LETTER_BYTES
+
+
+async def read_topic(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:
+    """Everything on a topic now, in order within each partition."""
+    records: list[ConsumerRecord] = []
+    consumer = AIOKafkaConsumer(
+        topic,
+        **settings.client_options(),
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MAX_DEAD_LETTER_BYTES,
+    )
+    async with consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for polled in (await consumer.getmany(timeout_ms=200)).values():
+                records += polled
+    return records
