@@ -1,0 +1,79 @@
+"""`python -m tests.benchmarks`: measure, print a table, and write the figures to a JSON file."""
+
+import asyncio
+import dataclasses
+import os
+import platform
+import statistics
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.latency import Latency, measure_latency
+from tests.benchmarks.stack import running_stack
+from tests.benchmarks.throughput import Throughput, measure_throughput
+
+console = Console()
+
+
+def main(
+    orders: Annotated[int, typer.Option(help="Orders of each throughput measurement.")] = 200_000,
+    pairs: Annotated[int, typer.Option(help="Pairs of detector and bare COPY, in turn.")] = 3,
+    seconds: Annotated[int, typer.Option(help="How long each latency is measured.")] = 20,
+    output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path(".orderwatch/bench.json"),
+) -> None:
+    """Measure topic -> Postgres against a bare COPY, and publish -> REST at 500 and 2,000 orders/s."""
+    throughput, latency = asyncio.run(_measure(orders, pairs, seconds))
+    _show(throughput, latency)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(orjson.dumps(_figures(throughput, latency), option=orjson.OPT_INDENT_2))
+    console.print(f"written to {output}")
+
+
+async def _measure(orders: int, pairs: int, seconds: int) -> tuple[list[Throughput], list[Latency]]:
+    with console.status("starting a broker and a database") as status:
+        async with running_stack() as stack:
+            latency = [await measure_latency(stack, rate, seconds, status.update) for rate in (500, 2_000)]
+            throughput = await measure_throughput(stack, orders, pairs, status.update)
+            return throughput, latency
+
+
+def _show(throughput: list[Throughput], latency: list[Latency]) -> None:
+    table = Table(
+        "orders/s", "bare COPY", "ratio", "detector CPU us/order", "Postgres CPU us/order", title="topic -> Postgres"
+    )
+    for pair in throughput:
+        table.add_row(
+            f"{pair.detector:,.0f}", f"{pair.bare_copy:,.0f}", f"{pair.ratio:.2f}",
+            f"{pair.detector_cpu:.1f}", f"{pair.postgres_cpu:.1f}",
+        )  # fmt: skip
+    console.print(table)
+    table = Table(
+        "orders/s", "samples", "p50 ms", "p95 ms", "p99 ms", "appended -> stored p99 ms", title="publish -> REST"
+    )
+    for at in latency:
+        table.add_row(
+            f"{at.rate:,}", str(at.samples), f"{at.p50:.1f}", f"{at.p95:.1f}", f"{at.p99:.1f}", f"{at.decided_p99:.1f}"
+        )
+    console.print(table)
+
+
+def _figures(throughput: list[Throughput], latency: list[Latency]) -> dict[str, Any]:
+    return {
+        "measured_at": datetime.now(UTC),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "throughput": {
+            "median_ratio": statistics.median(pair.ratio for pair in throughput),
+            "pairs": [{**dataclasses.asdict(pair), "ratio": pair.ratio} for pair in throughput],
+        },
+        "latency_ms": [dataclasses.asdict(at) for at in latency],
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,117 @@
+"""A broker and a database of the benchmark's own, and processes on them."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from order_contract.migrations import upgrade
+from order_contract.settings import KafkaSettings
+from order_contract.topics import ensure_topics
+from orderwatch.embedded.postgres import EmbeddedPostgres
+from tests.support import embedded
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Topics, a group and a database of one measurement's own."""
+
+    kafka: KafkaSettings
+    database_url: str
+    logs: Path
+
+    @contextmanager
+    def process(self, *arguments: str, **settings: str) -> Iterator[psutil.Process]:
+        """A Python process on these, ended by SIGTERM. `arguments` follow `python -m`."""
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("ORDERWATCH_")},
+            "ORDERWATCH_KAFKA": self.kafka.kafka,
+            "ORDERWATCH_ORDERS_TOPIC": self.kafka.orders_topic,
+            "ORDERWATCH_DECISIONS_TOPIC": self.kafka.decisions_topic,
+            "ORDERWATCH_DEAD_LETTER_TOPIC": self.kafka.dead_letter_topic,
+            "ORDERWATCH_CONSUMER_GROUP": self.kafka.consumer_group,
+            "ORDERWATCH_DATABASE_URL": self.database_url,
+            **settings,
+        }
+        with (self.logs / f"{arguments[0]}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+
+
+class Stack:
+    """The running broker and database; each measurement takes a new place on them."""
+
+    def __init__(self, bootstrap_servers: str, postgres: EmbeddedPostgres, folder: Path) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._postgres = postgres
+        self._folder = folder
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[Place]:
+        """Topics and a database that are there and empty, and dropped afterwards."""
+        name = uuid.uuid4().hex[:8]
+        settings = KafkaSettings(
+            kafka=self._bootstrap_servers,
+            orders_topic=f"orders-{name}",
+            decisions_topic=f"decisions-{name}",
+            dead_letter_topic=f"orders.dlq-{name}",
+            consumer_group=f"group-{name}",
+        )
+        await ensure_topics(settings)
+        await self._execute(f"create database bench_{name}")
+        url = self._postgres.url(f"bench_{name}")
+        await upgrade(url)
+        try:
+            yield Place(settings, url, self._folder)
+        finally:
+            await self._execute(f"drop database bench_{name} with (force)")
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self._postgres.url())
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    def postgres_cpu(self) -> float:
+        """Seconds of CPU that the server has used, with the connections that have ended and those that are there."""
+        server = psutil.Process(self._postgres.pid)
+        own = server.cpu_times()
+        total = own.user + own.system + own.children_user + own.children_system
+        for child in server.children(recursive=True):
+            times = child.cpu_times()
+            total += times.user + times.system
+        return float(total)
+
+
+@asynccontextmanager
+async def running_stack() -> AsyncIterator[Stack]:
+    """A stack in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="orderwatch-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        kafka, postgres = embedded.new_kafka(folder / "kafka"), embedded.new_postgres(folder / "postgres")
+        kafka.start()
+        postgres.start()
+        try:
+            await asyncio.to_thread(kafka.wait_ready)
+            await asyncio.to_thread(postgres.wait_ready)
+            yield Stack(kafka.bootstrap_servers, postgres, folder)
+        finally:
+            kafka.terminate()
+            postgres.terminate()
