@@ -1,0 +1,216 @@
+"""The pipeline's manners, one at a time, in virtual time: drains, retries, back-pressure, loud crashes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from fraud_detector.rules.engine import Engine
+from fraud_detector.rules.ruleset import load_ruleset
+from fraud_detector.stream.batch import Batch, Stored
+from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.pipeline import Limits, Pipeline
+from fraud_detector.stream.ports import UnavailableError
+from fraud_detector.stream.status import Status
+from order_contract.event import EventDecoder
+from tests.simulation.chance import Chance
+from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeDatabase, FakeOrderLog, FakeStore
+from tests.simulation.virtual_time import run_in_virtual_time
+
+RULESET = load_ruleset()
+
+
+def order(number: int) -> bytes:
+    return (
+        b'{"order_id":"o%d","user_id":"u","product_id":"p","quantity":1,"amount":1,"payment_method":"OVO",'
+        b'"country":"ID","created_date":"2026-11-22T10:00:00"}' % number
+    )
+
+
+class Log(FakeOrderLog):
+    """Gives all there is; notes when it is kept alive; commits fail as often as it is told."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        super().__init__(broker, Chance([]))
+        self._all = broker
+        self.kept_alive = 0
+        self.failing_commits = 0
+
+    async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence]:  # type: ignore[type-arg]
+        polled = {}
+        for partition, position in self._positions.items():
+            if messages := self._all.orders[partition][position : position + max_messages]:
+                polled[partition] = messages
+                self._positions[partition] += len(messages)
+        await asyncio.sleep(0 if polled else wait_seconds)
+        return polled
+
+    async def keep_alive(self) -> None:
+        self.kept_alive += 1
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        if self.failing_commits:
+            self.failing_commits -= 1
+            raise UnavailableError("away")
+        await super().commit(offsets)
+
+
+class Store(FakeStore):
+    """Takes as long, and fails, as it is told; notes the sizes of its batches."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        super().__init__(database, Chance([]))
+        self.seconds = 0.0
+        self.failure: Exception | None = None
+        self.sizes: list[int] = []
+
+    async def store(self, batch: Batch) -> Stored:
+        await asyncio.sleep(self.seconds)
+        if self.failure is not None:
+            raise self.failure
+        self.sizes.append(len(batch))
+        return await super().store(batch)
+
+
+class World:
+    """One member with everything around it."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.broker = FakeBroker(1)
+        self.database = FakeDatabase()
+        self.log = Log(self.broker)
+        self.store = Store(self.database)
+        self.loop = asyncio.get_running_loop()
+        self.status = Status(self.loop.time)
+        self.stop = asyncio.Event()
+        self.pipeline = Pipeline(
+            self.log,
+            self.store,
+            FakeAnnouncer(self.broker, Chance([])),
+            Judge(EventDecoder(), Engine(RULESET)),
+            now=lambda: datetime(2026, 11, 22, tzinfo=UTC),
+            metrics=Metrics(),
+            status=self.status,
+            limits=limits,
+        )
+        self.log.join(self.pipeline)
+        self.log.assign([0])
+        self.running = asyncio.create_task(self.pipeline.run(self.stop))
+
+    def publish(self, first: int, count: int) -> None:
+        for number in range(first, first + count):
+            self.broker.append_order(0, order(number))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(600):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def end(self) -> None:
+        self.stop.set()
+        await self.running
+
+
+def simulated(test: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
+    """Run a coroutine test in virtual time."""
+
+    def run() -> None:
+        run_in_virtual_time(test())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+@simulated
+async def test_a_stop_finishes_and_commits_what_was_read() -> None:
+    world = World()
+    world.store.seconds = 2.0
+    world.publish(0, 100)
+    await world.until(lambda: world.log._positions == {0: 100})
+    before = world.loop.time()
+    await world.end()
+    assert world.broker.committed == {0: 100}
+    assert len(world.broker.decisions) == 100
+    # As soon as it is done, not when the budget is spent.
+    assert world.loop.time() - before < 6
+
+
+@simulated
+async def test_a_stop_does_not_wait_longer_than_its_budget() -> None:
+    world = World(Limits(drain=7.0))
+    world.publish(0, 10)
+    world.store.failure = UnavailableError("away")
+    await asyncio.sleep(5)
+    before = world.loop.time()
+    await world.end()
+    assert 6.9 < world.loop.time() - before < 8
+    assert world.broker.committed == {}
+
+
+@simulated
+async def test_a_failed_commit_is_made_up_for_without_another_message() -> None:
+    world = World()
+    world.log.failing_commits = 3
+    world.publish(0, 5)
+    await world.until(lambda: world.broker.committed == {0: 5})
+    await world.end()
+
+
+@simulated
+async def test_batches_are_as_large_as_what_waits() -> None:
+    world = World()
+    world.publish(0, 1)
+    await world.until(lambda: world.store.sizes == [1])
+    world.store.seconds = 1.0
+    world.publish(1, 1)
+    await asyncio.sleep(0.6)
+    for first in range(2, 302, 100):
+        world.publish(first, 100)
+        await asyncio.sleep(0.01)
+    await world.until(lambda: len(world.database.orders) == 302)
+    assert world.store.sizes[:2] == [1, 1]
+    assert len(world.store.sizes) <= 4
+    await world.end()
+
+
+@simulated
+async def test_no_more_is_read_than_can_wait_and_the_member_stays_in_the_group() -> None:
+    world = World(Limits(batch_messages=50, slice_messages=10))
+    world.store.failure = UnavailableError("the database is away")
+    world.publish(0, 1_000)
+    await asyncio.sleep(30)
+    # One batch in the writer's hand, one in the backlog.
+    assert world.log._positions[0] <= 150
+    assert world.log.kept_alive > 20
+    assert world.status.unready() == "database: the database is away"
+    assert world.status.unhealthy() is None
+    world.store.failure = None
+    await world.until(lambda: world.broker.committed == {0: 1_000})
+    assert world.status.unready() is None
+    await world.end()
+
+
+@simulated
+async def test_a_bug_crashes_loudly_and_commits_nothing() -> None:
+    world = World()
+    world.store.failure = ZeroDivisionError("a bug")
+    world.publish(0, 3)
+    with pytest.raises(ExceptionGroup) as caught:
+        await world.running
+    assert caught.group_contains(ZeroDivisionError)
+    assert world.broker.committed == {}
+
+
+@simulated
+async def test_offsets_that_are_not_on_the_topic_are_recorded_as_a_gap() -> None:
+    world = World()
+    world.publish(0, 2)
+    await world.until(lambda: world.broker.committed == {0: 2})
+    # As transaction markers do: offsets without a message.
+    world.broker.orders[0] += [type(world.broker.orders[0][0])(0, 5, order(9))]
+    world.log._positions[0] = 2
+    await world.until(lambda: world.broker.committed == {0: 6})
+    assert {(gap.first, gap.next) for gap in world.database.gaps} == {(2, 5)}
+    await world.end()
