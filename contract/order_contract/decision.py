@@ -103,6 +103,7 @@ def decision_message(row: OrderRow) -> bytes:
     return orjson.dumps(
         {
             "order_id": row.order_id,
+            "user_id": row.user_id,
             "status": row.status,
             "outcome": row.outcome,
             "risk_score": row.risk_score,
@@ -110,14 +111,6 @@ def decision_message(row: OrderRow) -> bytes:
             "features": orjson.Fragment(row.features),
             "ruleset_version": row.ruleset_version,
             "decided_at": row.decided_at,
-            "user_id": row.user_id,
-            "product_id": row.product_id,
-            "quantity": row.quantity,
-            "amount": row.amount,
-            "currency": row.currency,
-            "payment_method": row.payment_method,
-            "country": row.country,
-            "created_date": row.created_date,
             "partition": row.source_partition,
             "offset": row.source_offset,
         },

@@ -127,7 +127,7 @@ async def test_each_line_has_one_outcome_and_the_seeds_status(
     # Which content of an order comes first, and stays, is chance: they are in different partitions.
     assert counts["duplicate"] + counts["conflict"] == 60
     assert counts["conflict"] >= 20
-    assert f'detector_messages_recorded_total{{outcome="dead-letter"}} {len(BROKEN)}.0' in metrics
+    assert f'orderwatch_detector_messages_recorded_total{{outcome="dead-letter"}} {len(BROKEN)}.0' in metrics
 
     connection = await asyncpg.connect(database_url)
     stored = {record["order_id"]: record for record in await connection.fetch("select * from orders")}
@@ -154,7 +154,9 @@ async def test_two_detectors_share_the_work_and_one_takes_over(
     def consumed(detector: DetectorProcess) -> int:
         lines = detector.get("/metrics")[1].splitlines()
         return sum(
-            int(float(text.split()[-1])) for text in lines if text.startswith("detector_messages_consumed_total{")
+            int(float(text.split()[-1]))
+            for text in lines
+            if text.startswith("orderwatch_detector_messages_consumed_total{")
         )
 
     with (

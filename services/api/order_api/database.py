@@ -75,8 +75,8 @@ class Database:
 async def open_database(url: str) -> AsyncIterator[Database]:
     """A pool of up to MAX_CONNECTIONS that opens with no server in sight and connects at the first query."""
 
-    async def keep_session(connection: asyncpg.Connection) -> None:
-        """Queries here leave nothing behind in a session, so the usual reset would be a round trip for nothing."""
+    async def leave_as_is(connection: asyncpg.Connection) -> None:
+        """Queries here leave nothing behind on a connection: the usual reset would be a round trip for nothing."""
 
     pool = asyncpg.create_pool(
         url,
@@ -86,11 +86,13 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         timeout=CONNECT_SECONDS,
         # The server gives up first and says so; the client's time-out is for a server that is gone.
         command_timeout=QUERY_SECONDS + 2,
-        reset=keep_session,
+        reset=leave_as_is,
         server_settings={
             "application_name": "order-api",
             "statement_timeout": str(int(QUERY_SECONDS * 1000)),
             "jit": "off",  # compiling costs more than our queries take
+            # The best index depends on whether a user has ten orders or ten thousand: measured 1 ms against 300.
+            "plan_cache_mode": "force_custom_plan",
         },
     )
     async with pool:

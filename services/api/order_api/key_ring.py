@@ -29,11 +29,7 @@ class KeyRing:
     Unknown keys are not remembered: a key works from the moment it is made.
     """
 
-    def __init__(
-        self,
-        find: Callable[[bytes], Coroutine[None, None, Principal | None]],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, find: FindKey, clock: Callable[[], float] = time.monotonic) -> None:
         self._find = find
         self._clock = clock
         self._remembered: dict[bytes, tuple[Principal, float]] = {}

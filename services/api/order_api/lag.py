@@ -79,7 +79,7 @@ class LagMonitor:
                 self._away = True
                 log.warning("kafka_unavailable", error=str(error) or type(error).__name__)
             await self.close()  # a fresh start next time finds a broker that came back elsewhere
-            return Reading(None, "Kafka cannot be reached")
+            return Reading(None, f"Kafka cannot be asked ({type(error).__name__})")
         if self._away:
             self._away = False
             log.info("kafka_back")

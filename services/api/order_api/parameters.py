@@ -21,7 +21,8 @@ from order_contract.money import MAX_AMOUNT
 _NO_NUL: Final = r"^[^\x00]*$"
 _LEAP_SECOND = re.compile(r"(?<=:\d\d:)60")
 _LOST_PLUS = re.compile(r"(T[0-9:.]+) (\d\d:\d\d)$")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
+_MAX_DIGITS: Final = 20
 _WAIT = re.compile(r"([0-9]{1,6})(ms|s)")
 _MAX_WAIT_SECONDS: Final = 30
 # Many HTTP clients give up after ten seconds of silence, so less is what the documentation offers.
@@ -78,8 +79,12 @@ def parse_wait(value: object) -> object:
 
 def parse_whole_number(value: object) -> object:
     """Digits only: what pydantic takes for a number besides (`1_000`, `5.0`) is more likely a slip."""
-    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) is None:
+    if not isinstance(value, str):
+        return value
+    if _WHOLE_NUMBER.fullmatch(value) is None:
         raise ValueError("is not a whole number")
+    if len(value) > _MAX_DIGITS:
+        raise ValueError("is too large a number")
     return value
 
 

@@ -62,7 +62,7 @@ class InvalidRequest(Problem):
     title = "The request is not valid"
 
     def __init__(self, errors: Sequence[Mapping[str, object]]) -> None:
-        named = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
+        named = "; ".join(f"{error['field']}: {error['message']}, got {error['value']!r}" for error in errors)
         super().__init__(named, members={"errors": errors})
 
 
@@ -298,12 +298,9 @@ async def handle_http(request: Request, error: Exception) -> Response:
 def _allowed_methods(request: Request) -> set[str]:
     """Of all routes at this path: routing itself names those of one."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    return {
-        method
-        for route in iter_route_contexts(request.app.routes)
-        if route.methods and route.path_regex.match(path)
-        for method in route.methods
-    }
+    routes = [route for route in iter_route_contexts(request.app.routes) if route.methods]
+    methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
+    return methods or {"GET", "HEAD"}  # a file
 
 
 def _named(error: Mapping[str, Any]) -> dict[str, object]:

@@ -34,7 +34,7 @@ async def test_not_ready_without_the_broker(client: httpx.AsyncClient, lag: Any)
     lag.away = True
     response = await client.get("/readyz")
     assert response.status_code == 503
-    assert response.json()["checks"] == {"postgres": "ok", "kafka": "Kafka cannot be reached"}
+    assert response.json()["checks"] == {"postgres": "ok", "kafka": "Kafka cannot be asked (KafkaConnectionError)"}
 
 
 async def test_metrics_have_no_ids_in_them(lonely: httpx.AsyncClient) -> None:

@@ -4,9 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from order_api import lag as lag_module
 from order_api.lag import LagMonitor
+from order_contract.lag import LagReader
+from order_contract.settings import KafkaSettings
+from order_contract.topics import ensure_topics
 
 
 async def test_the_total_is_over_all_partitions(lag: Any) -> None:
@@ -37,7 +41,7 @@ async def test_a_broker_that_is_away_is_asked_once_a_second(lag: Any, monkeypatc
     monitor = LagMonitor(lag.open)
     reading = await monitor.read()
     assert reading.total is None
-    assert reading.problem == "Kafka cannot be reached"
+    assert reading.problem == "Kafka cannot be asked (KafkaConnectionError)"
     lag.away = False
     assert (await monitor.read()).total is None
     monkeypatch.setattr(monitor, "_good_until", 0)
@@ -63,3 +67,32 @@ async def test_no_topic_is_no_lag(lag: Any) -> None:
     lag.partitions = []
     reading = await LagMonitor(lag.open).read()
     assert (reading.total, reading.problem) == (None, "the orders topic is not there")
+
+
+@pytest.mark.integration
+async def test_a_real_broker_goes_and_comes_back(private_kafka: Any) -> None:
+    settings = KafkaSettings(kafka=private_kafka.bootstrap_servers)
+    await ensure_topics(settings)
+    async with AIOKafkaProducer(**settings.client_options()) as producer:
+        for _ in range(3):
+            await producer.send_and_wait(settings.orders_topic, b"an order")
+    monitor = LagMonitor(lambda: LagReader(settings))
+
+    async def known() -> int | None:
+        """The lag, once the broker has made up its mind who coordinates the group."""
+        for _ in range(20):
+            monitor._good_until = 0
+            total = (await monitor.read()).total
+            if total is not None:
+                return total
+            await asyncio.sleep(0.5)
+        return None
+
+    assert await known() == 3
+    private_kafka.kill()
+    monitor._good_until = 0
+    assert "Kafka cannot be asked" in ((await monitor.read()).problem or "")
+    private_kafka.start()
+    await asyncio.to_thread(private_kafka.wait_ready)
+    assert await known() == 3
+    await monitor.close()

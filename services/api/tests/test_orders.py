@@ -138,6 +138,7 @@ async def test_bad_parameters_are_named(client: httpx.AsyncClient, query: str, f
     [error] = response.json()["errors"]
     assert (error["in"], error["field"], error["value"]) == ("query", field, value)
     assert field in response.json()["detail"]
+    assert repr(value) in response.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["%00", "a%00b", "x" * 65])

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from order_api.application import create_app
@@ -37,16 +38,23 @@ async def test_methods_that_are_not_there(lonely: httpx.AsyncClient, path: str, 
     assert response.headers["allow"] == "GET"
 
 
-async def test_a_bug_leaks_nothing(lonely: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+async def test_files_are_read_only(lonely: httpx.AsyncClient) -> None:
+    response = await lonely.post("/docs/assets/swagger-ui.css")
+    check(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "GET, HEAD"
+
+
+async def test_a_bug_leaks_nothing(lonely: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a secret of ours")
 
     monkeypatch.setattr("order_api.health.routes.generate_latest", broken)
-    response = await lonely.get("/metrics")
+    with structlog.testing.capture_logs() as logs:
+        response = await lonely.get("/metrics")
     body = check(response, 500, "internal-error")
     assert "secret" not in response.text
-    logged = capsys.readouterr()
-    assert body["request_id"] in logged.out + logged.err
+    [entry] = logs
+    assert (entry["event"], entry["route"], entry["request_id"]) == ("request_failed", "/metrics", body["request_id"])
 
 
 async def test_the_database_is_away(lonely: httpx.AsyncClient) -> None:

@@ -44,7 +44,8 @@ STATEMENTS = (
     "comment on column orders.hits is 'The rules that fired: rule, severity, score, mode, reason.'",
     "comment on column orders.rule_ids is 'Ids of the rules in hits, null when there are none: what filters look at.'",
     "create index orders_by_time on orders (created_date desc, order_id desc)",
-    "create index orders_by_user on orders (user_id, created_date desc)",
+    # More indexes cost more than deciding does: docs/decisions/0002-writing-orders.md has the figures.
+    "create index orders_by_user on orders (user_id, created_date desc, order_id desc)",
     "create index orders_flagged on orders (created_date desc, order_id desc) where outcome <> 'approve'",
     """
     create table stream_outcomes (

@@ -23,11 +23,12 @@ class CostMemory(Generic[Value]):
 
     async def get(self, key: Hashable, compute: Callable[[], Awaitable[Value]]) -> Value:
         """The kept value, or a new one. Values are computed one at a time: they are what keeps the database busy."""
+        if self._is_fresh(key):
+            return self._kept[key][0]
         async with self._computing:
-            kept = self._kept.get(key)
+            if self._is_fresh(key):  # somebody else computed it meanwhile
+                return self._kept[key][0]
             started = self._clock()
-            if kept is not None and started < kept[1]:
-                return kept[0]
             value = await compute()
             finished = self._clock()
             self._kept.pop(key, None)
@@ -35,3 +36,6 @@ class CostMemory(Generic[Value]):
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = value, finished + min(LIFETIMES_OF_COST * (finished - started), LONGEST_SECONDS)
             return value
+
+    def _is_fresh(self, key: Hashable) -> bool:
+        return key in self._kept and self._clock() < self._kept[key][1]

@@ -46,23 +46,38 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self._consumed = Counter(
-            "detector_messages_consumed", "Messages read from topic orders.", ["partition"], registry=registry
+            "orderwatch_detector_messages_consumed",
+            "Messages read from topic orders.",
+            ["partition"],
+            registry=registry,
         )
         self._outcomes = Counter(
-            "detector_messages_recorded", "Messages by recorded outcome: stored, duplicate, conflict, dead-letter.",
+            "orderwatch_detector_messages_recorded", "Messages by recorded outcome: stored, duplicate, conflict, dead-letter.",
             ["outcome"], registry=registry,
         )  # fmt: skip
-        self._decisions = Counter("detector_decisions", "Stored decisions by outcome.", ["outcome"], registry=registry)
-        self._hits = Counter("detector_rule_hits", "Rules that fired in stored decisions.", ["rule"], registry=registry)
+        self._decisions = Counter(
+            "orderwatch_detector_decisions", "Stored decisions by outcome.", ["outcome"], registry=registry
+        )
+        self._hits = Counter(
+            "orderwatch_detector_rule_hits", "Rules that fired in stored decisions.", ["rule"], registry=registry
+        )
         self._batch = Histogram(
-            "detector_batch_messages", "Messages in a stored batch.", buckets=BATCH_BUCKETS, registry=registry
+            "orderwatch_detector_batch_messages",
+            "Messages in a stored batch.",
+            buckets=BATCH_BUCKETS,
+            registry=registry,
         )
         self._latency = LatencyHistogram(
-            "detector_event_to_decision_seconds", "From the broker's append of an order to its decision being stored."
+            "orderwatch_detector_event_to_decision_seconds",
+            "From the broker's append of an order to its decision being stored.",
         )
         registry.register(self._latency)
-        self._committed = Gauge("detector_committed_offset", "Offset to go on from.", ["partition"], registry=registry)
-        self._lag = Gauge("detector_lag_messages", "Messages not finished yet.", ["partition"], registry=registry)
+        self._committed = Gauge(
+            "orderwatch_detector_committed_offset", "Offset to go on from.", ["partition"], registry=registry
+        )
+        self._lag = Gauge(
+            "orderwatch_detector_lag_messages", "Messages not finished yet.", ["partition"], registry=registry
+        )
 
     def consumed(self, partition: int, messages: int) -> None:
         """Messages were read and judged."""
