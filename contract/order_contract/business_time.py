@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 _UTC_OFFSET_HOURS = 7
 _UTC_OFFSET = timedelta(hours=_UTC_OFFSET_HOURS)
+_BEFORE_TIME = frozenset("T ")
 BUSINESS_ZONE = timezone(_UTC_OFFSET, "WIB")
 
 
@@ -31,7 +32,8 @@ def parse_moment(text: str) -> datetime:
     Raises ValueError, in words, when the text is not such a moment or lies outside 1970-9998.
     """
     moment = datetime.fromisoformat(text)
-    if text[10:11] not in {"T", " "} and text[8:9] != "T":  # the second: basic form, 20261122T101500
+    # The second: basic form, 20261122T101500.
+    if text[10:11] not in _BEFORE_TIME and text[8:9] != "T":
         raise ValueError("has no time of day after 'T' or a space")
     if not 1970 <= moment.year <= 9998:
         raise ValueError("lies outside the years 1970 to 9998")

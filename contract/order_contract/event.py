@@ -6,7 +6,7 @@ thing, a careful error, is made only when a check fails.
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -21,9 +21,11 @@ MAX_ID_LENGTH = 64
 MAX_TEXT_LENGTH = 320  # the longest e-mail address; also for device and voucher
 MAX_NESTING = 100
 MAX_SPELLINGS = 1_000
+MAX_KNOWN = 20_000
 MAX_INT64 = 2**63 - 1
 
 _EXPECTED_ID = f"must be text of 1 to {MAX_ID_LENGTH} characters"
+_EXPECTED_TEXT = f"must be text of 1 to {MAX_TEXT_LENGTH} characters, or left out"
 
 
 class BadEvent(ValueError):
@@ -94,7 +96,7 @@ class EventDecoder:
         if type(raw) is not dict:
             raise BadEvent("not-an-object", f"a JSON object is expected, got {_show(raw)}")
         try:
-            return self._event(raw, may_hold_nul=b"\\u0000" in value)
+            return self._event(raw, may_hold_nul=b"\\" in value and b"\\u0000" in value)
         except BadEvent as error:
             error.order_id = readable_id(raw.get("order_id"))
             raise
@@ -130,6 +132,13 @@ class EventDecoder:
                 order_id, user_id, product_id, quantity, amount, currency, payment_method, country, created_date,
                 None, None, None, None, None, None, None,
             )  # fmt: skip
+        device_id, voucher_code, email = get("device_id"), get("voucher_code"), get("email")
+        if device_id is not None and (type(device_id) is not str or not 0 < len(device_id) <= MAX_TEXT_LENGTH):
+            raise _bad(raw, "device_id", _EXPECTED_TEXT)
+        if voucher_code is not None and (type(voucher_code) is not str or not 0 < len(voucher_code) <= MAX_TEXT_LENGTH):
+            raise _bad(raw, "voucher_code", _EXPECTED_TEXT)
+        if email is not None and (type(email) is not str or not 0 < len(email) <= MAX_TEXT_LENGTH):
+            raise _bad(raw, "email", _EXPECTED_TEXT)
         return OrderEvent(
             order_id,
             user_id,
@@ -140,12 +149,12 @@ class EventDecoder:
             payment_method,
             country,
             created_date,
-            None if get("device_id") is None else _text(raw, "device_id"),
+            device_id,
             None if get("ip_address") is None else _ip_address(raw),
-            None if get("voucher_code") is None else _text(raw, "voucher_code"),
-            None if get("email") is None else _text(raw, "email"),
+            voucher_code,
+            email,
             None if get("shipping_country") is None else _country(raw, "shipping_country"),
-            None if get("account_created_date") is None else _moment(raw, "account_created_date"),
+            None if get("account_created_date") is None else _moment(raw, "account_created_date", _known_moment),
             None if raw.keys() <= FIELDS else _attributes(raw),
         )
 
@@ -166,13 +175,6 @@ def readable_id(value: object) -> str | None:
     if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and "\0" not in value:
         return value
     return None
-
-
-def _text(raw: dict[str, Any], field: str) -> str:
-    value = raw[field]
-    if type(value) is not str or not 0 < len(value) <= MAX_TEXT_LENGTH:
-        raise _bad(raw, field, f"must be text of 1 to {MAX_TEXT_LENGTH} characters, or left out")
-    return value
 
 
 def _country(raw: dict[str, Any], field: str) -> str:
@@ -207,14 +209,18 @@ def _amount_from_text(raw: dict[str, Any], currency: str) -> int:
     return amount
 
 
-def _moment(raw: dict[str, Any], field: str) -> datetime:
+def _moment(raw: dict[str, Any], field: str, parse: Callable[[str], datetime] = parse_moment) -> datetime:
     value = raw.get(field)
-    if type(value) is not str:
+    if type(value) is not str or len(value) > MAX_ID_LENGTH:
         raise _bad(raw, field, "must be an ISO 8601 date and time")
     try:
-        return parse_moment(value)
+        return parse(value)
     except ValueError as error:
         raise _bad(raw, field, f"must be an ISO 8601 date and time: {error}") from None
+
+
+# Customers come back, and with them the moment of their first coming and their address.
+_known_moment = lru_cache(maxsize=MAX_KNOWN)(parse_moment)
 
 
 def _ip_address(raw: dict[str, Any]) -> str:
@@ -225,9 +231,8 @@ def _ip_address(raw: dict[str, Any]) -> str:
     return canonical
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=MAX_KNOWN)
 def _canonical_ip(text: str) -> str | None:
-    # Customers come back, and parsing an address costs as much as parsing its event.
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

@@ -52,7 +52,8 @@ class Metrics:
             registry=registry,
         )
         self._outcomes = Counter(
-            "orderwatch_detector_messages_recorded", "Messages by recorded outcome: stored, duplicate, conflict, dead-letter.",
+            "orderwatch_detector_messages_recorded",
+            "Messages by recorded outcome: stored, duplicate, conflict, dead-letter.",
             ["outcome"], registry=registry,
         )  # fmt: skip
         self._decisions = Counter(
@@ -69,7 +70,7 @@ class Metrics:
         )
         self._latency = LatencyHistogram(
             "orderwatch_detector_event_to_decision_seconds",
-            "From the broker's append of an order to its decision being stored.",
+            "From an order's append by the broker to its decision being stored.",
         )
         registry.register(self._latency)
         self._committed = Gauge(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -60,6 +62,8 @@ _GAPS = """
     on conflict do nothing
 """
 _RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict (version) do nothing"
+
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 # What a database says while it is starting, stopping, failing over, full or overloaded: it may go through later.
 _TRANSIENT = (
@@ -129,19 +133,20 @@ class PostgresStore:
             return stored
 
     async def _copy(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
-        rows = [row for row, _ in batch.orders]
         async with connection.transaction():
-            await connection.copy_records_to_table("orders", records=rows, columns=_COLUMNS)
+            await connection.copy_records_to_table("orders", records=_as_tuples(batch), columns=_COLUMNS)
             await self._record(connection, batch)
-        return Stored(rows)
+        return Stored([row for row, _ in batch.orders])
 
     async def _stage(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
-        rows = [row for row, _ in batch.orders]
         async with connection.transaction():
-            await connection.copy_records_to_table("staged_orders", records=rows, columns=_COLUMNS)
+            await connection.copy_records_to_table("staged_orders", records=_as_tuples(batch), columns=_COLUMNS)
             inserted = await connection.fetch(_INSERT_STAGED)
-            self._collided = len(inserted) < len(rows)
-            stored = await self._settle(connection, batch) if self._collided else Stored(rows)
+            self._collided = len(inserted) < len(batch.orders)
+            if self._collided:
+                stored = await self._settle(connection, batch)
+            else:
+                stored = Stored([row for row, _ in batch.orders])
             await self._record(connection, batch)
             return stored
 
@@ -209,9 +214,28 @@ class PostgresStore:
             command_timeout=COMMAND_TIMEOUT,
             server_settings={"application_name": "fraud-detector"},
         )
+        await connection.set_type_codec(
+            "timestamptz", schema="pg_catalog", format="tuple", encoder=_microseconds, decoder=_moment
+        )
         await connection.execute(_STAGING)
         await connection.execute(_RULESET, self._ruleset.version, self._ruleset.content)
         return connection
+
+
+def _as_tuples(batch: Batch) -> list[tuple[Any, ...]]:
+    # asyncpg encodes a plain tuple in half the time of a named one.
+    return [tuple(row) for row, _ in batch.orders]
+
+
+# asyncpg's own codec takes 1.4 us for a time, a quarter of a row. Most times of a batch are the same few.
+@lru_cache(maxsize=10_000)
+def _microseconds(moment: datetime) -> tuple[int]:
+    since = moment - _POSTGRES_EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds,)
+
+
+def _moment(microseconds: tuple[int]) -> datetime:
+    return _POSTGRES_EPOCH + timedelta(microseconds=microseconds[0])
 
 
 def _as_columns(rows: Sequence[OrderRow]) -> list[Sequence[Any]]:
