@@ -35,8 +35,18 @@ def parse_moment(text: str) -> datetime:
     # The second: basic form, 20261122T101500.
     if text[10:11] not in _BEFORE_TIME and text[8:9] != "T":
         raise ValueError("has no time of day after 'T' or a space")
-    if not 1970 <= moment.year <= 9998:
+    if not is_in_range(moment):
         raise ValueError("lies outside the years 1970 to 9998")
+    return to_utc(moment)
+
+
+def is_in_range(moment: datetime) -> bool:
+    """Whether it lies in the years that events may be of: every later conversion of those has an answer."""
+    return 1970 <= moment.year <= 9998
+
+
+def to_utc(moment: datetime) -> datetime:
+    """The moment in UTC; without an offset it is business time."""
     if moment.tzinfo is None:
         return (moment - _UTC_OFFSET).replace(tzinfo=UTC)
     return moment.astimezone(UTC)

@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
+from order_contract.careful import MAX_NESTING
+from order_contract.decoder import EventDecoder
 from order_contract.event import (
     MAX_ID_LENGTH,
     MAX_INT64,
-    MAX_NESTING,
     MAX_TEXT_LENGTH,
     BadEvent,
-    EventDecoder,
     OrderEvent,
 )
 from order_contract.money import MAX_AMOUNT, format_rupiah
@@ -252,7 +252,7 @@ def test_dates_are_iso_8601_and_business_time_without_an_offset(given_: str, mom
 
 @pytest.mark.parametrize(
     "date",
-    ["2026-11-22", "22/11/2026 10:00", "2026-13-01T00:00:00", "2026-02-30T00:00:00", "yesterday", "1795388055",
+    ["22/11/2026 10:00", "2026-13-01T00:00:00", "2026-02-30T00:00:00", "yesterday", "1795388055",
      "1969-12-31T23:59:59", "9999-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "2026-11-22T25:00:00",
      "2026-11-22T10:00:00+25:00", 1795388055, "\N{ARABIC-INDIC DIGIT TWO}026-11-22T10:00:00"],
 )  # fmt: skip
@@ -260,6 +260,14 @@ def test_dates_are_iso_8601_and_business_time_without_an_offset(given_: str, mom
 def test_dates_that_are_bad(field: str, date: object) -> None:
     assert (error := refused(SEED, **{field: date})).field == field
     assert error.error_type == "bad-value"
+
+
+def test_a_bare_date_is_no_moment_of_an_order_but_one_of_an_account() -> None:
+    assert refused(SEED, created_date="2026-11-22").field == "created_date"
+
+    account_created = decode(SEED, account_created_date="2026-11-22").account_created_date
+
+    assert account_created == datetime(2026, 11, 21, 17, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

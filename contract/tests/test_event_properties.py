@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from order_contract.codes import COUNTRIES, CURRENCIES, PAYMENT_METHODS
+from order_contract.decoder import EventDecoder
 from order_contract.event import (
     FIELDS,
     MAX_ID_LENGTH,
     MAX_INT64,
     MAX_TEXT_LENGTH,
     BadEvent,
-    EventDecoder,
     OrderEvent,
     fingerprint,
 )

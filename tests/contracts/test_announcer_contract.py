@@ -14,7 +14,7 @@ from fraud_detector.stream.kafka_announcer import KafkaAnnouncer
 from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import Announcer
 from order_contract.decision import OrderRow, decision_message
-from order_contract.event import EventDecoder
+from order_contract.decoder import EventDecoder
 from order_contract.settings import KafkaSettings
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeMessage, Origin

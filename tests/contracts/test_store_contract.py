@@ -15,7 +15,7 @@ from fraud_detector.stream.message import DeadLetter, Gap
 from fraud_detector.stream.ports import DecisionStore
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.decision import OrderRow, decision_message
-from order_contract.event import EventDecoder
+from order_contract.decoder import EventDecoder
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeDatabase, FakeMessage, FakeStore, Origin
 

@@ -51,11 +51,11 @@ class Repricing:
         """What the first `made` changes, and those to come, mean for a product."""
         own, last, number = 0, None, 0
         while True:
-            round_ = self._round(number)
+            start, size, _, shift, inverse = self._round(number)
             number += 1
-            if product >= round_.size:  # not there yet when the round began
+            if product >= size:  # not there yet when the round began
                 continue
-            change = round_.start + round_.inverse * (product - round_.shift) % round_.size
+            change = start + inverse * (product - shift) % size
             if change >= made:
                 return ProductChanges(own, last, change)
             own, last = own + 1, change

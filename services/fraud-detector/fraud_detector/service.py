@@ -21,7 +21,7 @@ from fraud_detector.stream.ports import UnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.retry import until_available
 from fraud_detector.stream.status import Dependency, Status
-from order_contract.event import EventDecoder
+from order_contract.decoder import EventDecoder
 from order_contract.health import HealthServer
 
 log = structlog.get_logger()

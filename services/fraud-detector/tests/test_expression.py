@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fraud_detector.rules.expression import ExpressionError, compile_condition
-from order_contract.event import EventDecoder, OrderEvent
+from order_contract.decoder import EventDecoder
+from order_contract.event import OrderEvent
 
 FIELDS: dict[str, type] = {"amount": int, "quantity": int, "country": str}
 FEATURES: dict[str, type] = {"hour": int}

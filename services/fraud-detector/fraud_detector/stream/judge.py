@@ -1,14 +1,16 @@
 """From one message to what is to be stored of it: a decided order, or a dead letter. Pure."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
 from fraud_detector.rules.engine import Engine
 from fraud_detector.rules.features import features_of
 from fraud_detector.stream.message import DeadLetter, Message
-from order_contract.decision import OrderRow, status_of
-from order_contract.event import BadEvent, EventDecoder
+from order_contract.decision import Decision, OrderRow
+from order_contract.decoder import EventDecoder
+from order_contract.event import BadEvent
 
 
 class Judge:
@@ -17,6 +19,9 @@ class Judge:
     def __init__(self, decoder: EventDecoder, engine: Engine) -> None:
         self._decoder = decoder
         self._engine = engine
+        # The last ones, as the next message's are mostly the same.
+        self._decision: Decision | None = None
+        self._columns: tuple[Any, ...] = ()
         self._timestamp = 0
         self._appended_at = datetime.fromtimestamp(0, UTC)
 
@@ -31,24 +36,34 @@ class Judge:
         except BadEvent as error:
             return DeadLetter(message, error.error_type, str(error), error.field, error.order_id)
         decision = self._engine.decide(event, features_of(event))
-        hits = decision.hits
+        if decision is not self._decision:
+            self._decision, self._columns = decision, _columns(decision)
         if message.timestamp != self._timestamp:  # the broker stamps whole batches
             self._timestamp = message.timestamp
             self._appended_at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
+        attributes = None if event.attributes is None else orjson.dumps(event.attributes).decode()
         return OrderRow._make(
             (
                 *event[:-1],
-                None if event.attributes is None else orjson.dumps(event.attributes).decode(),
-                status_of(decision.outcome),
-                decision.outcome,
-                decision.risk_score,
-                orjson.dumps(hits).decode() if hits else "[]",
-                [hit["rule"] for hit in hits] if hits else None,
-                orjson.dumps(decision.features).decode(),
-                decision.ruleset_version,
+                attributes,
+                *self._columns,
                 decided_at,
                 message.partition,
                 message.offset,
                 self._appended_at,
             )
         )
+
+
+def _columns(decision: Decision) -> tuple[Any, ...]:
+    """The columns `status` to `ruleset_version` of a row."""
+    hits = decision.hits
+    return (
+        decision.status,
+        decision.outcome,
+        decision.risk_score,
+        orjson.dumps(hits).decode() if hits else "[]",
+        [hit["rule"] for hit in hits] if hits else None,
+        orjson.dumps(decision.features).decode(),
+        decision.ruleset_version,
+    )

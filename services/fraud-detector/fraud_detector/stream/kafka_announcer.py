@@ -68,7 +68,7 @@ class KafkaAnnouncer:
                 **self._settings.client_options(),
                 enable_idempotence=True,
                 acks="all",
-                compression_type="zstd",
+                compression_type="snappy",
                 max_batch_size=BATCH_BYTES,
                 max_request_size=MAX_DEAD_LETTER_BYTES,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
