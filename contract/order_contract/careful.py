@@ -84,7 +84,7 @@ def _payment_method(raw: dict[str, Any], known: PaymentMethods) -> str:
 
 def _country(raw: dict[str, Any], field: str) -> str:
     value = raw.get(field)
-    code = value.upper() if type(value) is str and len(value) == 2 else ""
+    code = value.upper() if type(value) is str and value.isascii() else ""
     if code not in COUNTRIES:
         raise _bad(raw, field, "must be an ISO 3166 alpha-2 code")
     return code
@@ -92,7 +92,7 @@ def _country(raw: dict[str, Any], field: str) -> str:
 
 def _currency(raw: dict[str, Any]) -> str:
     value = raw["currency"]
-    code = value.upper() if type(value) is str and len(value) == 3 else ""
+    code = value.upper() if type(value) is str and value.isascii() else ""
     if code not in CURRENCIES:
         raise _bad(raw, "currency", "must be an ISO 4217 code")
     return code
@@ -116,12 +116,18 @@ def _amount(raw: dict[str, Any], currency: str) -> int:
     return amount
 
 
-def _moment(raw: dict[str, Any], field: str, *, bare_date: bool = False) -> datetime:
+def _account_moment(raw: dict[str, Any]) -> datetime:
+    """As any moment, but a bare date will do: it is midnight in business time."""
+    value = raw["account_created_date"]
+    if type(value) is str and len(value) == len("2026-11-22"):
+        raw = {**raw, "account_created_date": f"{value}T00:00"}
+    return _moment(raw, "account_created_date")
+
+
+def _moment(raw: dict[str, Any], field: str) -> datetime:
     value = raw.get(field)
     if type(value) is not str or len(value) > MAX_ID_LENGTH:
         raise _bad(raw, field, "must be an ISO 8601 date and time")
-    if bare_date and len(value) == len("2026-11-22"):
-        value += "T00:00"
     try:
         return parse_moment(value)
     except ValueError as error:

@@ -37,8 +37,9 @@ class LineCutter:
 
     def _keep(self, part: bytes) -> None:
         part = part[: self._kept - self._rest_size]
-        self._rest.append(part)
-        self._rest_size += len(part)
+        if part:
+            self._rest.append(part)
+            self._rest_size += len(part)
 
     def _line(self) -> bytes:
         line = b"".join(self._rest)

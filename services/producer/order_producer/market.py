@@ -24,14 +24,15 @@ class Voucher(NamedTuple):
     at_most: int
 
 
+WELCOME_VOUCHER = "PENGGUNABARU"
+"""For the first order of a new account."""
 VOUCHERS = {
     "HEMAT10": Voucher(10, 50_000),
     "GAJIAN15": Voucher(15, 150_000),
     "ONGKIRGRATIS": Voucher(5, 25_000),
     "BELANJA2X": Voucher(12, 100_000),
+    WELCOME_VOUCHER: Voucher(50, 250_000),
 }
-WELCOME_CODE, WELCOME_VOUCHER = "PENGGUNABARU", Voucher(50, 250_000)
-"""The voucher for a new account's first order."""
 
 
 class Market:
@@ -68,7 +69,7 @@ class Market:
         """An order at the product's price of the moment, less what the voucher gives."""
         amount = product.price * quantity
         if voucher_code is not None:
-            voucher = VOUCHERS.get(voucher_code, WELCOME_VOUCHER)
+            voucher = VOUCHERS[voucher_code]
             amount -= min(amount * voucher.percent // 100, voucher.at_most)
         user = customer.user
         return Order(

@@ -12,13 +12,19 @@ class Metrics:
 
     def __init__(self, counts: Counts) -> None:
         self.registry = registry = CollectorRegistry()
-        self.published = Counter("producer_orders_published", "Messages acknowledged by the broker.", registry=registry)
-        self.failed = Counter("producer_orders_failed", "Messages given up, each named in the log.", registry=registry)
+        self.published = Counter(
+            "orderwatch_producer_orders_published", "Messages acknowledged by the broker.", registry=registry
+        )
+        self.failed = Counter(
+            "orderwatch_producer_orders_failed", "Messages given up, each named in the log.", registry=registry
+        )
         self.acknowledge = Histogram(
-            "producer_acknowledge_seconds",
+            "orderwatch_producer_acknowledge_seconds",
             "From handing over the oldest message of a batch to the broker's acknowledgement.",
             buckets=_BUCKETS,
             registry=registry,
         )
-        in_flight = Gauge("producer_orders_in_flight", "Messages handed over, not acknowledged yet.", registry=registry)
+        in_flight = Gauge(
+            "orderwatch_producer_orders_in_flight", "Messages handed over, not acknowledged yet.", registry=registry
+        )
         in_flight.set_function(lambda: counts.waiting)

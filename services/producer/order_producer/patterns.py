@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from order_contract.world import Category
 from order_producer.customers import HOME, device_id, ip_address
-from order_producer.market import WALLETS, WELCOME_CODE, Market
+from order_producer.market import WALLETS, WELCOME_VOUCHER, Market
 from order_producer.order import Order
 
 NIGHT = range(5)
@@ -176,7 +176,7 @@ class VoucherAbuse(Pattern):
             product = self._market.product(moment)
         return self._market.place(
             moment, account, product, 1, account.user.default_payment,
-            device_id=self._device, ip_address=self._address, voucher_code=WELCOME_CODE,
+            device_id=self._device, ip_address=self._address, voucher_code=WELCOME_VOUCHER,
         )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ _MESSAGE_OVERHEAD = 300  # bytes, in Python
 _FAILURES_NAMED = 100
 _KEYS_REMEMBERED = 16_384
 _STUCK_SECONDS = 5.0
+_PAUSE_SECONDS = 0.5
 
 # The broker has lost track of the producer; nothing is wrong with the message.
 _PRODUCER_FORGOTTEN = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, InvalidProducerIdMapping)
@@ -68,8 +69,7 @@ class Publisher:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self._stop_sending()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._producer is not None:
             await stop(self._producer)
@@ -98,6 +98,7 @@ class Publisher:
 
     def give_up(self, reason: str) -> None:
         """Let what is still on its way count as failed; it may be on the topic all the same."""
+        self._stop_sending()
         for lane in self._lanes:
             self._fail(lane.take_all(), reason)
 
@@ -129,6 +130,10 @@ class Publisher:
         except Exception as error:  # noqa: BLE001  (nobody awaits this task: `put` and `settled` raise it)
             self._break(error)
 
+    def _stop_sending(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
     def _break(self, error: Exception) -> None:
         self._broken = error
         self._changed.set()
@@ -146,7 +151,17 @@ class Publisher:
         except _NOT_ALLOWED:
             raise
         except KafkaError as error:
-            self._judge(lane, count, error)
+            if not self._refused(error):
+                # Not about the messages: they stay in the lane and are sent again. As the client gave up without an
+                # answer, they may be on the topic by then; duplicates of an order change nothing.
+                log.warning("sending_again", partition=lane.partition, messages=count, problem=repr(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+            elif count > 1:
+                # One of them is at fault, or they are too much together: smaller batches find out.
+                lane.batch_limit = count // 2
+            else:
+                lane.batch_limit = None
+                self._fail(lane.take(1), f"the broker refuses it: {error.message}")
             # A batch that came to nothing leaves a hole in the sequence, and aiokafka does not mend it:
             # the broker would refuse all that follows.
             await self._renew(producer)
@@ -156,17 +171,11 @@ class Publisher:
             self.counts.acknowledged += count
             self._release(lane.take(count))
 
-    def _judge(self, lane: Lane, count: int, error: KafkaError) -> None:
-        """Give up a message that the broker refuses; anything else stays in the lane and is sent again."""
-        refused = isinstance(error, BrokerResponseError) and not error.retriable
-        if not refused or isinstance(error, _PRODUCER_FORGOTTEN):
-            log.warning("sending_again", partition=lane.partition, messages=count, problem=repr(error))
-        elif count > 1:
-            # One of them is at fault, or they are too much together: smaller batches find out.
-            lane.batch_limit = count // 2
-        else:
-            lane.batch_limit = None
-            self._fail(lane.take(1), f"the broker refuses it: {error.message}")
+    @staticmethod
+    def _refused(error: KafkaError) -> bool:
+        """Whether the broker's answer is about the messages, and final."""
+        answered = isinstance(error, BrokerResponseError) and not error.retriable
+        return answered and not isinstance(error, _PRODUCER_FORGOTTEN)
 
     async def _renew(self, used: AIOKafkaProducer) -> None:
         """Replace a producer, unless another lane has done so."""

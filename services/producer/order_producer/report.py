@@ -69,10 +69,10 @@ class TerminalReport:
 
     every = 0.25
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, console: Console | None = None) -> None:
         self._share = share
         self._started = monotonic()
-        self._console = Console(stderr=True)
+        self._console = console or Console(stderr=True)
         self._progress = Progress(
             SpinnerColumn(),
             BarColumn(),

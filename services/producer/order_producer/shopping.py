@@ -6,12 +6,13 @@ from order_contract.business_time import business_hour
 from order_contract.world import Category, Product
 from order_contract.world.dice import Mix
 from order_producer.customers import HOME, ip_address
-from order_producer.market import VOUCHERS, WALLETS, WELCOME_CODE, Market
+from order_producer.market import VOUCHERS, WALLETS, WELCOME_VOUCHER, Market
 from order_producer.order import Order
 
 ABROAD = ("SG", "MY", "JP", "AU", "US")
 _ABROAD_SHARE = 0.004
 _VOUCHER_SHARE = 0.12
+_EVERYDAY_VOUCHERS = tuple(code for code in VOUCHERS if code != WELCOME_VOUCHER)
 _HABIT_SHARE = 0.75
 _AT_HOME_SHARE = 0.7
 _NEW_ACCOUNT_DAYS = 3
@@ -61,7 +62,7 @@ class Shopping:
         voucher = None
         if dice.chance(_VOUCHER_SHARE):
             new = (moment - customer.user.created_date).days < _NEW_ACCOUNT_DAYS
-            voucher = WELCOME_CODE if new else dice.pick(tuple(VOUCHERS))
+            voucher = WELCOME_VOUCHER if new else dice.pick(_EVERYDAY_VOUCHERS)
         payment = customer.user.default_payment if dice.chance(_HABIT_SHARE) else _OTHER_PAYMENTS.draw(dice)
         if product.price * quantity > _PAYMENT_LIMITS.get(payment, 10**15):
             payment = _LARGE_PAYMENTS.draw(dice)
