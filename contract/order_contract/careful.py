@@ -53,9 +53,7 @@ def _event(raw: dict[str, Any], payment_methods: PaymentMethods) -> OrderEvent:
         voucher_code=_text(raw, "voucher_code", MAX_TEXT_LENGTH) if optional("voucher_code") else None,
         email=_text(raw, "email", MAX_TEXT_LENGTH) if optional("email") else None,
         shipping_country=_country(raw, "shipping_country") if optional("shipping_country") else None,
-        account_created_date=_moment(raw, "account_created_date", bare_date=True)
-        if optional("account_created_date")
-        else None,
+        account_created_date=_account_moment(raw) if optional("account_created_date") else None,
         attributes=None if raw.keys() <= _FIELDS else _attributes(raw),
     )
 
