@@ -1,6 +1,6 @@
 """The pipeline: the detector's loop, over its ports.
 
-    poll -> judge -> [backlog] -> store -> announce -> progress -> commit
+    poll -> judge -> [backlog] -> store -> [outbox] -> announce -> progress -> commit
 
 Each arrow is a hand-over between tasks, in order: while one batch is stored the next is judged and the one before
 is announced. A batch advances progress only when it is stored and announced, so commits trail and never lead.
@@ -17,10 +17,11 @@ from datetime import datetime
 
 import structlog
 
-from fraud_detector.stream.batch import Backlog, Batch, Stored
+from fraud_detector.stream.batch import Backlog, Batch
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.message import DeadLetter, Gap, Message
 from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.outbox import Announcement, Outbox
 from fraud_detector.stream.ports import Announcer, CommitRefusedError, DecisionStore, OrderLog, UnavailableError
 from fraud_detector.stream.progress import Progress
 from fraud_detector.stream.retry import until_available
@@ -67,8 +68,7 @@ class Pipeline:
         self._status = status
         self._limits = limits or Limits()
         self._backlog = Backlog(self._limits.batch_messages, self._limits.batch_bytes)
-        # One waiting and one on its way: announcing may trail storing by that much.
-        self._to_announce: asyncio.Queue[tuple[int, Batch, Stored]] = asyncio.Queue(maxsize=1)
+        self._outbox = Outbox(self._limits.batch_messages)
         self._progress = Progress()
         self._committing = asyncio.Lock()
         self._epoch = 0
@@ -201,23 +201,27 @@ class Pipeline:
                 self._count_finished()
                 continue
             self._metrics.stored(batch, stored, self._now())
-            await self._to_announce.put((epoch, batch, stored))
+            letters = (*batch.dead_letters, *stored.conflicts)
+            await self._outbox.put(Announcement(epoch, stored.orders, letters, batch.next_offsets))
 
     async def _announce(self) -> None:
         """Publish what was stored; then its offsets may be committed."""
         while True:
-            epoch, batch, stored = await self._to_announce.get()
-            letters = (*batch.dead_letters, *stored.conflicts)
+            announcements = await self._outbox.take()
+            newest = announcements[-1].epoch
+            orders = [row for announcement in announcements for row in announcement.orders]
+            letters = [letter for announcement in announcements for letter in announcement.dead_letters]
             await until_available(
-                lambda: self._announcer.announce(stored.orders, letters),  # noqa: B023  (awaited before the next turn)
+                lambda: self._announcer.announce(orders, letters),  # noqa: B023  (awaited before the next turn)
                 dependency=Dependency.BROKER,
                 status=self._status,
-                pointless=lambda: epoch != self._epoch,  # noqa: B023
+                pointless=lambda: newest != self._epoch,  # noqa: B023
             )
-            # Of an old epoch: the new owner announces it again, whether or not this went through.
-            if epoch == self._epoch:
-                self._progress.advance(batch.next_offsets)
-            self._unfinished -= 1
+            for announcement in announcements:
+                # Of an old epoch: the new owner announces it again, whether or not this went through.
+                if announcement.epoch == self._epoch:
+                    self._progress.advance(announcement.next_offsets)
+            self._unfinished -= len(announcements)
             self._count_finished()
 
     async def _commit_behind(self) -> None:
