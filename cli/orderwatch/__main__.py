@@ -1,5 +1,6 @@
 """`orderwatch`: the command for people."""
 
+import errno
 import importlib
 import logging
 import sys
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from orderwatch.console import ERR
 from orderwatch.errors import OrderwatchError
 
+_NOT_OUR_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 COMMANDS = ("up", "down", "status", "logs", "topics", "reconcile", "migrate", "clean")
 
 
@@ -31,20 +33,30 @@ def main() -> None:
     """The entry point: expected failures end in a sentence and what to do next."""
     # What aiokafka has to say about a broker that is away, we say ourselves.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # Only the command that is asked for is loaded: `up` and `migrate` bring much with them.
-    app = application([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)
     try:
-        app()
+        # Only the command that is asked for is loaded: `up` and `migrate` bring much with them.
+        application([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OrderwatchError as error:
-        ERR.print(f"orderwatch: {error}", style="bold red", markup=False)
-        if error.advice:
-            ERR.print(error.advice, markup=False)
+        _explain(str(error), error.advice)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _NOT_OUR_FAULT:
+            raise
+        _explain(f"{error.strerror}: {error.filename or 'while writing'}", "Mend that, then try again.")
         sys.exit(1)
     except ValidationError as error:
         for problem in error.errors():
             name = "_".join(map(str, problem["loc"])).upper()
-            ERR.print(f"orderwatch: ORDERWATCH_{name}: {problem['msg']}", style="bold red", markup=False)
+            _explain(f"ORDERWATCH_{name}: {problem['msg']}")
         sys.exit(2)
+
+
+def _explain(message: str, advice: str = "") -> None:
+    ERR.print(f"orderwatch: {message}", style="bold red", markup=False)
+    if advice:
+        ERR.print(advice, markup=False)
 
 
 if __name__ == "__main__":

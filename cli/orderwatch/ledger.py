@@ -82,7 +82,8 @@ async def read_ledger(
     ledgers = []
     for position in positions:
         partition, until = position.partition, committed[position.partition]
-        begins = min(first.get(partition, until), until)
+        # Where nothing is recorded at all, everything counts that the topic keeps.
+        begins = min(first.get(partition, position.beginning), until)
         ledger = PartitionLedger(
             partition=partition,
             beginning=position.beginning,

@@ -10,8 +10,10 @@ from orderwatch.project import ROOT
 
 
 def _user_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "orderwatch"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orderwatch"
+    except RuntimeError:  # nobody's home
+        return Path("/nonexistent")
 
 
 class EmbeddedSettings(ProcessSettings):

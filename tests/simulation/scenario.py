@@ -12,7 +12,7 @@ from fraud_detector.stream.metrics import Metrics
 from fraud_detector.stream.pipeline import Limits, Pipeline
 from fraud_detector.stream.status import Status
 from order_contract.decision import OrderRow, decision_message
-from order_contract.event import EventDecoder
+from order_contract.decoder import EventDecoder
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeDatabase, FakeOrderLog, FakeStore, Origin
 

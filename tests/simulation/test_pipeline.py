@@ -14,7 +14,7 @@ from fraud_detector.stream.metrics import Metrics
 from fraud_detector.stream.pipeline import Limits, Pipeline
 from fraud_detector.stream.ports import UnavailableError
 from fraud_detector.stream.status import Status
-from order_contract.event import EventDecoder
+from order_contract.decoder import EventDecoder
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeDatabase, FakeOrderLog, FakeStore
 from tests.simulation.virtual_time import run_in_virtual_time

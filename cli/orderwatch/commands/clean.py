@@ -22,17 +22,17 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Stop it first when it runs, without asking.")] = False,
 ) -> None:
     """Delete all orders, decisions, logs and passwords of this checkout's embedded system."""
-    system = System(EmbeddedSettings())
-    if system.running:
-        if not yes and not (sys.stdin.isatty() and typer.confirm("Orderwatch is up. Stop it and delete its data?")):
-            raise OrderwatchError("Orderwatch is up; nothing was deleted", "Run `make down` first, or add --yes.")
-        stop(system)
-    with system.changing():
+    with System.to_change(EmbeddedSettings()) as system:
+        if system.running:
+            if not yes and not (sys.stdin.isatty() and typer.confirm("Orderwatch is up. Stop it and delete its data?")):
+                raise OrderwatchError("Orderwatch is up; nothing was deleted", "Run `make down` first, or add --yes.")
+            stop(system)
         for path in system.layout.everything():
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-    if system.layout.home.exists() and not any(system.layout.home.iterdir()):
-        system.layout.home.rmdir()
-    OUT.print(f"Everything of it in {system.layout.home} is gone.")
+        home = system.layout.home
+        if home.exists() and not any(home.iterdir()):
+            home.rmdir()
+    OUT.print(f"Everything of it in {home} is gone.")

@@ -15,7 +15,8 @@ def register(app: typer.Typer) -> None:
 
 def down() -> None:
     """Stop everything in order; the data stays, and `up` goes on from there."""
-    stop(System(EmbeddedSettings()))
+    with System.to_change(EmbeddedSettings()) as system:
+        stop(system)
 
 
 def stop(system: System) -> None:
@@ -23,7 +24,7 @@ def stop(system: System) -> None:
     if not system.running:
         OUT.print("Orderwatch is not up: nothing to stop.")
         return
-    with system.changing(), Checklist(OUT) as steps, steps.step("stopping"):
+    with Checklist(OUT) as steps, steps.step("stopping"):
         result = take_down(system.supervisor)
     OUT.print(f"Stopped {', '.join(result.stopped) or 'the supervisor'}.", style="bold")
     if result.killed:

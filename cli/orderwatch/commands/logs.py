@@ -1,5 +1,6 @@
 """`orderwatch logs`: what the processes print."""
 
+import contextlib
 import time
 from itertools import cycle
 from pathlib import Path
@@ -41,11 +42,12 @@ def logs(
     for name, path in files.items():
         for line in last_lines(path, lines):
             _print(prefixes[name], line)
-    while follow:
-        for name, follower in followers.items():
-            for line in follower.read():
-                _print(prefixes[name], line)
-        time.sleep(0.2)
+    with contextlib.suppress(KeyboardInterrupt):
+        while follow:
+            for name, follower in followers.items():
+                for line in follower.read():
+                    _print(prefixes[name], line)
+            time.sleep(0.2)
 
 
 def _prefixes(files: dict[str, Path]) -> dict[str, Text]:

@@ -1,6 +1,7 @@
 """`orderwatch topics`: topics, lag and last messages, for people."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -38,7 +39,8 @@ def topics(
     with answering():
         connection = find_connection()
         if follow and name is not None:
-            asyncio.run(_follow(connection, name))
+            with contextlib.suppress(KeyboardInterrupt):
+                asyncio.run(_follow(connection, name))
         else:
             count = last if last is not None else (LAST if name is None else 10)
             asyncio.run(_overview(connection, name, 0 if as_json else count, as_json=as_json))

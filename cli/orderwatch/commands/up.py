@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from orderwatch.commands.status import status_table
 from orderwatch.console import ERR, OUT, Checklist
@@ -37,9 +38,8 @@ def up(
     Ports and folder are settings: ORDERWATCH_API_PORT, ORDERWATCH_KAFKA_PORT, ORDERWATCH_KAFKA_CONTROLLER_PORT,
     ORDERWATCH_POSTGRES_PORT, ORDERWATCH_DETECTOR_PORT, ORDERWATCH_PRODUCER_PORT and ORDERWATCH_HOME.
     """
-    system = System(_asked(producer=producer, rate=rate, detectors=detectors))
     began = time.monotonic()
-    with system.changing():
+    with System.to_change(_asked(producer=producer, rate=rate, detectors=detectors)) as system:
         changed = _interruptible(system)
     if changed:
         OUT.print(f"Orderwatch is up, after {time.monotonic() - began:.1f} s.", style="bold")
@@ -73,8 +73,10 @@ def _interruptible(system: System) -> bool:
         assert task is not None
 
         def interrupt(number: signal.Signals) -> None:
+            # A closed terminal can send several; one is enough, and stopping is not to be interrupted.
+            if not received:
+                task.cancel()
             received.append(number)
-            task.cancel()
 
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, interrupt, number)
@@ -90,10 +92,12 @@ def _interruptible(system: System) -> bool:
 
 
 def _say_what_to_try(system: System) -> None:
-    env = escape(str(system.layout.env))
+    env = system.layout.env
+    if env.is_relative_to(Path.cwd()):
+        env = env.relative_to(Path.cwd())
     OUT.print("\nTry:", style="bold")
     for command in (
-        f". {env}",
+        f". {shlex.quote(str(env))}",
         r'curl -s -H "Authorization: Bearer $ORDERWATCH_API_KEY" "$ORDERWATCH_API_URL/v1/flags?limit=3"',
         "make topics TOPIC=decisions FOLLOW=1",
         "make topics",

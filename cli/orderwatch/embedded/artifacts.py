@@ -4,6 +4,8 @@ The repositories are jgo's: Maven Central, or what the user's jgo configuration 
 """
 
 import hashlib
+import os
+import ssl
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator
@@ -94,12 +96,22 @@ def _download(coordinates: Coordinates, scratch: Path) -> Path:
 
 def _context(scratch: Path) -> MavenContext:
     """Where artifacts come from: what the user configured for jgo, then its default."""
+    _trust_as_the_system_does()
     repositories = GlobalSettings.load().repositories
     return MavenContext(
         repo_cache=scratch,
         remote_repos=repositories | {"central": repositories.get("central", MAVEN_CENTRAL_URL)},
         timeout=30,
     )
+
+
+def _trust_as_the_system_does() -> None:
+    """Let downloads trust the machine's own certificates, as pip does: a company's proxy has one of its own there."""
+    paths = ssl.get_default_verify_paths()
+    folder = Path(paths.capath) if paths.capath else None
+    store = paths.cafile or (paths.capath if folder is not None and any(folder.iterdir()) else None)
+    if store is not None and not {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} & os.environ.keys():
+        os.environ["REQUESTS_CA_BUNDLE"] = store
 
 
 def _sha256(path: Path) -> str:

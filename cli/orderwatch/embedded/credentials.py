@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from orderwatch.private_file import write_private
+from orderwatch.whole_file import PRIVATE, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +27,4 @@ class Credentials:
 
     def save(self, path: Path) -> None:
         """Keep them for the next run."""
-        write_private(path, json.dumps(asdict(self), indent=2) + "\n")
+        write_whole(path, json.dumps(asdict(self), indent=2) + "\n", PRIVATE)

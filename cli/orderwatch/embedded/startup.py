@@ -82,15 +82,17 @@ async def _bring_up(system: System, steps: Checklist, started: list[str]) -> Non
             started.append(program.name)
             system.supervisor.start_program(program.name)
         probe = probes.get(program.name) or partial(_service_problem, system, program)
-        with steps.step(TITLES.get(program.name, program.name)):
-            await _ready(system, program, probe, ends_before)
+        if await probe() is not None:
+            with steps.step(TITLES.get(program.name, program.name)):
+                await _ready(system, program, probe, ends_before)
 
     servers, workers, producers = (
         [program for program in programs if program.stage in stages] for stages in ((0, 1), (2,), (3,))
     )
     await _all(map(start, servers))
-    with steps.step("schema and topics"):
-        await _all((_prepare_database(system), ensure_topics(KafkaSettings(kafka=system.bootstrap_servers))))
+    if todo:
+        with steps.step("schema and topics"):
+            await _all((_prepare_database(system), ensure_topics(KafkaSettings(kafka=system.bootstrap_servers))))
     await _all(map(start, workers))
     await _all(map(start, producers))
 
@@ -119,6 +121,8 @@ async def _provide_runtime(system: System, steps: Checklist) -> KafkaRuntime:
             raise OrderwatchError("the download was interrupted")
 
     cache = system.settings.writable_cache()
+    if (runtime := kafka_runtime.find(cache)) is not None:
+        return runtime
     with steps.step("Kafka's jars") as note:
         try:
             return await asyncio.to_thread(kafka_runtime.provide, cache, partial(progress, note))

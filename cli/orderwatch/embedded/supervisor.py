@@ -1,6 +1,5 @@
 """The supervisor: starts, restarts and stops the programs. It is supervisord, daemonized, spoken to over a socket."""
 
-import http.client
 import os
 import shlex
 import subprocess
@@ -17,6 +16,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from orderwatch.embedded.layout import Layout
 from orderwatch.embedded.programs import Program
 from orderwatch.errors import OrderwatchError
+from orderwatch.whole_file import write_whole
 
 STOPPED = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
 LOG = "supervisor"
@@ -58,7 +58,7 @@ class Supervisor:
     def configure(self, programs: Iterable[Program]) -> None:
         """Write the configuration; what runs is not changed by that."""
         self._layout.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._layout.supervisor_configuration.write_text(_configuration(self._layout, programs))
+        write_whole(self._layout.supervisor_configuration, _configuration(self._layout, programs))
 
     def start(self) -> None:
         """Start it, with no program running yet. Returns when it answers."""
@@ -122,7 +122,6 @@ class Supervisor:
         if pid is None:
             return
         self._call("shutdown")
-        self._transport.close()
         if psutil.pid_exists(pid):
             psutil.wait_procs([psutil.Process(pid)])
 
@@ -137,10 +136,8 @@ class Supervisor:
     def _call(self, method: str, *arguments: Any) -> Any:
         try:
             return getattr(self._rpc, method)(*arguments)
-        except (http.client.HTTPException, ConnectionError, BrokenPipeError):
-            # A kept connection that the other end closed meanwhile: once more on a new one.
-            self._transport.close()
-            return getattr(self._rpc, method)(*arguments)
+        finally:
+            self._transport.close()  # a kept connection could be that of a supervisor that ended meanwhile
 
 
 def _state(info: Mapping[str, Any]) -> ProcessState:
@@ -161,10 +158,11 @@ def _configuration(layout: Layout, programs: Iterable[Program]) -> str:
             "logfile_maxbytes": "5MB",
             "logfile_backups": 1,
             "pidfile": layout.runtime / "supervisor.pid",
-            "childlogdir": layout.logs,
             "identifier": "orderwatch",
         },
     }
+    if os.geteuid() == 0:
+        sections["supervisord"]["user"] = "root"  # said outright, or it warns at every start
     for program in programs:
         sections[f"program:{program.name}"] = {
             "command": shlex.join(program.command),
@@ -172,13 +170,15 @@ def _configuration(layout: Layout, programs: Iterable[Program]) -> str:
             "priority": 100 + program.stage,
             "autostart": "false",
             "autorestart": "true",
-            "startsecs": 1,
+            "startsecs": program.start_seconds,
             "startretries": 1_000_000_000,  # never give up: the disk may have space again, the port be free
             "stopsignal": program.stop_signal,
             "stopwaitsecs": program.stop_seconds,
             "killasgroup": "true",
             "redirect_stderr": "true",
-            "stdout_logfile": layout.log(program.name),
+            # Expanded twice by supervisord, unlike all else: the folder, whose name may hold a percent sign, is left
+            # to the second time. `here` is where the configuration lies.
+            "stdout_logfile": f"%(here)s/logs/{program.name}.log",
             "stdout_logfile_maxbytes": "10MB",
             "stdout_logfile_backups": 2,
         }

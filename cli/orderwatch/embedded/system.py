@@ -4,6 +4,7 @@ import fcntl
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka import EmbeddedKafka
@@ -13,8 +14,8 @@ from orderwatch.embedded.postgres import USER, EmbeddedPostgres
 from orderwatch.embedded.programs import Program, servers, services
 from orderwatch.embedded.supervisor import Supervisor
 from orderwatch.errors import OrderwatchError
-from orderwatch.private_file import write_private
 from orderwatch.settings import EmbeddedSettings
+from orderwatch.whole_file import PRIVATE, write_whole
 
 DATABASE = USER
 
@@ -35,6 +36,21 @@ class System:
                 update={name: getattr(asked, name) for name in asked.model_fields_set}
             )
         self.credentials = Credentials.load(self.layout.credentials)
+
+    @classmethod
+    @contextmanager
+    def to_change(cls, asked: EmbeddedSettings) -> Iterator[Self]:
+        """The system for the one command at a time that changes what runs; raises OrderwatchError for a second."""
+        layout = Layout(asked.home.absolute())
+        layout.make_runtime()
+        with layout.lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OrderwatchError(
+                    f"another command is starting or stopping the system in {layout.home}", "Wait for it to end."
+                ) from None
+            yield cls(asked)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -63,29 +79,15 @@ class System:
         """All that is to run."""
         return (*servers(self.postgres(), self.kafka(runtime)), *services(self.settings, self.layout))
 
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Only one command at a time changes what runs."""
-        self.layout.make_runtime()
-        with self.layout.lock.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OrderwatchError(
-                    f"another command is starting or stopping the system in {self.layout.home}",
-                    "Wait for it to end.",
-                ) from None
-            yield
-
     def save(self) -> None:
         """Write down what must survive: settings, passwords, and the environments of services and people."""
         self.credentials.save(self.layout.credentials)
-        write_private(self.layout.settings, self.settings.model_dump_json(indent=2) + "\n")
+        write_whole(self.layout.settings, self.settings.model_dump_json(indent=2) + "\n")
         shared = {"ORDERWATCH_KAFKA": self.bootstrap_servers, "ORDERWATCH_DATABASE_URL": self.database_url}
-        write_private(self.layout.services_env, _exports(shared))
+        write_whole(self.layout.services_env, _exports(shared), PRIVATE)
         if self.credentials.api_key is not None:
             people = {"ORDERWATCH_API_URL": self.api_url, "ORDERWATCH_API_KEY": self.credentials.api_key, **shared}
-            write_private(self.layout.env, _exports(people))
+            write_whole(self.layout.env, _exports(people), PRIVATE)
 
 
 def _exports(variables: dict[str, str]) -> str:

@@ -1,0 +1,135 @@
+"""The commands as people type them, on a real broker and database."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from typer.testing import CliRunner, Result
+
+from order_contract.settings import KafkaSettings
+from orderwatch.__main__ import COMMANDS, application
+
+Orderwatch = Callable[..., Result]
+
+
+@pytest.fixture
+def orderwatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Orderwatch:
+    """Runs a command with a home of its own, where nothing runs."""
+    monkeypatch.setenv("ORDERWATCH_HOME", str(tmp_path))
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(application(), arguments)
+
+    return run
+
+
+@pytest.fixture
+def elsewhere(kafka_settings: KafkaSettings, database_url: str, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
+    """The environment names a system."""
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
+    for name in ("kafka", "orders_topic", "decisions_topic", "dead_letter_topic", "consumer_group"):
+        monkeypatch.setenv(f"ORDERWATCH_{name.upper()}", getattr(kafka_settings, name))
+    return kafka_settings
+
+
+async def publish(settings: KafkaSettings, *values: bytes) -> None:
+    async with AIOKafkaProducer(**settings.client_options()) as producer:
+        for value in values:
+            await producer.send_and_wait(settings.orders_topic, value, key=b"U1", partition=0)
+
+
+async def commit(settings: KafkaSettings, offset: int) -> None:
+    async with AIOKafkaConsumer(
+        **settings.client_options(), group_id=settings.consumer_group, enable_auto_commit=False
+    ) as consumer:
+        partition = TopicPartition(settings.orders_topic, 0)
+        consumer.assign([partition])
+        await consumer.commit({partition: offset})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(orderwatch: Orderwatch, command: str) -> None:
+    result = orderwatch(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_without_a_system_each_command_says_so(orderwatch: Orderwatch) -> None:
+    assert "not up" in orderwatch("status").output
+    assert "not up" in orderwatch("down").output
+    assert json.loads(orderwatch("status", "--json").output) == []
+    for command in ("topics", "reconcile", "migrate", "logs"):
+        result = orderwatch(command)
+        assert result.exit_code == 1
+        assert "make up" in getattr(result.exception, "advice", "")
+
+
+def test_clean_deletes_what_is_ours_and_nothing_else(orderwatch: Orderwatch, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "env").write_text("export X=y")
+    assert orderwatch("clean").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.integration
+async def test_topics_shows_lag_and_last_messages(orderwatch: Orderwatch, elsewhere: KafkaSettings) -> None:
+    await publish(elsewhere, *(b'{"order_id": "o%d"}' % number for number in range(5)))
+    await commit(elsewhere, 3)
+    result = await asyncio.to_thread(orderwatch, "topics", elsewhere.orders_topic, "--last", "2")
+    assert result.exit_code == 0
+    assert "order_id=o3" in result.output
+    assert "order_id=o4" in result.output
+    assert "order_id=o2" not in result.output
+    answer = json.loads((await asyncio.to_thread(orderwatch, "topics", elsewhere.orders_topic, "--json")).output)
+    assert answer["topics"] == [{"name": elsewhere.orders_topic, "partitions": 4, "messages": 5}]
+    assert answer["lag"][0] == {"partition": 0, "beginning": 0, "committed": 3, "end": 5, "lag": 2}
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("elsewhere")
+def test_a_topic_that_is_not_there_is_named(orderwatch: Orderwatch) -> None:
+    result = orderwatch("topics", "ordres")
+    assert result.exit_code == 1
+    assert "ordres" in str(result.exception)
+
+
+@pytest.mark.integration
+async def test_reconcile_exits_1_and_names_what_is_missing(orderwatch: Orderwatch, elsewhere: KafkaSettings) -> None:
+    assert (await asyncio.to_thread(orderwatch, "reconcile")).exit_code == 0
+    await publish(elsewhere, b"one", b"two")
+    await commit(elsewhere, 2)
+    result = await asyncio.to_thread(orderwatch, "reconcile")
+    assert result.exit_code == 1
+    assert "2 consumed messages have no outcome: offsets 0, 1" in result.output
+    connection = await asyncpg.connect(os.environ["ORDERWATCH_DATABASE_URL"])
+    for offset in (0, 1):
+        await connection.execute(
+            'insert into stream_outcomes (topic, partition, "offset", outcome) values ($1, 0, $2, $3)',
+            *(elsewhere.orders_topic, offset, "dead-letter"),
+        )
+    await connection.close()
+    assert (await asyncio.to_thread(orderwatch, "reconcile", "--decisions")).exit_code == 0
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("elsewhere")
+async def test_reconcile_compares_decisions(orderwatch: Orderwatch, elsewhere: KafkaSettings) -> None:
+    async with AIOKafkaProducer(**elsewhere.client_options()) as producer:
+        await producer.send_and_wait(elsewhere.decisions_topic, b'{"order_id": "o1", "outcome": "approve"}')
+    result = await asyncio.to_thread(orderwatch, "reconcile", "--decisions")
+    assert result.exit_code == 1
+    assert "1 orders are published, but not stored: o1" in result.output
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("elsewhere")
+def test_migrate_can_be_repeated(orderwatch: Orderwatch) -> None:
+    result = orderwatch("migrate")
+    assert result.exit_code == 0
+    assert "topics: all there" in result.output

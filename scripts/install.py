@@ -1,0 +1,164 @@
+"""Installs what is locked into .venv: `python3 scripts/install.py [--dev]`. The make targets call it; it is quick when
+there is nothing to do.
+
+Standard library only. A Python that is too old gets as far as being told so.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+OLDEST = (3, 11)
+if sys.version_info < OLDEST:  # before anything that an older one does not understand
+    sys.exit(
+        "Orderwatch needs Python {}.{} or newer; {} is {}.\nName another one: make PYTHON=python{}.{} up".format(
+            *OLDEST, sys.executable, sys.version.split()[0], *OLDEST
+        )
+    )
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+# Beside the environment's packages, not among them: installing what is locked removes all else from there.
+UV_FOLDER = VENV / "uv"
+STAMP = VENV / "installed.json"
+LOCKS = ROOT / "locks"
+PACKAGES = ("contract", "services/producer", "services/fraud-detector", "services/api", "cli")
+
+# How pip is configured, in uv's words: whoever needs a mirror has told pip already.
+UV_FROM_PIP = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+}
+
+
+def main() -> None:
+    """Install unless it is done already."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dev", action="store_true", help="with what checking and testing needs")
+    dev = parser.parse_args().dev
+    require_venv()
+    stamp = read_stamp()
+    # A development environment has all that the other one has; it stays what it is.
+    dev = dev or bool(stamp.get("dev"))
+    wanted = {"dev": dev, "root": str(ROOT), "inputs": digest(dev)}
+    if stamp == wanted and PYTHON.exists():
+        return
+    STAMP.unlink(missing_ok=True)
+    create_venv(fresh=stamp.get("root", str(ROOT)) != str(ROOT))
+    install_uv()
+    install_packages(LOCKS / ("dev.txt" if dev else "embedded.txt"))
+    # Not fatal: checking code needs no broker. It is tried again next time, and `make up` says what is wrong.
+    if subprocess.run([str(PYTHON), "-m", "orderwatch.embedded.prepare"], check=False).returncode == 0:
+        STAMP.write_text(json.dumps(wanted) + "\n")
+
+
+def require_venv() -> None:
+    """Exit, saying what to install, unless this Python can make virtual environments."""
+    if importlib.util.find_spec("ensurepip") is None:
+        sys.exit(
+            "This Python comes without its venv module, as on Debian and Ubuntu. Install it:\n"
+            f"  sudo apt install python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        )
+
+
+def read_stamp() -> dict[str, object]:
+    """What was installed last; empty when nothing was, or not to its end."""
+    try:
+        stamp: dict[str, object] = json.loads(STAMP.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return stamp
+
+
+def digest(dev: bool) -> str:
+    """Changes when anything does that the installation depends on."""
+    inputs = [LOCKS / "uv.txt", LOCKS / "kafka.txt", LOCKS / ("dev.txt" if dev else "embedded.txt"), Path(__file__)]
+    inputs += [ROOT / package / "pyproject.toml" for package in PACKAGES]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs)).hexdigest()
+
+
+def create_venv(*, fresh: bool) -> None:
+    """Make .venv, anew when it was copied from elsewhere or its Python is gone."""
+    if not fresh and works(PYTHON):
+        return
+    print(f"Creating .venv with Python {sys.version.split()[0]}", flush=True)
+    venv.create(VENV, clear=True, symlinks=True, with_pip=True)
+
+
+def works(python: Path) -> bool:
+    """Whether an interpreter is there, new enough and has pip."""
+    check = f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"
+    try:
+        return subprocess.run([str(python), "-c", check], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def install_uv() -> None:
+    """The installer itself, by pip."""
+    lock = (LOCKS / "uv.txt").read_text()
+    done = UV_FOLDER / "installed.txt"
+    if done.exists() and done.read_text() == lock:
+        return
+    print("Installing uv", flush=True)
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
+    run([*command, "--require-hashes", "--target", str(UV_FOLDER), "--requirement", str(LOCKS / "uv.txt")])
+    done.write_text(lock)
+
+
+def install_packages(lock: Path) -> None:
+    """What is locked, exactly, then our own packages, editable."""
+    environment = {
+        **settings_from_pip(),
+        **os.environ,
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_COMPILE_BYTECODE": "1",
+        "VIRTUAL_ENV": str(VENV),
+    }
+    if not has_writable_home():
+        environment.setdefault("UV_NO_CACHE", "1")
+    uv = str(UV_FOLDER / "bin" / "uv")
+    print(f"Installing {lock.relative_to(ROOT)}", flush=True)
+    run([uv, "pip", "sync", "--quiet", "--require-hashes", str(lock)], environment)
+    editable = [argument for package in PACKAGES for argument in ("--editable", str(ROOT / package))]
+    run([uv, "pip", "install", "--quiet", "--no-deps", *editable], environment)
+
+
+def has_writable_home() -> bool:
+    """Whether there is a place for caches; system users have none."""
+    try:
+        return os.access(Path.home(), os.W_OK)
+    except RuntimeError:
+        return False
+
+
+def settings_from_pip() -> dict[str, str]:
+    """Where pip gets packages from, as variables for uv."""
+    command = [str(PYTHON), "-m", "pip", "config", "list"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = re.findall(r"^(?:global|install|:env:)\.([a-z-]+)='(.*)'$", listing, re.MULTILINE)
+    # pip separates several by line ends, which it shows as \n.
+    return {UV_FROM_PIP[name]: value.replace("\\n", " ").strip() for name, value in found if name in UV_FROM_PIP}
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    """Run, and end with its exit code when it fails: it said why."""
+    done = subprocess.run(command, env=environment, check=False)
+    if done.returncode != 0:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

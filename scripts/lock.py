@@ -1,0 +1,50 @@
+"""Writes locks/ anew: `make lock`, or `make lock UPGRADE=1` for the newest versions that the pyproject files allow.
+
+The locks are requirements files with hashes that name no index, each constrained by the one before, so that what runs
+in a container, embedded and on a developer's machine is the same.
+"""
+
+import argparse
+import subprocess
+from pathlib import Path
+
+from orderwatch.console import OUT, Checklist
+from orderwatch.embedded.artifact_lock import write_lock
+from orderwatch.embedded.artifacts import lock
+from orderwatch.embedded.kafka_runtime import KAFKA_LOCK, KAFKA_ROOTS
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECTS = [ROOT / "contract", *sorted((ROOT / "services").iterdir()), ROOT / "cli"]
+OWN = ("order-contract", "order-producer", "fraud-detector", "order-api", "orderwatch")
+UV_REQUIREMENT = "uv>=0.13,<0.14"  # the same as in the packages' build-system: uv then builds them by itself
+
+
+def main() -> None:
+    """Resolve everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions")
+    options = ["--upgrade"] if parser.parse_args().upgrade else []
+    projects = [str(project / "pyproject.toml") for project in PROJECTS]
+    runtime, embedded, dev = (ROOT / "locks" / f"{name}.txt" for name in ("runtime", "embedded", "dev"))
+    compile_lock(ROOT / "locks" / "uv.txt", ["-", *options], requirements=UV_REQUIREMENT)
+    compile_lock(runtime, [*projects, *options])
+    compile_lock(embedded, [*projects, "--extra=embedded", f"--constraint={runtime}", *options])
+    everything = ["--all-extras", f"--group={ROOT / 'pyproject.toml'}:dev"]
+    compile_lock(dev, [*projects, *everything, f"--constraint={embedded}", *options])
+    with Checklist(OUT) as steps, steps.step(KAFKA_LOCK.name) as note:
+        artifacts = lock(KAFKA_ROOTS, lambda done, total: note(f"{done} of {total}"))
+        write_lock(KAFKA_LOCK, "The broker's jars; written by `make lock`.", artifacts)
+
+
+def compile_lock(output: Path, arguments: list[str], requirements: str = "") -> None:
+    """Resolve into one lock file."""
+    uv = ROOT / ".venv" / "uv" / "bin" / "uv"
+    command = [str(uv), "pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes"]
+    command += ["--no-header", "--no-annotate", f"--output-file={output}"]
+    command += [f"--no-emit-package={name}" for name in OWN]
+    with Checklist(OUT) as steps, steps.step(output.name):
+        subprocess.run([*command, *arguments], input=requirements, text=True, check=True, cwd=ROOT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""A clean checkout in a folder of its own, used through make as its user does."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from orderwatch.embedded.launch import read_environment
+from orderwatch.embedded.layout import Layout
+from orderwatch.embedded.ports import free_port
+from orderwatch.embedded.supervisor import Supervisor
+from orderwatch.project import ROOT
+from orderwatch.settings import EmbeddedSettings
+
+# The interpreter below our own environment: the one that the checkout's environment is made with.
+BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+NOT_TRACKED = shutil.ignore_patterns(".git", ".venv", ".orderwatch", "__pycache__", ".*_cache", ".hypothesis")
+
+
+class Checkout:
+    """What a fresh clone holds, with ports of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        _copy_what_git_would(folder)
+        ports = {f"ORDERWATCH_{name.upper()}": str(free_port()) for name in EmbeddedSettings().ports()}
+        # What make hands down to the makes below it is meant for the tests, not for the checkout.
+        outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        self._environment = {**outer, **ports}
+
+    @property
+    def home(self) -> Path:
+        """Where its embedded system keeps its data."""
+        return self.folder / ".orderwatch"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What sourcing the written file gives."""
+        return read_environment(self.home / "env")
+
+    def make(self, target: str, *, fails: bool = False, **variables: str) -> str:
+        """Run `make target NAME=value ...`; returns what it printed."""
+        named = [f"{name}={value}" for name, value in {"PYTHON": str(BASE_PYTHON), **variables}.items()]
+        done = subprocess.run(
+            ["make", target, *named], cwd=self.folder, env=self._environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode != 0) is fails, done.stdout
+        return done.stdout
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """What `orderwatch status --json` says, by service."""
+        command = [str(self.folder / ".venv" / "bin" / "orderwatch"), "status", "--json"]
+        shown = subprocess.check_output(command, cwd=self.folder, env=self._environment)
+        return {process["service"]: process for process in json.loads(shown)}
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that `make up` left running."""
+        return Supervisor(Layout(self.home)).descendants()
+
+
+def _copy_what_git_would(folder: Path) -> None:
+    """The files that are tracked, or would be; a checkout without git gives all but what is made there."""
+    if not (ROOT / ".git").exists():
+        shutil.copytree(ROOT, folder, ignore=NOT_TRACKED)
+        return
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    for name in subprocess.check_output(command, cwd=ROOT, text=True).split("\0"):
+        if name and (ROOT / name).exists():  # deleted, but not yet committed
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)

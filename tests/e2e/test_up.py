@@ -1,0 +1,128 @@
+"""From a clean clone to a flagged order over REST, as the README has it, and what an operator does from there."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.checkout import Checkout
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+SERVICES = {"postgres", "kafka", "detector", "api", "producer"}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A checkout whose system is up, with a space in its path."""
+    checkout = Checkout(tmp_path_factory.mktemp("clean clone") / "orderwatch")
+    try:
+        printed = checkout.make("up", RATE="20")
+        assert "Orderwatch is up" in printed
+        yield checkout
+    finally:
+        processes = checkout.processes()
+        checkout.make("down")
+        assert psutil.wait_procs(processes, timeout=30)[1] == []
+
+
+@pytest.fixture
+def api(checkout: Checkout) -> Iterator[httpx.Client]:
+    """The API, with the key that `make up` wrote down."""
+    headers = {"Authorization": f"Bearer {checkout.env['ORDERWATCH_API_KEY']}"}
+    with httpx.Client(base_url=checkout.env["ORDERWATCH_API_URL"], headers=headers, trust_env=False) as client:
+        yield client
+
+
+def test_a_flagged_order_says_why(api: httpx.Client) -> None:
+    def flags() -> list[dict[str, object]]:
+        answer = api.get("/v1/flags", params={"limit": 1}).raise_for_status().json()
+        items: list[dict[str, object]] = answer["items"]
+        return items
+
+    eventually(flags, "a flagged order")
+    (order,) = flags()
+    assert order["status"] == "fraud"
+    assert isinstance(order["hits"], list)
+    assert order["hits"][0]["reason"]
+
+
+def test_up_again_says_so_and_changes_nothing(checkout: Checkout) -> None:
+    before = checkout.status()
+    assert before.keys() == SERVICES
+    assert "Orderwatch is up already" in checkout.make("up")
+    assert {name: each["pid"] for name, each in checkout.status().items()} == {
+        name: each["pid"] for name, each in before.items()
+    }
+
+
+def test_topics_show_decisions_in_readable_form(checkout: Checkout) -> None:
+    printed = checkout.make("topics")
+    assert "last of decisions" in printed
+    assert "approve" in printed
+
+
+def test_a_second_detector_shares_the_work(checkout: Checkout) -> None:
+    checkout.make("up", DETECTORS="2")
+    assert checkout.status().keys() == SERVICES | {"detector-2"}
+    checkout.make("up", DETECTORS="1")
+    assert checkout.status().keys() == SERVICES
+
+
+@pytest.mark.parametrize("service", ["detector", "postgres", "kafka"])
+def test_what_is_killed_comes_back_and_is_reported(checkout: Checkout, service: str) -> None:
+    killed = checkout.status()[service]
+    os.kill(killed["pid"], signal.SIGKILL)
+
+    def is_back() -> bool:
+        processes = checkout.status()
+        return processes[service]["pid"] not in {None, killed["pid"]} and all(
+            process["state"] == "running" for process in processes.values()
+        )
+
+    eventually(is_back, f"{service} to come back")
+    assert checkout.status()[service]["restarts"] > killed["restarts"]
+    assert "terminated by SIGKILL" in checkout.make("status")
+    assert f"exited: {service} (terminated by SIGKILL" in checkout.make("logs", SERVICE="supervisor")
+
+
+def test_a_replayed_file_is_recorded_line_by_line(checkout: Checkout, api: httpx.Client, tmp_path: Path) -> None:
+    order = (
+        '{"order_id":"seed-%d","user_id":"u1","product_id":"p1","quantity":1,"amount":"Rp.350,000,000",'
+        '"payment_method":"DANA","country":"ID","created_date":"2026-11-20T12:00:00"}'
+    )
+    lines = [order % 1, order % 2, order % 1, "{broken", ""]
+    (tmp_path / "orders.jsonl").write_text("\n".join(lines) + "\n")
+    checkout.make("replay", FILE=str(tmp_path / "orders.jsonl"))
+    answer = api.get("/v1/orders/seed-2", params={"wait": "30s"}, timeout=60).raise_for_status().json()
+    assert answer["status"] == "fraud"
+    assert "Each consumed message has exactly one outcome" in checkout.make("reconcile", WAIT="120")
+
+
+def test_data_survives_down_and_up_and_nothing_is_left_running(checkout: Checkout, api: httpx.Client) -> None:
+    (flag,) = api.get("/v1/flags", params={"limit": 1}).raise_for_status().json()["items"]
+    processes = checkout.processes()
+    assert "Stopped" in checkout.make("down")
+    assert not [process for process in processes if process.is_running()]
+    assert "nothing to stop" in checkout.make("down")
+    assert "not up" in checkout.make("status")
+    checkout.make("up", PRODUCER="off")
+    assert checkout.status().keys() == SERVICES - {"producer"}
+    assert api.get(f"/v1/orders/{flag['order_id']}").raise_for_status().json()["hits"] == flag["hits"]
+    assert "exactly one outcome" in checkout.make("reconcile", WAIT="120")
+
+
+def test_a_taken_port_is_named_with_the_variable_that_moves_it(checkout: Checkout) -> None:
+    checkout.make("down")
+    port = int(checkout.env["ORDERWATCH_API_URL"].rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)):
+        printed = checkout.make("up", fails=True)
+    assert f"port {port} is taken" in printed
+    assert "ORDERWATCH_API_PORT=" in printed
+    assert checkout.processes() == []
