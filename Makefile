@@ -72,6 +72,6 @@ lock: install ## Resolve locks/ anew: UPGRADE=1 takes newer versions
 
 .PHONY: help
 help: ## Show this
-	@awk 'BEGIN { FS = ":.*## "; print "make TARGET [NAME=value ...]\n" } \
+	@awk 'BEGIN { FS = ":.*## "; print "make TARGET [NAME=value ...]" } \
 		/^##@/ { print "\n" substr($$0, 5) } \
 		/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

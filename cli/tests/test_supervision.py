@@ -1,6 +1,7 @@
 """The supervisor with small programs of our own: what it restarts, stops and leaves behind."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def supervisor(layout: Layout) -> Iterator[Supervisor]:
     supervisor = Supervisor(layout)
     yield supervisor
     take_down(supervisor)
+    shutil.rmtree(layout.runtime, ignore_errors=True)
 
 
 def program(name: str, script: str = NAP, *, stage: int = 0, stop_seconds: int = 5, **environment: str) -> Program:

@@ -2,6 +2,7 @@
 
 import fcntl
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -50,7 +51,12 @@ class System:
                 raise OrderwatchError(
                     f"another command is starting or stopping the system in {layout.home}", "Wait for it to end."
                 ) from None
-            yield cls(asked)
+            system = cls(asked)
+            try:
+                yield system
+            finally:
+                if system.supervisor.pid() is None:
+                    shutil.rmtree(layout.runtime)
 
     @property
     def bootstrap_servers(self) -> str:
