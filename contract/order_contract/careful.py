@@ -142,10 +142,12 @@ def _ip_address(raw: dict[str, Any]) -> str:
 
 def canonical_ip(text: str) -> str | None:
     """An IPv4 or IPv6 address in its shortest spelling, None when it is none."""
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
     try:
-        # The C library's: a tenth of the time that `ipaddress` takes.
-        return socket.inet_ntop(family, socket.inet_pton(family, text))
+        # The C library's: a tenth of the time that `ipaddress` takes. It admits one spelling of an IPv4 address.
+        if ":" not in text:
+            socket.inet_pton(socket.AF_INET, text)
+            return text
+        return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, text))
     except (OSError, ValueError):
         return None
 

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 import structlog
 
@@ -209,8 +210,8 @@ class Pipeline:
         while True:
             announcements = await self._outbox.take()
             newest = announcements[-1].epoch
-            orders = [row for announcement in announcements for row in announcement.orders]
-            letters = [letter for announcement in announcements for letter in announcement.dead_letters]
+            orders = list(chain.from_iterable(announcement.orders for announcement in announcements))
+            letters = list(chain.from_iterable(announcement.dead_letters for announcement in announcements))
             await until_available(
                 lambda: self._announcer.announce(orders, letters),  # noqa: B023  (awaited before the next turn)
                 dependency=Dependency.BROKER,
