@@ -22,7 +22,7 @@ from tests.benchmarks.stack import Place, Stack
 Progress = Callable[[str], None]
 
 SAMPLES_PER_SECOND = 20
-# Seconds in which the group forms and caches fill.
+# Seconds of following, not counted, in which the group forms, connections are made and caches fill.
 WARM_UP = 5
 
 _DECIDED = """
@@ -61,7 +61,7 @@ async def measure_latency(stack: Stack, rate: int, seconds: int, progress: Progr
             async with client:
                 await _ready(client)
                 with place.process(*load):
-                    await asyncio.sleep(WARM_UP)
+                    await _follow(place, client, WARM_UP)
                     began = datetime.now(UTC)
                     taken = await _follow(place, client, seconds)
             decided = await connection.fetchval(_DECIDED, began)

@@ -10,7 +10,7 @@ Look = Callable[[Sequence[str]], Awaitable[Mapping[str, Recorded]]]
 """Which of these order ids are recorded by now, and as what."""
 
 MAX_WAITING = 10_000
-FAST_SECONDS = 0.005
+FAST_SECONDS = 0.002
 SLOW_SECONDS = 0.025
 # Where SLOW_SECONDS is reached: by then a query has hundreds of ids to look up, and nobody notices 25 ms.
 MANY_WAITING = 1000

@@ -40,6 +40,9 @@ class Limits:
     # The event loop is given back between slices: a COPY in flight goes on, heartbeats leave in time.
     slice_messages: int = 250
     poll_timeout: float = 0.5
+    # Between announcements of a few orders: one for every stored batch would keep broker and detector busy with
+    # little, and nobody waits for them as for the stored decision itself.
+    announce_every: float = 0.01
     keep_alive_every: float = 1.0
     commit_every: float = 0.25
     drain: float = 15.0
@@ -224,6 +227,8 @@ class Pipeline:
                     self._progress.advance(announcement.next_offsets)
             self._unfinished -= len(announcements)
             self._count_finished()
+            if len(orders) < self._limits.slice_messages:
+                await asyncio.sleep(self._limits.announce_every)
 
     async def _commit_behind(self) -> None:
         """Commit from time to time what has been finished."""
