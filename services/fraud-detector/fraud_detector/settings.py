@@ -15,5 +15,5 @@ class DetectorSettings(KafkaSettings, DatabaseSettings):
     detector_host: str = "127.0.0.1"
     detector_port: int = Field(0, ge=0, le=65535, description="health and metrics; 0 takes any free port")
     drain_seconds: float = Field(15.0, gt=0, description="budget for finishing what was read, at a stop or rebalance")
-    batch_messages: int = Field(5_000, ge=1, description="largest batch that is stored at once")
+    batch_messages: int = Field(10_000, ge=1, description="largest batch that is stored at once")
     accept_lost_offsets: bool = Field(False, description="go on where messages are gone from the topic, gap recorded")

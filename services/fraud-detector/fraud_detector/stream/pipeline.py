@@ -35,7 +35,7 @@ log = structlog.get_logger()
 class Limits:
     """Sizes and times of the pipeline; seconds."""
 
-    batch_messages: int = 5_000
+    batch_messages: int = 10_000
     batch_bytes: int = 16 * 1024 * 1024
     # The event loop is given back between slices: a COPY in flight goes on, heartbeats leave in time.
     slice_messages: int = 250
