@@ -70,7 +70,7 @@ async def run(settings: DetectorSettings) -> None:
             lambda: order_log.join(pipeline), dependency=Dependency.BROKER, status=status, pointless=stop.is_set
         )
         _spare_the_collector()
-        watching = asyncio.create_task(_watch(order_log, store, metrics, status))
+        watching = asyncio.create_task(_watch(order_log, metrics, status))
         try:
             await pipeline.run(stop)
         finally:
@@ -78,8 +78,8 @@ async def run(settings: DetectorSettings) -> None:
     log.info("detector_stopped")
 
 
-async def _watch(order_log: KafkaOrderLog, store: PostgresStore, metrics: Metrics, status: Status) -> None:
-    """Ask both dependencies from time to time: a quiet detector must not take a dead broker for a quiet topic."""
+async def _watch(order_log: KafkaOrderLog, metrics: Metrics, status: Status) -> None:
+    """Ask the broker from time to time: a dead one must not be taken for a quiet topic."""
     while True:
         try:
             metrics.lag(await order_log.lags())

@@ -104,11 +104,6 @@ class PostgresStore:
                     self._collided = True
             return await self._stage(connection, batch)
 
-    async def ping(self) -> None:
-        """A round trip. Raises UnavailableError."""
-        async with self._connected() as connection:
-            await connection.execute("select 1")
-
     async def close(self) -> None:
         """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
