@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from order_api.keys import create_key
 from order_contract.business_time import BUSINESS_ZONE
+from order_contract.garbage import collect_rarely
 from order_contract.world import World
 from order_producer.generator import Recipe, live_orders
 from order_producer.message import Message
@@ -60,6 +61,7 @@ async def measure_latency(stack: Stack, rate: int, seconds: int, progress: Progr
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60)
             async with client:
                 await _ready(client)
+                collect_rarely()  # a pause of this process would be counted as theirs
                 with place.process(*load):
                     await _follow(place, client, WARM_UP)
                     began = datetime.now(UTC)

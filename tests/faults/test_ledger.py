@@ -9,15 +9,14 @@ import uuid
 from contextlib import ExitStack
 from pathlib import Path
 
-import asyncpg
 import pytest
 
-from order_contract.migrations import upgrade
 from order_contract.settings import KafkaSettings
 from order_contract.topics import ensure_topics
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.postgres import EmbeddedPostgres
 from orderwatch.embedded.server import EmbeddedServer
+from tests.faults.database import new_database
 from tests.faults.load import Load
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import Ledger, committed_everything
@@ -33,7 +32,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
 ) -> None:
     settings = KafkaSettings(kafka=private_kafka.bootstrap_servers, consumer_group=f"g-{uuid.uuid4().hex[:8]}")
     await ensure_topics(settings)
-    database_url = await _new_database(private_postgres)
+    database_url = await new_database(private_postgres)
     ledger = Ledger()
     load = Load(settings, ledger, rate=RATE)
     with ExitStack() as stack:
@@ -74,12 +73,3 @@ async def _kill_and_restart(server: EmbeddedServer) -> None:
     await asyncio.sleep(0.5)
     server.start()
     await asyncio.to_thread(server.wait_ready)
-
-
-async def _new_database(server: EmbeddedPostgres) -> str:
-    connection = await asyncpg.connect(server.url())
-    await connection.execute("create database orderwatch")
-    await connection.close()
-    url = server.url("orderwatch")
-    await upgrade(url)
-    return url

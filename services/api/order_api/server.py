@@ -14,6 +14,7 @@ import uvicorn
 
 from order_api.application import create_app
 from order_api.settings import ApiSettings
+from order_contract.garbage import collect_rarely
 from order_contract.health import PortTakenError
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,7 @@ def serve(settings: ApiSettings) -> None:
         app.state.services.waiting.close()
 
     with listen(settings.api_host, settings.api_port) as listening:
+        collect_rarely()
         host, port = listening.getsockname()[:2]
         log.info("listening", host=host, port=port)
         Server(config, release).run(sockets=[listening])

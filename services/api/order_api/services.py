@@ -14,6 +14,7 @@ from order_api.key_ring import KeyRing, Principal
 from order_api.keys import Role
 from order_api.lag import LagMonitor, OpenLagSource
 from order_api.metrics import Metrics
+from order_api.news import News
 from order_api.orders.waiting import OrderWaiting
 from order_api.settings import ApiSettings
 from order_api.stats.memory import CostMemory
@@ -29,6 +30,7 @@ class Services:
     keys: KeyRing
     lag: LagMonitor
     waiting: OrderWaiting
+    news: News
     stats: CostMemory[Counted]
 
 
@@ -45,14 +47,16 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             lambda order_ids: queries.orders(database, order_ids),
             lambda order_ids: queries.dead_letters(database, order_ids),
         )
+        news = News(settings.database_url.get_secret_value(), waiting.tell)
         lag = LagMonitor(open_lag)
         metrics.watch("waiting_requests", "Requests that wait for an order", lambda: waiting.count)
         metrics.watch("pool_connections", "Open connections to Postgres", lambda: database.connections[0])
         metrics.watch("pool_connections_in_use", "Of these, in use", lambda: database.connections[1])
         try:
-            yield Services(settings, database, KeyRing(find_key), lag, waiting, CostMemory())
+            yield Services(settings, database, KeyRing(find_key), lag, waiting, news, CostMemory())
         finally:
             waiting.close()
+            await news.close()
             await lag.close()
 
 

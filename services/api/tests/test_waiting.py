@@ -166,3 +166,36 @@ async def test_a_bug_is_seen_by_those_who_wait_and_by_nobody_else() -> None:
     table.error = None
     table.recorded["a"] = letter("a")
     assert await waiting.recorded("a", 10, stays) == letter("a")
+
+
+async def test_a_word_is_acted_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_module, "UNHEARD_SECONDS", 3600)
+    table = Table()
+    waiting = OrderWaiting(table.find, table.find_nothing)
+    caller = asyncio.create_task(waiting.recorded("a", 10, stays))
+    await asyncio.sleep(0.02)
+    table.recorded["a"] = letter("a")
+    waiting.tell("orders")
+    assert await asyncio.wait_for(caller, 5) == letter("a")
+
+
+async def test_a_word_about_dead_letters_is_acted_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_module, "UNHEARD_SECONDS", 3600)
+    table = Table()
+    waiting = OrderWaiting(table.find_nothing, table.find)
+    caller = asyncio.create_task(waiting.recorded("a", 10, stays))
+    await asyncio.sleep(0.02)
+    table.recorded["a"] = letter("a")
+    waiting.tell("stream_outcomes")
+    assert await asyncio.wait_for(caller, 5) == letter("a")
+
+
+async def test_who_comes_later_is_looked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_module, "UNHEARD_SECONDS", 3600)
+    table = Table()
+    waiting = OrderWaiting(table.find, table.find_nothing)
+    first = asyncio.create_task(waiting.recorded("a", 0.1, stays))
+    await asyncio.sleep(0.02)
+    table.recorded["b"] = letter("b")
+    assert await asyncio.wait_for(waiting.recorded("b", 10, stays), 5) == letter("b")
+    assert await first is None

@@ -1,7 +1,6 @@
 """The detector as a process: its parts put together, started, watched and stopped."""
 
 import asyncio
-import gc
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -22,6 +21,7 @@ from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.retry import until_available
 from fraud_detector.stream.status import Dependency, Status
 from order_contract.decoder import EventDecoder
+from order_contract.garbage import collect_rarely
 from order_contract.health import HealthServer
 
 log = structlog.get_logger()
@@ -69,28 +69,32 @@ async def run(settings: DetectorSettings) -> None:
         await until_available(
             lambda: order_log.join(pipeline), dependency=Dependency.BROKER, status=status, pointless=stop.is_set
         )
-        _spare_the_collector()
-        watching = asyncio.create_task(_watch(order_log, metrics, status))
-        try:
+        collect_rarely()
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(_watch(order_log, store, metrics, status))
             await pipeline.run(stop)
-        finally:
             watching.cancel()
     log.info("detector_stopped")
 
 
-async def _watch(order_log: KafkaOrderLog, metrics: Metrics, status: Status) -> None:
-    """Ask the broker from time to time: a dead one must not be taken for a quiet topic."""
+async def _watch(order_log: KafkaOrderLog, store: PostgresStore, metrics: Metrics, status: Status) -> None:
+    """Ask broker and database from time to time: one that is dead must not be taken for a quiet topic."""
+
+    database_away = False
     while True:
         try:
             metrics.lag(await order_log.lags())
             status.back(Dependency.BROKER)
         except UnavailableError as error:
             status.away(Dependency.BROKER, str(error))
+        try:
+            await store.check()
+        except UnavailableError as error:
+            status.away(Dependency.DATABASE, str(error))
+            database_away = True
+        else:
+            # Only what was found here: a database can answer this and still refuse to store, as one that is full.
+            if database_away:
+                status.back(Dependency.DATABASE)
+            database_away = False
         await asyncio.sleep(WATCH_EVERY)
-
-
-def _spare_the_collector() -> None:
-    """Collect garbage rarely: rows and events hold no cycles, and looking through them took a tenth of the time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)

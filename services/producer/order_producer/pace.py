@@ -30,7 +30,7 @@ class WallClock:
 
 
 # At thousands a second a few go together: waking up for each costs more than twice the processor time.
-SHORTEST_WAIT = 0.002
+SHORTEST_WAIT = 0.005
 # Who falls further behind, as a machine does that sleeps, goes on from there instead of hurrying after it.
 MOST_BEHIND = 10.0
 # A step in created_date by more than this is no pause in trade but a wrong date, or another file.

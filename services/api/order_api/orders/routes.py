@@ -63,6 +63,7 @@ async def get_order(
     refuse_repeated(request)
     recorded = None
     if parameters.wait:
+        services.news.listen()
         recorded = await services.waiting.recorded(order_id, parameters.wait, lambda: _disconnected(request))
     if recorded is None:
         recorded = await queries.recorded(services.database, order_id)

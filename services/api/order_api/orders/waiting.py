@@ -1,6 +1,10 @@
-"""Waiting for orders to be recorded: however many wait, one query at a time asks for all of them."""
+"""Waiting for orders to be recorded: however many wait, one query at a time asks for all of them.
+
+A query follows each word that something was recorded, and a few every second follow none, as words can be lost.
+"""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 from order_api.orders.stored import Recorded
@@ -10,12 +14,14 @@ Look = Callable[[Sequence[str]], Awaitable[Mapping[str, Recorded]]]
 """Which of these order ids are recorded by now, and as what."""
 
 MAX_WAITING = 10_000
-FAST_SECONDS = 0.002
-SLOW_SECONDS = 0.025
-# Where SLOW_SECONDS is reached: by then a query has hundreds of ids to look up, and nobody notices 25 ms.
+# Between queries when MANY_WAITING or more wait, and in proportion below: by then a query has hundreds of ids to look
+# up, and nobody notices 25 ms.
+PAUSE_SECONDS = 0.025
 MANY_WAITING = 1000
+# How long a query waits for a word.
+UNHEARD_SECONDS = 0.025
 AWAY_SECONDS = 0.25
-# Most orders become rows: the others are looked for once in so many rounds.
+# Without a word about them, dead letters are looked for once in so many rounds: most orders become rows.
 DEAD_LETTER_ROUNDS = 10
 
 
@@ -26,6 +32,8 @@ class OrderWaiting:
         self._find_orders = find_orders
         self._find_dead_letters = find_dead_letters
         self._max_waiting = max_waiting
+        self._look_again = asyncio.Event()
+        self._dead_letters_told = False
         self._waiting: dict[str, list[asyncio.Future[Recorded]]] = {}
         self._count = 0
         self._polling: asyncio.Task[None] | None = None
@@ -35,6 +43,12 @@ class OrderWaiting:
     def count(self) -> int:
         """Callers that wait at the moment."""
         return self._count
+
+    def tell(self, table: str) -> None:
+        """Take the word that rows were recorded in a table: `orders`, or `stream_outcomes` with the dead letters."""
+        if table != "orders":
+            self._dead_letters_told = True
+        self._look_again.set()
 
     async def recorded(
         self, order_id: str, seconds: float, gone: Callable[[], Coroutine[None, None, object]]
@@ -71,6 +85,7 @@ class OrderWaiting:
         future: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(order_id, []).append(future)
         self._count += 1
+        self._look_again.set()
         if self._polling is None:
             self._start()
         return future
@@ -94,16 +109,23 @@ class OrderWaiting:
         rounds = 0
         while self._waiting:
             started = clock()
-            pause = FAST_SECONDS + (SLOW_SECONDS - FAST_SECONDS) * min(self._count / MANY_WAITING, 1)
+            pause = PAUSE_SECONDS * min(self._count / MANY_WAITING, 1)
+            # Cleared before looking: what is told meanwhile is looked for in the next round.
+            self._look_again.clear()
+            dead_letters_told, self._dead_letters_told = self._dead_letters_told, False
             try:
                 await self._look(self._find_orders)
-                if rounds % DEAD_LETTER_ROUNDS == 0:
+                if dead_letters_told or rounds % DEAD_LETTER_ROUNDS == 0:
                     await self._look(self._find_dead_letters)
                 rounds += 1
             except DatabaseUnavailable:
                 pause = AWAY_SECONDS  # it may be back in time; if not, the caller's own last look says so
             # A slow database is asked less often, so that waiting never takes more than half of it.
-            await asyncio.sleep(max(pause, clock() - started))
+            took = clock() - started
+            await asyncio.sleep(max(pause, took if took > PAUSE_SECONDS else 0))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(UNHEARD_SECONDS):
+                    await self._look_again.wait()
 
     def _poll_ended(self, polling: asyncio.Task[None]) -> None:
         self._polling = None

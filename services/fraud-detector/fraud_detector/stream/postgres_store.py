@@ -7,6 +7,7 @@ staging table; then what is stored is read back and compared (docs/decisions/000
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -92,6 +93,7 @@ class PostgresStore:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         # Orders that are there already come in rows (a replayed file): then staging at once saves the failed COPY.
         self._collided = False
+        self._in_use = asyncio.Lock()
 
     async def store(self, batch: Batch) -> Stored:
         async with self._connected() as connection:
@@ -103,6 +105,15 @@ class PostgresStore:
                 except asyncpg.UniqueViolationError:
                     self._collided = True
             return await self._stage(connection, batch)
+
+    async def check(self) -> None:
+        """Ask whether the database answers, unless something is being stored, which shows by itself.
+
+        Raises UnavailableError.
+        """
+        if not self._in_use.locked():
+            async with self._connected() as connection:
+                await connection.execute("select from orders limit 1")
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -191,16 +202,17 @@ class PostgresStore:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """The connection, made anew after a failure; tells what may go through later from what may not."""
-        try:
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await self._connect()
-            yield self._connection
-        except _TRANSIENT as error:
-            # Whatever state it is in, what was in flight is rolled back or committed; a repeat tells which.
-            await self.close()
-            if isinstance(error, ValueError):  # asyncpg refused our own arguments: a bug, not the database
-                raise
-            raise UnavailableError(f"{type(error).__name__}: {error}") from error
+        async with self._in_use:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await self._connect()
+                yield self._connection
+            except _TRANSIENT as error:
+                # Whatever state it is in, what was in flight is rolled back or committed; a repeat tells which.
+                await self.close()
+                if isinstance(error, ValueError):  # asyncpg refused our own arguments: a bug, not the database
+                    raise
+                raise UnavailableError(f"{type(error).__name__}: {error}") from error
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         connection = await asyncpg.connect(

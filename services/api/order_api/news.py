@@ -1,0 +1,61 @@
+"""News from Postgres: a connection that listens for what was recorded, from the moment that somebody cares."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+log = structlog.get_logger(__name__)
+
+# The channel that the triggers on `orders` and `stream_outcomes` notify; the payload is the table's name.
+CHANNEL = "recorded"
+CONNECT_SECONDS = 3.0
+RETRY_SECONDS = 1.0
+
+
+class News:
+    """Calls `tell` with the name of each table that rows were committed to.
+
+    Hearing nothing proves nothing: a connection can be lost, and poolers in transaction mode pass no notices on.
+    Whoever relies on news looks by themselves from time to time.
+    """
+
+    def __init__(self, database_url: str, tell: Callable[[str], None]) -> None:
+        self._database_url = database_url
+        self._tell = tell
+        self._listening: asyncio.Task[None] | None = None
+
+    def listen(self) -> None:
+        """Begin to listen, unless begun: connects in the background, and again after a loss."""
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen())
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._listening is not None:
+            self._listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listening
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._listen_once()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                # Requests say by themselves that the database is away.
+                log.debug("news_interrupted", error=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _listen_once(self) -> None:
+        connection = await asyncpg.connect(
+            self._database_url, timeout=CONNECT_SECONDS, server_settings={"application_name": "order-api news"}
+        )
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            await connection.add_listener(CHANNEL, lambda _connection, _pid, _channel, table: self._tell(str(table)))
+            await lost.wait()
+        finally:
+            connection.terminate()

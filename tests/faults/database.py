@@ -1,0 +1,16 @@
+"""A migrated database on a server of the test's own."""
+
+import asyncpg
+
+from order_contract.migrations import upgrade
+from orderwatch.embedded.postgres import EmbeddedPostgres
+
+
+async def new_database(server: EmbeddedPostgres) -> str:
+    """Its URL."""
+    connection = await asyncpg.connect(server.url())
+    await connection.execute("create database orderwatch")
+    await connection.close()
+    url = server.url("orderwatch")
+    await upgrade(url)
+    return url
