@@ -1,0 +1,151 @@
+"""The warehouse's raw tables: what the loads write, and what dbt reads as its source `raw`.
+
+One description for all: BigQuery's schema and DuckDB's DDL are made from it, and dbt's sources are tested against it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """A column's type, by its name in BigQuery. JSON documents are strings that hold JSON text."""
+
+    STRING = "STRING"
+    INTEGER = "INT64"
+    TIMESTAMP = "TIMESTAMP"
+    DATE = "DATE"
+
+
+class Span(StrEnum):
+    """How much time a partition holds."""
+
+    DAY = "DAY"
+    MONTH = "MONTH"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `required` admits no null."""
+
+    name: str
+    kind: Kind
+    description: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A raw table. A load replaces one partition, which is all rows of a span of `partition_column`."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    partition_column: str
+    span: Span
+    clustering: tuple[str, ...]
+
+
+def _text(name: str, description: str, *, required: bool = True) -> Column:
+    return Column(name, Kind.STRING, description, required)
+
+
+def _integer(name: str, description: str, *, required: bool = True) -> Column:
+    return Column(name, Kind.INTEGER, description, required)
+
+
+def _moment(name: str, description: str, *, required: bool = True) -> Column:
+    return Column(name, Kind.TIMESTAMP, description, required)
+
+
+_BUSINESS_DATE = Column("business_date", Kind.DATE, "date of created_date in the business time zone")
+
+ORDERS = Table(
+    "orders",
+    "Orders with their decisions, as the stream stored them: one row an order.",
+    (
+        _BUSINESS_DATE,
+        _text("order_id", "key"),
+        _text("user_id", "who ordered"),
+        _text("product_id", "what was ordered"),
+        _integer("quantity", "pieces"),
+        _integer("amount", "in the currency's everyday smallest unit (whole rupiah)"),
+        _text("currency", "ISO 4217"),
+        _text("payment_method", "canonical spelling"),
+        _text("country", "ISO 3166 alpha-2"),
+        _moment("created_date", "when the order was placed"),
+        _text("device_id", "device, if known", required=False),
+        _text("ip_address", "IP address, if known", required=False),
+        _text("voucher_code", "voucher, if any", required=False),
+        _text("email", "contact, if given", required=False),
+        _text("shipping_country", "ISO 3166 alpha-2, if given", required=False),
+        _moment("account_created_date", "when the account was made, if known", required=False),
+        _text("attributes", "all other fields of the event, JSON", required=False),
+        _text("status", "fraud or genuine"),
+        _text("outcome", "approve, review or decline"),
+        _integer("risk_score", "0 to 100"),
+        _text("ruleset_version", "version of the rules that decided"),
+        _moment("decided_at", "when it was decided"),
+        _integer("source_partition", "partition of topic orders"),
+        _integer("source_offset", "offset in it"),
+        _moment("appended_at", "when the broker took it"),
+        _moment("stored_at", "when it was stored"),
+    ),
+    partition_column="business_date",
+    span=Span.DAY,
+    clustering=("user_id", "product_id"),
+)
+
+RULE_HITS = Table(
+    "rule_hits",
+    "Rules that fired: one row an order and rule.",
+    (
+        _BUSINESS_DATE,
+        _text("order_id", "the order"),
+        _text("rule", "id of the rule; with order_id the key"),
+        _text("severity", "low, medium, high or critical"),
+        _integer("score", "0 to 100"),
+        _text("mode", "live, or shadow: recorded without effect"),
+        _text("reason", "the sentence for a person"),
+    ),
+    partition_column="business_date",
+    span=Span.DAY,
+    clustering=("rule",),
+)
+
+USERS = Table(
+    "users",
+    "Versions of users: one row each time that a user was registered or changed.",
+    (
+        Column("changed_date", Kind.DATE, "date of valid_from in the business time zone"),
+        _text("user_id", "the user"),
+        _moment("valid_from", "since when this version holds; with user_id the key"),
+        _text("first_name", "given name"),
+        _text("last_name", "family name"),
+        _text("email", "address"),
+        _text("default_payment", "payment method used unless another is chosen"),
+        _text("city", "where the user lives"),
+        _moment("created_date", "when the user registered"),
+    ),
+    partition_column="changed_date",
+    span=Span.MONTH,
+    clustering=("user_id",),
+)
+
+PRODUCTS = Table(
+    "products",
+    "Versions of products: one row each time that a product was introduced or its price changed.",
+    (
+        Column("changed_date", Kind.DATE, "date of valid_from in the business time zone"),
+        _text("product_id", "the product"),
+        _moment("valid_from", "since when this version holds; with product_id the key"),
+        _text("product_name", "name"),
+        _text("category", "Electronics, Office Tools or Non-Fiction Books"),
+        _integer("price", "whole rupiah"),
+        _moment("created_date", "when the product was introduced"),
+    ),
+    partition_column="changed_date",
+    span=Span.MONTH,
+    clustering=("product_id",),
+)
+
+TABLES = (ORDERS, RULE_HITS, USERS, PRODUCTS)
