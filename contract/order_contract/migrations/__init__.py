@@ -1,12 +1,15 @@
 """The database schema, as Alembic migrations: `upgrade` brings a database to what this version needs."""
 
+from functools import partial
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -24,8 +27,12 @@ async def upgrade(database_url: str) -> tuple[str | None, str | None]:
     """Migrate the database at `postgresql://...` to the newest schema; returns the revisions (before, after).
 
     Safe to repeat and to run in several places at once: a lock lets one migrate, the others find it done.
+    Raises OSError and asyncpg's errors.
     """
-    engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    # Connected as everywhere else: SQLAlchemy would pass the URL's TLS parameters on under names that asyncpg lacks.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, database_url), poolclass=NullPool
+    )
 
     def migrate(connection: Connection) -> tuple[str | None, str | None]:
         config = _config()
@@ -38,5 +45,7 @@ async def upgrade(database_url: str) -> tuple[str | None, str | None]:
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(migrate)
+    except DBAPIError as error:
+        raise (error.orig and error.orig.__cause__) or error from None
     finally:
         await engine.dispose()

@@ -1,0 +1,1 @@
+"""What runs once inside `docker compose up`: see deploy/compose.yaml."""

@@ -1,0 +1,76 @@
+"""What deploy/ promises, checked without an engine."""
+
+import re
+from typing import Any
+
+import pytest
+
+from fraud_detector.settings import DetectorSettings
+from order_api.settings import ApiSettings
+from order_producer.settings import ProducerSettings
+from tests.containers.engine import DOCKERFILE, ROOT, services, upstream_images
+
+SERVICES = services()
+ONCE = {"password", "migrate", "credentials"}
+# It writes its configuration into its own image's folder when it starts.
+WRITABLE = {"redpanda"}
+PORTS = {"api": 8000, "console": 8090, "redpanda": 19092, "postgres": 5433}
+
+
+@pytest.mark.parametrize(("name", "service"), SERVICES.items())
+def test_a_service_can_do_no_more_than_it_must(name: str, service: dict[str, Any]) -> None:
+    user = int(service["user"].partition(":")[0])
+    assert user > 0
+    assert service["read_only"] is (name not in WRITABLE)
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}
+    assert "container_name" not in service, "so that it can be scaled"
+
+
+@pytest.mark.parametrize(("name", "service"), SERVICES.items())
+def test_what_stays_up_says_how_it_is_and_comes_back(name: str, service: dict[str, Any]) -> None:
+    if name in ONCE:
+        assert service["restart"] in {"no", "on-failure:5"}
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"]
+
+
+def test_services_wait_for_what_they_need() -> None:
+    for name, service in SERVICES.items():
+        for needed, how in service.get("depends_on", {}).items():
+            wanted = "service_completed_successfully" if needed in ONCE else "service_healthy"
+            assert how["condition"] == wanted, f"{name} -> {needed}"
+
+
+def test_ports_are_the_usual_ones_on_loopback_and_can_be_moved() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published.keys() == PORTS.keys()
+    for name, (port,) in published.items():
+        assert re.fullmatch(rf"127\.0\.0\.1:\$\{{ORDERWATCH_[A-Z]+_PORT:-{PORTS[name]}\}}:\d+", port)
+
+
+def test_upstream_images_are_pinned_to_a_release() -> None:
+    for image in upstream_images():
+        assert re.search(r":v?\d+\.\d+", image), image
+
+
+def test_nothing_is_killed_before_its_drain_budget_is_over() -> None:
+    drain = max(float(kind.model_fields["drain_seconds"].default) for kind in (DetectorSettings, ProducerSettings))
+    for name in ("fraud-detector", "producer", "api"):
+        grace = re.fullmatch(r"\$\{ORDERWATCH_STOP_GRACE:-(\d+)s\}", SERVICES[name]["stop_grace_period"])
+        assert grace is not None
+        assert int(grace[1]) > drain
+
+
+def test_the_image_builds_on_old_engines() -> None:
+    text = DOCKERFILE.read_text()
+    assert not re.search(r"^# syntax=|--link|--parents|--exclude|<<|@sha256:|https?://", text, re.MULTILINE)
+
+
+def test_the_example_of_settings_names_settings() -> None:
+    compose = (ROOT / "deploy" / "compose.yaml").read_text()
+    known = {f"ORDERWATCH_{name.upper()}" for kind in (DetectorSettings, ApiSettings) for name in kind.model_fields}
+    for name, default in re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE):
+        assert f"${{{name}:-{default}}}" in compose or name in known, name
