@@ -1,5 +1,5 @@
-"""Installs what is locked into .venv: `python3 scripts/install.py [--dev]`. The make targets call it; it is quick when
-there is nothing to do.
+"""Installs what is locked into .venv: `python3 scripts/install.py [--dev]`, or, with `--project dbt`, into the virtual
+environment of a project that has a lock of its own. The make targets call it; it is quick when there is nothing to do.
 
 Standard library only. A Python that is too old gets as far as being told so.
 """
@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import venv
+from dataclasses import dataclass
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -28,9 +29,11 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 # Beside the environment's packages, not among them: installing what is locked removes all else from there.
 UV_FOLDER = VENV / "uv"
-STAMP = VENV / "installed.json"
 LOCKS = ROOT / "locks"
 PACKAGES = ("contract", "services/producer", "services/fraud-detector", "services/api", "cli")
+
+# Projects with pins that clash with the others', and those of our packages that they get.
+PROJECTS = {"airflow": ("contract", "airflow"), "dbt": ()}
 
 # How pip is configured, in uv's words: whoever needs a mirror has told pip already.
 UV_FROM_PIP = {
@@ -43,25 +46,86 @@ UV_FROM_PIP = {
 }
 
 
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment: its folder, what is locked for it, and which packages of ours it gets, editable."""
+
+    folder: Path
+    lock: Path
+    packages: tuple[str, ...]
+    with_pip: bool = False
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def stamp(self) -> Path:
+        """The file that tells what was installed."""
+        return self.folder / "installed.json"
+
+    def read_stamp(self) -> dict[str, object]:
+        """What was installed last; empty when nothing was, or not to its end."""
+        try:
+            stamp: dict[str, object] = json.loads(self.stamp.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return stamp
+
+    def inputs(self) -> str:
+        """Changes when anything does that the installation depends on."""
+        inputs = [LOCKS / "uv.txt", LOCKS / "kafka.txt", self.lock, Path(__file__)]
+        inputs += [ROOT / package / "pyproject.toml" for package in self.packages]
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs)).hexdigest()
+
+
 def main() -> None:
     """Install unless it is done already."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dev", action="store_true", help="with what checking and testing needs")
-    dev = parser.parse_args().dev
+    parser.add_argument("--project", choices=PROJECTS, help="this project's own environment instead")
+    options = parser.parse_args()
     require_venv()
-    stamp = read_stamp()
+    if options.project:
+        install_project(options.project)
+    else:
+        install_workspace(dev=options.dev)
+
+
+def install_workspace(*, dev: bool) -> None:
+    """What contract/, services/ and cli/ share, and the embedded system's artifacts."""
     # A development environment has all that the other one has; it stays what it is.
-    dev = dev or bool(stamp.get("dev"))
-    wanted = {"dev": dev, "root": str(ROOT), "inputs": digest(dev)}
-    if stamp == wanted and PYTHON.exists():
+    dev = dev or bool(workspace("embedded").read_stamp().get("dev"))
+    environment = workspace("dev" if dev else "embedded")
+    wanted = {"dev": dev, "root": str(ROOT), "inputs": environment.inputs()}
+    if environment.read_stamp() == wanted and environment.python.exists():
         return
-    STAMP.unlink(missing_ok=True)
-    create_venv(fresh=stamp.get("root", str(ROOT)) != str(ROOT))
+    create_venv(environment)
     install_uv()
-    install_packages(LOCKS / ("dev.txt" if dev else "embedded.txt"))
+    install_packages(environment)
     # Not fatal: checking code needs no broker. It is tried again next time, and `make up` says what is wrong.
     if subprocess.run([str(PYTHON), "-m", "orderwatch.embedded.prepare"], check=False).returncode == 0:
-        STAMP.write_text(json.dumps(wanted) + "\n")
+        environment.stamp.write_text(json.dumps(wanted) + "\n")
+
+
+def install_project(name: str) -> None:
+    """A project's own environment, `NAME/.venv`, by the workspace's uv."""
+    environment = Environment(ROOT / name / ".venv", ROOT / name / "lock.txt", PROJECTS[name])
+    wanted = {"root": str(ROOT), "inputs": environment.inputs()}
+    if environment.read_stamp() == wanted and environment.python.exists():
+        return
+    if not works(PYTHON, needed="pip"):
+        create_venv(workspace("embedded"))
+    install_uv()
+    create_venv(environment)
+    install_packages(environment)
+    environment.stamp.write_text(json.dumps(wanted) + "\n")
+
+
+def workspace(lock: str) -> Environment:
+    """The environment of the workspace, with what `locks/` holds by that name."""
+    return Environment(VENV, LOCKS / f"{lock}.txt", PACKAGES, with_pip=True)
 
 
 def require_venv() -> None:
@@ -73,33 +137,19 @@ def require_venv() -> None:
         )
 
 
-def read_stamp() -> dict[str, object]:
-    """What was installed last; empty when nothing was, or not to its end."""
-    try:
-        stamp: dict[str, object] = json.loads(STAMP.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return stamp
-
-
-def digest(dev: bool) -> str:
-    """Changes when anything does that the installation depends on."""
-    inputs = [LOCKS / "uv.txt", LOCKS / "kafka.txt", LOCKS / ("dev.txt" if dev else "embedded.txt"), Path(__file__)]
-    inputs += [ROOT / package / "pyproject.toml" for package in PACKAGES]
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs)).hexdigest()
-
-
-def create_venv(*, fresh: bool) -> None:
-    """Make .venv, anew when it was copied from elsewhere or its Python is gone."""
-    if not fresh and works(PYTHON):
+def create_venv(environment: Environment) -> None:
+    """Make the folder, anew when it was copied from elsewhere or its Python is gone. Its stamp no longer holds."""
+    copied = environment.read_stamp().get("root", str(ROOT)) != str(ROOT)
+    environment.stamp.unlink(missing_ok=True)
+    if not copied and works(environment.python, needed="pip" if environment.with_pip else "sys"):
         return
-    print(f"Creating .venv with Python {sys.version.split()[0]}", flush=True)
-    venv.create(VENV, clear=True, symlinks=True, with_pip=True)
+    print(f"Creating {environment.folder.relative_to(ROOT)} with Python {sys.version.split()[0]}", flush=True)
+    venv.create(environment.folder, clear=True, symlinks=True, with_pip=environment.with_pip)
 
 
-def works(python: Path) -> bool:
-    """Whether an interpreter is there, new enough and has pip."""
-    check = f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"
+def works(python: Path, *, needed: str) -> bool:
+    """Whether an interpreter is there, new enough and has a module."""
+    check = f"import {needed}, sys; sys.exit(sys.version_info < {OLDEST})"
     try:
         return subprocess.run([str(python), "-c", check], capture_output=True, check=False).returncode == 0
     except OSError:
@@ -118,22 +168,23 @@ def install_uv() -> None:
     done.write_text(lock)
 
 
-def install_packages(lock: Path) -> None:
+def install_packages(environment: Environment) -> None:
     """What is locked, exactly, then our own packages, editable."""
-    environment = {
+    variables = {
         **settings_from_pip(),
         **os.environ,
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_COMPILE_BYTECODE": "1",
-        "VIRTUAL_ENV": str(VENV),
+        "VIRTUAL_ENV": str(environment.folder),
     }
     if not has_writable_home():
-        environment.setdefault("UV_NO_CACHE", "1")
+        variables.setdefault("UV_NO_CACHE", "1")
     uv = str(UV_FOLDER / "bin" / "uv")
-    print(f"Installing {lock.relative_to(ROOT)}", flush=True)
-    run([uv, "pip", "sync", "--quiet", "--require-hashes", str(lock)], environment)
-    editable = [argument for package in PACKAGES for argument in ("--editable", str(ROOT / package))]
-    run([uv, "pip", "install", "--quiet", "--no-deps", *editable], environment)
+    print(f"Installing {environment.lock.relative_to(ROOT)}", flush=True)
+    run([uv, "pip", "sync", "--quiet", "--require-hashes", str(environment.lock)], variables)
+    if environment.packages:
+        editable = [argument for package in environment.packages for argument in ("--editable", str(ROOT / package))]
+        run([uv, "pip", "install", "--quiet", "--no-deps", *editable], variables)
 
 
 def has_writable_home() -> bool:

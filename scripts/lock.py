@@ -1,4 +1,5 @@
-"""Writes locks/ anew: `make lock`, or `make lock UPGRADE=1` for the newest versions that the pyproject files allow.
+"""Writes locks/ anew, and those of the projects that have one of their own: `make lock`, or `make lock UPGRADE=1` for
+the newest versions that the pyproject files allow.
 
 The locks are requirements files with hashes that name no index, each constrained by the one before, so that what runs
 in a container, embedded and on a developer's machine is the same.
@@ -17,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = [ROOT / "contract", *sorted((ROOT / "services").iterdir()), ROOT / "cli"]
 OWN = ("order-contract", "order-producer", "fraud-detector", "order-api", "orderwatch")
 UV_REQUIREMENT = "uv>=0.13,<0.14"  # the same as in the packages' build-system: uv then builds them by itself
+# It holds typer back, so it has an environment of its own: tests/support/client_generator.py.
+GENERATOR_REQUIREMENT = "openapi-python-client>=0.29"
 
 
 def main() -> None:
@@ -31,19 +34,23 @@ def main() -> None:
     compile_lock(embedded, [*projects, "--extra=embedded", f"--constraint={runtime}", *options])
     everything = ["--all-extras", f"--group={ROOT / 'pyproject.toml'}:dev"]
     compile_lock(dev, [*projects, *everything, f"--constraint={embedded}", *options])
+    compile_lock(ROOT / "locks" / "client-generator.txt", ["-", *options], requirements=GENERATOR_REQUIREMENT)
+    for name in ("airflow", "dbt"):
+        project = ROOT / name
+        compile_lock(project / "lock.txt", ["pyproject.toml", "--group=dev", *options], folder=project)
     with Checklist(OUT) as steps, steps.step(KAFKA_LOCK.name) as note:
         artifacts = lock(KAFKA_ROOTS, lambda done, total: note(f"{done} of {total}"))
         write_lock(KAFKA_LOCK, "The broker's jars; written by `make lock`.", artifacts)
 
 
-def compile_lock(output: Path, arguments: list[str], requirements: str = "") -> None:
-    """Resolve into one lock file."""
+def compile_lock(output: Path, arguments: list[str], requirements: str = "", folder: Path = ROOT) -> None:
+    """Resolve into one lock file. `folder` is where uv finds its settings for it."""
     uv = ROOT / ".venv" / "uv" / "bin" / "uv"
     command = [str(uv), "pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes"]
     command += ["--no-header", "--no-annotate", f"--output-file={output}"]
     command += [f"--no-emit-package={name}" for name in OWN]
-    with Checklist(OUT) as steps, steps.step(output.name):
-        subprocess.run([*command, *arguments], input=requirements, text=True, check=True, cwd=ROOT)
+    with Checklist(OUT) as steps, steps.step(str(output.relative_to(ROOT))):
+        subprocess.run([*command, *arguments], input=requirements, text=True, check=True, cwd=folder)
 
 
 if __name__ == "__main__":

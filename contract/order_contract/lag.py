@@ -1,12 +1,11 @@
-"""How far a consumer group is behind its topic."""
+"""How far a consumer group is behind its topic, and who is working on it."""
 
 from dataclasses import dataclass
-from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from order_contract.settings import KafkaSettings
+from order_contract.topic_client import TopicClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,41 +23,58 @@ class PartitionLag:
         return self.end - max(self.beginning if self.committed is None else self.committed, self.beginning)
 
 
-class LagReader:
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """A consumer of the group: the name and address it gives, and the topic's partitions that are its own."""
+
+    client: str
+    host: str
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group as its coordinator sees it: `state` is Stable, Empty, Dead, or a phase of rebalancing."""
+
+    name: str
+    state: str
+    members: tuple[GroupMember, ...]
+
+
+class LagReader(TopicClient):
     """Reads the lag of a group on a topic; two clients held open between readings. Use as an async context manager."""
 
     def __init__(self, settings: KafkaSettings) -> None:
+        super().__init__(settings)
         self._topic = settings.orders_topic
         self._group = settings.consumer_group
-        self._consumer = AIOKafkaConsumer(**settings.client_options(), enable_auto_commit=False)
-        self._admin = AIOKafkaAdminClient(**settings.client_options())
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-            await self._admin.start()
-        except BaseException:
-            # Also what failed to start has to be stopped, or it complains about it when it is collected.
-            await self.__aexit__()
-            raise
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._admin.close()
-        await self._consumer.stop()
 
     async def read(self) -> list[PartitionLag]:
         """One entry a partition, in order; empty when there is no topic. Raises KafkaError when the broker is away."""
-        described = (await self._admin.describe_topics([self._topic]))[0]
-        partitions = [TopicPartition(self._topic, part["partition"]) for part in described["partitions"]]
+        partitions = await self.partitions(self._topic)
         if not partitions:
             return []
-        beginning = await self._consumer.beginning_offsets(partitions)
-        end = await self._consumer.end_offsets(partitions)
+        beginning, end = await self.bounds(partitions)
         committed = await self._admin.list_consumer_group_offsets(self._group, partitions=partitions)
         readings = []
-        for partition in sorted(partitions, key=lambda part: part.partition):
+        for partition in partitions:
             stored = committed.get(partition)
             offset = None if stored is None or stored.offset < 0 else stored.offset
             readings.append(PartitionLag(partition.partition, beginning[partition], offset, end[partition]))
         return readings
+
+    async def group(self) -> Group:
+        """The group and its members. Raises KafkaError when the broker is away."""
+        (response,) = await self._admin.describe_consumer_groups([self._group])
+        _, name, state, _, _, members, *_ = response.groups[0]
+        return Group(
+            name,
+            state,
+            tuple(GroupMember(client, host, self._assigned(given)) for _, client, host, _, given, *_ in members),
+        )
+
+    def _assigned(self, assignment: bytes) -> tuple[int, ...]:
+        if not assignment:  # while the group is rebalancing
+            return ()
+        decoded = ConsumerProtocolMemberAssignment.decode(assignment)
+        return tuple(sorted(part.partition for part in decoded.partitions() if part.topic == self._topic))

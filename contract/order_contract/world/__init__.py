@@ -7,6 +7,6 @@ hourly catalog draw on the same world without talking to each other, so that the
 from order_contract.world.people import EmailStyle, User
 from order_contract.world.products import Category, Product
 from order_contract.world.settings import WorldSettings
-from order_contract.world.world import EPOCH, World
+from order_contract.world.world import BEGINNING, EPOCH, World
 
-__all__ = ["EPOCH", "Category", "EmailStyle", "Product", "User", "World", "WorldSettings"]
+__all__ = ["BEGINNING", "EPOCH", "Category", "EmailStyle", "Product", "User", "World", "WorldSettings"]

@@ -21,7 +21,8 @@ USERS_PER_HOUR = 10
 NEW_PRODUCTS_PER_HOUR = 2
 PRICE_CHANGES_PER_HOUR = 8
 
-_FIRST_ACCOUNTS = datetime(2023, 1, 1, tzinfo=BUSINESS_ZONE)
+BEGINNING = datetime(2023, 1, 1, tzinfo=BUSINESS_ZONE)
+"""Before it there is nobody and nothing: the first accounts are opened from here on."""
 _FIRST_PRODUCTS = datetime(2024, 1, 1, tzinfo=BUSINESS_ZONE)
 
 
@@ -35,7 +36,7 @@ class World:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self._first_users = Arrivals(
-            _FIRST_ACCOUNTS, (EPOCH - _FIRST_ACCOUNTS) / INITIAL_USERS, seed, "first-user", limit=INITIAL_USERS
+            BEGINNING, (EPOCH - BEGINNING) / INITIAL_USERS, seed, "first-user", limit=INITIAL_USERS
         )
         self._users = Arrivals(EPOCH, HOUR / USERS_PER_HOUR, seed, "new-user")
         self._first_products = Arrivals(
@@ -72,6 +73,10 @@ class World:
     def products(self, moment: datetime) -> int:
         """How many products are on sale at `moment`: those with the numbers below."""
         return self._first_products.count(moment) + self._products.count(moment)
+
+    def product_versions(self, moment: datetime) -> int:
+        """How many versions of products had come into force by `moment`: introductions and changes of prices."""
+        return self.products(moment) + self._changes.count(moment)
 
     def category(self, index: int) -> Category:
         """The category of a product, which never changes."""

@@ -10,17 +10,28 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from order_api import guide
+from order_api.body_limit import BodyLimit
+from order_api.compression import Compression
+from order_api.cors import CrossOriginPages
+from order_api.dead_letters.routes import router as dead_letters
+from order_api.decisions.routes import router as decisions
 from order_api.health.routes import router as health
 from order_api.lag import OpenLagSource
+from order_api.marts.routes import router as marts
 from order_api.metrics import Metrics
 from order_api.observer import RequestObserver
 from order_api.openapi import DocumentedAPI
 from order_api.orders.routes import router as orders
 from order_api.problems import Problem, handle_http, handle_problem, handle_validation
 from order_api.services import open_services
+from order_api.sessions.routes import router as sessions
 from order_api.settings import ApiSettings
 from order_api.stats.routes import router as stats
+from order_api.users.routes import router as users
 from order_contract.lag import LagReader
+
+# For what a caller sends: a key, or the corrected body of a dead letter.
+MAX_BODY_BYTES: Final = 65_536
 
 DESCRIPTION: Final = """
 What happened to any order, and why.
@@ -58,8 +69,13 @@ def create_app(settings: ApiSettings, open_lag: OpenLagSource | None = None) -> 
         },
     )
     app.state.metrics = metrics
+    # The last one is the outermost.
+    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
+    app.add_middleware(Compression)
+    if settings.api_cors_origins:
+        app.add_middleware(CrossOriginPages, origins=settings.api_cors_origins)
     app.add_middleware(RequestObserver, metrics=metrics)
-    for router in (orders, stats, health, guide.router):
+    for router in (orders, users, decisions, dead_letters, stats, marts, sessions, health, guide.router):
         app.include_router(router)
     guide.add_documentation(app)
     return app

@@ -1,15 +1,22 @@
-"""Who asks: API keys as `Authorization: Bearer KEY`, with roles."""
+"""Who asks: API keys as `Authorization: Bearer KEY`, or the session of a browser in its cookie, with roles.
 
-from typing import Final
+A route takes `caller: Reader`, `Reviewer` or `Administrator`; a router takes `dependencies=[READER]` and the like.
+"""
+
+from typing import Annotated, Final
 
 from fastapi import Depends
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 
-from order_api.key_ring import Principal
+from order_api.key_ring import KeyRing, Principal
 from order_api.keys import Role
 from order_api.problems import NotAuthenticated, NotPermitted
+from order_api.rate_limits import RateLimits
+from order_api.refusals import TooManyRequests
+from order_api.same_origin import refuse_cross_origin
 from order_api.services import services_of
+from order_api.sessions.cookie import read_token
 
 CHALLENGE: Final = 'Bearer realm="orderwatch"'
 
@@ -27,16 +34,72 @@ class KeyOfRole(HTTPBearer):
         self._role = role
 
     async def __call__(self, request: HTTPConnection) -> Principal:  # type: ignore[override]  # never credentials
-        """The caller. Raises NotAuthenticated or NotPermitted."""
-        credentials = await super().__call__(request)
-        if credentials is None:
-            raise NotAuthenticated("send an API key as `Authorization: Bearer KEY`", CHALLENGE)
-        caller = await services_of(request).keys.principal(credentials.credentials)
-        if caller is None:
-            raise NotAuthenticated("the API key is unknown or revoked", f'{CHALLENGE}, error="invalid_token"')
+        """The caller. Raises NotAuthenticated, NotPermitted, TooManyRequests, TooManyGuesses or CrossOrigin."""
+        key = bearer_key(request)
+        caller = await (_principal_of_session(request) if key is None else principal_of_key(request, key))
         if not caller.role.includes(self._role):
             raise NotPermitted(f"this needs a key of role {self._role}; yours has role {caller.role}")
         return caller
 
 
 READER: Final = Depends(KeyOfRole(Role.READ))
+REVIEWER: Final = Depends(KeyOfRole(Role.REVIEW))
+ADMINISTRATOR: Final = Depends(KeyOfRole(Role.ADMIN))
+
+Reader = Annotated[Principal, READER]
+Reviewer = Annotated[Principal, REVIEWER]
+Administrator = Annotated[Principal, ADMINISTRATOR]
+
+
+def bearer_key(request: HTTPConnection) -> str | None:
+    """What header Authorization holds as a key, None when it holds none."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
+async def principal_of_key(request: HTTPConnection, key: str) -> Principal:
+    """The principal of a valid key, whose request is counted."""
+    services = services_of(request)
+    caller = await _looked_up(request, services.keys, services.limits, key)
+    if caller is None:
+        raise NotAuthenticated("the API key is unknown or revoked", f'{CHALLENGE}, error="invalid_token"')
+    return await _counted(request, services.limits, caller)
+
+
+async def still_permitted(request: HTTPConnection) -> None:
+    """For an answer that goes on and on: raises NotAuthenticated once its key is revoked or its session has ended."""
+    services, key = services_of(request), bearer_key(request)
+    ring, secret = (services.sessions, read_token(request)) if key is None else (services.keys, key)
+    if secret is None or await ring.principal(secret) is None:
+        raise NotAuthenticated("the API key was revoked, or the session has ended", CHALLENGE)
+
+
+async def _principal_of_session(request: HTTPConnection) -> Principal:
+    token = read_token(request)
+    if token is None:
+        raise NotAuthenticated("send an API key as `Authorization: Bearer KEY`, or a session's cookie", CHALLENGE)
+    services = services_of(request)
+    caller = await _looked_up(request, services.sessions, services.limits, token)
+    if caller is None:
+        raise NotAuthenticated("the session has ended, or never was; begin one with POST /v1/session", CHALLENGE)
+    refuse_cross_origin(request, services.settings.api_cors_origins)
+    return await _counted(request, services.limits, caller)
+
+
+async def _looked_up(request: HTTPConnection, ring: KeyRing, limits: RateLimits, secret: str) -> Principal | None:
+    if not ring.is_guess(secret):
+        return await ring.principal(secret)
+    address = "" if request.client is None else request.client.host
+    await limits.admit_guess(address)
+    caller = await ring.principal(secret)
+    if caller is None:
+        await limits.count_wrong_guess(address)
+    return caller
+
+
+async def _counted(request: HTTPConnection, limits: RateLimits, caller: Principal) -> Principal:
+    allowance = await limits.count_request(caller.key_id)
+    request.state.answer_headers.extend(allowance.headers())
+    if not allowance.permitted:
+        raise TooManyRequests(allowance.limit, allowance.window, allowance.reset)
+    return caller

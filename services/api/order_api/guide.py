@@ -1,11 +1,12 @@
 """Finding one's way: the index, what each problem means, and the interactive documentation."""
 
+import functools
 import inspect
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
@@ -15,8 +16,27 @@ from order_api.problems import NotFound, problem_types
 router = APIRouter(tags=["guide"])
 
 
+_INDEX: Final[dict[str, Any]] = {
+    "name": "Orderwatch API",
+    "documentation": "/docs",
+    "openapi": "/openapi.json",
+    "problems": "/problems",
+    "orders": "/v1/orders",
+    "flags": "/v1/flags",
+    "stats": "/v1/stats",
+}
+_KIND: Final[dict[str, Any]] = {
+    "code": "user-unknown",
+    "status": 404,
+    "title": "The user has no orders",
+    "explanation": "No order of this user is stored, so there is nothing to tell.",
+}
+
+
 class Index(BaseModel):
     """Where to go on from here."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_INDEX]})
 
     name: str
     documentation: str = "/docs"
@@ -25,10 +45,14 @@ class Index(BaseModel):
     orders: str = "/v1/orders"
     flags: str = "/v1/flags"
     stats: str = "/v1/stats"
+    decisions: str = "/v1/decisions/stream"
+    dead_letters: str = "/v1/dead-letters"
 
 
 class ProblemType(BaseModel):
     """A kind of problem that the API answers with."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_KIND]})
 
     code: str
     status: int
@@ -36,14 +60,13 @@ class ProblemType(BaseModel):
     explanation: str
 
 
+@functools.cache
 def _catalog() -> dict[str, ProblemType]:
+    """All kinds, by code; when first asked, as by then all modules that define some are imported."""
     return {
         code: ProblemType(code=code, status=kind.status, title=kind.title, explanation=inspect.getdoc(kind) or "")
         for code, kind in problem_types().items()
     }
-
-
-_PROBLEMS = _catalog()
 
 
 @router.get("/", operation_id="get_index")
@@ -52,16 +75,22 @@ async def get_index(request: Request) -> Index:
     return Index(name=request.app.title)
 
 
-@router.get("/problems", operation_id="list_problems")
+@router.get(
+    "/problems",
+    operation_id="list_problems",
+    responses={200: {"content": {"application/json": {"example": [_KIND]}}}},
+)
 async def list_problems() -> list[ProblemType]:
     """Every kind of problem that the API answers with."""
-    return list(_PROBLEMS.values())
+    return list(_catalog().values())
 
 
 @router.get("/problems/{code}", operation_id="get_problem", responses=responses(404, 422))
-async def get_problem(code: Annotated[str, Path(description="`code` of a problem")]) -> ProblemType:
+async def get_problem(
+    code: Annotated[str, Path(description="`code` of a problem")],
+) -> ProblemType:
     """What a problem means and what to do about it; the `type` of every problem leads here."""
-    known = _PROBLEMS.get(code)
+    known = _catalog().get(code)
     if known is None:
         raise NotFound("there is no problem of this code")
     return known

@@ -1,8 +1,9 @@
-"""Whose key it is, without asking the database at every request."""
+"""On whose behalf a request comes, without asking the database at every one."""
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import NamedTuple
 
 from order_api.keys import Role, hash_key, looks_like_key
@@ -13,10 +14,11 @@ MAX_REMEMBERED = 1000
 
 
 class Principal(NamedTuple):
-    """Whose key it is."""
+    """Whose key it is, and until when the session lasts that stands for it (None for the key itself)."""
 
     key_id: str
     role: Role
+    session_ends: datetime | None = None
 
 
 FindKey = Callable[[bytes], Coroutine[None, None, Principal | None]]
@@ -24,20 +26,30 @@ FindKey = Callable[[bytes], Coroutine[None, None, Principal | None]]
 
 
 class KeyRing:
-    """Finds the principal of a key by its hash, and remembers it for a moment.
+    """Finds the principal of a key, or of a session's token, by its hash, and remembers it for a moment.
 
     Unknown keys are not remembered: a key works from the moment it is made.
     """
 
-    def __init__(self, find: FindKey, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        find: FindKey,
+        clock: Callable[[], float] = time.monotonic,
+        looks_right: Callable[[str], bool] = looks_like_key,
+    ) -> None:
         self._find = find
         self._clock = clock
+        self._looks_right = looks_right
         self._remembered: dict[bytes, tuple[Principal, float]] = {}
         self._asking: dict[bytes, asyncio.Task[Principal | None]] = {}
 
+    def is_guess(self, key: str) -> bool:
+        """Whether `key` may be a guess: it has a key's form, and was not valid when it was last looked up."""
+        return self._looks_right(key) and hash_key(key) not in self._remembered
+
     async def principal(self, key: str) -> Principal | None:
         """The principal, or None when the key is unknown or revoked."""
-        if not looks_like_key(key):
+        if not self._looks_right(key):
             return None
         key_hash = hash_key(key)
         remembered = self._remembered.get(key_hash)
@@ -51,6 +63,10 @@ class KeyRing:
                 del self._remembered[next(iter(self._remembered))]
             self._remembered[key_hash] = principal, asked + REMEMBERED_SECONDS
         return principal
+
+    def forget(self, key: str) -> None:
+        """Look `key` up again next time."""
+        self._remembered.pop(hash_key(key), None)
 
     async def _ask(self, key_hash: bytes) -> Principal | None:
         """One query for all requests with this key that arrive meanwhile."""

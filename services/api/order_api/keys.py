@@ -38,6 +38,7 @@ class KeyEntry(NamedTuple):
     name: str
     role: str
     created_at: datetime
+    last_used_at: datetime | None
     revoked_at: datetime | None
 
 

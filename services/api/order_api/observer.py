@@ -1,4 +1,4 @@
-"""The outermost layer of every request: its id, its metrics, and the log line when it fails."""
+"""The outermost layer of every request: its id, the headers of all answers, its metrics, its log line when it fails."""
 
 import re
 import time
@@ -18,11 +18,13 @@ REQUEST_ID_HEADER: Final = b"x-request-id"
 _GOOD_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_ROUTE = "none"
+_HEADERS: Final = ((b"x-content-type-options", b"nosniff"),)
 
 
 class RequestObserver:
     """ASGI middleware. A caller's X-Request-ID is kept when it is a plain id, else one is made; answers carry it.
 
+    `request.state.answer_headers` takes what the answer shall carry besides, whatever the answer becomes.
     An exception that no handler knows ends here, as a 500 without internals, and in the log with its traceback.
     """
 
@@ -38,13 +40,17 @@ class RequestObserver:
         request_id = _request_id(scope)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
+        # Every line that is logged on behalf of this request names it.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        answer_headers = [(REQUEST_ID_HEADER, request_id.encode()), *_HEADERS]
+        state["answer_headers"] = answer_headers
         status = 0
 
         async def observed_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (REQUEST_ID_HEADER, request_id.encode())]
+                message["headers"] = [*message.get("headers", ()), *answer_headers]
             await send(message)
 
         try:

@@ -1,86 +1,72 @@
-"""The OpenAPI document: every problem response declared once, and referred to."""
+"""The OpenAPI document: what FastAPI derives from the routes, and what it cannot know."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
 
-from order_api.problems import MEDIA_TYPE
+from order_api.examples import show_answer, show_parameters
+from order_api.links import LINKS
+from order_api.problem_documents import problem_components, responses
+from order_api.sessions.cookie import COOKIE
 
+__all__ = ["DocumentedAPI", "responses"]
 
-class FieldError(BaseModel):
-    """A parameter that is not valid."""
-
-    place: Annotated[str, Field(alias="in", description="`query` or `path`")]
-    field: str
-    value: str | None
-    message: str
-
-
-class ProblemModel(BaseModel):
-    """What went wrong, as RFC 9457 has it. Some types have further members, as `GET /problems/{code}` explains."""
-
-    model_config = ConfigDict(
-        title="Problem",
-        extra="allow",
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "/problems/order-unknown-or-undecided",
-                    "title": "The order is unknown or not decided yet",
-                    "status": 404,
-                    "detail": "no decision on this order is stored; 0 messages wait for the detector",
-                    "code": "order-unknown-or-undecided",
-                    "request_id": "5f0c9d1be2a84c77b1d2c3a4e5f60718",
-                    "lag": 0,
-                }
-            ]
-        },
-    )
-
-    type: Annotated[str, Field(description="a path of this API that explains the problem")]
-    title: str
-    status: int
-    detail: Annotated[str, Field(description="what it was this time")]
-    code: Annotated[str, Field(description="the last segment of `type`: what programs look at")]
-    request_id: str
-    errors: Annotated[list[FieldError] | None, Field(description="with `invalid-request`")] = None
-    lag: Annotated[int | None, Field(description="with `order-unknown-or-undecided`")] = None
-
-
-_RETRY_AFTER: Final = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 0}}}
-_PROBLEM: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-_RESPONSES: Final[dict[int, tuple[str, dict[str, Any]]]] = {
-    401: (
-        "NotAuthenticated",
-        {
-            "description": "No valid API key",
-            "headers": {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}},
-        },
-    ),
-    403: ("NotPermitted", {"description": "The API key's role does not permit this"}),
-    404: ("NotFound", {"description": "Not there; `code` says why", "headers": _RETRY_AFTER}),
-    422: ("InvalidRequest", {"description": "A parameter is not valid; `errors` names it"}),
-    503: ("Unavailable", {"description": "Not now", "headers": _RETRY_AFTER}),
+TAGS: Final = [
+    {"name": "orders", "description": "Orders with their decisions: one, or pages of them."},
+    {"name": "users", "description": "Users as their orders show them."},
+    {"name": "decisions", "description": "Decisions as they are made."},
+    {"name": "dead letters", "description": "Messages that were refused; role admin."},
+    {"name": "stats", "description": "Counts, sums and lag."},
+    {"name": "session", "description": "How a browser asks on behalf of a key."},
+    {"name": "operations", "description": "For probes and scrapers; open to everybody."},
+    {"name": "guide", "description": "Finding one's way; open to everybody."},
+]
+_SESSION: Final = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": COOKIE,
+    "description": "A session, as `POST /v1/session` begins one.",
 }
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problem responses of a route, for FastAPI's argument of this name."""
-    return {status: {"$ref": f"#/components/responses/{_RESPONSES[status][0]}"} for status in statuses}
-
-
 class DocumentedAPI(FastAPI):
-    """FastAPI with the problem responses in its document."""
+    """FastAPI with sessions, problems, links and examples in its document."""
 
     def openapi(self) -> dict[str, Any]:
-        """The document; FastAPI makes it when it is first asked for, and keeps it."""
-        document = super().openapi()
-        components = document["components"]
-        if "responses" not in components:
-            components["responses"] = {
-                name: {**response, "content": _PROBLEM} for name, response in _RESPONSES.values()
-            }
-            schema = ProblemModel.model_json_schema(ref_template="#/components/schemas/{model}")
-            components["schemas"] |= schema.pop("$defs") | {"Problem": schema}
-        return document
+        """The document; made when it is first asked for, and kept."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _completed(super().openapi())
+        return self.openapi_schema
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    components = document["components"]
+    components["responses"], schemas = problem_components()
+    components["schemas"] |= schemas
+    components["securitySchemes"]["session"] = _SESSION
+    used = {operation["tags"][0] for operation in _operations(document)}
+    document["tags"] = [tag for tag in TAGS if tag["name"] in used]
+    for operation in _operations(document):
+        if operation.get("security") == [{"apiKey": []}]:
+            operation["security"] = [{"apiKey": []}, {"session": []}]
+        show_parameters(operation)
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            content["schema"] = _without_null(content["schema"])
+        for status, response in operation["responses"].items():
+            if status.startswith("2"):
+                if links := LINKS.get(operation["operationId"]):
+                    response["links"] = links
+                show_answer(response, components["schemas"])
+    return document
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A body that may be left out may not be null (`parameters.refuse_null_body`): generated clients send nothing."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    return kinds[0] if len(kinds) == 1 else schema
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in document["paths"].values():
+        yield from item.values()

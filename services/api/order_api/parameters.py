@@ -145,6 +145,21 @@ Wait = Annotated[
 ]
 
 
+async def refuse_null_body(request: Request) -> None:
+    """A body that is `null`, where it may be left out: raises RequestValidationError. FastAPI takes both for one."""
+    if (await request.body()).strip() == b"null":
+        raise RequestValidationError(
+            [
+                {
+                    "type": "null",
+                    "loc": ("body",),
+                    "input": "null",
+                    "msg": "is null; leave the body out, or send an object",
+                }
+            ]
+        )
+
+
 def refuse_repeated(request: Request) -> None:
     """A query parameter that is given twice, of which one would be ignored: raises RequestValidationError."""
     given = Counter(name for name, _ in request.query_params.multi_items())

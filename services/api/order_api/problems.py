@@ -6,22 +6,35 @@ Problem
 ├── NotPermitted            403   a key whose role is too small
 ├── NotFound                404   no such route
 ├── MethodNotAllowed        405
+├── NotAcceptable           406   the caller does not take what this sends
 ├── OrderUnknown            404   not stored: never published, or not decided yet
 ├── OrderDeadLettered       404   published, but bad data
+├── UserUnknown             404   no order of theirs is stored
+├── NoSession               404   nothing to end
+├── DeadLetterUnknown       404   nothing of this origin was refused
+├── DeadLetterGone          410   its bytes are on no topic any more
+├── AlreadyRedriven         409   its redrive is under way, or went well
+├── ConflictStands          409   another order has this id
+├── CorrectionRefused       409   no order event either
 ├── CursorUnknown           404   not a cursor of ours for these filters
 ├── CallerLeft              499   nobody reads this one
 ├── InternalError           500   a bug of ours
 └── Unavailable             503   try again
     ├── DatabaseUnavailable
     ├── QueryTooSlow
+    ├── BrokerUnavailable
     ├── TooManyWaiting
+    ├── TooManyListening
     ├── ShuttingDown
     └── NotReady
+
+`refusals.py` holds those of requests that are refused before anybody looks at what they ask for.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+import orjson
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
@@ -33,6 +46,7 @@ from order_api.responses import json_response
 
 MEDIA_TYPE = "application/problem+json"
 MAX_SHOWN = 120
+_UNREADABLE_BODY = 400
 
 
 class Problem(Exception):
@@ -67,7 +81,10 @@ class InvalidRequest(Problem):
 
 
 class NotAuthenticated(Problem):
-    """The request needs a valid API key, as `Authorization: Bearer KEY`. `order-api keys create` makes one."""
+    """The request needs a valid API key, as `Authorization: Bearer KEY`. `order-api keys create` makes one.
+
+    Browsers exchange it for a session with `POST /v1/session`; a session ends by itself, and with its key.
+    """
 
     status = 401
     code = "not-authenticated"
@@ -106,6 +123,17 @@ class MethodNotAllowed(Problem):
     def __init__(self, allowed: Iterable[str]) -> None:
         methods = ", ".join(sorted(allowed))
         super().__init__(f"the path takes {methods}", headers={"Allow": methods})
+
+
+class NotAcceptable(Problem):
+    """Header `Accept` admits none of the media types that this path answers with. Add the one named, or `*/*`."""
+
+    status = 406
+    code = "not-acceptable"
+    title = "The caller does not take what this path answers with"
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(f"this answers with {media_type}, which header Accept does not admit")
 
 
 class OrderUnknown(Problem):
@@ -152,6 +180,89 @@ class OrderDeadLettered(Problem):
         )
 
 
+class UserUnknown(Problem):
+    """No order of this user is stored, so there is nothing to tell: users are known by their orders here."""
+
+    status = 404
+    code = "user-unknown"
+    title = "The user has no orders"
+
+    def __init__(self) -> None:
+        super().__init__("no order of this user is stored")
+
+
+class NoSession(Problem):
+    """The call came with a key and without a session's cookie, so there is no session to end."""
+
+    status = 404
+    code = "no-session"
+    title = "There is no session"
+
+    def __init__(self) -> None:
+        super().__init__("no session's cookie came along")
+
+
+class DeadLetterUnknown(Problem):
+    """No message of this origin was refused: it became an order, or it was never published.
+
+    `GET /v1/dead-letters` lists those that were refused.
+    """
+
+    status = 404
+    code = "dead-letter-unknown"
+    title = "No dead letter has this origin"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"no dead letter has the origin {origin}")
+
+
+class DeadLetterGone(Problem):
+    """The original bytes are gone by retention, from topic `orders` and from `orders.dlq`.
+
+    Redrive it with a corrected body, or publish the order again at its source.
+    """
+
+    status = 410
+    code = "dead-letter-gone"
+    title = "The dead letter's bytes are gone"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"the bytes of {origin} are on no topic any more; redrive it with a corrected body")
+
+
+class AlreadyRedriven(Problem):
+    """The dead letter was redriven, and that is under way or went well. `again` redrives it all the same."""
+
+    status = 409
+    code = "already-redriven"
+    title = "The dead letter was redriven already"
+
+
+class ConflictStands(Problem):
+    """The letter is a conflict: another order stands under its id, and a redrive will be a conflict again.
+
+    Find out which of the two is right. `again` redrives it all the same, best with a body that has another order id.
+    """
+
+    status = 409
+    code = "conflict-stands"
+    title = "Another order stands under this id"
+
+
+class CorrectionRefused(Problem):
+    """The corrected body is no order event either: it would only be a dead letter again.
+
+    `detail` names field and value, `error_type` is the one that it would be refused with.
+    """
+
+    status = 409
+    code = "correction-refused"
+    title = "The corrected body is no order event"
+
+    def __init__(self, detail: str, error_type: str) -> None:
+        super().__init__(detail, members={"error_type": error_type})
+
+
 class CursorUnknown(Problem):
     """The cursor is none that this API gave out for these filters. Start again without it.
 
@@ -164,6 +275,20 @@ class CursorUnknown(Problem):
 
     def __init__(self) -> None:
         super().__init__("the cursor was changed, or belongs to other filters; start again without it")
+
+
+class MartUnknown(Problem):
+    """The batch side has published no mart of this name: `/v1/marts` lists them. There are none before its first run.
+
+    `make batch DATE=...` runs it for a business date; Airflow does so every night.
+    """
+
+    status = 404
+    code = "mart-unknown"
+    title = "There is no such mart"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no mart {name} is published")
 
 
 class CallerLeft(Problem):
@@ -221,6 +346,16 @@ class QueryTooSlow(Unavailable):
         super().__init__(f"no answer within {seconds:g} seconds; narrow the filters, best with `from` and `to`")
 
 
+class BrokerUnavailable(Unavailable):
+    """Kafka cannot be reached, so nothing can be read from a topic or published. Orders are safe."""
+
+    code = "broker-unavailable"
+    title = "The broker cannot be reached"
+
+    def __init__(self, detail: str = "Kafka cannot be reached") -> None:
+        super().__init__(detail)
+
+
 class TooManyWaiting(Unavailable):
     """As many requests as the API holds are waiting for orders already. Ask again, or without `wait`."""
 
@@ -229,6 +364,16 @@ class TooManyWaiting(Unavailable):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} requests are waiting for orders already")
+
+
+class TooManyListening(Unavailable):
+    """As many streams as the API holds are open already. Come back with the last id: nothing is missed."""
+
+    code = "too-many-listening"
+    title = "Too many streams are open"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} streams of decisions are open already")
 
 
 class ShuttingDown(Unavailable):
@@ -260,17 +405,27 @@ def problem_types() -> dict[str, type[Problem]]:
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
-    """The one rendering."""
-    body = {
+    """The answer to a request."""
+    body = problem_members(problem, request.state.request_id)
+    return json_response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def problem_content(problem: Problem, request_id: str) -> bytes:
+    """The answer's body, for where there is no request yet."""
+    return orjson.dumps(problem_members(problem, request_id))
+
+
+def problem_members(problem: Problem, request_id: str) -> dict[str, Any]:
+    """What an answer says."""
+    return {
         "type": f"/problems/{problem.code}",
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
         "code": problem.code,
-        "request_id": request.state.request_id,
+        "request_id": request_id,
         **problem.members,
     }
-    return json_response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
 async def handle_problem(request: Request, error: Exception) -> Response:
@@ -286,8 +441,11 @@ async def handle_validation(request: Request, error: Exception) -> Response:
 
 
 async def handle_http(request: Request, error: Exception) -> Response:
-    """For what routing raises: unknown paths and methods."""
+    """For what FastAPI itself raises: unknown paths and methods, bodies that are no text."""
     assert isinstance(error, HTTPException)
+    if error.status_code == _UNREADABLE_BODY:
+        named = {"in": "body", "field": "body", "value": None, "message": "is not JSON in UTF-8"}
+        return problem_response(request, InvalidRequest([named]))
     if error.status_code == MethodNotAllowed.status:
         return problem_response(request, MethodNotAllowed(_allowed_methods(request)))
     if error.status_code == NotFound.status:

@@ -1,8 +1,10 @@
 """All SQL of the API."""
 
+import contextlib
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Final, NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, cast
+from uuid import UUID
 
 import asyncpg
 
@@ -82,9 +84,13 @@ def page_statement(criteria: Criteria, after: Position | None, count: int) -> tu
     if after is not None:
         place = f"({placeholder(after.created_date)}, {placeholder(after.order_id)})"
         conditions.append(f"(created_date, order_id) < {place}")
-    where = f"where {' and '.join(conditions)}" if conditions else ""
-    statement = f"select {_LISTED} from orders {where} order by created_date desc, order_id desc limit {count:d}"  # noqa: S608
-    return statement, arguments
+    found = f"orders where {' and '.join(conditions)}" if conditions else "orders"
+    newest = f"order by created_date desc, order_id desc limit {count:d}"
+    if criteria.user_id is not None:
+        # Index orders_by_user alone tells which of a user's orders were flagged: looking all of them up in the table
+        # took 220 ms for 100,000 orders.
+        found = f"orders where order_id in (select order_id from {found} {newest})"  # noqa: S608
+    return f"select {_LISTED} from {found} {newest}", arguments  # noqa: S608
 
 
 async def page(database: Database, criteria: Criteria, after: Position | None, count: int) -> list[StoredOrder]:
@@ -144,16 +150,161 @@ async def stream_outcomes(database: Database) -> dict[str, int]:
     return {record["outcome"]: record["messages"] for record in await database.fetch(_STREAM_OUTCOMES)}
 
 
-_FIND_KEY: Final = "select key_id, role from api_keys where key_hash = $1 and revoked_at is null"
+class UserGroup(NamedTuple):
+    """A user's orders that have outcome and currency in common."""
+
+    outcome: str
+    currency: str
+    orders: int
+    amount: int
+    first: datetime
+    last: datetime
+
+
+class Use(NamedTuple):
+    """Orders with a payment method from a device."""
+
+    payment_method: str
+    device_id: str | None
+    orders: int
+
+
+# Of all orders only what index orders_by_user holds: 40 ms for 100,000 of them.
+_USER_GROUPS: Final = """
+    select outcome, currency, count(*), sum(amount), min(created_date), max(created_date)
+    from orders
+    where user_id = $1
+    group by outcome, currency
+"""
+_USER_USES: Final = """
+    select payment_method, device_id, count(*)
+    from (
+        select payment_method, device_id
+        from orders
+        where user_id = $1
+        order by created_date desc, order_id desc
+        limit 1000
+    ) as newest
+    group by payment_method, device_id
+"""
+
+
+async def user_groups(database: Database, user_id: str) -> list[UserGroup]:
+    """All of a user's orders, counted and added up; nothing when there are none."""
+    groups = [UserGroup(*record) for record in await database.fetch(_USER_GROUPS, user_id)]
+    return [group._replace(amount=int(group.amount)) for group in groups]
+
+
+async def user_uses(database: Database, user_id: str) -> list[Use]:
+    """What the user's newest 1,000 orders were paid with and placed from."""
+    return [Use(*record) for record in await database.fetch(_USER_USES, user_id)]
+
+
+# A key's last use is noted to the minute, which costs a write a minute.
+
+
+class PublishedMart(NamedTuple):
+    """A mart in schema `marts`; `columns` are (name, type in Postgres, description)."""
+
+    name: str
+    description: str
+    rows: int
+    publication: UUID
+    published_at: datetime
+    columns: list[tuple[str, str, str]]
+
+
+_MARTS: Final = """
+    select m.name, m.description, m.rows, m.publication, m.published_at,
+        array_agg(array[a.attname, format_type(a.atttypid, null), coalesce(col_description(c.oid, a.attnum), '')]
+            order by a.attnum) as columns
+    from published_marts as m
+        join pg_class as c on c.relnamespace = 'marts'::regnamespace and c.relname = m.name
+        join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attname <> 'position'
+    group by m.name
+    order by m.name
+"""
+
+
+async def marts(database: Database) -> list[PublishedMart]:
+    """All published marts."""
+    records = await database.fetch(_MARTS)
+    return [
+        PublishedMart(*record)._replace(columns=[(column[0], column[1], column[2]) for column in record["columns"]])
+        for record in records
+    ]
+
+
+async def mart_rows(database: Database, mart: PublishedMart, after: int, count: int) -> list[dict[str, object]]:
+    """Up to `count` rows of a mart that come after a position."""
+    # JSON has no numbers of other kinds.
+    names = ", ".join(f'"{name}"::float8' if kind == "numeric" else f'"{name}"' for name, kind, _ in mart.columns)
+    statement = f'select {names} from marts."{mart.name}" where position > $1 order by position limit $2'  # noqa: S608
+    return [dict(record) for record in await database.fetch(statement, after, count)]
+
+
+_FIND_KEY: Final = """
+    select key_id, role, coalesce(last_used_at < now() - interval '1 minute', true) as is_note_due
+    from api_keys
+    where key_hash = $1 and revoked_at is null
+"""
+_NOTE_USE: Final = "update api_keys set last_used_at = now() where key_id = $1"
 INSERT_KEY: Final = "insert into api_keys (key_id, name, role, key_hash) values ($1, $2, $3, $4)"
-LIST_KEYS: Final = "select key_id, name, role, created_at, revoked_at from api_keys order by created_at, key_id"
+LIST_KEYS: Final = """
+    select key_id, name, role, created_at, last_used_at, revoked_at from api_keys order by created_at, key_id
+"""
 REVOKE_KEY: Final = "update api_keys set revoked_at = now() where key_id = $1 and revoked_at is null returning key_id"
 
 
 async def find_key(database: Database, key_hash: bytes) -> tuple[str, str] | None:
-    """Id and role of the valid key with this hash."""
+    """Id and role of the valid key with this hash; notes that it is used."""
     record = await database.fetchrow(_FIND_KEY, key_hash)
-    return None if record is None else (record["key_id"], record["role"])
+    if record is None:
+        return None
+    if record["is_note_due"]:
+        with contextlib.suppress(asyncpg.ReadOnlySQLTransactionError):  # a standby answers just the same
+            await database.fetchrow(_NOTE_USE, record["key_id"])
+    return record["key_id"], record["role"]
+
+
+# What ended is cleared away on the way.
+_OPEN_SESSION: Final = """
+    with ended as (delete from api_sessions where expires_at <= now())
+    insert into api_sessions (token_hash, key_id, expires_at) values ($1, $2, now() + $3) returning expires_at
+"""
+_FIND_SESSION: Final = """
+    select key_id, role, expires_at
+    from api_sessions join api_keys using (key_id)
+    where token_hash = $1 and expires_at > now() and revoked_at is null
+"""
+_CLOSE_SESSION: Final = "delete from api_sessions where token_hash = $1 and key_id = $2"
+
+
+async def open_session(database: Database, token_hash: bytes, key_id: str, lifetime: timedelta) -> datetime:
+    """Store a session of a key; returns when it ends."""
+    record = await database.fetchrow(_OPEN_SESSION, token_hash, key_id, lifetime)
+    assert record is not None
+    return cast("datetime", record["expires_at"])
+
+
+async def find_session(database: Database, token_hash: bytes) -> tuple[str, str, datetime] | None:
+    """The key's id and role, and the end, of the session with this hash, while both are valid."""
+    record = await database.fetchrow(_FIND_SESSION, token_hash)
+    return None if record is None else tuple(record)
+
+
+async def close_session(database: Database, token_hash: bytes, key_id: str) -> None:
+    """End a session of a key."""
+    await database.fetchrow(_CLOSE_SESSION, token_hash, key_id)
+
+
+_KEY_NAME: Final = "select name from api_keys where key_id = $1"
+
+
+async def key_name(database: Database, key_id: str) -> str:
+    """A key for people: its name and id."""
+    record = await database.fetchrow(_KEY_NAME, key_id)
+    return key_id if record is None else f"{record['name']} ({key_id})"
 
 
 async def ping(database: Database) -> None:

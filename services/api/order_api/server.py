@@ -11,8 +11,10 @@ from typing import Final
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from order_api.application import create_app
+from order_api.guarded_http import GuardedHttp
 from order_api.settings import ApiSettings
 from order_contract.garbage import collect_rarely
 from order_contract.health import PortTakenError
@@ -20,13 +22,17 @@ from order_contract.health import PortTakenError
 log = structlog.get_logger(__name__)
 
 BACKLOG: Final = 2048
+# What the system keeps of an answer for a caller that does not read; by itself it would keep megabytes for each.
+SEND_BUFFER_BYTES: Final = 131_072
 SHUTDOWN_SECONDS: Final = 5
 # Every waiting caller holds a connection; the usual soft limit of 1,024 files would be in the way.
 WANTED_FILES: Final = 65_536
+# Connections to Postgres and Kafka, files of Python's: a hundred are plenty.
+OWN_FILES: Final = 100
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but those who wait for an order are let go first: their answers would hold up the end."""
+    """uvicorn, but those who wait or listen are let go first: their answers would hold up the end."""
 
     def __init__(self, config: uvicorn.Config, release: Callable[[], None]) -> None:
         super().__init__(config)
@@ -42,13 +48,33 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises PortTakenError, naming the setting, and OSError for an address that is not ours."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     try:
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise PortTakenError(
             f"port {port} on {host} is taken; set ORDERWATCH_API_PORT to another one, or to 0 for any"
         ) from error
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # connections inherit it
+    return listening
+
+
+def configuration(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=GuardedHttp,
+        limit_concurrency=_max_connections(settings.api_max_connections),
+        forwarded_allow_ips=settings.api_trusted_proxies,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
 
 
 def serve(settings: ApiSettings) -> None:
@@ -60,27 +86,22 @@ def serve(settings: ApiSettings) -> None:
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, _exit_quietly)
     app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
 
     def release() -> None:
         app.state.services.waiting.close()
+        app.state.services.decisions.release()
 
     with listen(settings.api_host, settings.api_port) as listening:
         collect_rarely()
         host, port = listening.getsockname()[:2]
         log.info("listening", host=host, port=port)
-        Server(config, release).run(sockets=[listening])
+        Server(configuration(app, settings), release).run(sockets=[listening])
+
+
+def _max_connections(wanted: int) -> int:
+    """As many as are wanted and the file limit admits, after what the process itself has open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, max(soft - OWN_FILES, 1))
 
 
 def _exit_quietly(*_: object) -> None:

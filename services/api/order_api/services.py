@@ -10,12 +10,17 @@ from starlette.requests import HTTPConnection
 
 from order_api import queries
 from order_api.database import Database, open_database
+from order_api.dead_letters.desk import DeadLetterDesk
+from order_api.decisions.stream import DecisionStreams
+from order_api.decisions.topic import open_decisions
 from order_api.key_ring import KeyRing, Principal
 from order_api.keys import Role
 from order_api.lag import LagMonitor, OpenLagSource
 from order_api.metrics import Metrics
 from order_api.news import News
 from order_api.orders.waiting import OrderWaiting
+from order_api.rate_limits import RateLimits
+from order_api.sessions.token import looks_like_token
 from order_api.settings import ApiSettings
 from order_api.stats.memory import CostMemory
 from order_api.stats.summary import Counted
@@ -28,10 +33,14 @@ class Services:
     settings: ApiSettings
     database: Database
     keys: KeyRing
+    sessions: KeyRing
+    limits: RateLimits
     lag: LagMonitor
     waiting: OrderWaiting
     news: News
     stats: CostMemory[Counted]
+    decisions: DecisionStreams
+    dead_letters: DeadLetterDesk
 
 
 @asynccontextmanager
@@ -43,19 +52,38 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             found = await queries.find_key(database, key_hash)
             return None if found is None else Principal(found[0], Role(found[1]))
 
+        async def find_session(token_hash: bytes) -> Principal | None:
+            found = await queries.find_session(database, token_hash)
+            return None if found is None else Principal(found[0], Role(found[1]), found[2])
+
         waiting = OrderWaiting(
             lambda order_ids: queries.orders(database, order_ids),
             lambda order_ids: queries.dead_letters(database, order_ids),
         )
         news = News(settings.database_url.get_secret_value(), waiting.tell)
         lag = LagMonitor(open_lag)
+        decisions = DecisionStreams(open_decisions(settings), settings.api_stream_seconds)
         metrics.watch("waiting_requests", "Requests that wait for an order", lambda: waiting.count)
+        metrics.watch("decision_streams", "Open streams of decisions", lambda: decisions.count)
         metrics.watch("pool_connections", "Open connections to Postgres", lambda: database.connections[0])
         metrics.watch("pool_connections_in_use", "Of these, in use", lambda: database.connections[1])
         try:
-            yield Services(settings, database, KeyRing(find_key), lag, waiting, news, CostMemory())
+            yield Services(
+                settings=settings,
+                database=database,
+                keys=KeyRing(find_key),
+                sessions=KeyRing(find_session, looks_right=looks_like_token),
+                limits=RateLimits(settings.api_key_limit, settings.api_guess_limit),
+                lag=lag,
+                waiting=waiting,
+                news=news,
+                stats=CostMemory(),
+                decisions=decisions,
+                dead_letters=DeadLetterDesk(settings, database),
+            )
         finally:
             waiting.close()
+            await decisions.close()
             await news.close()
             await lag.close()
 

@@ -1,12 +1,56 @@
 """Settings of the API; see `order-api serve --help`."""
 
-from pydantic import Field
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from limits import RateLimitItem, parse
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
+from pydantic_settings import NoDecode
 
 from order_contract.settings import DatabaseSettings, KafkaSettings
 
 
+def _parse_limit(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no limit like 600/minute or 10/second") from None
+
+
+def _split(value: object) -> object:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _check_origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or value != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError(f"{value!r} is no origin like https://shop.example: scheme, host, and port if it has one")
+    return value
+
+
+Limit = Annotated[InstanceOf[RateLimitItem], BeforeValidator(_parse_limit)]
+Origin = Annotated[str, AfterValidator(_check_origin)]
+
+
 class ApiSettings(KafkaSettings, DatabaseSettings):
-    """Where the API listens, where orders are stored, and the broker whose lag it reports."""
+    """Where the API listens, where orders are stored, the broker whose lag it reports, and what callers may do."""
 
     api_host: str = Field("127.0.0.1", description="address to listen on")
     api_port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes any that is free")
+    api_trusted_proxies: str = Field(
+        "127.0.0.1,::1", description="addresses whose X-Forwarded-For and X-Forwarded-Proto are believed; * for all"
+    )
+    payment_methods: tuple[str, ...] = Field((), description="more payment methods, as the detectors have them")
+    api_stream_seconds: float = Field(3600, gt=0, description="how long a stream of decisions lasts; it can be resumed")
+    api_max_connections: int = Field(10_000, ge=1, description="connections at a time; the file limit lowers it")
+    api_key_limit: Limit = Field(parse("30000/minute"), description="requests of one key")
+    api_guess_limit: Limit = Field(parse("60/minute"), description="wrong keys from one address")
+    api_session_hours: float = Field(12, gt=0, le=24 * 30, description="how long a browser's session lasts")
+    api_secure_cookies: Literal["auto", "always", "never"] = Field(
+        "auto", description="whether the session's cookie is for HTTPS only; auto: when it is asked for over HTTPS"
+    )
+    api_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="origins whose pages may ask, comma separated, like https://shop.example"
+    )

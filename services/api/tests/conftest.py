@@ -1,7 +1,7 @@
 """What the API's tests share: an application on a database of its own, callers of it, and orders to store."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -132,6 +132,23 @@ async def running(app: FastAPI, key: str | None = None) -> AsyncIterator[httpx.A
         httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client,
     ):
         yield client
+
+
+Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def serve(database_url: str, connection: asyncpg.Connection, lag: FakeLag) -> Serve:
+    """An API with settings of one's own on the test's database, and a caller of it: `async with serve(role="read")`."""
+
+    @asynccontextmanager
+    async def serve_api(role: str | None = "read", **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+        key = None if role is None else (await create_key(connection, "test", role))[1]
+        app = create_app(ApiSettings(database_url=SecretStr(database_url), **settings), lag.open)
+        async with running(app, key) as client:
+            yield client
+
+    return serve_api
 
 
 @pytest.fixture

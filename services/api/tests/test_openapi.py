@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from order_api.application import create_app
+from order_api.links import LINKS
 from order_api.settings import ApiSettings
 
 DOCUMENT = create_app(ApiSettings()).openapi()
-OPERATIONS = [
-    pytest.param(path, operation, id=operation["operationId"])
+BY_ID = {
+    operation["operationId"]: (path, operation)
     for path, item in DOCUMENT["paths"].items()
     for operation in item.values()
-]
+}
+OPERATIONS = [pytest.param(path, operation, id=name) for name, (path, operation) in BY_ID.items()]
 
 
 def references(node: Any) -> Iterator[str]:
@@ -26,6 +28,16 @@ def references(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for child in node:
             yield from references(child)
+
+
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
+    """What a node is, or refers to."""
+    if "$ref" not in node:
+        return node
+    found: Any = DOCUMENT
+    for step in node["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return dict(found)
 
 
 def test_it_is_openapi_3_1() -> None:
@@ -48,15 +60,47 @@ def test_operations_are_described(path: str, operation: dict[str, Any]) -> None:
     protected = path.startswith("/v1")
     assert ("security" in operation) is protected
     if protected:
-        assert {"401", "403", "422", "503"} <= set(operation["responses"])
+        assert {"401", "403", "422", "429", "503"} <= set(operation["responses"])
+        # Either the one or the other; to begin a session the key may stand in the body instead.
+        other: dict[str, Any] = {} if operation["operationId"] == "create_session" else {"session": []}
+        assert operation["security"] == [{"apiKey": []}, other]
+
+
+@pytest.mark.parametrize(("path", "operation"), OPERATIONS)
+def test_operations_have_examples(path: str, operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", []):
+        kind = resolved(parameter["schema"])
+        assert "example" in parameter or parameter["schema"].get("examples") or kind.get("enum"), parameter["name"]
+    bodies = [resolved(response) for response in operation["responses"].values()]
+    if "requestBody" in operation:
+        bodies.append(operation["requestBody"])
+    for body in bodies:
+        for content in body.get("content", {}).values():
+            shown = "example" in content or content.get("examples") or resolved(content["schema"]).get("examples")
+            kinds = [resolved(kind) for kind in content["schema"].get("anyOf", [])]
+            assert shown or any(kind.get("examples") for kind in kinds), body
+
+
+def test_links_lead_to_operations_and_their_parameters() -> None:
+    links = [
+        link
+        for _, operation in BY_ID.values()
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert len(links) > 10
+    for link in links:
+        names = {parameter["name"] for parameter in BY_ID[link["operationId"]][1].get("parameters", [])}
+        assert set(link["parameters"]) <= names
+    assert set(LINKS) <= set(BY_ID)
 
 
 def test_no_parameter_may_be_null() -> None:
-    parameters = [parameter for item in DOCUMENT["paths"].values() for parameter in item["get"].get("parameters", [])]
+    parameters = [parameter for _, operation in BY_ID.values() for parameter in operation.get("parameters", [])]
     assert len(parameters) > 30
     assert "null" not in str(parameters)
 
 
 def test_schemas_that_people_read_have_examples() -> None:
-    for name in ("OrderDetails", "OrderSummary", "OrderPage", "Stats", "Problem"):
+    for name in ("OrderDetails", "OrderSummary", "OrderPage", "User", "Stats", "Problem"):
         assert DOCUMENT["components"]["schemas"][name]["examples"], name

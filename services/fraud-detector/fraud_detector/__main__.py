@@ -9,6 +9,7 @@ import structlog
 import typer
 from pydantic import ValidationError
 
+from fraud_detector.dead_letters.commands import app as dead_letters
 from fraud_detector.rules.ruleset import RulesetError, load_ruleset
 from fraud_detector.service import run as run_service
 from fraud_detector.settings import DetectorSettings
@@ -19,6 +20,7 @@ from order_contract.logs import configure_logging
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orders: topic orders in, decisions out.")
 rules = typer.Typer(no_args_is_help=True, help="Look after rule files.")
 app.add_typer(rules, name="rules")
+app.add_typer(dead_letters, name="dead-letters")
 
 # What an operator can mend: said in one line, without a traceback.
 _EXPECTED = (RulesetError, PortTakenError, LostOffsetsError)

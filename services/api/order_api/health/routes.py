@@ -5,7 +5,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from order_api import queries
 from order_api.openapi import responses
@@ -17,6 +17,8 @@ router = APIRouter(tags=["operations"])
 
 class Alive(BaseModel):
     """The process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: Literal["ok"] = "ok"
 
@@ -30,6 +32,10 @@ class Checks(BaseModel):
 
 class Ready(BaseModel):
     """Everything can be reached."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "ok", "checks": {"postgres": "ok", "kafka": "ok"}}]}
+    )
 
     status: Literal["ok"] = "ok"
     checks: Checks
@@ -56,7 +62,12 @@ async def get_readiness(services: AllServices) -> Ready:
     return Ready(checks=checks)
 
 
-@router.get("/metrics", operation_id="get_metrics", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": "orderwatch_api_waiting_requests 12.0\n"}}}},
+)
 async def get_metrics(request: Request) -> Response:
     """Prometheus metrics of this process."""
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

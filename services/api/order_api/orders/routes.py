@@ -3,54 +3,37 @@
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from starlette.convertors import Convertor, register_url_convertor
+from fastapi import APIRouter, Query, Request, Response
 
 from order_api import queries
 from order_api.authentication import READER
+from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
 from order_api.openapi import responses
-from order_api.orders.criteria import Position
-from order_api.orders.cursor import read_cursor, write_cursor
+from order_api.orders.cursor import read_cursor
 from order_api.orders.filters import FlagParameters, LookupParameters, OrderParameters, PageParameters
 from order_api.orders.model import OrderDetails, OrderPage
-from order_api.orders.stored import DeadLetter, order_details, order_summary
-from order_api.parameters import Identifier, refuse_repeated
+from order_api.orders.paging import read_page
+from order_api.orders.stored import DeadLetter, order_details
+from order_api.parameters import refuse_repeated
+from order_api.paths import OrderId
 from order_api.problems import OrderDeadLettered, OrderUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices, Services
-
-
-class OrderIdConvertor(Convertor[str]):
-    """The rest of the path, as it is: order ids like `INV/2026/0001` are common, and any character may be in one.
-
-    So a route below an order's path has to be declared before the order's own.
-    """
-
-    regex = r"[\s\S]+"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("order_id", OrderIdConvertor())
 
 router = APIRouter(prefix="/v1", tags=["orders"], dependencies=[READER])
 
 PAGE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}},
-    **responses(401, 403, 404, 422, 503),
+    **responses(401, 403, 404, 422, 429, 503),
 }
-OrderId = Annotated[Identifier, Path(description="as published; slashes may stand as they are")]
 
 
 @router.get(
-    "/orders/{order_id:order_id}",
+    "/orders/{order_id:identifier}",
     operation_id="get_order",
     response_model=OrderDetails,
-    responses=responses(401, 403, 404, 422, 503),
+    responses={**CONDITIONAL, **responses(401, 403, 404, 422, 429, 503)},
+    openapi_extra=IF_NONE_MATCH,
 )
 async def get_order(
     request: Request, services: AllServices, order_id: OrderId, parameters: Annotated[LookupParameters, Query()]
@@ -71,7 +54,7 @@ async def get_order(
         raise OrderUnknown((await services.lag.read()).total)
     if isinstance(recorded, DeadLetter):
         raise OrderDeadLettered(recorded)
-    return json_response(order_details(recorded, services.settings.orders_topic))
+    return conditional_response(request, order_details(recorded, services.settings.orders_topic))
 
 
 @router.get(
@@ -104,16 +87,9 @@ async def _page(request: Request, services: Services, parameters: PageParameters
     refuse_repeated(request)
     criteria = parameters.criteria()
     after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria)
-    # One more than asked for tells whether there is a next page.
-    orders = await queries.page(services.database, criteria, after, parameters.limit + 1)
-    items, rest = orders[: parameters.limit], orders[parameters.limit :]
-    cursor, headers = None, {}
-    if rest:
-        last = items[-1].row
-        cursor = write_cursor(Position(last.created_date, last.order_id), criteria)
-        headers["Link"] = f'<{_next_page(request, cursor)}>; rel="next"'
-    topic = services.settings.orders_topic
-    return json_response({"items": [order_summary(order, topic) for order in items], "next": cursor}, headers=headers)
+    page = await read_page(services.database, criteria, after, parameters.limit)
+    headers = {} if page.next is None else {"Link": f'<{_next_page(request, page.next)}>; rel="next"'}
+    return json_response(page.members(services.settings.orders_topic), headers=headers)
 
 
 def _next_page(request: Request, cursor: str) -> str:

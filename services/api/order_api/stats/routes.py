@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from order_api import queries
@@ -33,13 +33,16 @@ class WindowParameters(BaseModel):
     end: Annotated[Optional[Bound], Field(alias="to", description="created before this; by default now")] = None
 
 
-@router.get("/stats", operation_id="get_stats", responses=responses(401, 403, 422, 503))
-async def get_stats(request: Request, services: AllServices, window: Annotated[WindowParameters, Query()]) -> Stats:
+@router.get("/stats", operation_id="get_stats", responses=responses(401, 403, 422, 429, 503))
+async def get_stats(
+    request: Request, response: Response, services: AllServices, window: Annotated[WindowParameters, Query()]
+) -> Stats:
     """Orders of a time window by outcome, status and rule, their amounts, and how the stream is doing.
 
     The window is about when orders were placed; `stream` is about now.
     """
     refuse_repeated(request)
+    response.headers["Cache-Control"] = "no-store"
     counted = await services.stats.get(window, lambda: _count(services.database, window))
     return statistics(counted, await services.lag.read())
 

@@ -37,7 +37,7 @@ class Judge:
             return DeadLetter(message, error.error_type, str(error), error.field, error.order_id)
         decision = self._engine.decide(event, features_of(event))
         if decision is not self._decision:
-            self._decision, self._columns = decision, _columns(decision)
+            self._decision, self._columns = decision, decision_columns(decision)
         if message.timestamp != self._timestamp:  # the broker stamps whole batches
             self._timestamp = message.timestamp
             self._appended_at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
@@ -55,7 +55,7 @@ class Judge:
         )
 
 
-def _columns(decision: Decision) -> tuple[Any, ...]:
+def decision_columns(decision: Decision) -> tuple[Any, ...]:
     """The columns `status` to `ruleset_version` of a row."""
     hits = decision.hits
     return (

@@ -1,0 +1,1 @@
+"""Dead letters: what was refused, and publishing it again."""

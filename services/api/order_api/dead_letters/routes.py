@@ -1,0 +1,131 @@
+"""`/v1/dead-letters`."""
+
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from order_api import queries
+from order_api.authentication import ADMINISTRATOR, Administrator
+from order_api.dead_letters.correction import corrected
+from order_api.dead_letters.cursor import read_cursor, write_cursor
+from order_api.dead_letters.filters import AtOrigin, LetterParameters, ManyRedriveRequest, RedriveRequest
+from order_api.dead_letters.model import (
+    LetterDetails,
+    LetterPage,
+    ManyRedriven,
+    Redriven,
+    letter_details,
+    letter_object,
+)
+from order_api.openapi import responses
+from order_api.parameters import refuse_null_body, refuse_repeated
+from order_api.problems import DeadLetterUnknown
+from order_api.responses import json_response
+from order_api.services import AllServices, Services
+from order_contract.dead_letters import records
+from order_contract.dead_letters.letter import Letter, State
+from order_contract.dead_letters.origin import Origin
+from order_contract.dead_letters.records import LetterCriteria, LetterPosition
+from order_contract.decoder import EventDecoder
+
+router = APIRouter(prefix="/v1", tags=["dead letters"], dependencies=[ADMINISTRATOR])
+
+_PAGE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}},
+    **responses(401, 403, 404, 422, 429, 503),
+}
+
+
+@router.get("/dead-letters", operation_id="list_dead_letters", response_model=LetterPage, responses=_PAGE)
+async def list_dead_letters(
+    request: Request, services: AllServices, parameters: Annotated[LetterParameters, Query()]
+) -> Response:
+    """Messages that were refused, as bad data or as a conflict, newest first."""
+    refuse_repeated(request)
+    criteria = parameters.criteria()
+    after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria)
+    # One more than asked for tells whether there is a next page.
+    letters = await records.letters(services.database, criteria, after, parameters.limit + 1)
+    items, cursor, headers = letters[: parameters.limit], None, {}
+    if len(letters) > len(items):
+        cursor = write_cursor(LetterPosition(items[-1].recorded_at, items[-1].origin), criteria)
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        headers["Link"] = f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    return json_response({"items": [letter_object(letter) for letter in items], "next": cursor}, headers=headers)
+
+
+@router.get(
+    "/dead-letters/{topic}/{partition}/{offset}",
+    operation_id="get_dead_letter",
+    response_model=LetterDetails,
+    responses=responses(401, 403, 404, 422, 429, 503),
+)
+async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
+    """One dead letter: what is wrong and what to do, the original message to the byte, and its redrives."""
+    letter = await _letter(services, origin)
+    redrives = await records.redrives(services.database, letter.origin)
+    return json_response(letter_details(letter, await services.dead_letters.original(letter), redrives))
+
+
+@router.post(
+    "/dead-letters/{topic}/{partition}/{offset}/redrive",
+    operation_id="redrive_dead_letter",
+    status_code=202,
+    response_model=Redriven,
+    responses=responses(401, 403, 404, 409, 410, 413, 422, 429, 503),
+)
+async def redrive_dead_letter(
+    request: Request,
+    services: AllServices,
+    caller: Administrator,
+    origin: AtOrigin,
+    given: Annotated[RedriveRequest | None, Body()] = None,
+) -> Response:
+    """Publish a dead letter again, as it was or with a corrected body, under its key and headers.
+
+    It is judged like any other message; `GET` of the same origin says what became of it. What is on its way or went
+    well, and conflicts, want `again`.
+    """
+    await refuse_null_body(request)
+    wanted = given or RedriveRequest()
+    letter = await _letter(services, origin)
+    correction = None
+    if wanted.body is not None:
+        correction = corrected(wanted.body, wanted.encoding, EventDecoder(services.settings.payment_methods))
+    by = await queries.key_name(services.database, caller.key_id)
+    published_as = await services.dead_letters.redrive(letter, correction, by=by, again=wanted.again)
+    return json_response({"origin": str(letter.origin), "published_as": str(published_as)}, 202)
+
+
+@router.post(
+    "/dead-letters/redrive",
+    operation_id="redrive_dead_letters",
+    status_code=202,
+    response_model=ManyRedriven,
+    responses=responses(401, 403, 413, 422, 429, 503),
+)
+async def redrive_dead_letters(services: AllServices, caller: Administrator, wanted: ManyRedriveRequest) -> Response:
+    """Publish up to 100 dead letters of an error type again, as they were, that were not redriven yet.
+
+    Redrive the originals once their cause is gone: a new payment method that is configured now, for example.
+    """
+    criteria = LetterCriteria(error_type=wanted.error_type, state=State.OPEN)
+    letters = await records.letters(services.database, criteria, None, wanted.limit + 1, oldest_first=True)
+    by = await queries.key_name(services.database, caller.key_id)
+    results = await services.dead_letters.redrive_many(letters[: wanted.limit], by=by, again=wanted.again)
+    return json_response(
+        {
+            "redriven": [{"origin": str(old.origin), "published_as": str(new)} for old, new in results.redriven],
+            "not_redriven": [{"origin": str(old.origin), "problem": str(why)} for old, why in results.failed],
+            "more": len(letters) > wanted.limit,
+        },
+        202,
+    )
+
+
+async def _letter(services: Services, origin: Origin) -> Letter:
+    letter = await records.letter(services.database, origin)
+    if letter is None:
+        raise DeadLetterUnknown(str(origin))
+    return letter

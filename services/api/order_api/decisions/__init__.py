@@ -1,0 +1,1 @@
+"""Decisions as they are made: topic `decisions` as server-sent events."""

@@ -1,0 +1,206 @@
+"""A listener's stream: from where it left off, over the topic's past, into the ring, and on as decisions are made."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from order_api.decisions import events
+from order_api.decisions.past import Past
+from order_api.decisions.position import Position, covers, furthest
+from order_api.decisions.ring import Ring, passage
+from order_api.decisions.tail import Tail
+from order_api.decisions.topic import AWAY, OpenTopic, PositionLost
+from order_api.decisions.wanted import Wanted
+from order_api.problems import DatabaseUnavailable, NotAuthenticated, ShuttingDown, TooManyListening
+
+MAX_LISTENERS: Final = 10_000
+# How long a key that was revoked can still listen.
+CHECK_SECONDS: Final = 10.0
+AWAY_SECONDS: Final = 1.0
+# A filtered stream says where it stands when it has been silent for this long while others got something.
+PLACE_SECONDS: Final = 5.0
+
+
+class From(Enum):
+    """Where a stream begins, when no id says so."""
+
+    NOW = "now"
+    BEGINNING = "beginning"
+
+
+Start = From | Mapping[int, int]
+"""Where to begin; a mapping is the next offset by partition, as in an event's id."""
+
+Check = Callable[[], Awaitable[object]]
+"""Whether the caller may still listen: raises NotAuthenticated when not."""
+
+
+@dataclass(slots=True)
+class _Listener:
+    """One stream: what it wants, where it stands, and until when."""
+
+    wanted: Wanted
+    check: Check
+    ends: float
+    position: Position = ()
+    number: int | None = None
+    """Of the stretch that comes next; None while it does not stand in the ring."""
+    told: Position = ()
+    told_at: float = 0.0
+    checked_at: float = 0.0
+
+
+class DecisionStreams:
+    """All streams of the process: one ring, one tail, a few readers of the past."""
+
+    def __init__(self, open_topic: OpenTopic, longest_seconds: float) -> None:
+        self._ring = Ring()
+        self._tail = Tail(open_topic, self._ring)
+        self._past = Past(open_topic)
+        self._longest = longest_seconds
+        self._closed = asyncio.Event()
+
+    @property
+    def count(self) -> int:
+        """Open streams."""
+        return self._tail.listeners
+
+    def admit(self) -> None:
+        """Raises TooManyListening or ShuttingDown when there is no room for another."""
+        if self._closed.is_set():
+            raise ShuttingDown
+        if self.count >= MAX_LISTENERS:
+            raise TooManyListening(MAX_LISTENERS)
+
+    def release(self) -> None:
+        """End all streams now."""
+        self._closed.set()
+        self._ring.wake()
+
+    async def close(self) -> None:
+        """End all streams and let go of the broker."""
+        self.release()
+        await self._tail.close()
+        await self._past.close()
+
+    async def stream(self, start: Start, wanted: Wanted, check: Check) -> AsyncIterator[bytes]:
+        """Events without end, except that it ends resumably: after the longest time, at a stop, with its key."""
+        clock = asyncio.get_running_loop().time
+        listener = _Listener(wanted, check, ends=clock() + self._longest, checked_at=clock(), told_at=clock())
+        with self._tail.listening():
+            yield events.opening()
+            while (reason := await self._over(listener, clock())) is None:
+                try:
+                    chunk = await self._next(listener, start)
+                except AWAY:
+                    await self._pause(AWAY_SECONDS)
+                    continue
+                if chunk:
+                    listener.told, listener.told_at = listener.position, clock()
+                    yield chunk
+            yield events.farewell(reason)
+
+    async def _over(self, listener: _Listener, now: float) -> str | None:
+        """Why the stream ends, None when it goes on."""
+        if self._closed.is_set():
+            return "the API is shutting down"
+        if now >= listener.ends:
+            return "it was open for long enough; go on with the last id"
+        if now - listener.checked_at >= CHECK_SECONDS:
+            listener.checked_at = now
+            try:
+                await listener.check()
+            except NotAuthenticated as problem:
+                return problem.detail
+            except DatabaseUnavailable:
+                pass  # nobody can tell now
+        return None
+
+    async def _next(self, listener: _Listener, start: Start) -> bytes:
+        """The next bytes to send; empty when it is time to look around again."""
+        if self._ring.start is None:
+            await self._changed(listener)
+            return b""
+        if not listener.position:
+            return await self._begin(listener, start)
+        if listener.number is None or listener.number < self._ring.oldest:
+            return await self._catch_up(listener)
+        stretch = self._ring.get(listener.number)
+        if stretch is None:
+            await self._changed(listener)
+            return b""
+        await asyncio.sleep(0)  # a listener that has much to catch up with lets others go on
+        sent, position = stretch.passage(listener.position, listener.wanted)
+        listener.number += 1
+        listener.position = furthest(position, stretch.end)
+        return sent or self._place(listener)
+
+    def _place(self, listener: _Listener) -> bytes:
+        """Where it stands, when it has not been told for a while: or a resume would read all of it again."""
+        if asyncio.get_running_loop().time() - listener.told_at < PLACE_SECONDS or listener.told == listener.position:
+            return b""
+        return events.place(listener.position)
+
+    async def _begin(self, listener: _Listener, start: Start) -> bytes:
+        """Find out where it begins, and say so unless the caller did."""
+        if start is From.NOW:
+            listener.position = furthest(self._ring.now, self._ring.head)
+            return events.place(listener.position)
+        if isinstance(start, Mapping) and start.keys() == set(range(len(self._ring.head))):
+            listener.position = tuple(offset for _, offset in sorted(start.items()))
+            return b""
+        beginning, _ = await self._past.bounds()
+        if start is From.BEGINNING or not isinstance(start, Mapping):
+            listener.position = beginning
+            return events.place(listener.position)
+        if any(partition >= len(beginning) for partition in start):
+            return self._reset(listener, beginning, "the id names partitions that the topic does not have")
+        # What it does not name was added to the topic since: nobody has had anything of that.
+        listener.position = tuple(start.get(partition, oldest) for partition, oldest in enumerate(beginning))
+        return events.place(listener.position)
+
+    async def _catch_up(self, listener: _Listener) -> bytes:
+        """Go into the ring where that is possible, else read a piece of the past."""
+        listener.number = None
+        ring, position = self._ring, listener.position
+        if len(position) != len(ring.head) or not covers(ring.head, position):
+            beginning, end = await self._past.bounds()
+            if len(position) > len(end) or not covers(end[: len(position)], position):
+                return self._reset(listener, beginning, "the id lies beyond the end of the topic, which is another one")
+            position = listener.position = position + beginning[len(position) :]
+        if ring.covers(position):
+            listener.number = ring.find(position)
+            return b""
+        try:
+            read = await self._past.read(position)
+        except PositionLost:
+            beginning, _ = await self._past.bounds()
+            reason = "decisions after the id are gone from the topic by retention"
+            return self._reset(listener, furthest(position, beginning), reason)
+        sent, _ = passage(read.messages, position, listener.wanted)
+        listener.position = read.position
+        return sent or self._place(listener)
+
+    def _reset(self, listener: _Listener, position: Position, reason: str) -> bytes:
+        """Go on with what is there."""
+        listener.position = position
+        return events.reset_event(reason, position)
+
+    async def _changed(self, listener: _Listener) -> None:
+        """Until the ring changes, or it is time to look around."""
+        clock = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(min(CHECK_SECONDS, listener.ends - clock())):
+                await self._ring.changed()
+        except TimeoutError:
+            pass
+
+    async def _pause(self, seconds: float) -> None:
+        """A while, unless it is over for all."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        except TimeoutError:
+            pass

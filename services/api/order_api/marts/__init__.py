@@ -1,0 +1,1 @@
+"""The warehouse's marts, as the batch side published them last."""

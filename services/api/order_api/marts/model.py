@@ -1,0 +1,58 @@
+"""What answers about marts look like."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+MART: Final[dict[str, Any]] = {
+    "name": "mart_user_blacklist_status",
+    "description": "Users and whether they are on the blacklist. Grain: one row a user who has ordered.",
+    "columns": [
+        {"name": "user_id", "type": "string", "description": "Key."},
+        {"name": "total_orders", "type": "integer", "description": "Number of orders."},
+        {"name": "status", "type": "string", "description": "Blacklist, Watchlist or Good Standing."},
+    ],
+    "rows": 1284,
+    "published_at": "2026-11-22T17:42:10.120331Z",
+}
+_ROW: Final[dict[str, Any]] = {"user_id": "U-1042", "total_orders": 17, "status": "Watchlist"}
+
+
+class MartColumn(BaseModel):
+    """A column; amounts are whole rupiah, and every value may be null unless the description rules it out."""
+
+    name: str
+    type: Annotated[
+        str, Field(description="string, integer, number, boolean, date or date-time, as JSON Schema has it")
+    ]
+    description: str
+
+
+class Mart(BaseModel):
+    """A mart: what a row stands for, and its columns."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [MART]})
+
+    name: str
+    description: str
+    columns: list[MartColumn]
+    rows: Annotated[int, Field(ge=0)]
+    published_at: AwareDatetime
+
+
+class MartList(BaseModel):
+    """All marts; none before the first batch run."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [MART]}]})
+
+    items: list[Mart]
+
+
+class MartPage(BaseModel):
+    """Rows of a mart in its order, and what they mean."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mart": MART, "items": [_ROW], "next": None}]})
+
+    mart: Mart
+    items: Annotated[list[dict[str, Any]], Field(description="a member for each column of `mart`")]
+    next: Annotated[str | None, Field(description="`cursor` for the next page; null on the last one")]

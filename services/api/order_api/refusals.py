@@ -1,0 +1,124 @@
+"""Problems of requests that are refused before anybody looks at what they ask for.
+
+Problem
+├── MalformedRequest        400   no HTTP
+├── CrossOrigin             403   a page from elsewhere would change something
+├── RequestTimeout          408   the request did not arrive in time
+├── BodyTooLarge            413
+├── HeadTooLarge            431   address and headers
+├── TooManyRequests         429   of one key
+├── TooManyGuesses          429   wrong keys of one address
+└── Unavailable             503
+    └── TooManyConnections
+"""
+
+from typing import ClassVar
+
+from order_api.problems import Problem, Unavailable
+
+
+class MalformedRequest(Problem):
+    """What arrived is no HTTP/1.1 request; the connection is closed. An HTTPS request to a port of HTTP is one too."""
+
+    status = 400
+    code = "malformed-request"
+    title = "This is no HTTP request"
+
+    def __init__(self) -> None:
+        super().__init__("what arrived is no HTTP/1.1 request")
+
+
+class CrossOrigin(Problem):
+    """A page of another origin asked for a change with somebody's session. Only pages of the API's own origin may.
+
+    `ORDERWATCH_API_CORS_ORIGINS` names further origins that are trusted; programs send an API key instead.
+    """
+
+    status = 403
+    code = "cross-origin"
+    title = "The request comes from a page of another origin"
+
+    def __init__(self, origin: str | None) -> None:
+        super().__init__(f"a session changes nothing for a page of {origin or 'another origin'}")
+
+
+class RequestTimeout(Problem):
+    """The request did not arrive in time; the connection is closed. Send head and body in one go."""
+
+    status = 408
+    code = "request-timeout"
+    title = "The request did not arrive in time"
+
+    def __init__(self, part: str, seconds: float) -> None:
+        super().__init__(f"the {part} did not arrive within {seconds:g} seconds")
+
+
+class BodyTooLarge(Problem):
+    """The request's body is larger than anything that this API takes."""
+
+    status = 413
+    code = "body-too-large"
+    title = "The body is too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a body has at most {limit:,} bytes here")
+
+
+class HeadTooLarge(Problem):
+    """The request's address and headers are larger than anything that this API needs; the connection is closed."""
+
+    status = 431
+    code = "head-too-large"
+    title = "Address and headers are too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"address and headers together have at most {limit:,} bytes here")
+
+
+class RateLimited(Problem):
+    """Ask again after `Retry-After` seconds."""
+
+    status = 429
+    code = "rate-limited"
+    title = "Too much at once"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class TooManyRequests(RateLimited):
+    """The key, sessions of it included, asked more than it may. Ask again after `Retry-After` seconds.
+
+    Header `RateLimit-Policy` says how much a key may ask, `RateLimit` of every answer how much of it is left.
+    `?wait=` and the stream of decisions ask less than polling does; `ORDERWATCH_API_KEY_LIMIT` moves the limit.
+    """
+
+    code = "too-many-requests"
+    title = "The key asks too much"
+
+    def __init__(self, limit: int, window: int, retry_after: int) -> None:
+        super().__init__(f"a key may ask {limit:,} times in {window:,} seconds", retry_after)
+
+
+class TooManyGuesses(RateLimited):
+    """This address sent too many keys or sessions that are not valid, so none that is new is looked at for a while.
+
+    Keys that were valid lately go on working. Look for the program that still uses a revoked key.
+    """
+
+    code = "too-many-guesses"
+    title = "Too many wrong keys"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many wrong keys came from this address", retry_after)
+
+
+class TooManyConnections(Unavailable):
+    """As many connections as the API holds are open already. Ask again, best over a connection that is kept."""
+
+    code = "too-many-connections"
+    title = "Too many connections are open"
+    retry_after: ClassVar[int] = 5
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit:,} connections are open already")

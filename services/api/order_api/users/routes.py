@@ -1,0 +1,48 @@
+"""`/v1/users/{user_id}`."""
+
+import asyncio
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from order_api import queries
+from order_api.authentication import READER
+from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
+from order_api.openapi import responses
+from order_api.orders.criteria import Criteria
+from order_api.orders.paging import read_page
+from order_api.paths import UserId
+from order_api.problems import UserUnknown
+from order_api.services import AllServices
+from order_api.users.model import User
+from order_api.users.overview import Known, overview
+
+LATEST: Final = 10
+
+router = APIRouter(prefix="/v1", tags=["users"], dependencies=[READER])
+
+
+@router.get(
+    "/users/{user_id:identifier}",
+    operation_id="get_user",
+    response_model=User,
+    responses={**CONDITIONAL, **responses(401, 403, 404, 422, 429, 503)},
+    openapi_extra=IF_NONE_MATCH,
+)
+async def get_user(request: Request, services: AllServices, user_id: UserId) -> Response:
+    """A user as their stored orders show them: standing, totals, what they use most, their newest orders and flags.
+
+    `latest_orders` and `latest_flags` are first pages of ten; their `url` with `cursor` leads on.
+    """
+    database = services.database
+    groups, uses, orders, flags = await asyncio.gather(
+        queries.user_groups(database, user_id),
+        queries.user_uses(database, user_id),
+        read_page(database, Criteria(user_id=user_id), None, LATEST),
+        read_page(database, Criteria(user_id=user_id, flagged=True), None, LATEST),
+    )
+    if not groups:
+        raise UserUnknown
+    return conditional_response(
+        request, overview(user_id, Known(groups, uses, orders, flags), services.settings.orders_topic)
+    )

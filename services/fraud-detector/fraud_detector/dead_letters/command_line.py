@@ -1,0 +1,75 @@
+"""What the commands have in common: settings, arguments, output for programs, and failing in one line."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import Annotated, NoReturn, TypeVar
+
+import orjson
+import typer
+from pydantic import ValidationError
+
+from fraud_detector.dead_letters.desk import Desk, DeskError, DeskSettings, open_desk
+from fraud_detector.dead_letters.report import ERR
+from order_contract.business_time import BUSINESS_ZONE
+from order_contract.dead_letters.origin import Origin, parse_origin
+
+Result = TypeVar("Result")
+
+
+def origin(text: str) -> Origin:
+    """An origin as it is typed."""
+    try:
+        return parse_origin(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def moment(text: str) -> datetime:
+    """A time as it is typed; without an offset it is business time."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date or time like 2026-11-22T10:15") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=BUSINESS_ZONE)
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: one object a line.")]
+
+
+def settings() -> DeskSettings:
+    """From the environment."""
+    try:
+        return DeskSettings()
+    except ValidationError as error:
+        fail("; ".join(f"ORDERWATCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()), code=2)
+
+
+def run(work: Callable[[Desk], Awaitable[Result]]) -> Result:
+    """Work at a desk; ends the command in one line when that is not possible."""
+    # What aiokafka has to say about a broker that is away, is said once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    given = settings()
+
+    async def at_desk() -> Result:
+        async with open_desk(given) as desk:
+            return await work(desk)
+
+    try:
+        return asyncio.run(at_desk())
+    except DeskError as error:
+        fail(str(error))
+
+
+def print_json(documents: Iterable[object]) -> None:
+    """A document a line."""
+    for document in documents:
+        sys.stdout.write(orjson.dumps(document, option=orjson.OPT_UTC_Z).decode() + "\n")
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End the command."""
+    ERR.print(f"fraud-detector: {message}", style="bold red", markup=False)
+    raise typer.Exit(code)

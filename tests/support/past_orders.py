@@ -1,0 +1,58 @@
+"""`python -m tests.support.past_orders DATABASE_URL START DAYS ORDERS`: decided orders of past days, without a broker.
+
+The producer's orders go through the detector's own judge and store, so the rows are what the stream would have stored.
+"""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import islice
+
+from fraud_detector.rules.engine import Engine
+from fraud_detector.rules.ruleset import load_ruleset
+from fraud_detector.stream.batch import Batch
+from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.message import DeadLetter
+from fraud_detector.stream.postgres_store import PostgresStore
+from order_contract.decoder import EventDecoder
+from order_contract.world import World
+from order_producer.generator import Recipe, past_orders
+
+BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PastMessage:
+    """A message as if it had been consumed."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    partition: int = 0
+    timestamp: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+async def store_past_orders(database_url: str, start: date, days: int, orders: int, *, seed: int = 1) -> None:
+    """Store `orders` orders over `days` business dates from `start` on."""
+    ruleset = load_ruleset()
+    judge = Judge(EventDecoder(), Engine(ruleset))
+    store = PostgresStore(database_url, topic="orders", ruleset=ruleset)
+    messages = enumerate(past_orders(Recipe(World(), seed=seed), start, days, orders))
+    try:
+        while chunk := list(islice(messages, BATCH)):
+            batch = Batch()
+            for offset, message in chunk:
+                consumed = PastMessage(offset, message.key, message.value)
+                row = judge.judge(consumed, datetime.now(UTC))
+                assert not isinstance(row, DeadLetter)
+                batch.orders.append((row, consumed))
+            await store.store(batch)
+    finally:
+        await store.close()
+
+
+if __name__ == "__main__":
+    url, first, count_days, count_orders = sys.argv[1:]
+    asyncio.run(store_past_orders(url, date.fromisoformat(first), int(count_days), int(count_orders)))
