@@ -6,14 +6,17 @@ BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 
 # Questions about a system that was never installed need no installation.
+# With the settings of the system that was started here, unless there is none.
+SYSTEM := env=$${ORDERWATCH_HOME:-.orderwatch}/env; test ! -f "$$env" || . "$$env"; unset ORDERWATCH_PRODUCER_PORT;
 INSTALLED := @test -x $(BIN)/orderwatch || { echo "Nothing is installed yet: run 'make up' first."; exit 1; }
 
 ##@ The system on this machine
 
-.PHONY: up down status logs topics replay reconcile clean
-up: ## Install and start everything, or what is missing: PRODUCER=off, RATE=5, DETECTORS=1
+.PHONY: up down status logs clean
+up: ## Install and start everything, or what is missing: PRODUCER=off, BATCH=off, RATE=5, DETECTORS=1
 	@$(PYTHON) scripts/install.py
 	@$(BIN)/orderwatch up $(if $(filter off no 0,$(PRODUCER)),--no-producer) $(if $(filter on yes 1,$(PRODUCER)),--producer) \
+		$(if $(filter off no 0,$(BATCH)),--no-batch) $(if $(filter on yes 1,$(BATCH)),--batch) \
 		$(if $(RATE),--rate $(RATE)) $(if $(DETECTORS),--detectors $(DETECTORS))
 
 down: ## Drain and stop everything; the data stays
@@ -28,37 +31,90 @@ logs: ## What the processes print: SERVICE=detector, FOLLOW=1, LINES=20
 	$(INSTALLED)
 	@$(BIN)/orderwatch logs $(SERVICE) $(if $(FOLLOW),--follow) $(if $(LINES),--lines $(LINES))
 
-topics: ## Topics, consumer lag and last messages: TOPIC=decisions, LAST=10, FOLLOW=1
+clean: ## Delete the data of this checkout's system: YES=1 stops it first when it runs
+	$(INSTALLED)
+	@$(BIN)/orderwatch clean $(if $(YES),--yes)
+
+##@ Its orders
+
+.PHONY: flags order explain lag topics replay reconcile
+flags: ## Flagged orders and why: FOLLOW=1, LIMIT=20, ARGS="--rule foreign-country --since 2h"
+	$(INSTALLED)
+	@$(BIN)/orderwatch flags $(if $(FOLLOW),--follow) $(if $(LIMIT),--limit $(LIMIT)) $(ARGS)
+
+order: ## An order with its decision: ID=..., WAIT=10s
+	$(INSTALLED)
+	@test -n "$(ID)" || { echo "Which order? make order ID=01KAPB3J9D8GQY7S2V0V4N6R1M"; exit 1; }
+	@$(BIN)/orderwatch order "$(ID)" $(if $(WAIT),--wait $(WAIT))
+
+explain: ## From the bytes to the decision, and whether all agrees: ID=... or SAMPLE=1000
+	$(INSTALLED)
+	@test -n "$(ID)$(SAMPLE)" || { echo "Which order? make explain ID=01KAPB3J9D8GQY7S2V0V4N6R1M"; exit 1; }
+	@$(BIN)/orderwatch explain $(if $(SAMPLE),--sample $(SAMPLE),"$(ID)")
+
+lag: ## How far the detectors are behind, and who reads what: WATCH=1
+	$(INSTALLED)
+	@$(BIN)/orderwatch lag $(if $(WATCH),--watch)
+
+topics: ## Topics and their last messages: TOPIC=decisions, LAST=10, FOLLOW=1
 	$(INSTALLED)
 	@$(BIN)/orderwatch topics $(TOPIC) $(if $(LAST),--last $(LAST)) $(if $(FOLLOW),--follow)
 
 replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 	$(INSTALLED)
 	@test -n "$(FILE)" || { echo "Which file? make replay FILE=orders.jsonl"; exit 1; }
-	@env=$${ORDERWATCH_HOME:-.orderwatch}/env; test ! -f "$$env" || . "$$env"; unset ORDERWATCH_PRODUCER_PORT; \
-		$(BIN)/order-producer replay "$(FILE)" $(if $(RATE),--rate $(RATE))
+	@$(SYSTEM) $(BIN)/order-producer replay "$(FILE)" $(if $(RATE),--rate $(RATE))
 
 reconcile: ## Count what went in against what came out: WAIT=30
 	$(INSTALLED)
 	@$(BIN)/orderwatch reconcile $(if $(WAIT),--wait $(WAIT))
 
-clean: ## Delete the data of this checkout's system: YES=1 stops it first when it runs
+##@ The warehouse
+
+.PHONY: batch marts dbt-docs bigquery-smoke
+batch: ## Load business dates, build and show the marts: DATE=2026-11-20 or DATE=2026-11-18..2026-11-20
 	$(INSTALLED)
-	@$(BIN)/orderwatch clean $(if $(YES),--yes)
+	@test -n "$(DATE)" || { echo "Which date? make batch DATE=2026-11-20, or DATE=2026-11-18..2026-11-20"; exit 1; }
+	@$(PYTHON) scripts/install.py --project airflow
+	@$(PYTHON) scripts/install.py --project dbt
+	@$(SYSTEM) airflow/.venv/bin/order-batch run "$(DATE)"
+
+marts: ## The first rows of each mart: ROWS=10
+	$(INSTALLED)
+	@$(PYTHON) scripts/install.py --project airflow
+	@$(SYSTEM) airflow/.venv/bin/order-batch marts $(if $(ROWS),--rows $(ROWS))
+
+bigquery-smoke: ## Loads, dbt and marts on a real BigQuery project: PROJECT=my-project, LOCATION=asia-southeast2
+	@test -n "$(PROJECT)" || { echo "Which project? make bigquery-smoke PROJECT=my-project"; exit 1; }
+	@$(PYTHON) scripts/install.py --project airflow
+	@$(PYTHON) scripts/install.py --project dbt
+	@airflow/.venv/bin/python -m order_batch.warehouse.bigquery_smoke --project "$(PROJECT)" \
+		$(if $(LOCATION),--location "$(LOCATION)")
+
+dbt-docs: ## Models, columns, tests and lineage as pages, served at http://127.0.0.1:8580: PORT=8581
+	@$(PYTHON) scripts/install.py --project dbt
+	@cd dbt && ORDERWATCH_WAREHOUSE_PATH=:memory: .venv/bin/dbt --quiet docs generate --profiles-dir .
+	@cd dbt && ORDERWATCH_WAREHOUSE_PATH=:memory: .venv/bin/dbt docs serve --profiles-dir . --host 127.0.0.1 --port $(or $(PORT),8580)
 
 ##@ Working on it
 
 .PHONY: install check test bench fmt lock
 install: ## Install what checking, testing and running needs into .venv
 	@$(PYTHON) scripts/install.py --dev
+	@$(PYTHON) scripts/install.py --project dbt
+	@$(PYTHON) scripts/install.py --project airflow
 
 check: install ## Lint, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
+	@$(BIN)/mypy --config-file dbt/pyproject.toml --python-executable dbt/.venv/bin/python dbt
+	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch dags tests)
 
-test: install ## All tests: ARGS="-k lag", ORDERWATCH_TEST_BACKEND=containers
+test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
 	@$(BIN)/pytest $(ARGS)
+	@$(if $(ARGS),,cd dbt && .venv/bin/python -m pytest)
+	@$(if $(ARGS),,cd airflow && .venv/bin/python -m pytest)
 
 bench: install ## Measure throughput and latency, write .orderwatch/bench.json
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -74,4 +130,4 @@ lock: install ## Resolve locks/ anew: UPGRADE=1 takes newer versions
 help: ## Show this
 	@awk 'BEGIN { FS = ":.*## "; print "make TARGET [NAME=value ...]" } \
 		/^##@/ { print "\n" substr($$0, 5) } \
-		/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,56 +1,33 @@
-"""How to reach a running system: from the environment, or from what `orderwatch up` wrote down."""
+"""How to reach the broker and the database of the system that is asked."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, TypeVar
 
-import asyncpg
-from aiokafka.errors import KafkaError
+from order_contract.settings import DatabaseSettings, KafkaSettings, ProcessSettings
+from orderwatch.environment import not_set, variables
 
-from order_contract.settings import KafkaSettings
-from orderwatch.embedded.launch import read_environment
-from orderwatch.embedded.layout import Layout
-from orderwatch.errors import NotUpError
-from orderwatch.settings import EmbeddedSettings
+Settings = TypeVar("Settings", bound=ProcessSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """The broker with the topics' names, and the database."""
-
-    kafka: KafkaSettings
-    database_url: str
+def kafka_settings() -> KafkaSettings:
+    """The broker with the topics' names. Raises NotUpError when no setting says where it is."""
+    return _given(KafkaSettings, "kafka")
 
 
-def find_connection() -> Connection:
-    """The system that the environment names (ORDERWATCH_KAFKA, ORDERWATCH_DATABASE_URL), else the embedded one."""
-    variables = {**_written(Layout(EmbeddedSettings().home).services_env), **os.environ}
-    try:
-        return Connection(KafkaSettings(kafka=variables["ORDERWATCH_KAFKA"]), variables["ORDERWATCH_DATABASE_URL"])
-    except KeyError as missing:
-        raise NotUpError(
-            f"there is no system here: {missing.args[0]} is not set, and nothing was started in this checkout",
-            "Run `make up`; for a system elsewhere, set ORDERWATCH_KAFKA and ORDERWATCH_DATABASE_URL.",
-        ) from None
+def database_settings() -> DatabaseSettings:
+    """The database. Raises NotUpError when no setting says where it is."""
+    return _given(DatabaseSettings, "database_url")
 
 
-def _written(path: Path) -> dict[str, str]:
-    try:
-        return read_environment(path)
-    except FileNotFoundError:
-        return {}
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turns a broker or database that does not answer into an error that says so."""
-    try:
-        yield
-    except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        who = "broker" if isinstance(error, KafkaError) else "database"
-        raise NotUpError(
-            f"the {who} does not answer: {error or type(error).__name__}",
-            "See `make status`; `make up` starts what does not run.",
-        ) from error
+def _given(kind: type[Settings], required: str) -> Settings:
+    given = variables()
+    names = {field: f"ORDERWATCH_{field.upper()}" for field in kind.model_fields}
+    # What the environment holds is read from there by the class itself, with all the ways that it knows.
+    written: dict[str, Any] = {
+        field: given[name] for field, name in names.items() if name in given and not os.environ.get(name)
+    }
+    settings = kind(**written)
+    # Its default is for processes that `up` starts; a person is told rather than shown some other system.
+    if required not in settings.model_fields_set:
+        raise not_set(f"ORDERWATCH_{required.upper()}")
+    return settings

@@ -1,11 +1,13 @@
-"""Output for people: rich on a terminal, plain lines elsewhere."""
+"""Output for people: rich on a terminal, plain lines elsewhere; and for programs: a JSON document a line."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+import orjson
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -14,6 +16,13 @@ OUT = Console(highlight=False)
 if not OUT.is_terminal:
     OUT = Console(highlight=False, width=200)
 ERR = Console(highlight=False, stderr=True, soft_wrap=True)
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on a line of its own, at once."""
+    sys.stdout.write(orjson.dumps(document).decode() + "\n")
+    sys.stdout.flush()
+
 
 Note = Callable[[str], None]
 """Says how far a step is."""

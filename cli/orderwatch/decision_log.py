@@ -5,24 +5,24 @@ from collections.abc import Collection, Mapping
 import asyncpg
 import orjson
 
+from order_contract.settings import KafkaSettings
 from orderwatch import queries
-from orderwatch.connection import Connection
 from orderwatch.topic_reader import TopicReader
 
 NAMED = 5
 
 
 async def compare_decisions(
-    connection: Connection, database: asyncpg.Connection, committed: Mapping[int, int]
+    kafka: KafkaSettings, database: asyncpg.Connection, committed: Mapping[int, int]
 ) -> list[str]:
     """What differs, in sentences. Orders below the committed offsets must be published; any published one, stored."""
     must_be_published = await queries.order_outcomes(database, committed)
     published: dict[str, str] = {}
-    async with TopicReader(connection.kafka) as reader:
-        async for record in reader.everything(connection.kafka.decisions_topic):
+    async with TopicReader(kafka) as reader:
+        async for record in reader.everything(kafka.decisions_topic):
             decision = orjson.loads(record.value or b"{}")
             published[decision.get("order_id")] = decision.get("outcome")
-        kept_from_the_first = await reader.kept_from_the_first(connection.kafka.decisions_topic)
+        kept_from_the_first = await reader.kept_from_the_first(kafka.decisions_topic)
     # Read again: what was published meanwhile was stored before.
     stored = await queries.order_outcomes(database)
     differences = {

@@ -1,9 +1,12 @@
 """All SQL of the `orderwatch` command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
+
+from order_contract.decision import OrderRow
+from orderwatch.explain.evidence import Origin, Refusal
 
 _DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
 _KEY_VALID = "select exists (select from api_keys where key_id = $1 and revoked_at is null)"
@@ -139,3 +142,62 @@ async def order_outcomes(connection: asyncpg.Connection, committed: Mapping[int,
         else await connection.fetch(_COMMITTED_ORDERS, list(committed), list(committed.values()))
     )
     return {row["order_id"]: row["outcome"] for row in rows}
+
+
+_ORDERS_BY_ID = f"select {', '.join(OrderRow._fields)} from orders where order_id = any($1::text[])"  # noqa: S608
+_RULESETS = "select version, content from rulesets where version = any($1::text[])"
+_REFUSAL_COLUMNS = 'topic, partition, "offset", outcome, order_id, error_type, error, recorded_at'
+_REFUSALS_BY_ORDER = f"""
+select {_REFUSAL_COLUMNS} from stream_outcomes
+where topic = $1 and order_id = any($2::text[])
+order by recorded_at, partition, "offset"
+"""  # noqa: S608
+_REFUSAL_AT = f'select {_REFUSAL_COLUMNS} from stream_outcomes where (topic, partition, "offset") = ($1, $2, $3)'  # noqa: S608
+_ORDER_AT = "select order_id from orders where (source_partition, source_offset) = ($1, $2)"
+_GAP_AT = """
+select first_offset, next_offset, reason from stream_gaps
+where topic = $1 and partition = $2 and first_offset <= $3 and next_offset > $3
+"""
+# In the order of their arrival, so that neighbours lie near each other on the topics.
+_SAMPLE = """
+select order_id from (select order_id, appended_at from orders order by random() limit $1) as sample
+order by appended_at
+"""
+
+
+async def rows(connection: asyncpg.Connection, order_ids: Collection[str]) -> dict[str, OrderRow]:
+    """Those of the orders that are stored."""
+    return {record["order_id"]: OrderRow(*record) for record in await connection.fetch(_ORDERS_BY_ID, order_ids)}
+
+
+async def rulesets(connection: asyncpg.Connection, versions: Collection[str]) -> dict[str, str]:
+    """The YAML text of each of the versions that is kept."""
+    return dict(map(tuple, await connection.fetch(_RULESETS, versions)))
+
+
+async def refusals(connection: asyncpg.Connection, topic: str, order_ids: Collection[str]) -> list[Refusal]:
+    """The messages with these order ids that became no row, oldest first."""
+    return [Refusal(*record) for record in await connection.fetch(_REFUSALS_BY_ORDER, topic, order_ids)]
+
+
+async def refusal_at(connection: asyncpg.Connection, origin: Origin) -> Refusal | None:
+    """What is recorded of a message that became no row."""
+    record = await connection.fetchrow(_REFUSAL_AT, *origin)
+    return None if record is None else Refusal(*record)
+
+
+async def order_at(connection: asyncpg.Connection, origin: Origin) -> str | None:
+    """The order that was made of a message; goes through the whole table."""
+    order_id: str | None = await connection.fetchval(_ORDER_AT, origin.partition, origin.offset)
+    return order_id
+
+
+async def gap_at(connection: asyncpg.Connection, origin: Origin) -> tuple[int, int, str] | None:
+    """The recorded gap in which an offset lies: first, next, and why."""
+    record = await connection.fetchrow(_GAP_AT, *origin)
+    return None if record is None else tuple(record)
+
+
+async def sample(connection: asyncpg.Connection, count: int) -> list[str]:
+    """Ids of random orders, in the order in which their messages were appended."""
+    return [record["order_id"] for record in await connection.fetch(_SAMPLE, count)]

@@ -1,14 +1,67 @@
-"""Messages of any topic as one line for a person."""
+"""Values, and messages of any topic, as a line for a person."""
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
 from rich.text import Text
 
+from order_contract.business_time import BUSINESS_ZONE
+
 SHOWN = 300
 """Characters of a message; it can be megabytes."""
 _COLOURS = {"approve": "green", "review": "yellow", "decline": "red"}
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text without control characters, which would steer the terminal, but those to `keep`: line breaks, say."""
+    return "".join(each if each.isprintable() or each in keep else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def plain_bytes(value: bytes | None) -> str | dict[str, str] | None:
+    """For JSON: the text where bytes are UTF-8, else `{"base64": ...}`."""
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value or b"").decode()}
+
+
+def business_time(moment: datetime | str) -> str:
+    """A moment in business time, to the second: `2026-11-22 10:15:00`."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return f"{moment.astimezone(BUSINESS_ZONE):%Y-%m-%d %H:%M:%S}"
+
+
+def money(amount: int, currency: str) -> str:
+    """An amount with thousands separators: `125,000,000 IDR`."""
+    return f"{amount:,} {printable(currency)}"
+
+
+def outcome_text(outcome: str, risk_score: object) -> Text:
+    """`review 50`, in the outcome's colour."""
+    return Text(printable(f"{outcome} {risk_score}"), _COLOURS.get(outcome, ""))
+
+
+def reasons(hits: Sequence[Any], separator: str = "; ") -> str:
+    """Why, by each rule that fired; a shadow rule's hit is marked as such."""
+    shown = [
+        f"{hit.get('reason')}{' (shadow)' if hit.get('mode') == 'shadow' else ''}"
+        for hit in hits
+        if isinstance(hit, dict)
+    ]
+    return separator.join(map(printable, shown))
+
+
+def decision_text(fields: Mapping[str, Any]) -> Text:
+    """A decision with its reasons."""
+    return Text.assemble(
+        printable(f"{fields.get('order_id')} of {fields.get('user_id')}  "),
+        outcome_text(str(fields["outcome"]), fields.get("risk_score")),
+        f"  {reasons(fields['hits'])}",
+    )
 
 
 def readable(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Text:
@@ -20,18 +73,8 @@ def readable(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str
     if fields is None:
         return Text.assemble(f"{_text(key)}  " if key else "", _text(value))
     if "outcome" in fields and "hits" in fields:
-        return _decision(fields)
+        return decision_text(fields)
     return Text("  ".join(f"{name}={_plain(value)}" for name, value in fields.items())[:SHOWN])
-
-
-def _decision(fields: dict[str, Any]) -> Text:
-    outcome = str(fields["outcome"])
-    reasons = "; ".join(str(hit.get("reason")) for hit in fields["hits"] if isinstance(hit, dict))
-    return Text.assemble(
-        f"{fields.get('order_id')} of {fields.get('user_id')}  ",
-        (f"{outcome} {fields.get('risk_score')}", _COLOURS.get(outcome, "")),
-        f"  {reasons}",
-    )
 
 
 def _object(value: bytes | None) -> dict[str, Any] | None:
@@ -45,11 +88,8 @@ def _object(value: bytes | None) -> dict[str, Any] | None:
 def _text(value: bytes | None) -> str:
     if value is None:
         return "(none)"
-    shown = value[:SHOWN].decode(errors="replace")
-    # Control characters would steer the terminal.
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in shown)
+    return printable(value[:SHOWN].decode(errors="replace"))
 
 
 def _plain(value: object) -> str:
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:SHOWN])
+    return printable((value if isinstance(value, str) else orjson.dumps(value).decode())[:SHOWN])

@@ -28,8 +28,10 @@ class EmbeddedSettings(ProcessSettings):
     postgres_port: int = 5433
     detector_port: int = Field(8001, description="health and metrics of the first detector; others take any free port")
     producer_port: int = Field(8002, description="health and metrics of the producer")
+    airflow_port: int = Field(8080, description="Airflow's pages")
 
     producer_rate: float = Field(5.0, ge=0, description="orders per second; 0 switches the producer off")
+    batch: bool = Field(True, description="whether Airflow runs, for the batch side")
     detectors: int = Field(1, ge=1, description="how many share the partitions")
 
     def ports(self) -> dict[str, int]:

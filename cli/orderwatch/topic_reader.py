@@ -1,25 +1,12 @@
-"""Reading topics without a consumer group: their shapes, last messages, and what is added."""
+"""Reading topics from outside: their shapes, last messages, and what is added."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Protocol, Self
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from order_contract.settings import KafkaSettings
+from order_contract.topic_client import Offsets, TopicClient
 from order_contract.topics import MAX_DEAD_LETTER_BYTES
-
-
-class Record(Protocol):
-    """What is read of a message; aiokafka's records have it. `timestamp` is in milliseconds."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+from orderwatch.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +18,24 @@ class TopicShape:
     messages: int
 
 
-class TopicReader:
+class TopicReader(TopicClient):
     """Reads any topic of the broker. Use as an async context manager."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._consumer = AIOKafkaConsumer(
-            **settings.client_options(),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=MAX_DEAD_LETTER_BYTES,
-        )
-        self._admin = AIOKafkaAdminClient(**settings.client_options())
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-            await self._admin.start()
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._admin.close()
-        await self._consumer.stop()
+        super().__init__(settings, auto_offset_reset="earliest", max_partition_fetch_bytes=MAX_DEAD_LETTER_BYTES)
 
     async def shapes(self) -> list[TopicShape]:
         """All topics but the broker's own, by name."""
         names = sorted(name for name in await self._admin.list_topics() if not name.startswith("__"))
         shapes = []
         for name in names:
-            beginning, end = await self._range(name)
+            beginning, end = await self._kept(name)
             shapes.append(TopicShape(name, len(end), sum(end.values()) - sum(beginning.values())))
         return shapes
 
     async def last(self, topic: str, count: int) -> list[Record]:
         """The last messages of a topic over all partitions, in the order of their times."""
-        beginning, end = await self._range(topic)
+        beginning, end = await self._kept(topic)
         start = {part: max(beginning[part], end[part] - count) for part in end}
         records = [record async for record in self._read(start, end)]
         records.sort(key=lambda record: (record.timestamp, record.partition, record.offset))
@@ -75,39 +43,35 @@ class TopicReader:
 
     async def everything(self, topic: str) -> AsyncIterator[Record]:
         """All messages that the topic keeps now."""
-        beginning, end = await self._range(topic)
+        beginning, end = await self._kept(topic)
         async for record in self._read(beginning, end):
             yield record
 
     async def kept_from_the_first(self, topic: str) -> bool:
         """Whether retention deleted nothing yet."""
-        beginning, _ = await self._range(topic)
+        beginning, _ = await self._kept(topic)
         return not any(beginning.values())
 
     async def follow(self, topic: str) -> AsyncIterator[Record]:
         """Messages as they are added, without end."""
-        _, end = await self._range(topic)
+        _, end = await self._kept(topic)
         self._seek(end)
         async for record in self._consumer:
             yield record
 
-    async def _range(self, topic: str) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-        described = (await self._admin.describe_topics([topic]))[0]
-        partitions = [TopicPartition(topic, part["partition"]) for part in described["partitions"]]
-        if not partitions:
-            return {}, {}
-        return await self._consumer.beginning_offsets(partitions), await self._consumer.end_offsets(partitions)
+    async def _kept(self, topic: str) -> tuple[Offsets, Offsets]:
+        return await self.bounds(await self.partitions(topic))
 
-    def _seek(self, offsets: dict[TopicPartition, int]) -> None:
+    def _seek(self, offsets: Offsets) -> None:
         self._consumer.assign(list(offsets))
         for part, offset in offsets.items():
             self._consumer.seek(part, offset)
 
-    async def _read(self, start: dict[TopicPartition, int], end: dict[TopicPartition, int]) -> AsyncIterator[Record]:
+    async def _read(self, start: Offsets, end: Offsets) -> AsyncIterator[Record]:
         waiting = {part for part in end if start[part] < end[part]}
         self._seek({part: start[part] for part in waiting})
         while waiting:
-            polled: dict[TopicPartition, Iterable[Record]] = await self._consumer.getmany(timeout_ms=500)
+            polled: dict[object, Iterable[Record]] = await self._consumer.getmany(timeout_ms=500)
             for part, records in polled.items():
                 for record in records:
                     if record.offset < end[part]:

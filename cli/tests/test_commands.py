@@ -3,38 +3,15 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from typer.testing import CliRunner, Result
 
 from order_contract.settings import KafkaSettings
-from orderwatch.__main__ import COMMANDS, application
-
-Orderwatch = Callable[..., Result]
-
-
-@pytest.fixture
-def orderwatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Orderwatch:
-    """Runs a command with a home of its own, where nothing runs."""
-    monkeypatch.setenv("ORDERWATCH_HOME", str(tmp_path))
-
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(application(), arguments)
-
-    return run
-
-
-@pytest.fixture
-def elsewhere(kafka_settings: KafkaSettings, database_url: str, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
-    """The environment names a system."""
-    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
-    for name in ("kafka", "orders_topic", "decisions_topic", "dead_letter_topic", "consumer_group"):
-        monkeypatch.setenv(f"ORDERWATCH_{name.upper()}", getattr(kafka_settings, name))
-    return kafka_settings
+from orderwatch.command_line import COMMANDS
+from tests.support.command import Orderwatch
 
 
 async def publish(settings: KafkaSettings, *values: bytes) -> None:
@@ -59,12 +36,34 @@ def test_help_teaches(orderwatch: Orderwatch, command: str) -> None:
     assert "Usage" in result.output
 
 
+@pytest.mark.parametrize("command", ["flags", "order", "explain", "lag", "topics", "reconcile", "status", "logs"])
+def test_a_question_has_examples_and_answers_programs(orderwatch: Orderwatch, command: str) -> None:
+    output = orderwatch(command, "--help").output
+    assert any(text.startswith(f" orderwatch {command}") for text in output.splitlines())
+    assert "--json" in output
+
+
+def test_all_commands_are_listed_without_loading_them(orderwatch: Orderwatch) -> None:
+    output = orderwatch("--help").output
+    assert all(f"│ {command} " in output for command in COMMANDS)
+    assert "Show an order with its decision" in output
+
+
 def test_without_a_system_each_command_says_so(orderwatch: Orderwatch) -> None:
     assert "not up" in orderwatch("status").output
     assert "not up" in orderwatch("down").output
     assert json.loads(orderwatch("status", "--json").output) == []
-    for command in ("topics", "reconcile", "migrate", "logs"):
-        result = orderwatch(command)
+    for command in (
+        ["topics"],
+        ["lag"],
+        ["reconcile"],
+        ["migrate"],
+        ["logs"],
+        ["flags"],
+        ["order", "o1"],
+        ["explain", "o1"],
+    ):
+        result = orderwatch(*command)
         assert result.exit_code == 1
         assert "make up" in getattr(result.exception, "advice", "")
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from orderwatch.connection import find_connection
 from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.launch import read_environment
 from orderwatch.embedded.layout import Layout
 from orderwatch.embedded.supervisor import Supervisor
 from orderwatch.embedded.system import System
-from orderwatch.errors import NotUpError, OrderwatchError
+from orderwatch.errors import OrderwatchError
+from orderwatch.project import ROOT
 from orderwatch.settings import EmbeddedSettings
 
 
@@ -32,13 +32,16 @@ def test_the_env_file_is_private_and_can_be_sourced(home: Path) -> None:
     system.credentials = Credentials("pass word", "id", "ow_key")
     system.save()
     layout = Layout(home)
-    for file in (layout.env, layout.services_env, layout.credentials):
+    for file in (layout.env, layout.services_env, layout.airflow_env, layout.credentials):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert read_environment(layout.env) == {
         "ORDERWATCH_API_URL": "http://127.0.0.1:8000",
         "ORDERWATCH_API_KEY": "ow_key",
         "ORDERWATCH_KAFKA": "127.0.0.1:19092",
         "ORDERWATCH_DATABASE_URL": "postgresql://orderwatch:pass word@127.0.0.1:5433/orderwatch",
+        "ORDERWATCH_WAREHOUSE_PATH": str(home / "warehouse.duckdb"),
+        "ORDERWATCH_STAGING": str(home / "staging"),
+        "ORDERWATCH_DBT_PROJECT": str(ROOT / "dbt"),
     }
     assert "ORDERWATCH_API_KEY" not in read_environment(layout.services_env)
 
@@ -50,6 +53,7 @@ def test_passwords_are_kept_between_runs_and_are_no_arguments(home: Path) -> Non
     assert password == first.credentials.postgres_password
     programs = first.programs(KafkaRuntime(home))
     assert password not in str(programs)
+    assert first.credentials.airflow_password not in str(programs)
 
 
 @pytest.mark.usefixtures("running")
@@ -63,10 +67,19 @@ def test_a_running_system_keeps_its_ports_unless_asked_otherwise(home: Path, mon
 
 
 def test_the_producer_and_more_detectors_are_settings(home: Path) -> None:
-    settings = EmbeddedSettings(producer_rate=0, detectors=3)
+    settings = EmbeddedSettings(producer_rate=0, detectors=3, batch=False)
     programs = {program.name: program for program in System(settings).programs(KafkaRuntime(home))}
     assert list(programs) == ["postgres", "kafka", "detector", "detector-2", "detector-3", "api"]
     assert [programs[name].port for name in ("detector", "detector-2", "detector-3")] == [8001, 0, 0]
+
+
+def test_airflow_is_a_setting_and_not_waited_for(home: Path) -> None:
+    programs = System(EmbeddedSettings(airflow_port=8088)).programs(KafkaRuntime(home))
+    airflow = {program.name: program for program in programs if program.name.startswith("airflow-")}
+    assert list(airflow) == ["airflow-scheduler", "airflow-dag-processor", "airflow-api-server"]
+    assert airflow["airflow-api-server"].port == 8088
+    assert {program.name for program in programs if not program.waited_for} == airflow.keys()
+    assert all(program.stage > max(each.stage for each in programs if each.waited_for) for program in airflow.values())
 
 
 @pytest.mark.usefixtures("home")
@@ -91,15 +104,3 @@ def test_a_runtime_folder_that_others_may_enter_is_refused(home: Path) -> None:
 def test_without_a_writable_cache_there_is_one_at_home(home: Path) -> None:
     (home / "file").touch()
     assert EmbeddedSettings(cache=home / "file" / "cache").writable_cache() == home / "cache"
-
-
-def test_the_environment_names_another_system(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotUpError, match="ORDERWATCH_KAFKA is not set"):
-        find_connection()
-    System(EmbeddedSettings()).save()
-    assert find_connection().kafka.kafka == "127.0.0.1:19092"
-    monkeypatch.setenv("ORDERWATCH_KAFKA", "broker.example:9092")
-    connection = find_connection()
-    assert connection.kafka.kafka == "broker.example:9092"
-    assert connection.database_url == System(EmbeddedSettings()).database_url
-    assert home == Layout(home).home

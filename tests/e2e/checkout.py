@@ -31,7 +31,8 @@ class Checkout:
         ports = {f"ORDERWATCH_{name.upper()}": str(free_port()) for name in EmbeddedSettings().ports()}
         # What make hands down to the makes below it is meant for the tests, not for the checkout.
         outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-        self._environment = {**outer, **ports}
+        # Airflow takes longer to come up than these tests take; the batch side has tests of its own.
+        self._environment = {**outer, **ports, "ORDERWATCH_BATCH": "false"}
 
     @property
     def home(self) -> Path:

@@ -13,11 +13,6 @@ from orderwatch.errors import OrderwatchError
 from orderwatch.settings import EmbeddedSettings
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(clean)
-
-
 def clean(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Stop it first when it runs, without asking.")] = False,
 ) -> None:

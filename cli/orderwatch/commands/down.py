@@ -1,16 +1,9 @@
 """`orderwatch down`: drain and stop everything that `up` started."""
 
-import typer
-
 from orderwatch.console import OUT, Checklist
 from orderwatch.embedded.shutdown import take_down
 from orderwatch.embedded.system import System
 from orderwatch.settings import EmbeddedSettings
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(down)
 
 
 def down() -> None:

@@ -2,27 +2,23 @@
 
 import asyncio
 
-import typer
-
 from order_contract.migrations import upgrade
 from order_contract.topics import ensure_topics
-from orderwatch.connection import answering, find_connection
+from orderwatch.broker import broker_answers
+from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.console import OUT
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(migrate)
+from orderwatch.database import database_answers
 
 
 def migrate() -> None:
     """Bring the database schema to this version and create missing topics; safe to repeat.
 
-    Acts on ORDERWATCH_KAFKA and ORDERWATCH_DATABASE_URL, or on the embedded system.
+    Acts on the system that ORDERWATCH_KAFKA and ORDERWATCH_DATABASE_URL name, or on the one in this checkout.
     """
-    connection = find_connection()
-    with answering():
-        before, after = asyncio.run(upgrade(connection.database_url))
-        created = asyncio.run(ensure_topics(connection.kafka))
+    kafka, database = kafka_settings(), database_settings()
+    with database_answers(database):
+        before, after = asyncio.run(upgrade(database.database_url.get_secret_value()))
+    with broker_answers(kafka):
+        created = asyncio.run(ensure_topics(kafka))
     OUT.print(f"schema: {after}" if before == after else f"schema: {before or 'none'} -> {after}")
     OUT.print(f"topics: created {', '.join(created)}" if created else "topics: all there")

@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
-import asyncpg
-import orjson
 import typer
 from rich.table import Table
 
 from order_contract.lag import LagReader, PartitionLag
-from orderwatch.connection import Connection, answering, find_connection
-from orderwatch.console import OUT
+from order_contract.settings import DatabaseSettings, KafkaSettings
+from orderwatch.broker import broker_answers
+from orderwatch.connection import database_settings, kafka_settings
+from orderwatch.console import OUT, print_json
+from orderwatch.database import database_answers, open_database
 from orderwatch.decision_log import compare_decisions
 from orderwatch.errors import OrderwatchError
+from orderwatch.invocation import command
 from orderwatch.ledger import PartitionLedger, read_ledger
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(reconcile)
 
 
 def reconcile(
@@ -33,32 +30,34 @@ def reconcile(
     """Count messages consumed against outcomes recorded: stored, duplicate, conflict or dead letter.
 
     Exits 0 when each consumed message has exactly one outcome, else 1 with the offsets at fault.
+
+    orderwatch reconcile
+    orderwatch reconcile --no-wait --json
+    orderwatch reconcile --decisions
     """
-    with answering():
-        ledgers, differences = asyncio.run(_reconcile(find_connection(), 0 if no_wait else wait, decisions=decisions))
+    kafka, database = kafka_settings(), database_settings()
+    with broker_answers(kafka), database_answers(database):
+        ledgers, differences = asyncio.run(_reconcile(kafka, database, 0 if no_wait else wait, decisions=decisions))
     differences = [text for ledger in ledgers for text in ledger.differences()] + differences
     if as_json:
         partitions = [{**asdict(each), "consumed": each.consumed, "agrees": each.agrees} for each in ledgers]
-        print(orjson.dumps({"partitions": partitions, "differences": differences}).decode())  # noqa: T201
+        print_json({"partitions": partitions, "differences": differences})
     else:
         _show(ledgers, differences)
     raise typer.Exit(1 if differences else 0)
 
 
 async def _reconcile(
-    connection: Connection, wait: float, *, decisions: bool
+    kafka: KafkaSettings, database: DatabaseSettings, wait: float, *, decisions: bool
 ) -> tuple[list[PartitionLedger], list[str]]:
-    async with LagReader(connection.kafka) as reader:
+    async with LagReader(kafka) as reader:
         positions = await _caught_up(reader, wait)
     if not positions:
-        raise OrderwatchError(f"there is no topic {connection.kafka.orders_topic!r}", "Run `orderwatch migrate`.")
-    database = await asyncpg.connect(connection.database_url)
-    try:
-        ledgers = await read_ledger(database, connection.kafka.orders_topic, positions)
+        raise OrderwatchError(f"there is no topic {kafka.orders_topic!r}", f"{command('migrate')} creates it.")
+    async with open_database(database) as connection:
+        ledgers = await read_ledger(connection, kafka.orders_topic, positions)
         committed = {ledger.partition: ledger.committed for ledger in ledgers}
-        differences = await compare_decisions(connection, database, committed) if decisions else []
-    finally:
-        await database.close()
+        differences = await compare_decisions(kafka, connection, committed) if decisions else []
     return ledgers, differences
 
 

@@ -6,11 +6,10 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
-import orjson
 import typer
 from rich.table import Table
 
-from orderwatch.console import OUT
+from orderwatch.console import OUT, print_json
 from orderwatch.embedded.report import ProcessReport, report
 from orderwatch.embedded.system import System
 from orderwatch.settings import EmbeddedSettings
@@ -18,18 +17,17 @@ from orderwatch.settings import EmbeddedSettings
 COLOURS = {"running": "green", "starting": "yellow", "stopping": "yellow"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(status)
-
-
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs: a list of objects.")] = False,
 ) -> None:
-    """Show each process: its state, since when, where it listens, and how often it had to be restarted."""
+    """Show each process: its state, since when, where it listens, and how often it had to be restarted.
+
+    orderwatch status
+    orderwatch status --json | jq '.[] | select(.state != "running")'
+    """
     processes = asyncio.run(report(System(EmbeddedSettings())))
     if as_json:
-        print(orjson.dumps([asdict(process) for process in processes]).decode())  # noqa: T201
+        print_json([asdict(process) for process in processes])
     elif not processes:
         OUT.print("Orderwatch is not up; `make up` starts it.")
     else:

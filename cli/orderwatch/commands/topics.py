@@ -2,84 +2,100 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
-import orjson
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from order_contract.lag import LagReader, PartitionLag
-from orderwatch.connection import Connection, answering, find_connection
-from orderwatch.console import OUT
+from order_contract.business_time import BUSINESS_ZONE
+from order_contract.lag import LagReader
+from order_contract.settings import KafkaSettings
+from orderwatch.broker import broker_answers
+from orderwatch.connection import kafka_settings
+from orderwatch.console import ERR, OUT, print_json
 from orderwatch.errors import OrderwatchError
-from orderwatch.readable import readable
-from orderwatch.topic_reader import Record, TopicReader, TopicShape
+from orderwatch.invocation import command
+from orderwatch.lag_table import lag_object, lag_table
+from orderwatch.readable import plain_bytes, readable
+from orderwatch.record import Record
+from orderwatch.topic_reader import TopicReader, TopicShape
 
 LAST = 3
+LAST_OF_ONE = 10
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(topics)
+Show = Callable[[Record], None]
 
 
 def topics(
     name: Annotated[str | None, typer.Argument(help="One topic, such as decisions; all when left out.")] = None,
-    last: Annotated[int | None, typer.Option(help="How many of the last messages of each topic.", min=0)] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", "-n", help=f"How many of the last messages of each; {LAST}.", min=0)
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show messages as they come, until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object; no messages.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: one object; with --last or --follow a message a line.")
+    ] = False,
 ) -> None:
-    """Show the topics, how far the detectors are behind, and the last messages in readable form."""
+    """Show the topics, how far the detectors are behind, and the last messages in readable form.
+
+    orderwatch topics
+    orderwatch topics orders.dlq --last 20
+    orderwatch topics orders --follow --json
+    """
     if follow and name is None:
-        raise OrderwatchError("--follow wants a topic", "For example: orderwatch topics decisions --follow")
-    with answering():
-        connection = find_connection()
+        raise OrderwatchError("--follow wants a topic", f"For example: {command('topics', 'decisions', '--follow')}")
+    kafka = kafka_settings()
+    show = _print_as_json if as_json else _print_for_people
+    with broker_answers(kafka), contextlib.suppress(KeyboardInterrupt):
         if follow and name is not None:
-            with contextlib.suppress(KeyboardInterrupt):
-                asyncio.run(_follow(connection, name))
+            asyncio.run(_follow(kafka, name, show))
+        elif as_json and last is None:
+            asyncio.run(_summary(kafka, name))
         else:
-            count = last if last is not None else (LAST if name is None else 10)
-            asyncio.run(_overview(connection, name, 0 if as_json else count, as_json=as_json))
+            count = last if last is not None else (LAST if name is None else LAST_OF_ONE)
+            asyncio.run(_overview(kafka, name, count, show, heading=not as_json))
 
 
-async def _overview(connection: Connection, name: str | None, count: int, *, as_json: bool) -> None:
-    async with TopicReader(connection.kafka) as reader, LagReader(connection.kafka) as lag_reader:
-        shapes = [shape for shape in await reader.shapes() if name in {None, shape.name}]
-        if not shapes and name is not None:
-            raise _unknown(name)
+async def _summary(kafka: KafkaSettings, name: str | None) -> None:
+    async with TopicReader(kafka) as reader, LagReader(kafka) as lag_reader:
+        shapes = await _shapes(reader, name)
         lags = await lag_reader.read()
-        if as_json:
-            answer = {"topics": [asdict(shape) for shape in shapes], "lag": [_lag_object(lag) for lag in lags]}
-            print(orjson.dumps(answer).decode())  # noqa: T201
-            return
-        OUT.print(_topics_table(shapes))
-        if name in {None, connection.kafka.orders_topic}:
-            OUT.print(f"\n{connection.kafka.orders_topic} as group {connection.kafka.consumer_group} sees it")
-            OUT.print(_lag_table(lags))
+    print_json({"topics": [asdict(shape) for shape in shapes], "lag": [lag_object(lag) for lag in lags]})
+
+
+async def _overview(kafka: KafkaSettings, name: str | None, count: int, show: Show, *, heading: bool) -> None:
+    async with TopicReader(kafka) as reader, LagReader(kafka) as lag_reader:
+        shapes = await _shapes(reader, name)
+        if heading:
+            OUT.print(_topics_table(shapes))
+            if name in {None, kafka.orders_topic}:
+                OUT.print(f"\n{kafka.orders_topic} as group {kafka.consumer_group} sees it")
+                OUT.print(lag_table(await lag_reader.read()))
         for shape in shapes if count else ():
-            OUT.print(f"\nlast of {shape.name}", style="bold")
-            _print_records(await reader.last(shape.name, count))
+            records = await reader.last(shape.name, count)
+            if heading:
+                OUT.print(f"\nlast of {shape.name}" if records else f"\nnothing on {shape.name}", style="bold")
+            for record in records:
+                show(record)
 
 
-async def _follow(connection: Connection, name: str) -> None:
-    async with TopicReader(connection.kafka) as reader:
-        if name not in {shape.name for shape in await reader.shapes()}:
-            raise _unknown(name)
-        OUT.print(f"New messages of {name}; Ctrl-C ends.", style="dim")
+async def _follow(kafka: KafkaSettings, name: str, show: Show) -> None:
+    async with TopicReader(kafka) as reader:
+        await _shapes(reader, name)
+        ERR.print(f"New messages of {name}; Ctrl-C ends.", style="dim")
         async for record in reader.follow(name):
-            _print_records([record])
+            show(record)
 
 
-def _unknown(name: str) -> OrderwatchError:
-    return OrderwatchError(f"there is no topic {name!r}", "`orderwatch topics` lists them.")
-
-
-def _lag_object(lag: PartitionLag) -> dict[str, int | None]:
-    return {**asdict(lag), "lag": lag.lag}
+async def _shapes(reader: TopicReader, name: str | None) -> list[TopicShape]:
+    shapes = [shape for shape in await reader.shapes() if name in {None, shape.name}]
+    if not shapes and name is not None:
+        raise OrderwatchError(f"there is no topic {name!r}", f"{command('topics')} lists them.")
+    return shapes
 
 
 def _topics_table(shapes: Sequence[TopicShape]) -> Table:
@@ -92,29 +108,27 @@ def _topics_table(shapes: Sequence[TopicShape]) -> Table:
     return table
 
 
-def _lag_table(lags: Sequence[PartitionLag]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("partition", "oldest", "committed", "end", "lag"):
-        table.add_column(title, justify="right")
-    for lag in lags:
-        committed = "none" if lag.committed is None else f"{lag.committed:,}"
-        table.add_row(
-            str(lag.partition), f"{lag.beginning:,}", committed, f"{lag.end:,}", f"{lag.lag:,}",
-            style="yellow" if lag.lag else None,
-        )  # fmt: skip
-    return table
+def _print_for_people(record: Record) -> None:
+    at = datetime.fromtimestamp(record.timestamp / 1000, BUSINESS_ZONE)
+    OUT.print(
+        Text(f"  {at:%H:%M:%S.%f}"[:-3], "dim"),
+        Text(f"{record.partition}:{record.offset}", "cyan"),
+        readable(record.key, record.value, record.headers),
+        no_wrap=True,
+        overflow="ellipsis",
+        crop=True,
+    )
 
 
-def _print_records(records: Sequence[Record]) -> None:
-    if not records:
-        OUT.print("  none", style="dim")
-    for record in records:
-        at = datetime.fromtimestamp(record.timestamp / 1000).astimezone()
-        OUT.print(
-            Text(f"  {at:%H:%M:%S.%f}"[:-3], "dim"),
-            Text(f"{record.partition}:{record.offset}", "cyan"),
-            readable(record.key, record.value, record.headers),
-            no_wrap=True,
-            overflow="ellipsis",
-            crop=True,
-        )
+def _print_as_json(record: Record) -> None:
+    print_json(
+        {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            "key": plain_bytes(record.key),
+            "headers": {name: plain_bytes(value) for name, value in record.headers},
+            "value": plain_bytes(record.value),
+        }
+    )

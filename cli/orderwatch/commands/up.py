@@ -12,45 +12,53 @@ import typer
 
 from orderwatch.commands.status import status_table
 from orderwatch.console import ERR, OUT, Checklist
+from orderwatch.embedded import airflow
 from orderwatch.embedded.report import report
 from orderwatch.embedded.startup import bring_up
 from orderwatch.embedded.system import System
 from orderwatch.errors import OrderwatchError
+from orderwatch.first_steps import say_first_steps
 from orderwatch.settings import EmbeddedSettings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(up)
 
 
 def up(
     producer: Annotated[
         bool | None, typer.Option("--producer/--no-producer", help="Publish generated orders, or none.")
     ] = None,
+    batch: Annotated[bool | None, typer.Option("--batch/--no-batch", help="Run Airflow too, or not.")] = None,
     rate: Annotated[float | None, typer.Option(help="Generated orders per second.", min=0)] = None,
     detectors: Annotated[int | None, typer.Option(help="How many detectors share the work.", min=1)] = None,
 ) -> None:
     """Start everything on this machine and wait until it is ready; repeat it to mend or change what runs.
 
+    orderwatch up
+    orderwatch up --rate 100 --detectors 2
+    orderwatch up --no-producer
+
     Ports and folder are settings: ORDERWATCH_API_PORT, ORDERWATCH_KAFKA_PORT, ORDERWATCH_KAFKA_CONTROLLER_PORT,
-    ORDERWATCH_POSTGRES_PORT, ORDERWATCH_DETECTOR_PORT, ORDERWATCH_PRODUCER_PORT and ORDERWATCH_HOME.
+    ORDERWATCH_POSTGRES_PORT, ORDERWATCH_DETECTOR_PORT, ORDERWATCH_PRODUCER_PORT, ORDERWATCH_AIRFLOW_PORT and
+    ORDERWATCH_HOME.
     """
     began = time.monotonic()
-    with System.to_change(_asked(producer=producer, rate=rate, detectors=detectors)) as system:
+    with System.to_change(_asked(producer=producer, batch=batch, rate=rate, detectors=detectors)) as system:
         changed = _interruptible(system)
     if changed:
         OUT.print(f"Orderwatch is up, after {time.monotonic() - began:.1f} s.", style="bold")
     else:
         OUT.print("Orderwatch is up already.", style="bold")
     OUT.print(status_table(asyncio.run(report(System(system.settings)))))
+    if system.settings.batch:
+        login = f"{airflow.USER} / {system.credentials.airflow_password}"
+        OUT.print(f"Airflow comes up behind it, at {system.airflow_url}: {login}", markup=False)
     _say_what_to_try(system)
 
 
-def _asked(*, producer: bool | None, rate: float | None, detectors: int | None) -> EmbeddedSettings:
+def _asked(*, producer: bool | None, batch: bool | None, rate: float | None, detectors: int | None) -> EmbeddedSettings:
     options: dict[str, Any] = {}
+    if batch is not None:
+        options["batch"] = batch
     if detectors is not None:
         options["detectors"] = detectors
     if producer is False:
@@ -95,11 +103,4 @@ def _say_what_to_try(system: System) -> None:
     env = system.layout.env
     if env.is_relative_to(Path.cwd()):
         env = env.relative_to(Path.cwd())
-    OUT.print("\nTry:", style="bold")
-    for command in (
-        f". {shlex.quote(str(env))}",
-        r'curl -s -H "Authorization: Bearer $ORDERWATCH_API_KEY" "$ORDERWATCH_API_URL/v1/flags?limit=3"',
-        "make topics TOPIC=decisions FOLLOW=1",
-        "make topics",
-    ):
-        OUT.print(f"  {command}", soft_wrap=True, markup=False)
+    say_first_steps(settings=f". {shlex.quote(str(env))}", live="make flags FOLLOW=1", topics="make topics")

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +16,9 @@ class Credentials:
     postgres_password: str
     api_key_id: str | None = None
     api_key: str | None = None
+    airflow_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    airflow_secret: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    """What Airflow signs its tokens with."""
 
     @classmethod
     def load(cls, path: Path) -> Self:

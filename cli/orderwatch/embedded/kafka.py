@@ -69,10 +69,10 @@ class EmbeddedKafka(EmbeddedServer):
     def _properties(self) -> Path:
         return self.home / "server.properties"
 
-    def _format(self) -> None:
+    def _format(self, *options: str) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = self._runtime.java(
-            "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", f"--config={self._properties}"
+            "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", f"--config={self._properties}", *options
         )
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:

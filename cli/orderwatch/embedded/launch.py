@@ -13,6 +13,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -41,6 +42,11 @@ def read_environment(path: Path) -> dict[str, str]:
     """The variables in a file of `export NAME=value` lines, as a shell would read them."""
     words = shlex.split(path.read_text(), comments=True)
     return dict(word.split("=", 1) for word in words if word != "export")
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Such a file's text."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 if __name__ == "__main__":

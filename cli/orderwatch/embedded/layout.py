@@ -26,6 +26,26 @@ class Layout:
         return self.home / "postgres"
 
     @property
+    def airflow(self) -> Path:
+        """Airflow's configuration, passwords and the logs of its tasks."""
+        return self.home / "airflow"
+
+    @property
+    def airflow_env(self) -> Path:
+        """For Airflow: its settings and those of the batch side, with secrets."""
+        return self.home / "airflow.env"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def staging(self) -> Path:
+        """Files on their way into the warehouse."""
+        return self.home / "staging"
+
+    @property
     def logs(self) -> Path:
         """A log a process, and the supervisor's."""
         return self.home / "logs"
@@ -45,6 +65,11 @@ class Layout:
         return self.home / "env"
 
     @property
+    def host_env(self) -> Path:
+        """The same for people outside the containers, where the system runs in some."""
+        return self.home / "host.env"
+
+    @property
     def services_env(self) -> Path:
         """For the services: settings that hold secrets."""
         return self.home / "services.env"
@@ -62,6 +87,7 @@ class Layout:
     def everything(self) -> Iterator[Path]:
         """All that the system puts into the home folder, which may be a folder that holds other things, too."""
         yield from (self.kafka, self.postgres, self.logs, self.home / "cache", self.home / "bench.json")
+        yield from (self.airflow, self.airflow_env, self.staging, *self.home.glob(f"{self.warehouse.name}*"))
         yield from (self.supervisor_configuration, self.env, self.services_env, self.credentials, self.settings)
 
     @property

@@ -28,6 +28,8 @@ class Program:
     """Whoever ends within that time is restarted with growing pauses, else at once."""
     stop_signal: str = "TERM"
     has_readyz: bool = False
+    waited_for: bool = True
+    """Whether the system counts as up only when this is ready."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +61,28 @@ def servers(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[Program, 
             },
         ),
     )
+
+
+def batch(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
+    """Airflow's processes, which prepare themselves and are not waited for: the stream comes first."""
+    if not settings.batch:
+        return ()
+
+    def component(name: str, port: int = 0) -> Program:
+        launch = (*LAUNCHER, "--signal", "TERM", "--env-file", str(layout.airflow_env), "--", sys.executable)
+        return Program(
+            f"airflow-{name}",
+            (*launch, "-P", "-m", "orderwatch.embedded.airflow_process", name),
+            stage=4,
+            stop_seconds=30,
+            port=port,
+            port_setting="ORDERWATCH_AIRFLOW_PORT",
+            waited_for=False,
+            # The file with its settings is not looked at by the supervisor; what moves it stands here, too.
+            environment={f"ORDERWATCH_{field.upper()}": str(value) for field, value in settings.ports().items()},
+        )
+
+    return (component("scheduler"), component("dag-processor"), component("api-server", settings.airflow_port))
 
 
 def services(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:

@@ -13,6 +13,9 @@ from orderwatch.embedded.readiness import ready_problem
 from orderwatch.embedded.supervisor import LOG, ProcessState
 from orderwatch.embedded.system import System
 
+AIRFLOW = "airflow-api-server"
+AIRFLOW_HEALTH = "/api/v2/monitor/health"
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessReport:
@@ -45,7 +48,7 @@ async def _report_one(system: System, state: ProcessState, incidents: Sequence[I
     running = state.state in {"RUNNING", "STARTING"}  # it is called starting for its first second, ready or not
     problem: str | None = None if running else state.problem
     if running and port and state.name not in {"postgres", "kafka"}:
-        problem = await ready_problem(port)
+        problem = await ready_problem(port, AIRFLOW_HEALTH if state.name == AIRFLOW else "/readyz")
     return ProcessReport(
         service=state.name,
         state=("running" if problem is None else "not ready") if running else state.state.lower(),
@@ -60,9 +63,10 @@ async def _report_one(system: System, state: ProcessState, incidents: Sequence[I
 
 
 def _port(system: System, state: ProcessState) -> int:
-    fields = {"detector": "detector_port"}
+    fields = {"detector": "detector_port", AIRFLOW: "airflow_port"}
     port: int = getattr(system.settings, fields.get(state.name, f"{state.name}_port"), 0)
-    return port or _listening_port(state.pid)
+    silent = state.name.startswith("airflow-")  # its other processes listen for themselves only
+    return port or (0 if silent else _listening_port(state.pid))
 
 
 def _listening_port(pid: int | None) -> int:
@@ -79,6 +83,8 @@ def _listening_port(pid: int | None) -> int:
 def _address(name: str, port: int) -> str:
     if not port:
         return ""
+    if name == AIRFLOW:
+        return f"http://127.0.0.1:{port}"
     if name == "api":
         return f"http://127.0.0.1:{port}/docs"
     if name in {"postgres", "kafka"}:

@@ -15,7 +15,7 @@ from order_contract.settings import KafkaSettings
 from order_contract.topics import ensure_topics
 from orderwatch import queries
 from orderwatch.console import Checklist, Note
-from orderwatch.embedded import kafka_runtime
+from orderwatch.embedded import airflow, kafka_runtime
 from orderwatch.embedded.incidents import read_incidents
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
@@ -81,13 +81,15 @@ async def _bring_up(system: System, steps: Checklist, started: list[str]) -> Non
         if program in todo:
             started.append(program.name)
             system.supervisor.start_program(program.name)
+        if not program.waited_for:
+            return
         probe = probes.get(program.name) or partial(_service_problem, system, program)
         if await probe() is not None:
             with steps.step(TITLES.get(program.name, program.name)):
                 await _ready(system, program, probe, ends_before)
 
-    servers, workers, producers = (
-        [program for program in programs if program.stage in stages] for stages in ((0, 1), (2,), (3,))
+    servers, workers, producers, batch = (
+        [program for program in programs if program.stage in stages] for stages in ((0, 1), (2,), (3,), (4,))
     )
     await _all(map(start, servers))
     if todo:
@@ -95,6 +97,7 @@ async def _bring_up(system: System, steps: Checklist, started: list[str]) -> Non
             await _all((_prepare_database(system), ensure_topics(KafkaSettings(kafka=system.bootstrap_servers))))
     await _all(map(start, workers))
     await _all(map(start, producers))
+    await _all(map(start, batch))
 
 
 async def _configure(system: System, programs: Iterable[Program], kafka: EmbeddedKafka, steps: Checklist) -> None:
@@ -135,7 +138,8 @@ async def _prepare_database(system: System) -> None:
     """The database, its schema, and an API key for people."""
     admin = await asyncpg.connect(system.postgres().url())
     try:
-        await queries.ensure_database(admin, DATABASE)
+        for database in (DATABASE, airflow.DATABASE) if system.settings.batch else (DATABASE,):
+            await queries.ensure_database(admin, database)
     finally:
         await admin.close()
     await upgrade(system.database_url)

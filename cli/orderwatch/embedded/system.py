@@ -1,18 +1,19 @@
 """The embedded system of one home folder: its settings, its parts, and the files that it writes for people."""
 
 import fcntl
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from orderwatch.embedded import airflow
 from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
+from orderwatch.embedded.launch import exports
 from orderwatch.embedded.layout import Layout
 from orderwatch.embedded.postgres import USER, EmbeddedPostgres
-from orderwatch.embedded.programs import Program, servers, services
+from orderwatch.embedded.programs import Program, batch, servers, services
 from orderwatch.embedded.supervisor import Supervisor
 from orderwatch.errors import OrderwatchError
 from orderwatch.settings import EmbeddedSettings
@@ -69,6 +70,11 @@ class System:
         return f"http://127.0.0.1:{self.settings.api_port}"
 
     @property
+    def airflow_url(self) -> str:
+        """Where Airflow's pages are."""
+        return f"http://127.0.0.1:{self.settings.airflow_port}"
+
+    @property
     def database_url(self) -> str:
         """Where the orders are stored."""
         return self.postgres().url(DATABASE)
@@ -83,18 +89,22 @@ class System:
 
     def programs(self, runtime: KafkaRuntime) -> tuple[Program, ...]:
         """All that is to run."""
-        return (*servers(self.postgres(), self.kafka(runtime)), *services(self.settings, self.layout))
+        stream = (*servers(self.postgres(), self.kafka(runtime)), *services(self.settings, self.layout))
+        return (*stream, *batch(self.settings, self.layout))
 
     def save(self) -> None:
         """Write down what must survive: settings, passwords, and the environments of services and people."""
         self.credentials.save(self.layout.credentials)
         write_whole(self.layout.settings, self.settings.model_dump_json(indent=2) + "\n")
         shared = {"ORDERWATCH_KAFKA": self.bootstrap_servers, "ORDERWATCH_DATABASE_URL": self.database_url}
-        write_whole(self.layout.services_env, _exports(shared), PRIVATE)
+        write_whole(self.layout.services_env, exports(shared), PRIVATE)
+        batch_side = airflow.batch_settings(self.layout)
+        if self.settings.batch:
+            variables = airflow.variables(
+                self.layout, self.credentials, self.settings.airflow_port, self.postgres().url(airflow.DATABASE)
+            )
+            airflow.write_passwords(self.layout, self.credentials)
+            write_whole(self.layout.airflow_env, exports({**shared, **batch_side, **variables}), PRIVATE)
         if self.credentials.api_key is not None:
-            people = {"ORDERWATCH_API_URL": self.api_url, "ORDERWATCH_API_KEY": self.credentials.api_key, **shared}
-            write_whole(self.layout.env, _exports(people), PRIVATE)
-
-
-def _exports(variables: dict[str, str]) -> str:
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+            people = {"ORDERWATCH_API_URL": self.api_url, "ORDERWATCH_API_KEY": self.credentials.api_key}
+            write_whole(self.layout.env, exports({**people, **shared, **batch_side}), PRIVATE)

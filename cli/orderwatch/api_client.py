@@ -1,0 +1,142 @@
+"""The API, as its clients call it; what it answers in problems is said in words."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from orderwatch.environment import how_to_reach, not_set, variables
+from orderwatch.errors import NotUpError, OrderwatchError
+
+Fields = dict[str, Any]
+
+TIMEOUT = httpx.Timeout(15.0, connect=5.0)
+PAGE = 100
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_ADVICE = {
+    "not-authenticated": "ORDERWATCH_API_KEY is no key of this API, or was revoked: "
+    "`order-api keys create --name NAME --role read` makes one.",
+    "not-permitted": "Ask for a key with a larger role: `order-api keys create`.",
+}
+
+
+class ApiProblem(OrderwatchError):
+    """The API answered with a problem; `document` is it, as it came (RFC 9457). `retry_after` is in seconds."""
+
+    def __init__(self, status: int, document: Fields, retry_after: float = 0.0) -> None:
+        self.status = status
+        self.document = document
+        self.retry_after = retry_after
+        self.code = str(document.get("code", ""))
+        detail = document.get("detail") or document.get("title") or f"status {status}"
+        super().__init__(f"the API says: {detail}", _ADVICE.get(self.code, ""))
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may go through later."""
+        return self.status >= httpx.codes.INTERNAL_SERVER_ERROR or self.status == httpx.codes.TOO_MANY_REQUESTS
+
+
+class ApiClient:
+    """Calls one API with one key. Use as a context manager."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url.rstrip("/")
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise OrderwatchError(
+                f"ORDERWATCH_API_URL is no URL of an API: {url!r}", "For example: http://127.0.0.1:8000"
+            )
+        self.http = httpx.Client(
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=TIMEOUT,
+            # A proxy is for what is elsewhere, certificates are for https: both take time to set up.
+            trust_env=parts.hostname not in _LOOPBACK,
+            verify=parts.scheme == "https",
+        )
+
+    @classmethod
+    def of_this_system(cls) -> Self:
+        """The API that the environment or this checkout names. Raises NotUpError when neither does."""
+        given = variables()
+        return cls(_setting(given, "ORDERWATCH_API_URL"), _setting(given, "ORDERWATCH_API_KEY"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.http.close()
+
+    def order(self, order_id: str, wait: str | None = None) -> Fields:
+        """The order with its decision. Raises ApiProblem when there is none, after waiting for it (`10s`)."""
+        # Dots, too: a path of them would be resolved as in a file system.
+        path = quote(order_id, safe="").replace(".", "%2E")
+        return self.get(f"/v1/orders/{path}", {"wait": wait} if wait else {})
+
+    def flags(self, filters: Mapping[str, str | int], limit: int) -> Iterator[Fields]:
+        """The newest flagged orders, page by page."""
+        return islice(self._pages("/v1/flags", {**filters, "limit": min(limit, PAGE)}), limit)
+
+    def get(self, path: str, parameters: Mapping[str, str | int]) -> Fields:
+        """The JSON of an answer. Raises ApiProblem, and NotUpError when there is none."""
+        try:
+            response = self.http.get(f"{self.url}{path}", params=parameters, timeout=_patient(parameters))
+        except httpx.TransportError as error:
+            raise self.not_answering(error) from error
+        raise_for_problem(response)
+        try:
+            fields: Fields = response.json()
+        except ValueError:
+            raise OrderwatchError(
+                f"{self.url} answers, but not as Orderwatch does", "Check ORDERWATCH_API_URL."
+            ) from None
+        return fields
+
+    def not_answering(self, error: httpx.TransportError) -> NotUpError:
+        """The error for an API that cannot be reached."""
+        return NotUpError(
+            f"the API at {self.url} does not answer: {str(error) or type(error).__name__}",
+            how_to_reach("ORDERWATCH_API_URL"),
+        )
+
+    def _pages(self, path: str, parameters: dict[str, str | int]) -> Iterator[Fields]:
+        while True:
+            page = self.get(path, parameters)
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            parameters["cursor"] = page["next"]
+
+
+def raise_for_problem(response: httpx.Response) -> None:
+    """Raises ApiProblem unless the answer is a good one."""
+    if response.is_success:
+        return
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    after = response.headers.get("retry-after", "")
+    raise ApiProblem(
+        response.status_code, document if isinstance(document, dict) else {}, float(after) if after.isdecimal() else 0.0
+    )
+
+
+def _setting(given: Mapping[str, str], name: str) -> str:
+    value = given.get(name)
+    if not value and (file := given.get(f"{name}_FILE")):
+        try:
+            value = Path(file).read_text().strip()
+        except OSError as error:
+            raise OrderwatchError(f"{name}_FILE: {file} cannot be read: {error.strerror}", "Mend that.") from None
+    if not value:
+        raise not_set(name)
+    return value
+
+
+def _patient(parameters: Mapping[str, str | int]) -> httpx.Timeout:
+    """Longer than the API itself may take to wait for an order."""
+    return httpx.Timeout(45.0, connect=5.0) if "wait" in parameters else TIMEOUT

@@ -1,0 +1,113 @@
+"""`orderwatch explain`: how a decision came about, and that everything that is kept of it agrees."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from order_contract.settings import DatabaseSettings, KafkaSettings
+from orderwatch.broker import broker_answers
+from orderwatch.connection import database_settings, kafka_settings
+from orderwatch.console import ERR, OUT, print_json
+from orderwatch.database import database_answers, open_database
+from orderwatch.errors import OrderwatchError
+from orderwatch.explain.explanation import Explanation, explained
+from orderwatch.explain.finder import EvidenceFinder
+from orderwatch.explain.report import document, show
+from orderwatch.readable import printable
+from orderwatch.record_finder import RecordFinder
+
+CHUNK = 100
+"""Orders that are looked up together: few enough that their messages fit into memory, whatever their size."""
+
+
+def explain(
+    asked: Annotated[
+        str | None, typer.Argument(metavar="[ID | ORIGIN]", help="An order's id, or a message: orders/3/12345.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="Instead: check so many random orders, show those that disagree.", min=1)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object.")] = False,
+) -> None:
+    """Explain a decision from the bytes on the topic on, and check that all that is kept of it agrees.
+
+    The message is read where the stored order says it came from, and decoded again; the order is decided again from
+    the stored values, by the ruleset that decided it; the announced decision is compared with the stored one.
+    Exits 1 when anything disagrees. What cannot be compared, such as a message that retention deleted, is said.
+
+    orderwatch explain 01KAPB3J9D8GQY7S2V0V4N6R1M
+    orderwatch explain orders/3/12345
+    orderwatch explain --sample 1000
+    """
+    if (asked is None) is (sample is None):
+        raise OrderwatchError("explain wants an order's id, an origin, or --sample", "For example: --sample 1000")
+    kafka, database = kafka_settings(), database_settings()
+    with broker_answers(kafka), database_answers(database):
+        if asked is not None:
+            explanations = [asyncio.run(_explain_one(kafka, database, asked))]
+        else:
+            explanations = asyncio.run(_explain_sample(kafka, database, sample or 0))
+    if asked is not None:
+        _show_one(explanations[0], as_json=as_json)
+    else:
+        _show_sample(explanations, as_json=as_json)
+    raise typer.Exit(0 if all(explanation.agrees for explanation in explanations) else 1)
+
+
+@asynccontextmanager
+async def _finder(kafka: KafkaSettings, database: DatabaseSettings) -> AsyncIterator[EvidenceFinder]:
+    async with open_database(database) as connection, RecordFinder(kafka) as records:
+        yield EvidenceFinder(kafka, connection, records)
+
+
+async def _explain_one(kafka: KafkaSettings, database: DatabaseSettings, asked: str) -> Explanation:
+    async with _finder(kafka, database) as finder:
+        return explained(await finder.find(asked))
+
+
+async def _explain_sample(kafka: KafkaSettings, database: DatabaseSettings, count: int) -> list[Explanation]:
+    explanations: list[Explanation] = []
+    async with _finder(kafka, database) as finder:
+        order_ids = await finder.sample(count)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        # On the error stream, so that what is found can go elsewhere.
+        with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
+            task = progress.add_task("explaining", total=len(order_ids))
+            for first in range(0, len(order_ids), CHUNK):
+                chunk = order_ids[first : first + CHUNK]
+                explanations += map(explained, await finder.orders(chunk))
+                progress.advance(task, len(chunk))
+    return explanations
+
+
+def _show_one(explanation: Explanation, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document(explanation))
+    else:
+        show(OUT, explanation)
+
+
+def _show_sample(explanations: Sequence[Explanation], *, as_json: bool) -> None:
+    disagree = [explanation for explanation in explanations if not explanation.agrees]
+    compared = Counter(
+        section.name for explanation in explanations for section in explanation.sections if section.checked is not None
+    )
+    if as_json:
+        answer = {"orders": len(explanations), "compared": compared, "disagree": [document(each) for each in disagree]}
+        print_json(answer)
+        return
+    for explanation in disagree:
+        OUT.print(printable(explanation.verdict()), style="red", markup=False, soft_wrap=True)
+        for sentence in explanation.sentences():
+            OUT.print(f"  {printable(sentence)}", markup=False, soft_wrap=True)
+    places = ", ".join(f"{name} {count:,}" for name, count in compared.items())
+    OUT.print(f"{len(explanations):,} orders explained; compared: {places or 'nothing'}.", markup=False)
+    if disagree:
+        OUT.print(f"{len(disagree):,} do not agree with themselves.", style="bold red")
+    else:
+        OUT.print("All agree with themselves.", style="green")

@@ -1,0 +1,139 @@
+"""`orderwatch flags`: flagged orders and why, the newest ones or as they come."""
+
+import contextlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.padding import Padding
+from rich.text import Text
+
+from orderwatch.api_client import ApiClient
+from orderwatch.console import ERR, OUT, print_json
+from orderwatch.decision_stream import DecisionStream
+from orderwatch.errors import OrderwatchError
+from orderwatch.invocation import command
+from orderwatch.readable import business_time, decision_text, money, outcome_text, printable, reasons
+
+LIMIT = 20
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_GAP = "  "
+_AMOUNT = 2  # the column that is aligned to the right
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def flags(  # noqa: PLR0917  (options, given by name)
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new ones as they come, until Ctrl-C.")] = False,
+    user: Annotated[str | None, typer.Option(help="Of this user.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Hit by this rule, such as foreign-country.")] = None,
+    outcome: Annotated[Literal["review", "decline"] | None, typer.Option(help="Only these.")] = None,
+    country: Annotated[str | None, typer.Option(help="Ordered from here, such as SG.")] = None,
+    device: Annotated[str | None, typer.Option(help="From this device.")] = None,
+    ip: Annotated[str | None, typer.Option(help="From this IP address.")] = None,
+    since: Annotated[str | None, typer.Option(help="Placed since: 30m, 2h, 7d, or a date and time.")] = None,
+    until: Annotated[str | None, typer.Option(help="Placed before: as --since.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", help=f"How many; {LIMIT}.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: an object a line.")] = False,
+) -> None:
+    """Show flagged orders, those to review or decline, with the reasons; newest first.
+
+    Times are business time. A time without an offset is business time, too.
+
+    orderwatch flags --rule foreign-country --since 2h
+    orderwatch flags --user U1042 --limit 5
+    orderwatch flags --follow --outcome decline
+    orderwatch flags --since 2026-11-22 --json | jq .amount
+    """
+    common = {"user_id": user, "rule": rule, "outcome": outcome}
+    listed = {"country": country, "device_id": device, "ip_address": ip}
+    if not follow:
+        times = {"from": _moment(since, "--since"), "to": _moment(until, "--until")}
+        _list(_given({**common, **listed, **times}), LIMIT if limit is None else limit, as_json=as_json)
+        return
+    given = _given({"country": country, "device": device, "ip": ip, "since": since, "until": until, "limit": limit})
+    if given:
+        raise OrderwatchError(
+            f"--{next(iter(given))} does not go with --follow, which shows new decisions",
+            "With --follow there are --user, --rule and --outcome.",
+        )
+    with contextlib.suppress(KeyboardInterrupt):
+        _follow({"flagged": "true", **_given(common)}, as_json=as_json)
+
+
+def _list(filters: dict[str, str], limit: int, *, as_json: bool) -> None:
+    with ApiClient.of_this_system() as api:
+        orders = api.flags(filters, limit)
+        if as_json:
+            for order in orders:
+                print_json(order)
+            return
+        found = list(orders)
+    if not found:
+        OUT.print("No flagged orders." if not filters else "No flagged orders like that.")
+        return
+    _show(found)
+    if len(found) == limit:
+        OUT.print(f"The newest {limit}; --limit shows more.", style="dim")
+    OUT.print(f"Why in full: {command('explain', printable(found[0]['order_id']))}", style="dim", markup=False)
+
+
+def _follow(filters: dict[str, str], *, as_json: bool) -> None:
+    def say(text: str) -> None:
+        ERR.print(text, style="dim", markup=False)
+
+    with ApiClient.of_this_system() as api:
+        for decision in DecisionStream(api, filters, say):
+            if as_json:
+                print_json(decision)
+            else:
+                decided_at = business_time(decision["decided_at"])
+                OUT.print(Text(f"{decided_at}  ", "dim") + decision_text(decision))
+
+
+def _show(orders: Sequence[dict[str, Any]]) -> None:
+    """Two lines an order, the reasons in the second: ids stay whole and reasons readable on any terminal."""
+    titles = ("placed", "outcome", "amount", "user", "order")
+    rows = [
+        (
+            business_time(order["created_date"]),
+            outcome_text(order["outcome"], order["risk_score"]),
+            money(order["amount"], order["currency"]),
+            printable(order["user_id"]),
+            printable(order["order_id"]),
+        )
+        for order in orders
+    ]
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    OUT.print(_line(titles, widths), style="bold", soft_wrap=True)
+    for order, row in zip(orders, rows, strict=True):
+        OUT.print(_line(row, widths), soft_wrap=True)
+        OUT.print(Padding(Text(reasons(order["hits"], "\n"), "dim"), (0, 0, 0, widths[0] + len(_GAP))))
+
+
+def _line(values: Sequence[str | Text], widths: Sequence[int]) -> Text:
+    cells = [Text(value) if isinstance(value, str) else value.copy() for value in values]
+    for position, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        cell.align("right" if position == _AMOUNT else "left", width)
+    return Text(_GAP).join(cells)
+
+
+def _given(filters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def _moment(text: str | None, option: str) -> str | None:
+    """A moment for the API: so long ago, or a date and time as it is written."""
+    if text is None:
+        return None
+    ago = _DURATION.fullmatch(text)
+    if ago is not None:
+        return (datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise OrderwatchError(
+            f"{option} {text!r} is no time", "Write 30m, 2h or 7d ago, 2026-11-22, or 2026-11-22T10:15:00+07:00."
+        ) from None
+    return text

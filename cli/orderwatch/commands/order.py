@@ -1,0 +1,100 @@
+"""`orderwatch order`: one order with its decision."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from orderwatch.api_client import ApiClient, ApiProblem, Fields
+from orderwatch.console import OUT, print_json
+from orderwatch.errors import OrderwatchError
+from orderwatch.invocation import command
+from orderwatch.readable import business_time, money, outcome_text, printable, reasons
+
+
+def order(
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id, as it was published.")],
+    wait: Annotated[str | None, typer.Option(help="Wait for the decision, at most so long: 10s; up to 30s.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: one object, the order or why there is none.")
+    ] = False,
+) -> None:
+    """Show an order with its decision, as the API tells it.
+
+    Exits 1 when there is no decision: the order is unknown, not decided yet, or its message was bad data.
+
+    orderwatch order 01KAPB3J9D8GQY7S2V0V4N6R1M
+    orderwatch order 01KAPB3J9D8GQY7S2V0V4N6R1M --wait 10s --json
+    """
+    try:
+        with ApiClient.of_this_system() as api:
+            found = api.order(order_id, wait)
+    except ApiProblem as problem:
+        if as_json:
+            print_json(problem.document)
+            raise typer.Exit(1) from problem
+        raise _in_words(problem, order_id) from problem
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+def _in_words(problem: ApiProblem, order_id: str) -> OrderwatchError:
+    document = problem.document
+    if problem.code == "order-unknown-or-undecided":
+        return _unknown(order_id, document.get("lag"))
+    if problem.code == "order-dead-lettered":
+        source = document["source"]
+        origin = f"{source['topic']}/{source['partition']}/{source['offset']}"
+        return OrderwatchError(
+            f"order {order_id!r} was not decided, its message {origin} is bad data: {document['error']}",
+            f"Publish it again with that corrected. The message as it came: {command('explain', origin)}",
+        )
+    return problem
+
+
+def _unknown(order_id: str, lag: int | None) -> OrderwatchError:
+    if lag == 0:
+        return OrderwatchError(
+            f"order {order_id!r} was not published: no decision is stored, and no message waits for the detector",
+            "Check the id, and that the producer's message was acknowledged.",
+        )
+    waiting = "how many messages wait is not known" if lag is None else f"{lag:,} messages wait for the detector"
+    return OrderwatchError(
+        f"order {order_id!r} is unknown or not decided yet: {waiting}",
+        f"Wait for it: {command('order', order_id, '--wait', '30s')}; or look at the detector: {command('lag')}",
+    )
+
+
+def _show(found: Fields) -> None:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in _lines(found).items():
+        grid.add_row(name, value if isinstance(value, Text) else Text(printable(str(value), keep="\n")))
+    OUT.print(grid)
+    OUT.print(f"How it came to that: {command('explain', found['order_id'])}", style="dim", markup=False)
+
+
+def _lines(found: Fields) -> dict[str, object]:
+    source = found["source"]
+    optional = ("device_id", "ip_address", "voucher_code", "email", "shipping_country")
+    lines: dict[str, Any] = {
+        "order": found["order_id"],
+        "decision": outcome_text(found["outcome"], found["risk_score"]) + Text(f"  {found['status']}", "dim"),
+        "why": reasons(found["hits"], "\n") or "no rule fired",
+        "user": found["user_id"],
+        "product": f"{found['quantity']:,} x {found['product_id']}",
+        "amount": f"{money(found['amount'], found['currency'])} by {found['payment_method']}",
+        "country": found["country"],
+        **{name.replace("_", " "): found[name] for name in optional if found[name] is not None},
+        "placed": business_time(found["created_date"]),
+        "decided": f"{business_time(found['decided_at'])} by ruleset {found['ruleset_version']}",
+        "features": ", ".join(f"{name}={value}" for name, value in found["features"].items()),
+        "came from": f"{source['topic']}, partition {source['partition']}, offset {source['offset']}",
+    }
+    if found["attributes"]:
+        lines["attributes"] = ", ".join(f"{name}={value}" for name, value in found["attributes"].items())
+    return lines

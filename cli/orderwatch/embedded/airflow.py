@@ -1,0 +1,76 @@
+"""Airflow as part of the embedded system: its settings, which come as variables, and where it is installed."""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from orderwatch.embedded.credentials import Credentials
+from orderwatch.embedded.layout import Layout
+from orderwatch.project import ROOT
+from orderwatch.whole_file import PRIVATE, write_whole
+
+DATABASE = "airflow"
+USER = "admin"
+PROJECT = ROOT / "airflow"
+DBT_PROJECT = ROOT / "dbt"
+# One loads while another builds or waits; each is a process of 150 MB.
+PARALLELISM = 2
+# Files of DAGs hardly change: looking at them every half minute would be most of what an idle Airflow does.
+LOOK_AT_DAGS_EVERY = 300
+
+
+def executable(name: str) -> Path:
+    """A command of Airflow's environment."""
+    return PROJECT / ".venv" / "bin" / name
+
+
+def batch_settings(layout: Layout) -> Mapping[str, str]:
+    """Where the batch side of this system keeps what; what the user has set goes first."""
+    paths = {
+        "ORDERWATCH_WAREHOUSE_PATH": layout.warehouse,
+        "ORDERWATCH_STAGING": layout.staging,
+        "ORDERWATCH_DBT_PROJECT": DBT_PROJECT,
+    }
+    return {name: os.environ.get(name, str(path)) for name, path in paths.items()}
+
+
+def write_passwords(layout: Layout, credentials: Credentials) -> None:
+    """Let the one user in with the password that people are told."""
+    layout.airflow.mkdir(mode=0o700, exist_ok=True)
+    write_whole(_passwords(layout), json.dumps({USER: credentials.airflow_password}), PRIVATE)
+
+
+def _passwords(layout: Layout) -> Path:
+    return layout.airflow / "passwords.json"
+
+
+def variables(layout: Layout, credentials: Credentials, port: int, database_url: str) -> Mapping[str, str]:
+    """Airflow's own settings: its metadata in our PostgreSQL, one user, tasks as processes of this machine."""
+    url = f"http://127.0.0.1:{port}"
+    encryption = base64.urlsafe_b64encode(hashlib.sha256(credentials.airflow_secret.encode()).digest()).decode()
+    return {
+        "AIRFLOW_HOME": str(layout.airflow),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__SECRET_KEY": credentials.airflow_secret,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": credentials.airflow_secret,
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__FERNET_KEY": encryption,
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(layout)),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(LOOK_AT_DAGS_EVERY),
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url.replace("postgresql://", "postgresql+psycopg://", 1),
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "5",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }

@@ -1,0 +1,42 @@
+"""The announcement: the record on topic `decisions`, which is a pure function of the stored row."""
+
+import orjson
+
+from order_contract.decision import decision_message
+from orderwatch.explain.evidence import OrderEvidence
+from orderwatch.explain.nested import from_fields
+from orderwatch.explain.section import Difference, Section, differences
+from orderwatch.record import Missing
+
+
+def announced_section(evidence: OrderEvidence) -> Section:
+    """The record, compared to the byte with what the stored row gives."""
+    record = evidence.announced
+    if isinstance(record, Missing):
+        return Section("announced", "The record on the decisions topic", notes=[record.reason])
+    return Section(
+        "announced",
+        "The record on the decisions topic",
+        facts={
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "bytes": len(record.value or b""),
+        },
+        checked="identical to the byte with what the stored row gives",
+        here="announced",
+        differences=_differences(decision_message(evidence.row), record.value),
+    )
+
+
+def _differences(stored: bytes, announced: bytes | None) -> list[Difference]:
+    if stored == announced:
+        return []
+    try:
+        fields = orjson.loads(announced or b"")
+    except orjson.JSONDecodeError:
+        fields = None
+    if not isinstance(fields, dict):
+        return [Difference("value", stored, announced)]
+    found = differences(from_fields(orjson.loads(stored)), from_fields(fields))
+    return found or [Difference("value", stored, announced)]

@@ -1,0 +1,59 @@
+"""The event: what the decoder makes of the message now, against the stored columns."""
+
+from functools import lru_cache
+
+import orjson
+
+from order_contract.codes import PAYMENT_METHODS
+from order_contract.decision import OrderRow
+from order_contract.decoder import EventDecoder
+from order_contract.event import BadEvent, OrderEvent
+from orderwatch.explain.evidence import OrderEvidence
+from orderwatch.explain.section import Difference, Section, differences
+from orderwatch.record import Missing
+
+
+def event_section(evidence: OrderEvidence) -> Section:
+    """The decoded event, each field compared with its column."""
+    row, message = evidence.row, evidence.message
+    if isinstance(message, Missing):
+        return Section("event", "The event, decoded now", notes=["without the message there is nothing to decode"])
+    checked, here = "each field with its column", "decoded now"
+    try:
+        event = decoder(row.payment_method).decode(message.value)
+    except BadEvent as error:
+        found = [Difference(error.field or "message", "an order", str(error))]
+        return Section("event", "The event, decoded now", checked=checked, here=here, differences=found)
+    return Section(
+        "event",
+        "The event, decoded now",
+        facts={name: value for name, value in event._asdict().items() if value is not None},
+        checked=checked,
+        here=here,
+        differences=event_differences(row, event),
+    )
+
+
+def event_differences(row: OrderRow, event: OrderEvent) -> list[Difference]:
+    """The fields in which a stored order and an event are not the same."""
+    stored = dict(zip(OrderEvent._fields[:-1], row, strict=False))
+    found = differences(stored, dict(zip(OrderEvent._fields[:-1], event, strict=False)))
+    text = None if event.attributes is None else orjson.dumps(event.attributes).decode()
+    if text != row.attributes:
+        by_name = differences(_attributes(row.attributes), _attributes(text))
+        found += by_name or [Difference("attributes", row.attributes, text)]
+    return found
+
+
+@lru_cache(maxsize=100)
+def decoder(payment_method: str | None = None) -> EventDecoder:
+    """A decoder that knows a payment method: the detector may have been told of more than the usual ones."""
+    return EventDecoder(() if payment_method is None or payment_method in PAYMENT_METHODS else (payment_method,))
+
+
+def _attributes(text: str | None) -> dict[str, object]:
+    """Each attribute as JSON, so that 1, 1.0 and true are told apart."""
+    values = orjson.loads(text or "{}")
+    if not isinstance(values, dict):
+        return {"attributes": text}
+    return {f"attributes.{name}": orjson.dumps(value).decode() for name, value in values.items()}

@@ -1,0 +1,63 @@
+"""Evidence: what is kept of a message, wherever it is kept. Pure data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from order_contract.decision import OrderRow
+from orderwatch.record import Missing, Record
+
+
+class Origin(NamedTuple):
+    """Where on topic `orders` a message stands; as text `orders/3/12345`."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return "/".join(map(str, self))
+
+
+class Refusal(NamedTuple):
+    """A message that became no row: duplicate, conflict or dead letter, as table `stream_outcomes` has it."""
+
+    topic: str
+    partition: int
+    offset: int
+    outcome: str
+    order_id: str | None
+    error_type: str | None
+    error: str | None
+    recorded_at: datetime
+
+    @property
+    def origin(self) -> Origin:
+        """Where the message stands."""
+        return Origin(self.topic, self.partition, self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvidence:
+    """A stored order: its row, its message, the ruleset that decided it, and its record on topic `decisions`.
+
+    `ruleset` is the YAML text, None when it is not kept; `others` are further messages with its id.
+    """
+
+    row: OrderRow
+    origin: Origin
+    message: Record | Missing
+    ruleset: str | None
+    announced: Record | Missing
+    others: Sequence[Refusal] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalEvidence:
+    """A message that became no row, its record on topic `orders.dlq`, and the order that stands under its id."""
+
+    refusal: Refusal
+    message: Record | Missing
+    dead_letter: Record | Missing
+    row: OrderRow | None

@@ -1,0 +1,75 @@
+"""The refusal: why a message became no row, as it is recorded and by what its bytes say now."""
+
+from dataclasses import replace
+
+from order_contract.decision import OrderRow
+from order_contract.event import BadEvent, OrderEvent
+from orderwatch.explain.event import decoder, event_differences
+from orderwatch.explain.evidence import Refusal, RefusalEvidence
+from orderwatch.explain.section import Difference, Section
+from orderwatch.record import Missing
+
+
+def refusal_section(evidence: RefusalEvidence) -> Section:
+    """What is recorded of the message, held against its bytes."""
+    refusal, row = evidence.refusal, evidence.row
+    recorded = _recorded(refusal)
+    if isinstance(evidence.message, Missing):
+        return replace(recorded, notes=["without the message there is nothing to decode"])
+    try:
+        event = decoder(row.payment_method if row else None).decode(evidence.message.value)
+    except BadEvent as error:
+        return _bad(recorded, refusal, error)
+    if refusal.outcome == "dead-letter":
+        return replace(recorded, notes=["the decoder takes it now: published again, it would be decided"])
+    if row is None:
+        return replace(recorded, notes=[f"no order {event.order_id!r} is stored"])
+    return _duplicate(recorded, row, event) if refusal.outcome == "duplicate" else _conflict(recorded, row, event)
+
+
+def _recorded(refusal: Refusal) -> Section:
+    facts = {
+        "outcome": refusal.outcome,
+        "order_id": refusal.order_id,
+        "error_type": refusal.error_type,
+        "error": refusal.error,
+        "recorded_at": refusal.recorded_at,
+    }
+    kept = {name: value for name, value in facts.items() if value is not None}
+    return Section("refusal", f"Recorded as {refusal.outcome}", facts=kept)
+
+
+def _bad(recorded: Section, refusal: Refusal, error: BadEvent) -> Section:
+    if refusal.outcome != "dead-letter":
+        found = Difference("message", refusal.outcome, str(error))
+        return replace(recorded, checked="its content", here="decoded now", differences=[found])
+    facts = {**recorded.facts, "field": error.field}
+    if (refusal.error_type, refusal.error) != (error.error_type, str(error)):
+        return replace(recorded, facts=facts, notes=[f"the decoder now says: {error}"])
+    return replace(recorded, facts=facts, checked="the decoder says the same now")
+
+
+def _duplicate(recorded: Section, row: OrderRow, event: OrderEvent) -> Section:
+    return replace(
+        recorded,
+        facts={**recorded.facts, "stands_since": _origin(row)},
+        checked="its content is that of the order which stands",
+        here="this message",
+        differences=event_differences(row, event),
+    )
+
+
+def _conflict(recorded: Section, row: OrderRow, event: OrderEvent) -> Section:
+    found = event_differences(row, event)
+    return replace(
+        recorded,
+        facts={**recorded.facts, "stands_since": _origin(row)},
+        rows=[{"field": each.field, "stands": each.stored, "this message": each.here} for each in found],
+        checked="its content is not that of the order which stands",
+        here="this message",
+        differences=[] if found else [Difference("content", "a conflict", "the same content")],
+    )
+
+
+def _origin(row: OrderRow) -> str:
+    return f"partition {row.source_partition}, offset {row.source_offset}"

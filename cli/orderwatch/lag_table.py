@@ -1,0 +1,39 @@
+"""A consumer group's lag, as people read it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from rich.table import Table
+
+from order_contract.lag import Group, PartitionLag
+from orderwatch.readable import printable
+
+
+def lag_object(lag: PartitionLag) -> dict[str, int | None]:
+    """For JSON."""
+    return {**asdict(lag), "lag": lag.lag}
+
+
+def lag_table(lags: Sequence[PartitionLag], group: Group | None = None) -> Table:
+    """A line a partition; with the member that reads it where the group is given."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("partition", "oldest", "committed", "end", "lag"):
+        table.add_column(title, justify="right")
+    readers = _readers(group) if group is not None else {}
+    if group is not None:
+        table.add_column("read by")
+    for lag in lags:
+        committed = "none" if lag.committed is None else f"{lag.committed:,}"
+        values = [str(lag.partition), f"{lag.beginning:,}", committed, f"{lag.end:,}", f"{lag.lag:,}"]
+        if group is not None:
+            values.append(readers.get(lag.partition, "nobody"))
+        table.add_row(*values, style="yellow" if lag.lag else None)
+    return table
+
+
+def _readers(group: Group) -> Mapping[int, str]:
+    return {
+        partition: printable(f"detector {number} at {member.host.lstrip('/')}")
+        for number, member in enumerate(group.members, 1)
+        for partition in member.partitions
+    }

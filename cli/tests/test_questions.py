@@ -1,0 +1,197 @@
+"""What people ask, of a real detector and a real API."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaProducer
+from typer.testing import Result
+
+from order_api.keys import create_key
+from order_contract.settings import KafkaSettings
+from tests.support.api import ApiProcess
+from tests.support.command import Orderwatch
+from tests.support.detector import DetectorProcess
+from tests.support.ledger import committed_everything
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.integration
+
+ODD_IDS = ("..", "INV/2026/../1", "a b?c#d%2Fe&f=1", "Überweisung 7")
+
+
+def fields(order_id: str, **changes: Any) -> dict[str, Any]:
+    """An order that is flagged for its country."""
+    return {
+        "order_id": order_id,
+        "user_id": "U1",
+        "product_id": "P1",
+        "quantity": 2,
+        "amount": 1_250_000,
+        "payment_method": "QRIS",
+        "country": "SG",
+        "created_date": "2026-11-22T10:15:00",
+        **changes,
+    }
+
+
+@dataclass
+class Desk:
+    """A system that runs, and the command to ask it."""
+
+    settings: KafkaSettings
+    database_url: str
+    run: Orderwatch
+    api: ApiProcess
+
+    async def ask(self, *arguments: str) -> Result:
+        """In a thread, as some commands have an event loop of their own."""
+        return await asyncio.to_thread(self.run, *arguments)
+
+    async def publish(self, *orders: dict[str, Any]) -> None:
+        """And wait until each has an outcome."""
+        async with AIOKafkaProducer(**self.settings.client_options()) as producer:
+            for order in orders:
+                await producer.send(self.settings.orders_topic, json.dumps(order).encode(), key=b"U1")
+        await until(lambda: committed_everything(self.settings), "every message to be finished")
+
+
+@pytest.fixture
+async def desk(
+    orderwatch: Orderwatch,
+    elsewhere: KafkaSettings,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Desk]:
+    """A detector, an API, and a key for it in the environment."""
+    connection = await asyncpg.connect(database_url)
+    _, key = await create_key(connection, "test", "read")
+    await connection.close()
+    api = ApiProcess(elsewhere, database_url, tmp_path / "api.log")
+    with DetectorProcess(elsewhere, database_url, tmp_path / "detector.log"):
+        await asyncio.to_thread(api.__enter__)
+        try:
+            monkeypatch.setenv("ORDERWATCH_API_URL", api.url)
+            monkeypatch.setenv("ORDERWATCH_API_KEY", key)
+            yield Desk(elsewhere, database_url, orderwatch, api)
+        finally:
+            api.__exit__()
+
+
+async def test_orders_flags_and_lag(desk: Desk) -> None:
+    await desk.publish(
+        fields("o1", amount="Rp.350,000,000", note="[bold]as a gift"),
+        fields("o2", country="ID"),
+        fields("o3", user_id="U2\x1b[2J"),
+        fields("bad", quantity=0),
+        *map(fields, ODD_IDS),
+    )
+    shown = (await desk.ask("order", "o1", "--wait", "10s")).stdout
+    for text in ("350,000,000 IDR", "2026-11-22 10:15:00", "Ordered from SG", "decline 100", "note=[bold]as a gift"):
+        assert text in shown
+    assert "no rule fired" in (await desk.ask("order", "o2")).stdout
+    assert "\x1b[2J" not in (await desk.ask("order", "o3")).stdout
+    for order_id in ODD_IDS:
+        assert json.loads((await desk.ask("order", order_id, "--json")).stdout)["order_id"] == order_id
+        assert json.loads((await desk.ask("explain", order_id, "--json")).stdout)["agrees"] is True
+
+    unknown = await desk.ask("order", "nobody")
+    assert unknown.exit_code == 1
+    assert "was not published" in str(unknown.exception)
+    dead = await desk.ask("order", "bad")
+    assert dead.exit_code == 1
+    assert "quantity must be an integer of at least 1, got 0" in str(dead.exception)
+    assert f"explain {desk.settings.orders_topic}/" in getattr(dead.exception, "advice", "")
+    dead = await desk.ask("order", "bad", "--json")
+    assert (dead.exit_code, json.loads(dead.stdout)["code"]) == (1, "order-dead-lettered")
+
+    table = (await desk.ask("flags")).stdout
+    assert "350,000,000 IDR" in table
+    assert "o2" not in table
+    assert "\x1b[2J" not in table
+
+    async def listed(*options: str) -> list[str]:
+        lines = (await desk.ask("flags", *options, "--json")).stdout.splitlines()
+        return [json.loads(line)["order_id"] for line in lines]
+
+    assert await listed("--outcome", "decline") == ["o1"]
+    assert set(await listed("--rule", "foreign-country")) == {"o1", "o3", *ODD_IDS}
+    assert await listed("--user", "U2\x1b[2J") == ["o3"]
+    assert len(await listed("--limit", "3")) == 3
+    assert await listed("--since", "2026-11-22T10:15:00", "--until", "2026-11-22T10:15:01", "--country", "MY") == []
+    assert len(await listed("--since", "2026-11-22", "--until", "2026-11-23")) == 2 + len(ODD_IDS)
+    assert await listed("--until", "2026-11-22T10:15") == []
+    assert "No flagged orders like that" in (await desk.ask("flags", "--user", "nobody")).stdout
+
+    lag = json.loads((await desk.ask("lag", "--json")).stdout)
+    assert lag["lag"] == 0
+    assert lag["group"]["state"] == "Stable"
+    assert [member["partitions"] for member in lag["group"]["members"]] == [[0, 1, 2, 3]]
+    assert "Nothing waits" in (await desk.ask("lag")).stdout
+
+
+async def test_without_a_detector_lag_says_so(orderwatch: Orderwatch, elsewhere: KafkaSettings) -> None:
+    async with AIOKafkaProducer(**elsewhere.client_options()) as producer:
+        await producer.send_and_wait(elsewhere.orders_topic, b"{}", partition=0)
+    shown = (await asyncio.to_thread(orderwatch, "lag")).stdout
+    assert "1 messages wait" in shown
+    assert "No detector is reading" in shown
+    assert "nobody" in shown
+
+
+@contextmanager
+def following(*options: str) -> Iterator["subprocess.Popen[str]"]:
+    """`orderwatch flags --follow` as a process of its own."""
+    command = [sys.executable, "-m", "orderwatch", "flags", "--follow", "--json", *options]
+    with subprocess.Popen(
+        command, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def test_flags_are_followed_through_a_restart_of_the_api_until_ctrl_c(desk: Desk, tmp_path: Path) -> None:
+    with following("--rule", "foreign-country") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+
+        async def next_order() -> str:
+            line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 60)  # type: ignore[union-attr]
+            return str(json.loads(line)["order_id"])
+
+        assert "connected to" in await asyncio.to_thread(process.stderr.readline)
+        assert "listening from now on" in await asyncio.to_thread(process.stderr.readline)
+        await desk.publish(fields("o1"), fields("o2", country="ID"), fields("o3"))
+        assert {await next_order(), await next_order()} == {"o1", "o3"}
+
+        await asyncio.to_thread(desk.api.terminate)
+        await desk.publish(fields("o4"))  # while nobody listens
+        again = ApiProcess(
+            desk.settings, desk.database_url, tmp_path / "api.log", ORDERWATCH_API_PORT=str(desk.api.port)
+        )
+        again.port, again.url = desk.api.port, desk.api.url
+        await asyncio.to_thread(again.__enter__)
+        try:
+            assert await next_order() == "o4"
+            process.send_signal(signal.SIGINT)
+            said = await asyncio.to_thread(process.communicate)
+            assert process.returncode == 0
+            assert said[0] == ""
+            assert "trying again until it works" in said[1]
+            assert "going on after the last decision" in said[1]
+            assert "Traceback" not in said[1]
+        finally:
+            again.__exit__()
