@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -15,19 +16,41 @@ from scripts import install
 def no_installing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Records the steps instead of taking them."""
     steps: list[str] = []
-    monkeypatch.setattr(install, "create_venv", lambda *, fresh: steps.append(f"venv fresh={fresh}"))
+
+    def create(folder: Path, *, clear: bool, **_options: bool) -> None:
+        assert clear
+        (folder / "bin").mkdir(parents=True, exist_ok=True)
+        (folder / "bin" / "python").touch()
+        steps.append("venv")
+
+    monkeypatch.setattr(venv, "create", create)
     monkeypatch.setattr(install, "install_uv", lambda: steps.append("uv"))
-    monkeypatch.setattr(install, "install_packages", lambda lock: steps.append(lock.name))
+    monkeypatch.setattr(install, "install_packages", lambda environment: steps.append(environment.lock.name))
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_kwargs: subprocess.CompletedProcess([], 0))
     return steps
 
 
 @pytest.fixture(autouse=True)
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installation of its own, made with this Python."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").touch()
-    for name, value in {"VENV": tmp_path, "PYTHON": tmp_path / "bin" / "python", "STAMP": tmp_path / "stamp"}.items():
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout of its own, with a virtual environment made by this Python."""
+    for name in ("locks", "contract", "airflow", "dbt"):
+        (tmp_path / name).mkdir()
+    for name in (
+        "locks/uv.txt",
+        "locks/kafka.txt",
+        "locks/embedded.txt",
+        "locks/dev.txt",
+        "airflow/lock.txt",
+        "dbt/lock.txt",
+    ):
+        (tmp_path / name).touch()
+    for package in ("contract", "airflow"):
+        (tmp_path / package / "pyproject.toml").touch()
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.touch()
+    changes = {"ROOT": tmp_path, "VENV": tmp_path / ".venv", "PYTHON": python, "LOCKS": tmp_path / "locks"}
+    for name, value in {**changes, "PACKAGES": ("contract",)}.items():
         monkeypatch.setattr(install, name, value)
     monkeypatch.setattr(sys, "argv", ["install.py"])
     return tmp_path
@@ -35,9 +58,9 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_second_time_there_is_nothing_to_do(no_installing: list[str]) -> None:
     install.main()
-    assert no_installing == ["venv fresh=False", "uv", "embedded.txt"]
+    assert no_installing == ["uv", "embedded.txt"]
     install.main()
-    assert len(no_installing) == 3
+    assert len(no_installing) == 2
 
 
 def test_a_development_environment_stays_one(no_installing: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,21 +72,45 @@ def test_a_development_environment_stays_one(no_installing: list[str], monkeypat
     assert [step for step in no_installing if step.endswith("txt")] == ["embedded.txt", "dev.txt"]
 
 
-def test_a_changed_lock_is_installed(no_installing: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_lock_is_installed(no_installing: list[str], root: Path) -> None:
     install.main()
-    monkeypatch.setattr(install, "digest", lambda _dev: "another")
+    (root / "locks" / "embedded.txt").write_text("another==1.0\n")
     install.main()
     assert no_installing.count("embedded.txt") == 2
 
 
-def test_an_environment_that_was_copied_from_elsewhere_is_made_anew(no_installing: list[str]) -> None:
-    install.STAMP.write_text(json.dumps({"dev": False, "root": "/elsewhere", "inputs": ""}))
+def test_an_environment_that_was_copied_from_elsewhere_is_made_anew(no_installing: list[str], root: Path) -> None:
+    (root / ".venv" / "installed.json").write_text(json.dumps({"dev": False, "root": "/elsewhere", "inputs": ""}))
     install.main()
-    assert no_installing[0] == "venv fresh=True"
+    assert no_installing == ["venv", "uv", "embedded.txt"]
+
+
+def test_a_project_gets_an_environment_of_its_own(
+    no_installing: list[str], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["install.py", "--project", "dbt"])
+    monkeypatch.setattr(install, "works", lambda python, **_options: python == root / ".venv" / "bin" / "python")
+    install.main()
+    assert no_installing == ["uv", "venv", "lock.txt"]
+    assert (root / "dbt" / ".venv" / "bin" / "python").exists()
+    install.main()
+    assert len(no_installing) == 3
+    (root / "dbt" / "lock.txt").write_text("another==1.0\n")
+    install.main()
+    assert len(no_installing) == 6
+
+
+def test_a_project_on_its_own_gets_the_installer_first(
+    no_installing: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["install.py", "--project", "airflow"])
+    monkeypatch.setattr(install, "works", lambda _python, **_options: False)
+    install.main()
+    assert no_installing == ["venv", "uv", "venv", "lock.txt"]
 
 
 def test_what_was_interrupted_is_done_again(no_installing: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_lock: Path) -> None:
+    def interrupted(_environment: install.Environment) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

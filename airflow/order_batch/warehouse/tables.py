@@ -35,7 +35,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A raw table. A load replaces one partition, which is all rows of a span of `partition_column`."""
+    """A raw table. A load replaces one partition, which is all rows of a span of `partition_column`.
+
+    The sum of column `amount` shows, beside the number of rows, whether a load is complete.
+    """
 
     name: str
     description: str
@@ -43,6 +46,7 @@ class Table:
     partition_column: str
     span: Span
     clustering: tuple[str, ...]
+    amount: str | None = None
 
 
 def _text(name: str, description: str, *, required: bool = True) -> Column:
@@ -93,6 +97,7 @@ ORDERS = Table(
     partition_column="business_date",
     span=Span.DAY,
     clustering=("user_id", "product_id"),
+    amount="amount",
 )
 
 RULE_HITS = Table(
@@ -110,6 +115,7 @@ RULE_HITS = Table(
     partition_column="business_date",
     span=Span.DAY,
     clustering=("rule",),
+    amount="score",
 )
 
 USERS = Table(
@@ -146,6 +152,7 @@ PRODUCTS = Table(
     partition_column="changed_date",
     span=Span.MONTH,
     clustering=("product_id",),
+    amount="price",
 )
 
 TABLES = (ORDERS, RULE_HITS, USERS, PRODUCTS)

@@ -1,0 +1,174 @@
+"""`order-batch`: the batch side from the command line, without Airflow."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from psycopg.sql import SQL, Identifier
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from order_batch.composition import connect, open_warehouse
+from order_batch.pipeline import BatchPipeline
+from order_batch.settings import BatchSettings
+from order_batch.transform.dbt import Build, DbtError
+from order_batch.transform.publish import SCHEMA
+from order_batch.warehouse.partitions import business_dates
+from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
+from order_contract.logs import configure_logging
+
+OUT, ERR = Console(), Console(stderr=True)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Loads orders into the warehouse, builds the marts with dbt, and publishes them.",
+)
+
+Dates = Annotated[str, typer.Argument(help="a business date, `2026-11-20`, or a range, `2026-11-18..2026-11-20`")]
+
+
+@app.command()
+def run(dates: Dates) -> None:
+    """Everything for some dates: catalog, loads, dbt, marts; then shows each mart's first rows.
+
+    Running a date again replaces it; dates may come in any order.
+    """
+    first, last = _span(dates)
+    days = list(business_dates(first, last))
+    with _pipeline() as (pipeline, connection):
+        with _progress(len(days) + 4) as step:
+            step("catalog")
+            users, products = pipeline.fill_catalog()
+            step(f"catalog: {users:,} users, {products:,} versions of products added; loading")
+            rows = pipeline.load_users(last) + pipeline.load_products(last)
+            for day in days:
+                step(f"orders of {day}")
+                rows += pipeline.load_orders(day)
+            step(f"{rows:,} rows loaded; dbt")
+            build = pipeline.build(first, last)
+            build.require_success()
+            step("marts")
+            pipeline.publish()
+        _show_build(build)
+        _show_marts(connection, 3)
+
+
+@app.command()
+def marts(rows: Annotated[int, typer.Option(help="rows of each")] = 10) -> None:
+    """Show the first rows of each published mart."""
+    with _pipeline() as (_, connection):
+        _show_marts(connection, rows)
+
+
+@app.command()
+def reconcile(
+    dates: Dates, mend: Annotated[bool, typer.Option(help="load and build dirty dates again")] = False
+) -> None:
+    """Compare Postgres with what was loaded, by business date; exits 1 when a date is dirty and not mended."""
+    first, last = _span(dates)
+    with _pipeline() as (pipeline, _):
+        dirty = pipeline.dirty_dates(first, last)
+        if not dirty:
+            OUT.print(f"{first} to {last}: the warehouse holds what Postgres holds")
+            return
+        OUT.print(f"dirty: {', '.join(map(str, dirty))}")
+        if not mend:
+            raise typer.Exit(1)
+        for day in dirty:
+            pipeline.mend(day)
+        pipeline.publish()
+        OUT.print("loaded and built again")
+
+
+@contextmanager
+def _pipeline() -> Iterator["tuple[BatchPipeline, psycopg.Connection[Any]]"]:
+    """The pipeline as the settings say; expected failures end in a sentence and exit code 1."""
+    try:
+        settings = BatchSettings()
+        configure_logging(settings, "order-batch")
+        with connect(settings) as connection:
+            yield BatchPipeline(settings, connection, open_warehouse(settings)), connection
+    except ValidationError as error:
+        for each in error.errors():
+            ERR.print(f"ORDERWATCH_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}", style="red", markup=False)
+        raise typer.Exit(2) from None
+    except psycopg.OperationalError as error:
+        _fail(f"Postgres does not answer: {error}\nIs it up? `make status`; ORDERWATCH_DATABASE_URL says where it is.")
+    except psycopg.errors.UndefinedTable as error:
+        _fail(f"{error}\nThe database is older than this version: run `orderwatch migrate`.")
+    except (WarehouseError, WarehouseUnavailableError, DbtError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    ERR.print(message, style="red", markup=False)
+    raise typer.Exit(1)
+
+
+def _span(dates: str) -> tuple[date, date]:
+    first, _, last = dates.partition("..")
+    try:
+        span = date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError:
+        raise typer.BadParameter(f"'{dates}' is neither a date like 2026-11-20 nor a range of two") from None
+    if span[0] > span[1]:
+        raise typer.BadParameter(f"'{dates}' ends before it begins")
+    return span
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[Any]:
+    """A bar on a terminal, lines elsewhere; the yielded function names the step that begins."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal) as progress:
+        task = progress.add_task("", total=steps)
+        begun = 0
+
+        def step(name: str) -> None:
+            nonlocal begun
+            progress.update(task, completed=begun, description=name)
+            begun += 1
+            if not ERR.is_terminal:
+                ERR.print(f"[{begun}/{steps}] {name}", markup=False)
+
+        yield step
+        progress.update(task, completed=steps, description="done")
+
+
+def _show_build(build: Build) -> None:
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(build.count().items()))
+    OUT.print(f"dbt: {counts}")
+
+
+def _show_marts(connection: "psycopg.Connection[Any]", rows: int) -> None:
+    names = connection.execute("select name from published_marts order by name").fetchall()
+    if not names:
+        _fail("no mart is published yet: run `make batch DATE=...`")
+    for (name,) in names:
+        found = connection.execute(
+            SQL("select * from {}.{} limit %s").format(Identifier(SCHEMA), Identifier(name)), [rows]
+        )
+        table = Table(*(column.name for column in found.description or ()), title=name, title_justify="left")
+        for row in found:
+            table.add_row(
+                *("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row)
+            )
+        OUT.print(table)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""Users and products of the seeded world, as versions in Postgres."""

@@ -1,0 +1,1 @@
+"""dbt builds, and the marts that go back to Postgres."""

@@ -1,0 +1,135 @@
+"""dbt as a process of its own, in its own environment: its pins clash with Airflow's."""
+
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import orjson
+import structlog
+
+from order_batch.settings import BatchSettings, WarehouseKind
+from order_batch.warehouse.single_writer import single_writer
+
+log = structlog.get_logger()
+
+
+class DbtError(Exception):
+    """dbt did not build everything: which nodes failed and why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What became of one model or test."""
+
+    name: str
+    kind: str
+    layer: str
+    status: str
+    seconds: float
+    message: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it, or something before it, went wrong."""
+        return self.status in {"error", "fail", "runtime error", "skipped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What became of a `dbt build`."""
+
+    results: Sequence[NodeResult]
+
+    def count(self) -> Mapping[str, int]:
+        """Nodes by status."""
+        return Counter(result.status for result in self.results)
+
+    def require_success(self) -> None:
+        """Raises DbtError, naming them, when nodes went wrong."""
+        failures = [result for result in self.results if result.failed]
+        if failures:
+            raise DbtError("; ".join(f"{each.kind} {each.name}: {each.status} {each.message}" for each in failures))
+
+
+class Dbt:
+    """The dbt project with its environment, on the warehouse that the settings name."""
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self._settings = settings
+        self._project = settings.dbt_project.absolute()
+
+    def build(self, first: date, last: date, *, full_refresh: bool = False) -> Build:
+        """Build and test everything for business dates `first` to `last`; what failed stands in the results."""
+        arguments = ["--vars", orjson.dumps({"start_date": first, "end_date": last}).decode()]
+        return self.run("build", *arguments, *(["--full-refresh"] if full_refresh else []))
+
+    def run(self, *arguments: str) -> Build:
+        """Run a command that leaves results. Raises DbtError when it leaves none."""
+        self._results.unlink(missing_ok=True)
+        with self._alone() as inherited:
+            done = subprocess.run(
+                [self._executable, *arguments, "--target", self._settings.warehouse.value, "--no-use-colors"],
+                cwd=self._project,
+                env={**os.environ, **self._environment()},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                # Should this process be killed, dbt builds on; nobody may open the file until it has ended.
+                pass_fds=inherited,
+            )
+        log.debug("dbt", output=done.stdout)
+        if not self._results.exists():
+            raise DbtError(
+                f"dbt {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
+            )
+        return Build(self._read_results())
+
+    @contextmanager
+    def _alone(self) -> Iterator[tuple[int, ...]]:
+        if self._settings.warehouse is not WarehouseKind.DUCKDB:
+            yield ()
+            return
+        with single_writer(self._settings.warehouse_path.absolute()) as descriptor:
+            yield (descriptor,)
+
+    @property
+    def _executable(self) -> Path:
+        return self._project / ".venv" / "bin" / "dbt"
+
+    @property
+    def _results(self) -> Path:
+        return self._project / "target" / "run_results.json"
+
+    def _environment(self) -> dict[str, str]:
+        """What the project's profiles read; settings given to this process hold for dbt too."""
+        settings = self._settings
+        return {
+            "ORDERWATCH_WAREHOUSE_PATH": str(settings.warehouse_path.absolute()),
+            "ORDERWATCH_BIGQUERY_PROJECT": settings.bigquery_project or "",
+            "ORDERWATCH_BIGQUERY_DATASET_PREFIX": settings.bigquery_dataset_prefix,
+            "ORDERWATCH_BIGQUERY_LOCATION": settings.bigquery_location,
+            "ORDERWATCH_BIGQUERY_MAXIMUM_BYTES_BILLED": str(settings.bigquery_maximum_bytes_billed),
+            "DBT_PROFILES_DIR": str(self._project),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+
+    def _read_results(self) -> list[NodeResult]:
+        results = orjson.loads(self._results.read_bytes())["results"]
+        manifest = orjson.loads((self._project / "target" / "manifest.json").read_bytes())
+        nodes = {**manifest["nodes"], **manifest.get("unit_tests", {})}
+        return [_result(result, nodes.get(result["unique_id"], {})) for result in results]
+
+
+def _result(result: Mapping[str, object], node: Mapping[str, object]) -> NodeResult:
+    kind, _, name, *_ = str(result["unique_id"]).split(".")
+    path = Path(str(node.get("original_file_path", "")))
+    layer = next((part for part in path.parts if part in {"bronze", "silver", "gold"}), "tests")
+    return NodeResult(
+        name, kind, layer, str(result["status"]), float(str(result["execution_time"])), str(result["message"] or "")
+    )

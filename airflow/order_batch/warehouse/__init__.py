@@ -1,0 +1,1 @@
+"""From Postgres into the warehouse: partitions extracted, loaded, compared and recorded."""

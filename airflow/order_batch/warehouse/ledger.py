@@ -1,0 +1,75 @@
+"""The ledger of loads, in Postgres: what each partition held when it was loaded, so that changes since are known."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import psycopg
+
+from order_batch.warehouse.partitions import Partition
+from order_batch.warehouse.sources import SOURCES
+from order_batch.warehouse.tables import Span, Table
+from order_batch.warehouse.totals import Totals
+
+_RECORD = """
+    insert into warehouse_loads (warehouse, table_name, partition_start, rows, amount, newest)
+    values (%(warehouse)s, %(table)s, %(start)s, %(rows)s, %(amount)s, %(newest)s)
+    on conflict (warehouse, table_name, partition_start) do update
+    set rows = excluded.rows, amount = excluded.amount, newest = excluded.newest, loaded_at = now()
+"""
+_RECORDED = """
+    select partition_start, rows, amount, newest from warehouse_loads
+    where warehouse = %(warehouse)s and table_name = %(table)s
+        and partition_start >= %(start)s and partition_start < %(end)s
+"""
+
+
+class LoadLedger:
+    """What was loaded into one warehouse."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", warehouse: str) -> None:
+        self._connection = connection
+        self._warehouse = warehouse
+
+    def record(self, table: Table, partition: Partition, totals: Totals) -> None:
+        """A partition was loaded and compared."""
+        self._connection.execute(
+            _RECORD,
+            {
+                "warehouse": self._warehouse, "table": table.name, "start": partition.start,
+                "rows": totals.rows, "amount": totals.amount, "newest": totals.newest,
+            },
+        )  # fmt: skip
+
+    def dirty(self, table: Table, first: date, last: date) -> list[Partition]:
+        """Partitions from that of `first` to that of `last` whose rows in Postgres are not those that were loaded."""
+        loaded = self.recorded(table, first, last)
+        held = self.held(table, first, last)
+        nothing = Totals(0, None if table.amount is None else 0, None)
+        return sorted(
+            partition
+            for partition in loaded.keys() | held.keys()
+            if loaded.get(partition) != held.get(partition, nothing)
+        )
+
+    def recorded(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
+        """What was loaded, by partition."""
+        span = {"start": Partition.of(table, first).start, "end": Partition.of(table, last).end}
+        found = self._connection.execute(_RECORDED, {"warehouse": self._warehouse, "table": table.name, **span})
+        return _by_partition(table, found.fetchall())
+
+    def held(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
+        """What Postgres holds, by partition; partitions without rows are left out."""
+        source = SOURCES[table.name]
+        unit = "day" if table.span is Span.DAY else "month"
+        by = f"date_trunc('{unit}', {source.moment} at time zone 'Asia/Jakarta')::date"
+        start, end = Partition.of(table, first).moments[0], Partition.of(table, last).moments[1]
+        found = self._connection.execute(source.totals(table, by), {"start": start, "end": end})
+        return _by_partition(table, found.fetchall())
+
+
+def _by_partition(table: Table, rows: Iterable[tuple[Any, ...]]) -> dict[Partition, Totals]:
+    return {
+        Partition(start, table.span): Totals(count, None if amount is None else int(amount), newest)
+        for start, count, amount, newest in rows
+    }

@@ -1,0 +1,41 @@
+"""The adapter on the fake, by Google's own client; nothing waits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.bigquery import Client
+
+from order_batch.settings import BatchSettings, WarehouseKind
+from order_batch.warehouse.bigquery_patience import Patience
+from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
+from tests.bigquery.server import FakeBigQuery
+
+LOCATION = "asia-southeast2"
+IMPATIENT = Patience(first_wait=0.001, longest_wait=0.002, call=0.5, job=10, job_tries=3, chunk_retries=0)
+
+
+def settings(project: str | None = "test-project", maximum_bytes_billed: int = 10 * 1024**2) -> BatchSettings:
+    return BatchSettings(
+        warehouse=WarehouseKind.BIGQUERY,
+        bigquery_project=project,
+        bigquery_dataset_prefix="orderwatch_",
+        bigquery_location=LOCATION,
+        bigquery_maximum_bytes_billed=maximum_bytes_billed,
+    )
+
+
+@contextmanager
+def connected(fake: FakeBigQuery, patience: Patience = IMPATIENT) -> Iterator[BigQueryWarehouse]:
+    """A warehouse that talks to the fake."""
+    client = Client(
+        fake.project,
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        client_options=ClientOptions(api_endpoint=fake.url),
+        location=LOCATION,
+    )
+    try:
+        yield BigQueryWarehouse(settings(fake.project), client, patience)
+    finally:
+        client.close()  # type: ignore[no-untyped-call]

@@ -1,0 +1,108 @@
+"""What the batch side's tests share: a real PostgreSQL with the schema and orders of the stream, and a warehouse.
+
+database_url      a migrated database of one's own
+connection        a connection to it
+settings          BatchSettings on it, with a DuckDB file of one's own; the environment says the same
+store_orders      stores decided orders of past days, as the stream would have
+"""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from order_batch.composition import connect
+from order_batch.settings import BatchSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+# The services' environment: their pins clash with Airflow's, so their code runs as processes of its own.
+SERVICES_PYTHON = ROOT / ".venv" / "bin" / "python"
+
+StoreOrders = Callable[[date, int, int], None]
+"""First business date, number of days, number of orders."""
+
+
+@contextmanager
+def _service(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [SERVICES_PYTHON, "-m", *arguments], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A superuser's URL of a server."""
+    with _service("tests.support.served_postgres") as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> str:
+    """Name of a migrated database that others are copied from."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("create database migrated")
+    migrate = "import asyncio, sys; from order_contract.migrations import upgrade; asyncio.run(upgrade(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", migrate, _on(postgres, "migrated")], check=True)
+    return "migrated"
+
+
+@pytest.fixture
+def database_url(postgres: str, template: str) -> Iterator[str]:
+    """A migrated database of one's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"create database {name} template {template}")
+        try:
+            yield _on(postgres, name)
+        finally:
+            admin.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchSettings:
+    """Settings of a batch side of one's own."""
+    for name in list(os.environ):
+        if name.startswith("ORDERWATCH_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
+    monkeypatch.setenv("ORDERWATCH_WAREHOUSE_PATH", str(tmp_path / "warehouse.duckdb"))
+    monkeypatch.setenv("ORDERWATCH_STAGING", str(tmp_path / "staging"))
+    monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(ROOT / "dbt"))
+    return BatchSettings()
+
+
+@pytest.fixture
+def connection(settings: BatchSettings) -> Iterator["psycopg.Connection[Any]"]:
+    """A connection to the database."""
+    with connect(settings) as connection:
+        yield connection
+
+
+@pytest.fixture
+def store_orders(database_url: str) -> StoreOrders:
+    """Stores decided orders of past days."""
+
+    def store(start: date, days: int, orders: int) -> None:
+        command = [str(SERVICES_PYTHON), "-m", "tests.support.past_orders", database_url, start.isoformat()]
+        subprocess.run([*command, str(days), str(orders)], cwd=ROOT, check=True)
+
+    return store
+
+
+def _on(server: str, database: str) -> str:
+    return f"{server.rsplit('/', 1)[0]}/{database}"

@@ -1,0 +1,91 @@
+"""The DAGs as Airflow reads them: they import, have no cycle, and mean the right dates in Asia/Jakarta."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from order_contract.business_time import BUSINESS_ZONE
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+
+DAG_IDS = {"catalog", "warehouse_load", "transform", "reconcile"}
+
+
+def test_all_dags_import(bag: "DagBag") -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == DAG_IDS
+
+
+@pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+def test_every_task_ends_is_repeated_and_explained(bag: "DagBag", dag_id: str) -> None:
+    dag: Any = bag.dags[dag_id]
+    dag.check_cycle()
+    assert dag.doc_md
+    for task in dag.tasks:
+        assert task.execution_timeout is not None, task.task_id
+        assert task.retries >= 2 or task.task_id == "results", task.task_id
+        assert task.retry_exponential_backoff > 1
+        assert task.on_failure_callback
+        assert task.doc_md, task.task_id
+
+
+def test_tasks_that_open_the_warehouse_take_turns(bag: "DagBag") -> None:
+    takes_turns = {
+        (dag_id, task.task_id) for dag_id, dag in bag.dags.items() for task in dag.tasks if task.pool == "warehouse"
+    }
+    assert takes_turns == {
+        ("warehouse_load", "load_orders"), ("warehouse_load", "load_users"), ("warehouse_load", "load_products"),
+        ("transform", "build"), ("transform", "publish"),
+        ("reconcile", "find_dirty_dates"), ("reconcile", "mend"), ("reconcile", "publish"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("now", "business_date"),
+    [
+        # 00:30 in Jakarta is 17:30 of the day before in UTC.
+        (datetime(2026, 11, 21, 17, 30, tzinfo=UTC), "2026-11-21"),
+        (datetime(2026, 11, 30, 17, 30, tzinfo=UTC), "2026-11-30"),
+        (datetime(2026, 12, 31, 17, 30, tzinfo=UTC), "2026-12-31"),
+        (datetime(2028, 2, 28, 17, 30, tzinfo=UTC), "2028-02-28"),
+        (datetime(2028, 2, 29, 17, 30, tzinfo=UTC), "2028-02-29"),
+    ],
+)
+def test_the_load_is_for_the_day_that_ended_half_an_hour_ago(bag: "DagBag", now: datetime, business_date: str) -> None:
+    (info,) = _runs(bag, "warehouse_load", now - timedelta(minutes=1), now + timedelta(minutes=1))
+    assert info.run_after == now
+    assert info.partition_key == business_date
+    assert (now.astimezone(BUSINESS_ZONE).date() - timedelta(days=1)).isoformat() == business_date
+
+
+def test_each_business_date_is_loaded_once(bag: "DagBag") -> None:
+    start = datetime(2026, 10, 28, tzinfo=UTC)
+    keys = [info.partition_key for info in _runs(bag, "warehouse_load", start, start + timedelta(days=40))]
+    assert keys == [(start + timedelta(days=number)).date().isoformat() for number in range(40)]
+
+
+def test_catalog_hours_follow_one_another(bag: "DagBag") -> None:
+    start = datetime(2026, 11, 30, 15, 30, tzinfo=UTC)
+    intervals = [info.data_interval for info in _runs(bag, "catalog", start, start + timedelta(hours=4))]
+    assert [interval.start for interval in intervals] == [
+        datetime(2026, 11, 30, 16, tzinfo=UTC) + timedelta(hours=number) for number in range(3)
+    ]
+    assert all(interval.end - interval.start == timedelta(hours=1) for interval in intervals)
+
+
+def _runs(bag: "DagBag", dag_id: str, earliest: datetime, latest: datetime) -> list[Any]:
+    """What the scheduler would run of a DAG that saw its last run just before `earliest`."""
+    import pendulum  # noqa: PLC0415
+    from airflow.serialization.encoders import coerce_to_core_timetable  # noqa: PLC0415
+    from airflow.timetables.base import TimeRestriction  # noqa: PLC0415
+
+    timetable = coerce_to_core_timetable(bag.dags[dag_id].timetable)
+    restriction = TimeRestriction(pendulum.instance(earliest), pendulum.instance(latest), True)
+    runs: list[Any] = []
+    info = timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
+    while info is not None and info.run_after <= latest:
+        runs.append(info)
+        info = timetable.next_dagrun_info_v2(last_dagrun_info=info, restriction=restriction)
+    return runs

@@ -1,0 +1,166 @@
+"""From Postgres into DuckDB: complete, again, late, out of order, and refused when something is missing."""
+
+import gzip
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+
+from order_batch.pipeline import BatchPipeline
+from order_batch.settings import BatchSettings
+from order_batch.warehouse.duckdb_warehouse import DuckDbWarehouse
+from order_batch.warehouse.extract import extract
+from order_batch.warehouse.ledger import LoadLedger
+from order_batch.warehouse.load import load, order_partitions
+from order_batch.warehouse.port import WarehouseError
+from order_batch.warehouse.tables import ORDERS
+from order_contract.business_time import BUSINESS_ZONE
+
+from .conftest import StoreOrders
+
+FIRST = date(2026, 11, 18)
+LAST = date(2026, 11, 20)
+DAYS = [FIRST, date(2026, 11, 19), LAST]
+
+
+@pytest.fixture
+def warehouse(settings: BatchSettings) -> DuckDbWarehouse:
+    """An empty one, its tables there."""
+    warehouse = DuckDbWarehouse(settings.warehouse_path)
+    warehouse.prepare()
+    return warehouse
+
+
+@pytest.fixture
+def pipeline(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+) -> BatchPipeline:
+    """The batch side on both."""
+    return BatchPipeline(settings, connection, warehouse)
+
+
+def raw(settings: BatchSettings, query: str) -> list[tuple[Any, ...]]:
+    """What a query on the warehouse gives."""
+    with duckdb.connect(settings.warehouse_path, read_only=True) as found:
+        found.execute("set TimeZone = 'UTC'")
+        return found.execute(query).fetchall()
+
+
+def everything(settings: BatchSettings) -> list[tuple[Any, ...]]:
+    """All loaded orders."""
+    return raw(settings, "select * from raw.orders order by order_id")
+
+
+def move(connection: "psycopg.Connection[Any]", count: int, to: datetime) -> None:
+    """Let some stored orders have been placed at another time, as if they had come late."""
+    connection.execute(
+        "update orders set created_date = %s, stored_at = now() where order_id in "
+        "(select order_id from orders order by order_id limit %s)",
+        [to, count],
+    )
+
+
+def test_what_is_loaded_is_what_is_stored(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 3, 900)
+    for day in DAYS:
+        pipeline.load_orders(day)
+    names = ", ".join(column.name for column in ORDERS.columns[1:])
+    stored = connection.execute(
+        f"select (created_date at time zone 'Asia/Jakarta')::date, {names.replace('attributes', 'attributes::text')} "
+        "from orders order by order_id"
+    ).fetchall()
+    assert everything(settings) == stored
+    hits = connection.execute(
+        "select o.order_id, h ->> 'rule', (h ->> 'score')::int, h ->> 'reason' "
+        "from orders as o, json_array_elements(o.hits) as h order by 1, 2"
+    ).fetchall()
+    assert len(hits) > 10
+    assert raw(settings, "select order_id, rule, score, reason from raw.rule_hits order by 1, 2") == hits
+
+
+def test_dates_again_and_backwards_give_the_same(
+    settings: BatchSettings, pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 3, 600)
+    for day in DAYS:
+        pipeline.load_orders(day)
+    before = everything(settings)
+    for day in [*reversed(DAYS), *DAYS]:
+        assert pipeline.load_orders(day) >= 200
+    assert everything(settings) == before
+    assert pipeline.dirty_dates(FIRST, LAST) == []
+
+
+def test_a_late_order_makes_its_own_date_dirty_and_no_other(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 3, 300)
+    assert pipeline.dirty_dates(FIRST, LAST) == DAYS
+    for day in DAYS:
+        pipeline.load_orders(day)
+    assert pipeline.dirty_dates(FIRST, LAST) == []
+    store_orders(FIRST - timedelta(days=1), 1, 10)
+    assert pipeline.dirty_dates(FIRST - timedelta(days=3), LAST) == [FIRST - timedelta(days=1)]
+    # Same number and sum of orders, but others than those that were loaded.
+    connection.execute("update orders set stored_at = now() where order_id = (select min(order_id) from orders)")
+    assert len(pipeline.dirty_dates(FIRST - timedelta(days=3), LAST)) in {1, 2}
+
+
+def test_midnight_in_jakarta_parts_the_dates(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 1, 4)
+    midnight = datetime(2026, 11, 19, tzinfo=BUSINESS_ZONE)
+    moments = [midnight - timedelta(microseconds=1), midnight, midnight + timedelta(hours=6, minutes=59)]
+    orders = connection.execute("select order_id from orders order by 1").fetchall()
+    for (order_id,), moment in zip(orders, moments, strict=False):
+        connection.execute("update orders set created_date = %s where order_id = %s", [moment, order_id])
+    for day in DAYS:
+        pipeline.load_orders(day)
+    found = raw(settings, "select business_date, count(*) from raw.orders group by 1 order by 1")
+    assert found == [(FIRST, 2), (date(2026, 11, 19), 2)]
+
+
+def test_a_day_that_lost_its_orders_is_emptied(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 1, 50)
+    pipeline.load_orders(FIRST)
+    connection.execute("delete from orders")
+    assert pipeline.dirty_dates(FIRST, FIRST) == [FIRST]
+    assert pipeline.load_orders(FIRST) == 0
+    assert everything(settings) == []
+    assert pipeline.dirty_dates(FIRST, FIRST) == []
+
+
+def test_a_load_that_misses_rows_is_refused_and_changes_nothing(
+    settings: BatchSettings,
+    connection: "psycopg.Connection[Any]",
+    warehouse: DuckDbWarehouse,
+    pipeline: BatchPipeline,
+    store_orders: StoreOrders,
+) -> None:
+    store_orders(FIRST, 1, 100)
+    pipeline.load_orders(FIRST)
+    before = everything(settings)
+    connection.execute("update orders set quantity = quantity + 1, stored_at = now()")
+    orders = extract(connection, order_partitions(FIRST), settings.staging)[-1]
+    (file,) = orders.files
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.write_bytes(gzip.compress(b"".join(lines[:-1])))
+    with pytest.raises(WarehouseError, match=r"raw\.orders of 2026-11-18 stays as it was: 100 rows in Postgres, 99 in"):
+        load(warehouse, LoadLedger(connection, warehouse.name), [orders])
+    assert everything(settings) == before
+    assert pipeline.dirty_dates(FIRST, FIRST) == [FIRST]
+
+
+def test_files_of_a_load_are_gone_after_it(
+    settings: BatchSettings, pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 1, 20)
+    pipeline.load_orders(FIRST)
+    assert not [path for path in settings.staging.rglob("*") if path.is_file()]

@@ -1,0 +1,275 @@
+"""What every warehouse does: DuckDB, and BigQuery by Google's client against the fake.
+
+DuckDB is the more lenient reader: fields that a table does not have, and fractions of integers, only BigQuery refuses
+(tests/bigquery/test_bad_rows.py). Our extracts have neither.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pytest
+
+from order_batch.warehouse.duckdb_warehouse import DuckDbWarehouse
+from order_batch.warehouse.port import Warehouse, WarehouseError
+from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, TABLES, USERS, Table
+from order_batch.warehouse.totals import Totals
+from tests.bigquery.server import FakeBigQuery, serving
+from tests.bigquery.storage import StoredTable
+from tests.bigquery.warehouse import connected
+from tests.staged import NOVEMBER_20, NOVEMBER_21, make_row, make_rows, partition, stage, totals
+
+_MART = {
+    "city": "STRING", "orders": "INT64", "revenue": "NUMERIC", "share": "FLOAT64", "blacklisted": "BOOL",
+    "day": "DATE", "last_order": "TIMESTAMP", "local": "DATETIME",
+}  # fmt: skip
+_MART_TYPES = ["text", "bigint", "numeric", "double precision", "boolean", "date", "timestamptz", "timestamp"]
+_MOMENT = datetime(2026, 11, 21, 1, 2, 3, 4, UTC)
+_MART_ROWS: list[tuple[Any, ...]] = [
+    ("Bandung", 2**62, Decimal("1234567890123.25"), 0.125, True, NOVEMBER_21, _MOMENT, datetime(2026, 11, 21, 8, 2)),  # noqa: DTZ001
+    ("Yogyakarta 🏯 \"'\n", 0, Decimal(0), 1e-9, False, NOVEMBER_20, datetime(1970, 1, 1, tzinfo=UTC), None),
+    (None,) * 8,
+]
+
+
+class Subject(Protocol):
+    """A warehouse, and a hand in what it holds."""
+
+    warehouse: Warehouse
+
+    def raw_rows(self, table: Table) -> list[dict[str, Any]]: ...
+    def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None: ...
+
+
+class DuckDbSubject:
+    _TYPES: Mapping[str, str] = {
+        "STRING": "varchar", "INT64": "bigint", "NUMERIC": "decimal(38, 9)", "FLOAT64": "double", "BOOL": "boolean",
+        "DATE": "date", "TIMESTAMP": "timestamptz", "DATETIME": "timestamp",
+    }  # fmt: skip
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.warehouse: Warehouse = DuckDbWarehouse(path)
+
+    def raw_rows(self, table: Table) -> list[dict[str, Any]]:
+        with duckdb.connect(self._path) as connection:
+            names = [column.name for column in table.columns]
+            found = connection.execute(f"select {', '.join(names)} from raw.{table.name}").fetchall()
+            return [dict(zip(names, row, strict=True)) for row in found]
+
+    def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None:
+        with duckdb.connect(self._path) as connection:
+            connection.execute("create schema if not exists gold")
+            definitions = ", ".join(f"{column} {self._TYPES[kind]}" for column, kind in columns.items())
+            connection.execute(f"create table gold.{name}_rows ({definitions})")
+            connection.executemany(f"insert into gold.{name}_rows values ({', '.join('?' * len(columns))})", rows)
+            connection.execute(f"create {kind} gold.{name} as from gold.{name}_rows")
+
+
+class BigQuerySubject:
+    def __init__(self, fake: FakeBigQuery, warehouse: Warehouse) -> None:
+        self._fake = fake
+        self.warehouse = warehouse
+
+    def raw_rows(self, table: Table) -> list[dict[str, Any]]:
+        return self._fake.storage.table("orderwatch_raw", table.name).rows
+
+    def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None:
+        reference = {"projectId": self._fake.project, "datasetId": "orderwatch_gold", "tableId": name}
+        fields = [{"name": column, "type": kind} for column, kind in columns.items()]
+        self._fake.storage.insert_table("orderwatch_gold", {"tableReference": reference, "schema": {"fields": fields}})
+        table: StoredTable = self._fake.storage.table("orderwatch_gold", name)
+        table.resource["type"] = kind.upper()
+        table.rows = [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+@pytest.fixture(params=["duckdb", "bigquery"])
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+    with _duckdb(tmp_path) if request.param == "duckdb" else _bigquery() as subject:
+        subject.warehouse.prepare()
+        yield subject
+
+
+@contextmanager
+def _duckdb(folder: Path) -> Iterator[Subject]:
+    yield DuckDbSubject(folder / "warehouse.duckdb")
+
+
+@contextmanager
+def _bigquery() -> Iterator[Subject]:
+    with serving(FakeBigQuery()) as fake, connected(fake) as warehouse:
+        # Small answers, so that tables take several.
+        fake.calls.page_size = 2
+        yield BigQuerySubject(fake, warehouse)
+    assert fake.violations == []
+
+
+def _load(subject: Subject, folder: Path, table: Table, day: date, *files: list[dict[str, Any]]) -> None:
+    rows = [row for file in files for row in file]
+    subject.warehouse.load(table, partition(table, day), stage(folder, *files), totals(table, rows))
+
+
+def _held(subject: Subject, table: Table, day: date) -> Totals:
+    return subject.warehouse.totals(table, partition(table, day))
+
+
+def test_a_partition_that_was_never_loaded_is_empty(subject: Subject) -> None:
+    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
+    assert _held(subject, USERS, NOVEMBER_21) == Totals(0, None, None)
+
+
+def test_preparing_again_keeps_what_is_there(subject: Subject, tmp_path: Path) -> None:
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 3))
+    subject.warehouse.prepare()
+    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(3, 3, None)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_rows_arrive_as_they_are(subject: Subject, tmp_path: Path, table: Table) -> None:
+    row = make_row(table, NOVEMBER_21, 7)
+    optional: dict[str, Any] = {column.name: None for column in table.columns if not column.required}
+    _load(subject, tmp_path, table, NOVEMBER_21, [row, make_row(table, NOVEMBER_21, 8, **optional)])
+    first, second = sorted(subject.raw_rows(table), key=lambda each: str(each[table.columns[1].name]))
+    assert {name: _plain(value) for name, value in first.items()} == row
+    assert {name: second[name] for name in optional} == optional
+
+
+def test_text_and_the_largest_amounts_survive(subject: Subject, tmp_path: Path) -> None:
+    values: dict[str, Any] = {"order_id": "o-\"'\\\n\t😀 é", "attributes": '{"a": "\\n"}', "amount": 10**15}
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, [make_row(ORDERS, NOVEMBER_21, **values)])
+    (found,) = subject.raw_rows(ORDERS)
+    assert {name: found[name] for name in values} == values
+
+
+def test_sums_go_beyond_64_bits(subject: Subject, tmp_path: Path) -> None:
+    rows = make_rows(PRODUCTS, NOVEMBER_21, 20, price=2**62)
+    _load(subject, tmp_path, PRODUCTS, NOVEMBER_21, rows)
+    assert _held(subject, PRODUCTS, NOVEMBER_21) == Totals(20, 20 * 2**62, None)
+
+
+def test_several_files_are_one_partition(subject: Subject, tmp_path: Path) -> None:
+    rows = make_rows(ORDERS, NOVEMBER_21, 10)
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, rows[:4], rows[4:5], rows[5:])
+    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(10, 45, None)
+
+
+def test_loading_again_changes_nothing(subject: Subject, tmp_path: Path) -> None:
+    for _ in range(3):
+        _load(subject, tmp_path, RULE_HITS, NOVEMBER_21, make_rows(RULE_HITS, NOVEMBER_21, 5))
+    assert _held(subject, RULE_HITS, NOVEMBER_21) == Totals(5, 10, None)
+
+
+def test_what_was_loaded_before_something_else_can_be_loaded_again(subject: Subject, tmp_path: Path) -> None:
+    for status in ("fraud", "genuine", "fraud"):
+        _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 2, status=status))
+    assert [row["status"] for row in subject.raw_rows(ORDERS)] == ["fraud", "fraud"]
+
+
+def test_other_partitions_stay(subject: Subject, tmp_path: Path) -> None:
+    _load(subject, tmp_path, ORDERS, NOVEMBER_20, make_rows(ORDERS, NOVEMBER_20, 2))
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 5))
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 1))
+    assert _held(subject, ORDERS, NOVEMBER_20) == Totals(2, 1, None)
+    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(1, 0, None)
+
+
+def test_a_month_is_one_partition(subject: Subject, tmp_path: Path) -> None:
+    first, last, next_month = date(2026, 11, 1), date(2026, 11, 30), date(2026, 12, 1)
+    _load(subject, tmp_path, USERS, next_month, make_rows(USERS, next_month, 1))
+    _load(subject, tmp_path, USERS, last, make_rows(USERS, first, 2), make_rows(USERS, last, 3))
+    assert _held(subject, USERS, NOVEMBER_21) == Totals(5, None, None)
+    assert _held(subject, USERS, next_month) == Totals(1, None, None)
+
+
+def test_no_files_empty_the_partition(subject: Subject, tmp_path: Path) -> None:
+    _load(subject, tmp_path, ORDERS, NOVEMBER_20, make_rows(ORDERS, NOVEMBER_20, 2))
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 2))
+    for _ in range(2):
+        _load(subject, tmp_path, ORDERS, NOVEMBER_21)
+        assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
+    assert _held(subject, ORDERS, NOVEMBER_20) == Totals(2, 1, None)
+
+
+def test_a_file_without_rows_empties_it_too(subject: Subject, tmp_path: Path) -> None:
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 2))
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, [])
+    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ({"amount": "ten"}, "amount|ten"),
+        ({"created_date": "soon"}, "created_date|soon"),
+        ({"business_date": "21/11/2026"}, "business_date|21/11/2026"),
+        ({"status": None}, "status"),
+        ({"amount": 2**63}, "amount|9223372036854775808"),
+    ],
+    ids=str,
+)
+def test_a_row_that_does_not_fit_refuses_the_load(
+    subject: Subject, tmp_path: Path, bad: dict[str, Any], named: str
+) -> None:
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 2))
+    rows = [*make_rows(ORDERS, NOVEMBER_21, 5), make_row(ORDERS, NOVEMBER_21, **bad)]
+    with pytest.raises(WarehouseError, match=named):
+        subject.warehouse.load(ORDERS, partition(ORDERS), stage(tmp_path, rows), Totals(6, 10, None))
+    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(2, 1, None)
+
+
+def test_a_required_field_that_is_not_there_refuses_the_load(subject: Subject, tmp_path: Path) -> None:
+    row = make_row(ORDERS, NOVEMBER_21)
+    del row["order_id"]
+    with pytest.raises(WarehouseError, match="order_id"):
+        subject.warehouse.load(ORDERS, partition(ORDERS), stage(tmp_path, [row]), Totals(1, 0, None))
+    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
+
+
+@pytest.mark.parametrize("content", [b'{"order_id": "broken', b"[]\n", b"\xff\xfe\n"], ids=["cut", "a list", "no text"])
+def test_what_is_no_json_refuses_the_load(subject: Subject, tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(WarehouseError):
+        subject.warehouse.load(ORDERS, partition(ORDERS), stage(tmp_path, content), Totals(1, 0, None))
+    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
+
+
+def test_a_row_of_another_date_refuses_the_load(subject: Subject, tmp_path: Path) -> None:
+    rows = [*make_rows(ORDERS, NOVEMBER_21, 2), make_row(ORDERS, NOVEMBER_20, 5)]
+    with pytest.raises(WarehouseError):
+        subject.warehouse.load(ORDERS, partition(ORDERS), stage(tmp_path, rows), Totals(2, 1, None))
+    assert subject.raw_rows(ORDERS) == []
+
+
+@pytest.mark.parametrize("expected", [Totals(3, 1, None), Totals(2, 2, None), Totals(1, 1, None)], ids=str)
+def test_a_difference_to_what_was_expected_is_refused(subject: Subject, tmp_path: Path, expected: Totals) -> None:
+    files = stage(tmp_path, make_rows(ORDERS, NOVEMBER_21, 2))
+    with pytest.raises(WarehouseError, match=r"in Postgres, .*(in|to 1 in) the warehouse.*again"):
+        subject.warehouse.load(ORDERS, partition(ORDERS), files, expected)
+
+
+@pytest.mark.parametrize("kind", ["table", "view"])
+def test_a_mart_is_read_with_its_types(subject: Subject, kind: str) -> None:
+    subject.make_mart("mart", _MART, _MART_ROWS, kind)
+    with subject.warehouse.gold("mart") as relation:
+        columns, rows = list(relation.columns), list(relation.rows())
+    assert columns == list(zip(_MART, _MART_TYPES, strict=True))
+    assert rows == _MART_ROWS
+
+
+def test_a_mart_that_is_not_there_says_what_makes_it(subject: Subject) -> None:
+    with pytest.raises(WarehouseError, match=r"gold\.nothing.*run dbt"), subject.warehouse.gold("nothing"):
+        pass
+
+
+def test_the_name_tells_warehouses_apart(subject: Subject) -> None:
+    assert subject.warehouse.name.startswith(("duckdb:/", "bigquery:test-project.orderwatch_"))
+
+
+def _plain(value: Any) -> Any:
+    """A value as the staged row has it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return value.isoformat() if isinstance(value, date) else value
