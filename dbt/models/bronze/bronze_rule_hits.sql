@@ -1,0 +1,18 @@
+select
+    -- ids
+    business_date,
+    order_id,
+    rule,
+
+    -- facts
+    severity,
+    score,
+    mode,
+    trim(reason) as reason
+from {{ source('raw', 'rule_hits') }}
+where true
+qualify
+    row_number() over (
+        partition by business_date, order_id, rule
+        order by mode, score desc, severity, reason
+    ) = 1

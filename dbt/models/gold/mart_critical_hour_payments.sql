@@ -1,0 +1,26 @@
+with orders as (
+    select
+        payment_method,
+        {{ total('total_orders') }} as total_orders,
+        {{ total('fraud_orders') }} as fraud_orders,
+        {{ total('total_amount') }} as total_amount,
+        {{ total('fraud_amount') }} as fraud_amount
+    from {{ ref('daily_payment_hour_orders') }}
+    where
+        currency = '{{ var("mart_currency") }}'
+        and business_hour <= {{ var('last_critical_hour') }}
+    group by payment_method
+)
+
+select
+    -- ids
+    payment_method,
+
+    -- facts
+    total_orders,
+    total_orders - fraud_orders as genuine_orders,
+    fraud_orders,
+    100 * {{ safe_divide('fraud_orders', 'total_orders') }} as fraud_percentage,
+    total_amount,
+    fraud_amount
+from orders

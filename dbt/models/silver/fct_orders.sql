@@ -1,0 +1,48 @@
+{{
+    config(
+        materialized='incremental',
+        partition_by=by_business_date(),
+        partitions=requested_partitions(),
+        cluster_by=['user_id', 'product_id'],
+    )
+}}
+
+with orders as (
+    select
+        *,
+        {{ business_datetime('created_date') }} as created_local
+    from {{ ref('bronze_orders') }}
+    where {{ is_to_be_built() }}
+)
+
+select
+    -- ids
+    business_date,
+    order_id,
+    user_id,
+    product_id,
+    payment_method,
+    device_id,
+    ip_address,
+    voucher_code,
+    ruleset_version,
+
+    -- facts
+    quantity,
+    amount,
+    currency,
+    country,
+    shipping_country,
+    status,
+    status = 'fraud' as is_fraud,
+    outcome,
+    risk_score,
+
+    -- moments
+    extract(hour from created_local) as business_hour,
+    created_local,
+    created_date,
+    account_created_date,
+    decided_at,
+    stored_at
+from orders

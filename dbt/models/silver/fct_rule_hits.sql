@@ -1,0 +1,23 @@
+{{
+    config(
+        materialized='incremental',
+        partition_by=by_business_date(),
+        partitions=requested_partitions(),
+        cluster_by=['rule'],
+    )
+}}
+
+select
+    -- ids
+    business_date,
+    order_id,
+    rule,
+
+    -- facts
+    severity,
+    score,
+    mode,
+    mode = 'live' as is_live,
+    reason
+from {{ ref('bronze_rule_hits') }}
+where {{ is_to_be_built() }}

@@ -1,0 +1,39 @@
+"""What these tests share: made-up raw data, and the project built from it once."""
+
+import os
+from pathlib import Path
+
+import pytest
+from dbt.contracts.graph.manifest import Manifest
+
+from tests_python.support.googlesql import GoogleSql
+from tests_python.support.project import Project
+from tests_python.support.raw_data import RawData, make_raw_data
+
+
+@pytest.fixture(scope="session")
+def raw_data() -> RawData:
+    """A few thousand orders of six days around the end of a month."""
+    return make_raw_data()
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """The project as dbt reads it, for DuckDB."""
+    return Project(tmp_path_factory.mktemp("parsed")).parse()
+
+
+@pytest.fixture(scope="session")
+def built(raw_data: RawData, parsed: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project built and tested from all raw data at once. For reading only."""
+    project = Project(tmp_path_factory.mktemp("built"), parsed)
+    project.load(raw_data)
+    project.run("build")
+    return project
+
+
+@pytest.fixture(scope="session")
+def googlesql() -> GoogleSql:
+    """Google's analyzer and reference engine."""
+    kept = os.environ.get("ORDERWATCH_CACHE")
+    return GoogleSql(Path(kept) if kept else Path.home() / ".cache" / "orderwatch")

@@ -1,0 +1,107 @@
+"""The dbt project, run in this process on a warehouse file of its own."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+
+from tests_python.support import raw_tables
+from tests_python.support.raw_data import RawData
+
+PROJECT = raw_tables.ROOT / "dbt"
+
+
+class DbtFailed(Exception):
+    """A dbt command did not succeed: what it said."""
+
+
+class Project:
+    """The dbt project on one DuckDB file. `folder` keeps the file and dbt's target folder."""
+
+    def __init__(self, folder: Path, parsed: Manifest | None = None) -> None:
+        """`parsed` saves reading the project for every command, which new variables make dbt do."""
+        self.target = folder / "target"
+        self.folder = folder
+        self._parsed = parsed
+        self._path = folder / "warehouse.duckdb"
+
+    def run(self, *arguments: str, dates: tuple[date, date] | None = None, **variables: object) -> None:
+        """Run a dbt command. Raises DbtFailed, also for warnings."""
+        if dates is not None:
+            variables |= {"start_date": dates[0].isoformat(), "end_date": dates[1].isoformat()}
+        self._invoke(*arguments, "--vars", json.dumps(variables))
+
+    def _invoke(self, *arguments: str) -> Any:
+        os.environ["ORDERWATCH_WAREHOUSE_PATH"] = str(self._path)
+        where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(self.target)]
+        said: list[str] = []
+
+        def hear(event: Any) -> None:
+            if event.info.level != "debug":
+                said.append(event.info.msg)
+
+        runner = dbtRunner(manifest=deepcopy(self._parsed), callbacks=[hear])
+        # No log file, as dbt would not close it.
+        options = ["--quiet", "--warn-error", "--log-level-file", "none"]
+        try:
+            done = runner.invoke([*options, *arguments, *where])
+        finally:
+            _close_duckdb()
+        if not done.success:
+            raise DbtFailed("\n".join([*said, str(done.exception or "")]))
+        return done.result
+
+    def parse(self) -> Manifest:
+        """The project as dbt reads it."""
+        parsed: Manifest = self._invoke("parse")
+        return parsed
+
+    def manifest(self) -> dict[str, Any]:
+        """The project as dbt understood it in the last run."""
+        manifest: dict[str, Any] = json.loads((self.target / "manifest.json").read_bytes())
+        return manifest
+
+    def load(self, data: RawData) -> None:
+        """Make the raw tables hold this and nothing else."""
+        with self.connect() as connection:
+            raw_tables.create(connection)
+            for name, rows in data.tables().items():
+                raw_tables.insert(connection, name, rows)
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The warehouse, while dbt does not run."""
+        with duckdb.connect(self._path) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+
+    def rows(self, relation: str) -> Sequence[tuple[Any, ...]]:
+        """All rows of a table or view, in no order."""
+        with self.connect() as connection:
+            return connection.execute(f"select * from {relation}").fetchall()
+
+    def tables(self) -> Mapping[str, Sequence[tuple[Any, ...]]]:
+        """Everything that dbt built in silver and gold, rows in a fixed order."""
+        with self.connect() as connection:
+            names = connection.execute(
+                "select table_schema || '.' || table_name from information_schema.tables "
+                "where table_schema in ('silver', 'gold') order by 1"
+            ).fetchall()
+            return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
+
+
+def _close_duckdb() -> None:
+    """dbt keeps the file open for the next command, which nobody else could use meanwhile."""
+    environment: Any = DuckDBConnectionManager._ENV
+    if environment is not None:
+        environment.close()
+        DuckDBConnectionManager._ENV = None

@@ -1,0 +1,231 @@
+"""BigQuery's side without BigQuery: all SQL compiled for it goes through Google's analyzer and reference engine.
+
+From the same raw rows the reference engine must come to what DuckDB built, in both branches of incremental models.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zetasql.core.exceptions import ServerError
+
+from tests_python.support.googlesql import GoogleSql, Relation
+from tests_python.support.project import PROJECT, Project
+from tests_python.support.raw_data import DATES, RawData
+from tests_python.support.raw_tables import TABLES
+
+REBUILT = (DATES[1], DATES[3])
+ALREADY_THERE = DATES[:4]
+
+Node = Mapping[str, Any]
+
+
+class Compiled:
+    """The project compiled for BigQuery."""
+
+    def __init__(self, project: Project) -> None:
+        manifest = project.manifest()
+        self.nodes: dict[str, Node] = {**manifest["nodes"], **manifest["sources"]}
+
+    def models(self) -> list[Node]:
+        """Models, each behind those that it reads."""
+        done: dict[str, Node] = {}
+
+        def add(key: str) -> None:
+            node = self.nodes[key]
+            if key not in done and node["resource_type"] == "model":
+                for before in node["depends_on"]["nodes"]:
+                    add(before)
+                done[key] = node
+
+        for key in self.nodes:
+            add(key)
+        return list(done.values())
+
+    def tests(self) -> list[Node]:
+        """All data tests."""
+        return [node for node in self.nodes.values() if node["resource_type"] == "test"]
+
+    def read_by(self, node: Node) -> list[str]:
+        """Tables that a node may read, itself as it was before included."""
+        names = [table_name(self.nodes[key]) for key in node["depends_on"]["nodes"] if key in self.nodes]
+        return [*names, table_name(node)] if node["resource_type"] == "model" else names
+
+
+def table_name(node: Node) -> str:
+    """A relation by one name, as the engine's flat catalog has it."""
+    return f"{node['schema']}__{node['name']}"
+
+
+def sql(node: Node) -> str:
+    """The compiled code with flat table names."""
+    return re.sub(r"`parity`\.`(\w+)`\.`(\w+)`", r"`\1__\2`", node["compiled_code"])
+
+
+def compile_for_bigquery(folder: Path, *, incremental: bool, dates: tuple[date, date] | None = None) -> Compiled:
+    """Compile without a connection, as if each incremental model were there already or not."""
+    project = Project(folder)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ORDERWATCH_BIGQUERY_PROJECT", "parity")
+        environment.setenv("ORDERWATCH_BIGQUERY_METHOD", "oauth-secrets")  # makes a client without asking anybody
+        environment.setenv("ORDERWATCH_BIGQUERY_TOKEN", "none")
+        project.run(
+            "compile", "--target", "bigquery", "--no-introspect", "--no-populate-cache",
+            "--exclude", "resource_type:unit_test", dates=dates, compile_as_incremental=incremental,
+        )  # fmt: skip
+    return Compiled(project)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    return compile_for_bigquery(tmp_path_factory.mktemp("full"), incremental=False)
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    return compile_for_bigquery(tmp_path_factory.mktemp("dated"), incremental=True, dates=REBUILT)
+
+
+@pytest.fixture(scope="module")
+def missing(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    return compile_for_bigquery(tmp_path_factory.mktemp("missing"), incremental=True)
+
+
+@pytest.fixture(scope="module")
+def raw_relations(raw_data: RawData) -> dict[str, Relation]:
+    """The raw tables and the seed as BigQuery has them."""
+    relations = {}
+    for name, rows in raw_data.tables().items():
+        columns = [(column.name, str(column.kind)) for column in TABLES[name].columns]
+        relations[f"orderwatch_raw__{name}"] = Relation(columns, [[row.get(c) for c, _ in columns] for row in rows])
+    with (PROJECT / "seeds" / "payment_methods.csv").open() as file:
+        names, *methods = csv.reader(file)
+    relations["orderwatch_silver__payment_methods"] = Relation([(name, "STRING") for name in names], methods)
+    return relations
+
+
+@pytest.fixture(scope="module")
+def evaluated(full: Compiled, raw_relations: dict[str, Relation], googlesql: GoogleSql) -> dict[str, Relation]:
+    """Every model as the reference engine builds it, from raw on."""
+    relations = dict(raw_relations)
+    for model in full.models():
+        tables = {name: relations[name] for name in full.read_by(model) if name in relations}
+        relations[table_name(model)] = googlesql.query(sql(model), tables)
+    return relations
+
+
+def test_every_model_has_the_values_that_duckdb_built(
+    full: Compiled, evaluated: dict[str, Relation], built: Project
+) -> None:
+    assert len(full.models()) >= 20
+    for model in full.models():
+        found = evaluated[table_name(model)]
+        with built.connect() as connection:
+            result = connection.execute(f"select * from {layer(model)}.{model['name']}")
+            names = [name for name, *_ in result.description or ()]
+            rows = result.fetchall()
+        assert [name for name, _ in found.columns] == names, model["name"]
+        assert rows, model["name"]
+        assert same(found.rows, rows), model["name"]
+
+
+def test_every_model_has_the_types_of_its_contract(full: Compiled, evaluated: dict[str, Relation]) -> None:
+    contracted = [model for model in full.models() if model["contract"]["enforced"]]
+    assert contracted
+    for model in contracted:
+        declared = {name: column["data_type"].upper() for name, column in model["columns"].items()}
+        assert dict(evaluated[table_name(model)].columns) == declared, model["name"]
+
+
+def test_requested_dates_are_built_as_in_full(
+    full: Compiled, dated: Compiled, evaluated: dict[str, Relation], googlesql: GoogleSql
+) -> None:
+    models = incremental_models(dated, full)
+    assert len(models) == 6
+    facts = dicts(evaluated["orderwatch_silver__fct_orders"])
+    touched = {(row["user_id"], row["product_id"]) for row in facts if is_requested(row)}
+    for model in models:
+        rows = dicts(evaluated[table_name(model)])
+        if model["name"] == "user_product_orders":
+            expected = [row for row in rows if (row["user_id"], row["product_id"]) in touched]
+        else:
+            expected = [row for row in rows if is_requested(row)]
+            assert model["config"]["partitions"] == [f"date '{day}'" for day in DATES[1:4]]
+        assert 0 < len(expected) < len(rows)
+        tables = {name: evaluated[name] for name in dated.read_by(model)}
+        assert same(googlesql.query(sql(model), tables).rows, map(dict.values, expected)), model["name"]
+
+
+def test_without_requested_dates_the_missing_ones_are_built(
+    full: Compiled, missing: Compiled, evaluated: dict[str, Relation], googlesql: GoogleSql
+) -> None:
+    models = incremental_models(missing, full)
+    assert len(models) == 5
+    for model in models:
+        whole = evaluated[table_name(model)]
+        # A row of each date will do: the reference engine reads them all again for every row that it asks about.
+        there = {row["business_date"]: row for row in dicts(whole) if row["business_date"] in ALREADY_THERE}
+        expected = [row for row in dicts(whole) if row["business_date"] not in ALREADY_THERE]
+        assert len(there) == len(ALREADY_THERE)
+        assert expected
+        tables = {name: evaluated[name] for name in missing.read_by(model)}
+        tables[table_name(model)] = Relation(whole.columns, [tuple(row.values()) for row in there.values()])
+        assert same(googlesql.query(sql(model), tables).rows, map(dict.values, expected)), model["name"]
+
+
+def test_every_data_test_passes(
+    full: Compiled, dated: Compiled, evaluated: dict[str, Relation], googlesql: GoogleSql
+) -> None:
+    of_dates = {test["name"]: sql(test) for test in dated.tests()}
+    assert len(of_dates) >= 40
+    with googlesql.catalog(evaluated) as catalog:
+        for test in full.tests():
+            # Of all dates, and of some when that is another query.
+            for query in {sql(test), of_dates[test["name"]]}:
+                assert not catalog.query(query).rows, test["name"]
+
+
+def test_what_bigquery_lacks_is_refused(googlesql: GoogleSql) -> None:
+    orders = Relation([("order_id", "STRING"), ("amount", "INT64")], [("a", 1)])
+    for wrong in (
+        "select total from orders",
+        "select order_id, sum(amount) from orders group by all_of_it",
+        "select order_id, amount from orders group by order_id",
+        "select amount + order_id from orders",
+        "select epoch_us(current_timestamp()) from orders",
+        "select cast(amount as double) from orders",
+    ):
+        with pytest.raises(ServerError):
+            googlesql.query(wrong, {"orders": orders})
+
+
+def incremental_models(compiled: Compiled, full: Compiled) -> list[Node]:
+    """Models whose code is another one when they are there already."""
+    codes = {model["name"]: model["compiled_code"] for model in full.models()}
+    return [model for model in compiled.models() if model["compiled_code"] != codes[model["name"]]]
+
+
+def is_requested(row: Mapping[str, Any]) -> bool:
+    """Whether a row is of the dates to be rebuilt."""
+    return bool(REBUILT[0] <= row["business_date"] <= REBUILT[1])
+
+
+def layer(node: Node) -> str:
+    """bronze, silver or gold: the schema on DuckDB."""
+    return str(node["fqn"][1])
+
+
+def dicts(relation: Relation) -> list[dict[str, Any]]:
+    """Rows by column name."""
+    names = [name for name, _ in relation.columns]
+    return [dict(zip(names, row, strict=True)) for row in relation.rows]
+
+
+def same(left: Iterable[Iterable[object]], right: Iterable[Iterable[object]]) -> bool:
+    """Whether the rows are the same, in any order."""
+    return Counter(map(tuple, left)) == Counter(map(tuple, right))

@@ -1,0 +1,52 @@
+"""The data tests themselves: what is wrong with a warehouse is found, by the test that is named for it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from dbt.contracts.graph.manifest import Manifest
+
+from tests_python.support.project import DbtFailed, Project
+
+FAULTS = {
+    "fct_orders_add_up_to_bronze_orders": "delete from silver.fct_orders where business_hour = 3",
+    "in_one_date_only_fct_orders_order_id": (
+        "insert into silver.fct_orders by name"
+        " select * replace (business_date + 1 as business_date) from silver.fct_orders limit 1"
+    ),
+    "fct_orders_dates_are_business_dates": "update silver.fct_orders set created_date = created_date + interval 1 day",
+    "fct_orders_fraud_is_what_was_not_approved": "update silver.fct_orders set is_fraud = true",
+    "relationships_fct_orders_payment_method": "delete from silver.dim_payment_methods where payment_method = 'OVO'",
+    "one_version_at_a_time_dim_users": "update silver.dim_users set valid_to = valid_from where not is_current",
+    "one_version_at_a_time_dim_products": "delete from silver.dim_products where version = 2",
+    "unique_together_fct_rule_hits": "insert into silver.fct_rule_hits select * from silver.fct_rule_hits limit 1",
+    "daily_user_orders_add_up_to_fct_orders": "update silver.daily_user_orders set total_amount = total_amount + 1",
+    "user_product_orders_add_up_to_fct_orders": "update silver.user_product_orders set fraud_orders = fraud_orders + 1",
+    "mart_user_blacklist_status_add_up_to_fct_orders": (
+        "delete from gold.mart_user_blacklist_status where total_orders = 1"
+    ),
+    "mart_user_blacklist_status_follows_from_frauds": (
+        "update gold.mart_user_blacklist_status set status = 'Watchlist' where fraud_orders_count = 3"
+    ),
+    "unique_mart_most_fraudulent_users_fraud_rank": "update gold.mart_most_fraudulent_users set fraud_rank = 1",
+    "mart_critical_hour_payments_add_up_to_fct_orders": "update gold.mart_critical_hour_payments set total_amount = 0",
+    "mart_critical_hour_payments_percentages_are_shares": (
+        "update gold.mart_critical_hour_payments set fraud_percentage = fraud_percentage / 100"
+    ),
+    "mart_product_payment_methods_add_up_to_fct_orders": (
+        "update gold.mart_product_payment_methods set product_id = 'P0001' where product_id = 'P0002'"
+    ),
+}
+
+
+def test_each_fault_is_found_by_name(built: Project, parsed: Manifest, tmp_path: Path) -> None:
+    shutil.copytree(built.folder, tmp_path, dirs_exist_ok=True)
+    project = Project(tmp_path, parsed)
+    with project.connect() as connection:
+        for fault in FAULTS.values():
+            connection.execute(fault)
+    with pytest.raises(DbtFailed) as failed:
+        project.run("test", "--exclude", "test_type:unit")
+    said = str(failed.value)
+    missed = [name for name in FAULTS if f"in test {name}" not in said]
+    assert not missed

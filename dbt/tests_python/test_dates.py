@@ -1,0 +1,90 @@
+"""Dates built again, in any order and with late orders in between, against everything built at once."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt.contracts.graph.manifest import Manifest
+
+from tests_python.support.project import DbtFailed, Project
+from tests_python.support.raw_data import DATES, RawData
+
+FIRST, SECOND, THIRD, FOURTH, *_, LAST = DATES
+
+
+@pytest.fixture
+def project(tmp_path: Path, parsed: Manifest) -> Project:
+    """A project with a warehouse of its own."""
+    return Project(tmp_path, parsed)
+
+
+def run(project: Project, *dates: date) -> None:
+    """Build the models, from the first to the last of these dates; tests are run elsewhere."""
+    project.run("run", dates=(dates[0], dates[-1]) if dates else None)
+
+
+def late(data: RawData) -> RawData:
+    """Only some of the orders of each date had come by then; the hits of the others are missing, too."""
+    missing = {row["order_id"] for row in data.orders if str(row["order_id"]).endswith("7")}
+    orders = [row for row in data.orders if row["order_id"] not in missing]
+    hits = [row for row in data.rule_hits if row["order_id"] not in missing]
+    known_later = {f"U{number:06d}" for number in range(30, 40)}
+    users = [row for row in data.users if row["user_id"] not in known_later]
+    return RawData(orders, hits, users, data.products[: len(data.products) // 2])
+
+
+def test_dates_in_any_order_with_late_orders_come_to_the_same(
+    project: Project, built: Project, raw_data: RawData
+) -> None:
+    early = late(raw_data)
+    project.load(early.of_dates(THIRD, FOURTH))
+    project.run("seed")
+    run(project, THIRD, FOURTH)
+    project.load(early.of_dates(FIRST, THIRD, FOURTH))  # backwards
+    run(project, FIRST)
+    project.load(early)
+    run(project)  # those that are missing: the second, and all after the fourth
+    assert {row[0] for row in project.rows("silver.fct_orders")} == set(DATES)
+    assert project.tables() != built.tables()
+    project.load(raw_data)  # what came late; each date is dirty
+    run(project, LAST, LAST)
+    run(project, FIRST, THIRD)
+    run(project, FOURTH, LAST - timedelta(days=1))
+
+    tables, expected = project.tables(), built.tables()
+    assert tables.keys() == expected.keys()
+    for name, rows in expected.items():
+        assert tables[name] == rows, name
+
+    project.run("run", "--full-refresh")
+    assert project.tables() == expected
+
+
+def test_a_requested_date_without_orders_is_emptied(project: Project, raw_data: RawData) -> None:
+    project.load(raw_data.of_dates(FIRST, SECOND))
+    project.run("seed")
+    run(project)
+    project.load(raw_data.of_dates(FIRST))
+    run(project, SECOND)
+    for table in ("fct_orders", "fct_rule_hits", "daily_user_orders"):
+        assert {row[0] for row in project.rows(f"silver.{table}")} == {FIRST}
+    with pytest.raises(DbtFailed, match="user_product_orders_add_up_to_fct_orders"):  # asks for a full refresh
+        project.run("test", "--select", "user_product_orders", dates=(SECOND, SECOND))
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"start_date": "2026-11-01"}, "var end_date is None: write both start_date and end_date"),
+        ({"start_date": "20261101", "end_date": "2026-11-01"}, "var start_date is 20261101: write both"),
+        ({"start_date": "2026-11-31", "end_date": "2026-12-01"}, "day is out of range for month"),
+        (
+            {"start_date": "2026-11-02", "end_date": "2026-11-01"},
+            "end_date 2026-11-01 lies before start_date 2026-11-02",
+        ),
+    ],
+)
+def test_dates_that_make_no_sense_are_refused(project: Project, variables: dict[str, Any], message: str) -> None:
+    with pytest.raises(DbtFailed, match=message):
+        project.run("run-operation", "requested_dates", **variables)
