@@ -37,7 +37,7 @@ clean: ## Delete the data of this checkout's system: YES=1 stops it first when i
 
 ##@ Its orders
 
-.PHONY: flags order explain lag topics replay reconcile
+.PHONY: flags order explain lag topics generate replay reconcile
 flags: ## Flagged orders and why: FOLLOW=1, LIMIT=20, ARGS="--rule foreign-country --since 2h"
 	$(INSTALLED)
 	@$(BIN)/orderwatch flags $(if $(FOLLOW),--follow) $(if $(LIMIT),--limit $(LIMIT)) $(ARGS)
@@ -59,6 +59,12 @@ lag: ## How far the detectors are behind, and who reads what: WATCH=1
 topics: ## Topics and their last messages: TOPIC=decisions, LAST=10, FOLLOW=1
 	$(INSTALLED)
 	@$(BIN)/orderwatch topics $(TOPIC) $(if $(LAST),--last $(LAST)) $(if $(FOLLOW),--follow)
+
+generate: ## Publish orders of past days: START=2026-11-18, DAYS=3, COUNT=30000, SEED=1
+	$(INSTALLED)
+	@test -n "$(START)" || { echo "From which day on? make generate START=2026-11-18 DAYS=3 COUNT=30000"; exit 1; }
+	@$(SYSTEM) $(BIN)/order-producer generate --start "$(START)" --count $(or $(COUNT),10000) \
+		$(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED))
 
 replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 	$(INSTALLED)
@@ -93,8 +99,8 @@ bigquery-smoke: ## Loads, dbt and marts on a real BigQuery project: PROJECT=my-p
 
 dbt-docs: ## Models, columns, tests and lineage as pages, served at http://127.0.0.1:8580: PORT=8581
 	@$(PYTHON) scripts/install.py --project dbt
-	@cd dbt && ORDERWATCH_WAREHOUSE_PATH=:memory: .venv/bin/dbt --quiet docs generate --profiles-dir .
-	@cd dbt && ORDERWATCH_WAREHOUSE_PATH=:memory: .venv/bin/dbt docs serve --profiles-dir . --host 127.0.0.1 --port $(or $(PORT),8580)
+	@cd dbt && ORDERWATCH_WAREHOUSE_PATH=:memory: .venv/bin/dbt --quiet docs generate --profiles-dir . --target-path target/docs
+	@cd dbt && .venv/bin/dbt docs serve --profiles-dir . --target-path target/docs --host 127.0.0.1 --port $(or $(PORT),8580)
 
 ##@ Working on it
 

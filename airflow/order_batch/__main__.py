@@ -1,8 +1,9 @@
 """`order-batch`: the batch side from the command line, without Airflow."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import psycopg
@@ -17,12 +18,14 @@ from order_batch.composition import connect, open_warehouse
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, DbtError
-from order_batch.transform.publish import SCHEMA
+from order_batch.transform.publish import POSITION, SCHEMA
 from order_batch.warehouse.partitions import business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
+from order_contract.business_time import BUSINESS_ZONE
 from order_contract.logs import configure_logging
 
-OUT, ERR = Console(), Console(stderr=True)
+# A pipe has no width; marts have many columns.
+OUT, ERR = Console(width=None if sys.stdout.isatty() else 240), Console(stderr=True)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,7 +96,9 @@ def _pipeline() -> Iterator["tuple[BatchPipeline, psycopg.Connection[Any]]"]:
     """The pipeline as the settings say; expected failures end in a sentence and exit code 1."""
     try:
         settings = BatchSettings()
-        configure_logging(settings, "order-batch")
+        # What is done shows in the progress; the log is for what goes wrong, unless asked for.
+        quiet = settings.model_copy(update={"log_level": "WARNING"})
+        configure_logging(settings if "log_level" in settings.model_fields_set else quiet, "order-batch")
         with connect(settings) as connection:
             yield BatchPipeline(settings, connection, open_warehouse(settings)), connection
     except ValidationError as error:
@@ -159,15 +164,21 @@ def _show_marts(connection: "psycopg.Connection[Any]", rows: int) -> None:
     if not names:
         _fail("no mart is published yet: run `make batch DATE=...`")
     for (name,) in names:
-        found = connection.execute(
-            SQL("select * from {}.{} limit %s").format(Identifier(SCHEMA), Identifier(name)), [rows]
-        )
-        table = Table(*(column.name for column in found.description or ()), title=name, title_justify="left")
-        for row in found:
-            table.add_row(
-                *("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row)
-            )
+        mart = SQL("select * from {} order by {} limit %s").format(Identifier(SCHEMA, name), Identifier(POSITION))
+        found = connection.execute(mart, [rows])
+        _, *columns = (column.name for column in found.description or ())
+        table = Table(*columns, title=name, title_justify="left")
+        for _, *values in found:
+            table.add_row(*map(_readable, values))
         OUT.print(table)
+
+
+def _readable(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(BUSINESS_ZONE):%Y-%m-%d %H:%M}"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The data tests themselves: what is wrong with a warehouse is found, by the test that is named for it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -40,8 +39,7 @@ FAULTS = {
 
 
 def test_each_fault_is_found_by_name(built: Project, parsed: Manifest, tmp_path: Path) -> None:
-    shutil.copytree(built.folder, tmp_path, dirs_exist_ok=True)
-    project = Project(tmp_path, parsed)
+    project = built.copy(tmp_path, parsed)
     with project.connect() as connection:
         for fault in FAULTS.values():
             connection.execute(fault)

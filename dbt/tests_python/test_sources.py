@@ -2,8 +2,12 @@
 
 import ast
 import csv
+from pathlib import Path
 
-from tests_python.support.project import PROJECT, Project
+import pytest
+from dbt.contracts.graph.manifest import Manifest
+
+from tests_python.support.project import PROJECT, DbtFailed, Project
 from tests_python.support.raw_tables import ROOT, TABLES
 
 
@@ -18,6 +22,21 @@ def test_sources_are_the_raw_tables(built: Project) -> None:
             for column in table.columns
         ]
         assert sources[name]["description"] == table.description
+
+
+def test_raw_tables_that_stopped_being_loaded_are_found(built: Project, parsed: Manifest, tmp_path: Path) -> None:
+    project = built.copy(tmp_path, parsed)
+    moments = {"orders": "stored_at", "rule_hits": "business_date", "users": "valid_from", "products": "valid_from"}
+    for age, is_fresh in ((0, True), (10, False)):
+        with project.connect() as connection:
+            for table, column in moments.items():
+                connection.execute(f"update raw.{table} set {column} = now() - interval {age} day")
+        if is_fresh:
+            project.run("source", "freshness")
+        else:
+            with pytest.raises(DbtFailed) as stale:
+                project.run("source", "freshness")
+            assert all(f"in source {table}" in str(stale.value) for table in TABLES)
 
 
 def test_the_known_payment_methods_are_those_of_order_events() -> None:

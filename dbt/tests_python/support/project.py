@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -33,6 +34,11 @@ class Project:
         self.folder = folder
         self._parsed = parsed
         self._path = folder / "warehouse.duckdb"
+
+    def copy(self, folder: Path, parsed: Manifest) -> "Project":
+        """The same project and warehouse in another folder, to do things to it."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Project(folder, parsed)
 
     def run(self, *arguments: str, dates: tuple[date, date] | None = None, **variables: object) -> None:
         """Run a dbt command. Raises DbtFailed, also for warnings."""

@@ -1,7 +1,9 @@
 """The command `order-api`: serve, and look after API keys."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, TypeVar
 
 import asyncpg
@@ -14,6 +16,7 @@ from order_contract.health import PortTakenError
 from order_contract.logs import configure_logging
 
 Result = TypeVar("Result")
+AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on standard output.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
@@ -43,30 +46,47 @@ def serve() -> None:
 def create(
     name: Annotated[str, typer.Option(help="Who or what the key is for.")],
     role: Annotated[keys.Role, typer.Option(help="What it may do; each role includes the ones before it.")],
+    as_json: AsJson = False,
 ) -> None:
     """Make a key. Prints it to standard output, this once: only its hash is stored."""
     try:
         key_id, key = _with_connection(lambda connection: keys.create_key(connection, name, role))
     except ValueError as error:
         raise _failed(str(error)) from None
+    if as_json:
+        typer.echo(json.dumps({"key_id": key_id, "name": name, "role": role, "key": key}))
+        return
     typer.echo(f"key {key_id} for {name} with role {role}; it is not shown again:", err=True)
     typer.echo(key)
 
 
 @keys_app.command("list")
-def list_() -> None:
-    """List all keys, revoked ones too."""
-    for entry in _with_connection(keys.list_keys):
-        state = "valid" if entry.revoked_at is None else f"revoked {entry.revoked_at:%Y-%m-%d %H:%M}Z"
-        typer.echo(f"{entry.key_id}  {entry.role:6}  {entry.created_at:%Y-%m-%d %H:%M}Z  {state}  {entry.name}")
+def list_(as_json: AsJson = False) -> None:
+    """List all keys, revoked ones too, with the minute of their last use; the keys themselves are not stored."""
+    entries = _with_connection(keys.list_keys)
+    if as_json:
+        typer.echo(json.dumps([entry._asdict() for entry in entries], default=datetime.isoformat))
+        return
+    for entry in entries:
+        state = "valid" if entry.revoked_at is None else f"revoked {_minute(entry.revoked_at)}"
+        used = "never used" if entry.last_used_at is None else f"used {_minute(entry.last_used_at)}"
+        typer.echo(
+            f"{entry.key_id}  {entry.role:6}  made {_minute(entry.created_at)}  {used:22}  {state}  {entry.name}"
+        )
 
 
 @keys_app.command("revoke")
-def revoke(key_id: Annotated[str, typer.Argument(help="Id of the key, as `list` shows it.")]) -> None:
-    """Revoke a key; the API refuses it within five seconds."""
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="Id of the key, as `list` shows it.")], as_json: AsJson = False
+) -> None:
+    """Revoke a key; the API refuses it, and the sessions that it began, within five seconds."""
     if not _with_connection(lambda connection: keys.revoke_key(connection, key_id)):
         raise _failed(f"no valid key has the id {key_id}")
-    typer.echo(f"key {key_id} is revoked")
+    typer.echo(json.dumps({"key_id": key_id, "revoked": True}) if as_json else f"key {key_id} is revoked")
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}Z"
 
 
 def _settings() -> ApiSettings:

@@ -1,16 +1,13 @@
 """Who may ask: keys and roles, over HTTP."""
 
-from typing import Annotated
-
 import asyncpg
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from order_api import key_ring
-from order_api.authentication import KeyOfRole
-from order_api.key_ring import Principal
-from order_api.keys import Role, create_key, list_keys, revoke_key
+from order_api.authentication import Reviewer
+from order_api.keys import create_key, list_keys, revoke_key
 
 pytestmark = pytest.mark.integration
 
@@ -49,14 +46,41 @@ async def test_a_key_works_until_it_is_revoked(
     assert not await revoke_key(connection, key_id)
 
 
+async def test_the_last_use_is_noted_to_the_minute(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_ring, "REMEMBERED_SECONDS", 0)
+    [unused] = await list_keys(connection)
+    assert unused.last_used_at is None
+    await client.get("/v1/orders")
+    [used] = await list_keys(connection)
+    assert used.last_used_at is not None
+    await client.get("/v1/orders")
+    assert await list_keys(connection) == [used]  # a minute has not passed
+    await connection.execute("update api_keys set last_used_at = last_used_at - interval '61 seconds'")
+    await client.get("/v1/orders")
+    [again] = await list_keys(connection)
+    assert again.last_used_at is not None
+    assert again.last_used_at > used.last_used_at
+
+
+async def test_a_key_works_while_the_database_takes_no_writes(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set default_transaction_read_only = on")
+    assert (await client.get("/v1/orders")).status_code == 200
+
+
 async def test_roles(app: FastAPI, client: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
     @app.get("/review")
-    async def review(caller: Annotated[Principal, Depends(KeyOfRole(Role.REVIEW))]) -> str:
+    async def review(caller: Reviewer) -> str:
         return caller.key_id
 
     response = await client.get("/review")
     assert response.status_code == 403
     assert response.json()["code"] == "not-permitted"
+    assert response.json()["detail"] == "this needs a key of role review; yours has role read"
     for role in ("review", "admin"):
         key_id, key = await create_key(connection, role, role)
         response = await client.get("/review", headers={"Authorization": f"Bearer {key}"})

@@ -1,5 +1,8 @@
 """`order-api keys`, as one types it."""
 
+import json
+from datetime import datetime
+
 import pytest
 from typer.testing import CliRunner
 
@@ -19,6 +22,7 @@ def test_the_life_of_a_key(database_url: str, monkeypatch: pytest.MonkeyPatch) -
     listed = runner.invoke(app, ["keys", "list"]).stdout
     assert key_id in listed
     assert "review" in listed
+    assert "never used" in listed
     assert "valid  Ana" in listed
     assert runner.invoke(app, ["keys", "revoke", key_id]).exit_code == 0
     assert "revoked" in runner.invoke(app, ["keys", "list"]).stdout
@@ -28,6 +32,21 @@ def test_the_life_of_a_key(database_url: str, monkeypatch: pytest.MonkeyPatch) -
     bad = runner.invoke(app, ["keys", "create", "--name", "x" * 101, "--role", "read"])
     assert bad.exit_code == 1
     assert "a key's name has 1 to 100 characters" in bad.stderr
+
+
+@pytest.mark.integration
+def test_for_machines(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
+    made = json.loads(runner.invoke(app, ["keys", "create", "--name", "Ana", "--role", "review", "--json"]).stdout)
+    assert made["key"].split("_")[1] == made["key_id"]
+    revoked = runner.invoke(app, ["keys", "revoke", made["key_id"], "--json"])
+    assert json.loads(revoked.stdout) == {"key_id": made["key_id"], "revoked": True}
+    listed = runner.invoke(app, ["keys", "list", "--json"]).stdout
+    assert made["key"] not in listed
+    [entry] = json.loads(listed)
+    assert (entry["key_id"], entry["name"], entry["role"]) == (made["key_id"], "Ana", "review")
+    assert entry["last_used_at"] is None
+    assert datetime.fromisoformat(entry["revoked_at"]) >= datetime.fromisoformat(entry["created_at"])
 
 
 def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:

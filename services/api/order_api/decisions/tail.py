@@ -15,6 +15,7 @@ from order_api.decisions.topic import AWAY, OpenTopic, PositionLost, Topic
 log = structlog.get_logger(__name__)
 
 READ_MESSAGES: Final = 1000
+FETCH_BYTES: Final = 1024 * 1024
 READ_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1.0
 # After the last listener has left: many come again at once.
@@ -81,7 +82,7 @@ class Tail:
     async def _read(self) -> None:
         while not self._idle():
             try:
-                async with self._open_topic() as topic:
+                async with self._open_topic(FETCH_BYTES) as topic:
                     while not self._idle():
                         await self._follow(topic)
             except AWAY as error:

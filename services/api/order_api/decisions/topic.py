@@ -14,8 +14,6 @@ from order_contract.settings import KafkaSettings
 from order_contract.topic_client import TopicClient
 
 CALL_SECONDS: Final = 5.0
-# Of a partition at a time: a few hundred decisions. Those who read the past want no more at once.
-FETCH_BYTES: Final = 128 * 1024
 
 # What a topic that cannot be reached, or is not there, raises.
 AWAY: Final = (KafkaError, OSError, TimeoutError)
@@ -48,20 +46,21 @@ class Topic(Protocol):
         """Up to `count` messages; waits for the first. Raises PositionLost."""
 
 
-OpenTopic = Callable[[], AbstractAsyncContextManager[Topic]]
+OpenTopic = Callable[[int], AbstractAsyncContextManager[Topic]]
+"""Opens the topic, to fetch so many bytes of a partition at a time."""
 
 
 def open_decisions(settings: KafkaSettings) -> OpenTopic:
     """How to open the real topic."""
-    return lambda: DecisionTopic(settings)
+    return lambda fetch_bytes: DecisionTopic(settings, fetch_bytes)
 
 
 class DecisionTopic:
     """The real Topic. Use as an async context manager."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, fetch_bytes: int) -> None:
         self._topic = settings.decisions_topic
-        self._client = _Client(settings)
+        self._client = _Client(settings, fetch_bytes)
         self._position: Position = ()
 
     async def __aenter__(self) -> Self:
@@ -99,12 +98,12 @@ class DecisionTopic:
 class _Client(TopicClient):
     """The consumer, with the bounds of TopicClient."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, fetch_bytes: int) -> None:
         super().__init__(
             settings,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            max_partition_fetch_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=fetch_bytes,
         )
 
     def seek(self, offsets: dict[TopicPartition, int]) -> None:
