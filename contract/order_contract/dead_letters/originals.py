@@ -12,9 +12,10 @@ from order_contract.dead_letters.letter import Letter, Original
 from order_contract.dead_letters.origin import Origin
 from order_contract.settings import KafkaSettings
 from order_contract.topic_client import TopicClient
-from order_contract.topics import MAX_DEAD_LETTER_BYTES
 
 READ_SECONDS: Final = 10.0
+# One message is wanted, and what is fetched behind it thrown away; a larger one comes whole all the same.
+FETCH_BYTES: Final = 64 * 1024
 # A dead letter is announced after it is recorded; between the two lie two clocks.
 CLOCK_SKEW: Final = timedelta(minutes=1)
 # How far behind the time of recording it is looked for: many letters may have been announced at once.
@@ -32,7 +33,7 @@ class Originals(TopicClient):
 
     def __init__(self, settings: KafkaSettings) -> None:
         super().__init__(
-            settings, auto_offset_reset="none", max_partition_fetch_bytes=MAX_DEAD_LETTER_BYTES, fetch_max_wait_ms=100
+            settings, auto_offset_reset="none", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=100
         )
         self._dead_letter_topic = settings.dead_letter_topic
 

@@ -24,6 +24,7 @@ PARAMETERS: Final[dict[str, object]] = {
     "flagged": True,
     "min_risk_score": 80,
     "code": "user-unknown",
+    "get_mart.name": "mart_user_blacklist_status",
     "error_type": "bad-value",
     "stream_decisions.from": "0:21611,1:21480,2:21702",
 }

@@ -10,9 +10,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from order_api.problems import MEDIA_TYPE, Problem, problem_content
+from order_api.problems import MEDIA_TYPE, Problem, ShuttingDown, problem_content
 from order_api.refusals import HeadTooLarge, MalformedRequest, RequestTimeout, TooManyConnections
 
 # An order id has 64 characters, a cursor 640: the rest is for what browsers and proxies add.
@@ -23,6 +24,8 @@ BODY_SECONDS: Final = 30.0
 # buffered is freed in pieces of a third of that, so callers that read 10 kB a second are safe.)
 READING_SECONDS: Final = 30.0
 READING_BYTES: Final = 16_384
+# The same when the server stops; less than what it gives all answers then.
+STOPPING_SECONDS: Final = 3.0
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -39,6 +42,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._has_head_begun = False
         self._head_bytes = 0
         self._refusal: Problem | None = None
+        self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; or end at once, when there are too many."""
@@ -52,6 +56,7 @@ class GuardedHttp(HttpToolsProtocol):
         """Let go of everything."""
         self._expect_nothing()
         self._stop_watching()
+        self._disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -102,6 +107,14 @@ class GuardedHttp(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
         self._watch_if_closing()
 
+    def shutdown(self) -> None:
+        """The server stops: answers are finished, but nobody is waited for who sends or reads slowly."""
+        super().shutdown()
+        if self._deadline is not None:
+            self._refuse(ShuttingDown())
+        if self.transport.get_write_buffer_size():
+            self.loop.call_later(STOPPING_SECONDS, self.transport.abort)
+
     def pause_writing(self) -> None:
         """A lot waits for the caller to read it."""
         super().pause_writing()
@@ -112,10 +125,16 @@ class GuardedHttp(HttpToolsProtocol):
         super().resume_writing()
         self._stop_watching()
 
-    @property
-    def _answering(self) -> RequestResponseCycle | None:
-        """The request that is being answered, or was last; uvicorn keeps None there at first."""
-        return self.cycle
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin to answer a request: `self.cycle` is the newest that came, which may have to wait its turn."""
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _disconnect(self) -> None:
+        """Nobody reads the answer that is under way."""
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
     def _expect(self, part: str, seconds: float) -> None:
         """The rest of this part has to be there in time."""
@@ -162,11 +181,10 @@ class GuardedHttp(HttpToolsProtocol):
         """Close the connection; with an answer, unless the caller would take it for that to another request."""
         self._expect_nothing()
         cycle = self._answering
-        if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+        is_answered = cycle is None or cycle.response_complete
+        if is_answered or (cycle is self.cycle and cycle.more_body and not cycle.response_started):
             self.transport.write(_answer(problem))
-        if cycle is not None:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self._disconnect()
         self.transport.close()
         self._watch_reading()
 

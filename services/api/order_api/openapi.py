@@ -17,6 +17,7 @@ TAGS: Final = [
     {"name": "users", "description": "Users as their orders show them."},
     {"name": "decisions", "description": "Decisions as they are made."},
     {"name": "dead letters", "description": "Messages that were refused; role admin."},
+    {"name": "marts", "description": "What the batch side published."},
     {"name": "stats", "description": "Counts, sums and lag."},
     {"name": "session", "description": "How a browser asks on behalf of a key."},
     {"name": "operations", "description": "For probes and scrapers; open to everybody."},
@@ -50,6 +51,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for operation in _operations(document):
         if operation.get("security") == [{"apiKey": []}]:
             operation["security"] = [{"apiKey": []}, {"session": []}]
+            operation["responses"].setdefault("429", responses(429)[429])
         show_parameters(operation)
         for content in operation.get("requestBody", {}).get("content", {}).values():
             content["schema"] = _without_null(content["schema"])

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from fraud_detector.__main__ import app
 from order_contract.settings import KafkaSettings
+from order_contract.topics import MAX_ORDER_BYTES
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import committed_everything
 from tests.support.reading import read_topic
@@ -53,7 +54,7 @@ class System:
     async def publish(self, *values: bytes | None, key: bytes | None = b"u1", partition: int = 1) -> list[str]:
         """Publish messages; returns their origins once they are judged."""
         origins = []
-        async with AIOKafkaProducer(**self.settings.client_options()) as producer:
+        async with AIOKafkaProducer(**self.settings.client_options(), max_request_size=MAX_ORDER_BYTES) as producer:
             for value in values:
                 sent = await producer.send_and_wait(
                     self.settings.orders_topic, value, key, partition, headers=[("trace", b"\x00\xff")]
@@ -225,7 +226,7 @@ async def test_many_are_redriven_once_their_cause_is_gone(system: System, tmp_pa
 
 
 async def test_the_bytes_come_from_where_they_still_are(system: System) -> None:
-    value = order(country="XX")
+    value = order(country="XX", note="x" * 7_000_000)
     (origin,) = await system.publish(value, key=b"\xfe\xff")
     await until(lambda: _letters(system, 1), "the dead letter to be announced")
     await system.forget(system.settings.orders_topic)

@@ -133,7 +133,8 @@ class Ring:
 
     def covers(self, position: Position) -> bool:
         """Whether everything from `position` on is here."""
-        return self.start is not None and covers(position, self.start)
+        start = self.start
+        return start is not None and len(start) == len(position) and covers(position, start)
 
     def find(self, position: Position) -> int:
         """The number of the first stretch that a listener at `position` has not had all of."""
