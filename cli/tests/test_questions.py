@@ -155,7 +155,13 @@ def following(*options: str) -> Iterator["subprocess.Popen[str]"]:
     """`orderwatch flags --follow` as a process of its own."""
     command = [sys.executable, "-m", "orderwatch", "flags", "--follow", "--json", *options]
     with subprocess.Popen(
-        command, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that a shell runs in the background have Ctrl-C ignored, and would hand that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         try:
             yield process
