@@ -112,8 +112,7 @@ class GuardedHttp(HttpToolsProtocol):
         super().shutdown()
         if self._deadline is not None:
             self._refuse(ShuttingDown())
-        if self.transport.get_write_buffer_size():
-            self.loop.call_later(STOPPING_SECONDS, self.transport.abort)
+        self.loop.call_later(STOPPING_SECONDS, self._abort_unread)
 
     def pause_writing(self) -> None:
         """A lot waits for the caller to read it."""
@@ -176,6 +175,10 @@ class GuardedHttp(HttpToolsProtocol):
             self.transport.abort()
         else:
             self._watch_reading()
+
+    def _abort_unread(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def _refuse(self, problem: Problem) -> None:
         """Close the connection; with an answer, unless the caller would take it for that to another request."""

@@ -1,0 +1,67 @@
+"""Callers by the hundred that only cost: a served API keeps little of each, goes on answering, and gets rid of them."""
+
+import asyncio
+import contextlib
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from order_api.application import MAX_BODY_BYTES
+from order_api.guarded_http import HEAD_SECONDS, MAX_HEAD_BYTES
+from order_contract.settings import KafkaSettings
+from tests.support.api import ApiProcess
+from tests.support.waiting import until
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+CALLERS = 200
+# Two to three times of what is seen with answers that nobody reads, the worst of these.
+BYTES_EACH = 300_000
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: api\r\nX-Endless: " + b"x" * (MAX_HEAD_BYTES - 1_000)
+BODY = b"POST /v1/session HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
+    MAX_BODY_BYTES
+) + b" " * (MAX_BODY_BYTES - 1)
+LARGE_BODY = (
+    b"POST /v1/session HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + (b"10000\r\n" + b" " * 65_536 + b"\r\n") * 64
+)
+UNREAD = b"GET /openapi.json HTTP/1.1\r\nHost: api\r\n\r\n" * 200
+
+
+@pytest.mark.parametrize("sent", [HEAD, BODY, LARGE_BODY, UNREAD], ids=["head", "body", "large body", "unread answers"])
+async def test_they_are_kept_small(sent: bytes, tmp_path: Path) -> None:
+    with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), NOWHERE, tmp_path / "log") as api:
+        process = psutil.Process(api.process.pid)
+        async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=api.url, trust_env=False) as polite:
+            assert (await polite.get("/openapi.json")).status_code == 200
+            before = process.memory_info().rss
+            for _ in range(CALLERS):
+                _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+                stack.callback(writer.close)
+                writer.write(sent)  # as much as the other side takes; nothing is read
+            for _ in range(20):
+                assert (await polite.get("/healthz", timeout=30)).status_code == 200
+            each = (process.memory_info().rss - before) / CALLERS
+            assert each < BYTES_EACH, f"{each:,.0f} bytes for each caller"
+        assert api.terminate() == 0
+    assert "Traceback" not in api.log.read_text()
+
+
+async def test_a_head_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
+    with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), NOWHERE, tmp_path / "log") as api:
+        process = psutil.Process(api.process.pid)
+
+        def held() -> int:
+            return sum(held.status == psutil.CONN_ESTABLISHED for held in process.net_connections("tcp"))
+
+        async with AsyncExitStack() as stack:
+            for _ in range(CALLERS):
+                _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+                stack.callback(writer.close)
+                with contextlib.suppress(ConnectionError):
+                    writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
+            await until(lambda: held() >= CALLERS, "the API to hold them")
+            await until(lambda: held() == 0, "the API to let go", within=6 * HEAD_SECONDS)
