@@ -26,13 +26,16 @@
 {% endmacro %}
 
 
-{# Whether a row is of the requested dates; true when none were requested. #}
-{% macro is_requested(date_column='business_date') -%}
+{# Whether a row is of the requested dates or lies so many days around them; true when none were requested. #}
+{% macro is_requested(date_column='business_date', days_around=0) -%}
     {%- set dates = requested_dates() -%}
     {%- if dates is none -%}
         true
     {%- else -%}
-        {{ date_column }} between date '{{ dates | first }}' and date '{{ dates | last }}'
+        {%- set around = modules.datetime.timedelta(days=days_around) -%}
+        {%- set first = modules.datetime.date.fromisoformat(dates | first) - around -%}
+        {%- set last = modules.datetime.date.fromisoformat(dates | last) + around -%}
+        {{ date_column }} between date '{{ first }}' and date '{{ last }}'
     {%- endif -%}
 {%- endmacro %}
 
@@ -49,6 +52,15 @@
     {%- else -%}
         {{ is_requested(date_column) }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    Ends a model whose dates are read one by one. BigQuery has partitions; DuckDB skips what does not hold a date by where
+    it lies, so that what is built at once has to be laid down by date.
+#}
+{% macro in_order_of_dates() -%}
+    {% if target.type == 'duckdb' and not is_incremental() -%} order by business_date {%- endif %}
 {%- endmacro %}
 
 

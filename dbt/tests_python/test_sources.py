@@ -76,7 +76,7 @@ def test_each_mart_is_tested_against_the_facts_and_by_example(built: Project) ->
     sums = {
         test["attached_node"]
         for test in manifest["nodes"].values()
-        if test["resource_type"] == "test" and test["test_metadata"]["name"] == "totals_equal"
+        if test["resource_type"] == "test" and test.get("test_metadata", {}).get("name") == "totals_equal"
     }
     exposed = {key for exposure in manifest["exposures"].values() for key in exposure["depends_on"]["nodes"]}
     assert marts <= by_example

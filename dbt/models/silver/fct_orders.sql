@@ -46,3 +46,4 @@ select
     decided_at,
     stored_at
 from orders
+{{ in_order_of_dates() }}

@@ -21,3 +21,4 @@ select
     reason
 from {{ ref('bronze_rule_hits') }}
 where {{ is_to_be_built() }}
+{{ in_order_of_dates() }}

@@ -38,7 +38,6 @@ select
     {{ total('case when orders.is_fraud then orders.amount else 0 end') }} as fraud_amount,
 
     -- moments
-    max(orders.business_date) as latest_business_date,
     max(orders.created_local) as latest_order
 from orders
 {% if only_touched -%}

@@ -1,4 +1,7 @@
-{# No id of the dates of this run stands at another date, too. #}
+{#
+    No id of the dates of this run stands at the date before or after as well, where a wrong time zone would put it.
+    Farther away is not looked: a run would cost more with every day of history.
+#}
 {% test in_one_date_only(model, id) %}
 
 with requested as (
@@ -7,9 +10,10 @@ with requested as (
     where {{ is_requested() }}
 )
 
-select requested.{{ id }}, requested.business_date, everything.business_date as other_date
-from {{ model }} as everything
+select requested.{{ id }}, requested.business_date, around.business_date as other_date
+from {{ model }} as around
 inner join requested
-    on everything.{{ id }} = requested.{{ id }} and everything.business_date <> requested.business_date
+    on around.{{ id }} = requested.{{ id }} and around.business_date <> requested.business_date
+where {{ is_requested('around.business_date', days_around=1) }}
 
 {% endtest %}
