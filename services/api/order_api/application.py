@@ -22,7 +22,8 @@ from order_api.metrics import Metrics
 from order_api.observer import RequestObserver
 from order_api.openapi import DocumentedAPI
 from order_api.orders.routes import router as orders
-from order_api.problems import Problem, handle_http, handle_problem, handle_validation
+from order_api.problems.answers import handle_http, handle_problem, handle_validation
+from order_api.problems.problem import Problem
 from order_api.services import open_services
 from order_api.sessions.routes import router as sessions
 from order_api.settings import ApiSettings

@@ -11,9 +11,9 @@ from starlette.requests import HTTPConnection
 
 from order_api.key_ring import KeyRing, Principal
 from order_api.keys import Role
-from order_api.problems import NotAuthenticated, NotPermitted
+from order_api.problems.refusals import TooManyRequests
+from order_api.problems.requests import NotAuthenticated, NotPermitted
 from order_api.rate_limits import RateLimits
-from order_api.refusals import TooManyRequests
 from order_api.same_origin import refuse_cross_origin
 from order_api.services import services_of
 from order_api.sessions.cookie import read_token

@@ -5,8 +5,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from order_api.problems import problem_response
-from order_api.refusals import BodyTooLarge
+from order_api.problems.answers import problem_response
+from order_api.problems.refusals import BodyTooLarge
 
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
 

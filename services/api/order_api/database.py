@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncpg
 import structlog
 
-from order_api.problems import DatabaseUnavailable, QueryTooSlow
+from order_api.problems.availability import DatabaseUnavailable, QueryTooSlow
 
 log = structlog.get_logger(__name__)
 

@@ -13,8 +13,10 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from order_api.problems import MEDIA_TYPE, Problem, ShuttingDown, problem_content
-from order_api.refusals import HeadTooLarge, MalformedRequest, RequestTimeout, TooManyConnections
+from order_api.problems.answers import MEDIA_TYPE, problem_content
+from order_api.problems.availability import ShuttingDown
+from order_api.problems.problem import Problem
+from order_api.problems.refusals import HeadTooLarge, MalformedRequest, RequestTimeout, TooManyConnections
 
 # An order id has 64 characters, a cursor 640: the rest is for what browsers and proxies add.
 MAX_HEAD_BYTES: Final = 32_768

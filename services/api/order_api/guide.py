@@ -11,7 +11,8 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from order_api.openapi import responses
-from order_api.problems import NotFound, problem_types
+from order_api.problems.catalogue import problem_types
+from order_api.problems.requests import NotFound
 
 router = APIRouter(tags=["guide"])
 

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from order_api.metrics import Metrics
-from order_api.problems import CallerLeft, InternalError, problem_response
+from order_api.problems.answers import problem_response
+from order_api.problems.availability import InternalError
+from order_api.problems.requests import CallerLeft
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from order_api.examples import show_answer, show_parameters
 from order_api.links import LINKS
-from order_api.problem_documents import problem_components, responses
+from order_api.problems.documents import problem_components, responses
 from order_api.sessions.cookie import COOKIE
 
 __all__ = ["DocumentedAPI", "responses"]

@@ -8,7 +8,7 @@ from limits import RateLimitItem
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from order_api.refusals import TooManyGuesses
+from order_api.problems.refusals import TooManyGuesses
 
 # Addresses share this many counters, by a hash that changes with every start: however many addresses there are,
 # counting them takes the same little memory.

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from order_api.refusals import CrossOrigin
+from order_api.problems.refusals import CrossOrigin
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _MAX_SHOWN: Final = 100

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from order_api.orders.criteria import Criteria, Position
 from order_api.orders.cursor import read_cursor, write_cursor
-from order_api.problems import CursorUnknown
+from order_api.problems.requests import CursorUnknown
 from order_contract.decision import Outcome
 
 ALL = Criteria()

@@ -12,7 +12,7 @@ from order_api import database as database_module
 from order_api.application import create_app
 from order_api.database import open_database
 from order_api.keys import create_key
-from order_api.problems import DatabaseUnavailable, QueryTooSlow
+from order_api.problems.availability import DatabaseUnavailable, QueryTooSlow
 from order_api.settings import ApiSettings
 from order_contract.migrations import upgrade
 

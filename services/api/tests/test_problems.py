@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI
 
 from order_api.application import create_app
-from order_api.problems import problem_types
+from order_api.problems.catalogue import problem_types
 from order_api.settings import ApiSettings
 
 

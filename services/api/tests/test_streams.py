@@ -14,7 +14,7 @@ from order_api.decisions.ring import Message
 from order_api.decisions.stream import DecisionStreams, From, Start
 from order_api.decisions.topic import Bounds, PositionLost, Read
 from order_api.decisions.wanted import EVERYTHING, Wanted
-from order_api.problems import ShuttingDown
+from order_api.problems.availability import ShuttingDown
 from tests.support.waiting import until
 
 

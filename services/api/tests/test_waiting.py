@@ -10,7 +10,8 @@ import pytest
 from order_api.orders import waiting as waiting_module
 from order_api.orders.stored import DeadLetter, Recorded
 from order_api.orders.waiting import OrderWaiting
-from order_api.problems import CallerLeft, DatabaseUnavailable, ShuttingDown, TooManyWaiting
+from order_api.problems.availability import DatabaseUnavailable, ShuttingDown, TooManyWaiting
+from order_api.problems.requests import CallerLeft
 
 
 def letter(order_id: str) -> DeadLetter:

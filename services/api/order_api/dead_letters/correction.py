@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from order_api.problems import CorrectionRefused
+from order_api.problems.orders import CorrectionRefused
 from order_contract.decoder import EventDecoder
 from order_contract.event import BadEvent
 

@@ -9,7 +9,7 @@ import orjson
 from pydantic import StringConstraints
 
 from order_api.orders.criteria import EARLIEST
-from order_api.problems import CursorUnknown
+from order_api.problems.requests import CursorUnknown
 from order_contract.dead_letters.origin import parse_origin
 from order_contract.dead_letters.records import LetterCriteria, LetterPosition
 

@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 from aiokafka.errors import KafkaError
 
 from order_api.database import Database
-from order_api.problems import AlreadyRedriven, BrokerUnavailable, ConflictStands, DeadLetterGone, Problem
+from order_api.problems.availability import BrokerUnavailable
+from order_api.problems.orders import AlreadyRedriven, ConflictStands, DeadLetterGone
+from order_api.problems.problem import Problem
 from order_contract.dead_letters.letter import Letter, Original
 from order_contract.dead_letters.origin import Origin
 from order_contract.dead_letters.originals import Originals

@@ -20,7 +20,7 @@ from order_api.dead_letters.model import (
 )
 from order_api.openapi import responses
 from order_api.parameters import refuse_null_body, refuse_repeated
-from order_api.problems import DeadLetterUnknown
+from order_api.problems.orders import DeadLetterUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices, Services
 from order_contract.dead_letters import records

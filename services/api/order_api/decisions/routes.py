@@ -13,7 +13,7 @@ from order_api.decisions.model import EVENT_SCHEMA, EXAMPLE_EVENT
 from order_api.decisions.parameters import EventId, StreamParameters
 from order_api.openapi import responses
 from order_api.parameters import refuse_repeated
-from order_api.problems import NotAcceptable
+from order_api.problems.requests import NotAcceptable
 from order_api.services import AllServices
 
 MEDIA_TYPE: Final = "text/event-stream"

@@ -13,7 +13,8 @@ from order_api.decisions.ring import Ring, passage
 from order_api.decisions.tail import Tail
 from order_api.decisions.topic import AWAY, OpenTopic, PositionLost
 from order_api.decisions.wanted import Wanted
-from order_api.problems import DatabaseUnavailable, NotAuthenticated, ShuttingDown, TooManyListening
+from order_api.problems.availability import DatabaseUnavailable, ShuttingDown, TooManyListening
+from order_api.problems.requests import NotAuthenticated
 
 MAX_LISTENERS: Final = 10_000
 # How long a key that was revoked can still listen.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from order_api import queries
 from order_api.openapi import responses
-from order_api.problems import DatabaseUnavailable, NotReady
+from order_api.problems.availability import DatabaseUnavailable, NotReady
 from order_api.services import AllServices
 
 router = APIRouter(tags=["operations"])

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import StringConstraints
 
-from order_api.problems import CursorUnknown
+from order_api.problems.requests import CursorUnknown
 
 _PUBLICATION_BYTES: Final = 16
 _POSITION_BYTES: Final = 8

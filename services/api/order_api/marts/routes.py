@@ -12,7 +12,7 @@ from order_api.marts.cursor import CursorText, read_cursor, write_cursor
 from order_api.marts.model import MartList, MartPage
 from order_api.openapi import responses
 from order_api.parameters import Optional, refuse_repeated
-from order_api.problems import MartUnknown
+from order_api.problems.orders import MartUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices
 

@@ -13,7 +13,7 @@ import orjson
 from pydantic import StringConstraints
 
 from order_api.orders.criteria import EARLIEST, LATEST, Criteria, Position
-from order_api.problems import CursorUnknown
+from order_api.problems.requests import CursorUnknown
 from order_contract.event import readable_id
 
 _CHECKSUM_BYTES: Final = 9

@@ -16,7 +16,7 @@ from order_api.orders.paging import read_page
 from order_api.orders.stored import DeadLetter, order_details
 from order_api.parameters import refuse_repeated
 from order_api.paths import OrderId
-from order_api.problems import OrderDeadLettered, OrderUnknown
+from order_api.problems.orders import OrderDeadLettered, OrderUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices, Services
 

@@ -8,7 +8,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 from order_api.orders.stored import Recorded
-from order_api.problems import CallerLeft, DatabaseUnavailable, ShuttingDown, TooManyWaiting
+from order_api.problems.availability import DatabaseUnavailable, ShuttingDown, TooManyWaiting
+from order_api.problems.requests import CallerLeft
 
 Look = Callable[[Sequence[str]], Awaitable[Mapping[str, Recorded]]]
 """Which of these order ids are recorded by now, and as what."""

@@ -10,7 +10,7 @@ from order_api.authentication import CHALLENGE, Reader, bearer_key, principal_of
 from order_api.keys import hash_key
 from order_api.openapi import responses
 from order_api.parameters import refuse_null_body
-from order_api.problems import NoSession, NotAuthenticated
+from order_api.problems.requests import NoSession, NotAuthenticated
 from order_api.responses import json_response
 from order_api.same_origin import refuse_cross_origin
 from order_api.services import AllServices

@@ -12,7 +12,7 @@ from order_api.openapi import responses
 from order_api.orders.criteria import Criteria
 from order_api.orders.paging import read_page
 from order_api.paths import UserId
-from order_api.problems import UserUnknown
+from order_api.problems.orders import UserUnknown
 from order_api.services import AllServices
 from order_api.users.model import User
 from order_api.users.overview import Known, overview

@@ -4,22 +4,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from order_api.problems import (
-    MEDIA_TYPE,
-    AlreadyRedriven,
-    CursorUnknown,
-    DatabaseUnavailable,
-    DeadLetterGone,
-    InvalidRequest,
-    NotAcceptable,
-    NotAuthenticated,
-    NotPermitted,
-    OrderUnknown,
-    Problem,
-    UserUnknown,
-    problem_members,
-)
-from order_api.refusals import BodyTooLarge, TooManyRequests
+from order_api.problems.answers import MEDIA_TYPE, problem_members
+from order_api.problems.availability import DatabaseUnavailable
+from order_api.problems.orders import AlreadyRedriven, DeadLetterGone, OrderUnknown, UserUnknown
+from order_api.problems.problem import Problem
+from order_api.problems.refusals import BodyTooLarge, TooManyRequests
+from order_api.problems.requests import CursorUnknown, InvalidRequest, NotAcceptable, NotAuthenticated, NotPermitted
 
 _REQUEST_ID: Final = "5f0c9d1be2a84c77b1d2c3a4e5f60718"
 

@@ -1,20 +1,8 @@
-"""Problems of requests that are refused before anybody looks at what they ask for.
-
-Problem
-├── MalformedRequest        400   no HTTP
-├── CrossOrigin             403   a page from elsewhere would change something
-├── RequestTimeout          408   the request did not arrive in time
-├── BodyTooLarge            413
-├── HeadTooLarge            431   address and headers
-├── TooManyRequests         429   of one key
-├── TooManyGuesses          429   wrong keys of one address
-└── Unavailable             503
-    └── TooManyConnections
-"""
+"""Problems of requests that are refused before anybody looks at what they ask for."""
 
 from typing import ClassVar
 
-from order_api.problems import Problem, Unavailable
+from order_api.problems.problem import Problem, Unavailable
 
 
 class MalformedRequest(Problem):
