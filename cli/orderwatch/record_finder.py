@@ -11,9 +11,10 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
+from order_contract.message import Message
 from order_contract.settings import KafkaSettings
 from order_contract.topic_client import Offsets, TopicClient
-from orderwatch.record import Missing, Record
+from orderwatch.record import Found, Missing
 
 # What follows is read on rather than sought: a seek costs a round trip.
 NEAR = 500
@@ -31,9 +32,6 @@ class Wanted(NamedTuple):
     partition: int
     key: bytes
     since: int
-
-
-Found = Record | Missing
 
 
 class RecordFinder(TopicClient):
@@ -83,7 +81,7 @@ class RecordFinder(TopicClient):
         found = (await self._consumer.offsets_for_times({part: wanted.since}))[part]
         return None if found is None else int(found.offset)
 
-    async def _read_at(self, part: TopicPartition, offsets: Sequence[int]) -> AsyncIterator[Record]:
+    async def _read_at(self, part: TopicPartition, offsets: Sequence[int]) -> AsyncIterator[Message]:
         """The records at ascending offsets, which the partition keeps; those that are none are left out."""
         wanted = deque(offsets)
         cursor = _Cursor(self._consumer, part)
@@ -98,7 +96,7 @@ class RecordFinder(TopicClient):
             while wanted and wanted[0] < cursor.position:
                 wanted.popleft()
 
-    async def _read_for(self, part: TopicPartition, starts: Mapping[bytes, int], end: int) -> AsyncIterator[Record]:
+    async def _read_for(self, part: TopicPartition, starts: Mapping[bytes, int], end: int) -> AsyncIterator[Message]:
         """The first record with each key, looked for from its own start on."""
         waiting = dict(sorted(starts.items(), key=lambda item: item[1]))
         cursor = _Cursor(self._consumer, part)
@@ -129,11 +127,11 @@ class _Cursor:
             self._consumer.seek(self._part, offset)
             self.position = offset
 
-    async def read(self) -> Sequence[Record]:
+    async def read(self) -> Sequence[Message]:
         """The next records, at least one, or the step over offsets that hold none. Raises KafkaError."""
         deadline = time.monotonic() + STALLED_SECONDS
         while time.monotonic() < deadline:
-            polled: dict[TopicPartition, Sequence[Record]] = await self._consumer.getmany(self._part, timeout_ms=500)
+            polled: dict[TopicPartition, Sequence[Message]] = await self._consumer.getmany(self._part, timeout_ms=500)
             position = await self._consumer.position(self._part)
             if position > self.position:
                 self.position = position

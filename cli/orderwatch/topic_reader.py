@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
+from order_contract.message import Message
 from order_contract.settings import KafkaSettings
 from order_contract.topic_client import Offsets, TopicClient
 from order_contract.topics import MAX_DEAD_LETTER_BYTES
-from orderwatch.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class TopicReader(TopicClient):
             shapes.append(TopicShape(name, len(end), sum(end.values()) - sum(beginning.values())))
         return shapes
 
-    async def last(self, topic: str, count: int) -> list[Record]:
+    async def last(self, topic: str, count: int) -> list[Message]:
         """The last messages of a topic over all partitions, in the order of their times."""
         beginning, end = await self._kept(topic)
         start = {part: max(beginning[part], end[part] - count) for part in end}
@@ -41,7 +41,7 @@ class TopicReader(TopicClient):
         records.sort(key=lambda record: (record.timestamp, record.partition, record.offset))
         return records[len(records) - min(count, len(records)) :]
 
-    async def everything(self, topic: str) -> AsyncIterator[Record]:
+    async def everything(self, topic: str) -> AsyncIterator[Message]:
         """All messages that the topic keeps now."""
         beginning, end = await self._kept(topic)
         async for record in self._read(beginning, end):
@@ -52,7 +52,7 @@ class TopicReader(TopicClient):
         beginning, _ = await self._kept(topic)
         return not any(beginning.values())
 
-    async def follow(self, topic: str) -> AsyncIterator[Record]:
+    async def follow(self, topic: str) -> AsyncIterator[Message]:
         """Messages as they are added, without end."""
         _, end = await self._kept(topic)
         self._seek(end)
@@ -67,11 +67,11 @@ class TopicReader(TopicClient):
         for part, offset in offsets.items():
             self._consumer.seek(part, offset)
 
-    async def _read(self, start: Offsets, end: Offsets) -> AsyncIterator[Record]:
+    async def _read(self, start: Offsets, end: Offsets) -> AsyncIterator[Message]:
         waiting = {part for part in end if start[part] < end[part]}
         self._seek({part: start[part] for part in waiting})
         while waiting:
-            polled: dict[object, Iterable[Record]] = await self._consumer.getmany(timeout_ms=500)
+            polled: dict[object, Iterable[Message]] = await self._consumer.getmany(timeout_ms=500)
             for part, records in polled.items():
                 for record in records:
                     if record.offset < end[part]:

@@ -8,8 +8,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from fraud_detector.stream.kafka_log import KafkaOrderLog
-from fraud_detector.stream.message import Message
 from fraud_detector.stream.ports import CommitRefusedError, LostOffsetsError, OrderLog
+from order_contract.message import Message
 from order_contract.settings import KafkaSettings
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeBroker, FakeOrderLog

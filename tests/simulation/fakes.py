@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import DeadLetter, Gap, Message
+from fraud_detector.stream.message import DeadLetter, Gap
 from fraud_detector.stream.ports import Assignee, CommitRefusedError, UnavailableError
 from order_contract.decision import OrderRow, decision_message
 from order_contract.event import fingerprint
+from order_contract.message import Message
 from tests.simulation.chance import Chance
 
 Origin = tuple[int, int]
@@ -28,6 +29,7 @@ class FakeMessage:
     key: bytes | None = None
     timestamp: int = 1_790_000_000_000
     headers: Sequence[tuple[str, bytes]] = ()
+    topic: str = "orders"
 
 
 @dataclass

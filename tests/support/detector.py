@@ -1,76 +1,10 @@
-"""The detector as a process of its own, as operators run it."""
+"""The detector as a process of its own."""
 
-import os
-import signal
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from pathlib import Path
-from typing import Self
-
-from order_contract.settings import KafkaSettings
-from orderwatch.embedded.ports import free_port
+from tests.support.service import ServiceProcess
 
 
-class DetectorProcess:
-    """`fraud-detector run`; its log is appended to a file, over restarts."""
+class DetectorProcess(ServiceProcess):
+    """`fraud-detector run`."""
 
-    def __init__(self, kafka: KafkaSettings, database_url: str, log: Path, **settings: str) -> None:
-        self.port = free_port()
-        self.log = log
-        self._environment = {
-            **os.environ,
-            "ORDERWATCH_KAFKA": kafka.kafka,
-            "ORDERWATCH_ORDERS_TOPIC": kafka.orders_topic,
-            "ORDERWATCH_DECISIONS_TOPIC": kafka.decisions_topic,
-            "ORDERWATCH_DEAD_LETTER_TOPIC": kafka.dead_letter_topic,
-            "ORDERWATCH_CONSUMER_GROUP": kafka.consumer_group,
-            "ORDERWATCH_DATABASE_URL": database_url,
-            "ORDERWATCH_DETECTOR_PORT": str(self.port),
-            **settings,
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes]":
-        """The process that was started last."""
-        assert self._process is not None, "not started"
-        return self._process
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "fraud_detector", "run"],
-                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.wait()
-
-    def terminate(self) -> int:
-        """SIGTERM; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and body of a page of the health server; status 0 when it does not answer."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
+    module, command = "fraud_detector", "run"
+    port_setting = "ORDERWATCH_DETECTOR_PORT"

@@ -32,6 +32,7 @@ class PastMessage:
     partition: int = 0
     timestamp: int = 0
     headers: tuple[tuple[str, bytes], ...] = ()
+    topic: str = "orders"
 
 
 async def store_past_orders(database_url: str, start: date, days: int, orders: int, *, seed: int = 1) -> None:

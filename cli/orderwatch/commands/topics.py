@@ -13,6 +13,7 @@ from rich.text import Text
 
 from order_contract.business_time import BUSINESS_ZONE
 from order_contract.lag import LagReader
+from order_contract.message import Message
 from order_contract.settings import KafkaSettings
 from orderwatch.broker import broker_answers
 from orderwatch.connection import kafka_settings
@@ -21,13 +22,12 @@ from orderwatch.errors import OrderwatchError
 from orderwatch.invocation import command
 from orderwatch.lag_table import lag_object, lag_table
 from orderwatch.readable import plain_bytes, readable
-from orderwatch.record import Record
 from orderwatch.topic_reader import TopicReader, TopicShape
 
 LAST = 3
 LAST_OF_ONE = 10
 
-Show = Callable[[Record], None]
+Show = Callable[[Message], None]
 
 
 def topics(
@@ -108,7 +108,7 @@ def _topics_table(shapes: Sequence[TopicShape]) -> Table:
     return table
 
 
-def _print_for_people(record: Record) -> None:
+def _print_for_people(record: Message) -> None:
     at = datetime.fromtimestamp(record.timestamp / 1000, BUSINESS_ZONE)
     OUT.print(
         Text(f"  {at:%H:%M:%S.%f}"[:-3], "dim"),
@@ -120,7 +120,7 @@ def _print_for_people(record: Record) -> None:
     )
 
 
-def _print_as_json(record: Record) -> None:
+def _print_as_json(record: Message) -> None:
     print_json(
         {
             "topic": record.topic,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from order_contract.decision import OrderRow
-from orderwatch.record import Missing, Record
+from orderwatch.record import Found
 
 
 class Origin(NamedTuple):
@@ -47,9 +47,9 @@ class OrderEvidence:
 
     row: OrderRow
     origin: Origin
-    message: Record | Missing
+    message: Found
     ruleset: str | None
-    announced: Record | Missing
+    announced: Found
     others: Sequence[Refusal] = ()
 
 
@@ -58,6 +58,6 @@ class RefusalEvidence:
     """A message that became no row, its record on topic `orders.dlq`, and the order that stands under its id."""
 
     refusal: Refusal
-    message: Record | Missing
-    dead_letter: Record | Missing
+    message: Found
+    dead_letter: Found
     row: OrderRow | None

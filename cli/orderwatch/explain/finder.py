@@ -15,8 +15,8 @@ from orderwatch import queries
 from orderwatch.errors import OrderwatchError
 from orderwatch.explain.evidence import OrderEvidence, Origin, Refusal, RefusalEvidence
 from orderwatch.invocation import command
-from orderwatch.record import Missing
-from orderwatch.record_finder import Found, RecordFinder, Wanted
+from orderwatch.record import Found, Missing
+from orderwatch.record_finder import RecordFinder, Wanted
 
 # How much earlier than expected a record may be stamped: clocks of several machines are never quite the same.
 CLOCKS_APART = timedelta(seconds=1)

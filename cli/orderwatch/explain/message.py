@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from order_contract.message import Message
 from orderwatch.explain.evidence import OrderEvidence, Origin, RefusalEvidence
 from orderwatch.explain.section import Section, differences
-from orderwatch.record import Missing, Record
+from orderwatch.record import Missing
 
 
 def message_section(evidence: OrderEvidence) -> Section:
@@ -29,7 +30,7 @@ def refused_message_section(evidence: RefusalEvidence) -> Section:
     return replace(_MESSAGE, facts=_facts(evidence.message))
 
 
-def appended_at(record: Record) -> datetime:
+def appended_at(record: Message) -> datetime:
     """When the broker appended it."""
     return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
@@ -37,7 +38,7 @@ def appended_at(record: Record) -> datetime:
 _MESSAGE = Section("message", "The message on the topic")
 
 
-def _facts(record: Record) -> dict[str, object]:
+def _facts(record: Message) -> dict[str, object]:
     return {
         "topic": record.topic,
         "partition": record.partition,

@@ -9,6 +9,7 @@ import asyncpg
 
 from order_contract.dead_letters.letter import Letter, Redrive, State
 from order_contract.dead_letters.origin import Origin
+from order_contract.statements import Arguments
 
 
 class Database(Protocol):
@@ -75,24 +76,15 @@ def listing(
     criteria: LetterCriteria, after: LetterPosition | None, count: int, *, oldest_first: bool = False
 ) -> tuple[str, list[object]]:
     """The statement for a page, and its arguments."""
-    arguments: list[object] = []
-
-    def placeholder(value: object) -> str:
-        arguments.append(value)
-        return f"${len(arguments)}"
-
-    conditions = [
-        condition.format(placeholder(value))
-        for name, condition in _CONDITIONS.items()
-        if (value := getattr(criteria, name)) is not None
-    ]
+    arguments = Arguments()
+    conditions = arguments.conditions(criteria, _CONDITIONS)
     if after is not None:
-        place = ", ".join(map(placeholder, (after.recorded_at, *after.origin)))
+        place = ", ".join(map(arguments.add, (after.recorded_at, *after.origin)))
         conditions.append(f"{_PLACE} {'>' if oldest_first else '<'} ({place})")
     where = f"where {' and '.join(conditions)}" if conditions else ""
     direction = "asc" if oldest_first else "desc"
     order = ", ".join(f"{column} {direction}" for column in ("recorded_at", "topic", "partition", '"offset"'))
-    return f"select {_COLUMNS} from dead_letters {where} order by {order} limit {count:d}", arguments  # noqa: S608
+    return f"select {_COLUMNS} from dead_letters {where} order by {order} limit {count:d}", arguments.values  # noqa: S608
 
 
 async def letters(

@@ -12,6 +12,7 @@ from order_api.database import Database
 from order_api.orders.criteria import Criteria, Position
 from order_api.orders.stored import DeadLetter, Recorded, StoredOrder
 from order_contract.decision import OrderRow, Outcome, Status
+from order_contract.statements import Arguments
 
 _COLUMNS: Final = ", ".join((*OrderRow._fields, "stored_at"))
 # Listings do without attributes: a page of large ones would not fit into memory.
@@ -68,21 +69,12 @@ _CONDITIONS: Final = {
 
 def page_statement(criteria: Criteria, after: Position | None, count: int) -> tuple[str, list[object]]:
     """The statement for a page, made of just the conditions that are asked for, and its arguments."""
-    arguments: list[object] = []
-
-    def placeholder(value: object) -> str:
-        arguments.append(value)
-        return f"${len(arguments)}"
-
-    conditions = [
-        condition.format(placeholder(value))
-        for name, condition in _CONDITIONS.items()
-        if (value := getattr(criteria, name)) is not None
-    ]
+    arguments = Arguments()
+    conditions = arguments.conditions(criteria, _CONDITIONS)
     if criteria.flagged or criteria.outcome in _FLAGGED_OUTCOMES or criteria.status == Status.FRAUD:
         conditions.append("outcome <> 'approve'")  # word for word what index orders_flagged is for
     if after is not None:
-        place = f"({placeholder(after.created_date)}, {placeholder(after.order_id)})"
+        place = f"({arguments.add(after.created_date)}, {arguments.add(after.order_id)})"
         conditions.append(f"(created_date, order_id) < {place}")
     found = f"orders where {' and '.join(conditions)}" if conditions else "orders"
     newest = f"order by created_date desc, order_id desc limit {count:d}"
@@ -90,7 +82,7 @@ def page_statement(criteria: Criteria, after: Position | None, count: int) -> tu
         # Index orders_by_user alone tells which of a user's orders were flagged: looking all of them up in the table
         # took 220 ms for 100,000 orders.
         found = f"orders where order_id in (select order_id from {found} {newest})"  # noqa: S608
-    return f"select {_LISTED} from {found} {newest}", arguments  # noqa: S608
+    return f"select {_LISTED} from {found} {newest}", arguments.values  # noqa: S608
 
 
 async def page(database: Database, criteria: Criteria, after: Position | None, count: int) -> list[StoredOrder]:

@@ -19,23 +19,14 @@ from order_api.settings import ApiSettings
 from order_contract.settings import KafkaSettings
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import committed_everything
+from tests.support.plain_order import plain_order
 from tests.support.waiting import until
 
 PATH = "/v1/dead-letters"
 
 
-def event(order_id: str = "o1", **changes: Any) -> dict[str, Any]:
-    plain = {
-        "order_id": order_id,
-        "user_id": "u1",
-        "product_id": "p1",
-        "quantity": 1,
-        "amount": 1000,
-        "payment_method": "OVO",
-        "country": "ID",
-        "created_date": "2026-11-22T10:00:00",
-    }
-    return plain | changes
+def line(order_id: str = "o1", **changes: Any) -> bytes:
+    return json.dumps(plain_order(order_id, **changes)).encode()
 
 
 @pytest.fixture
@@ -90,7 +81,7 @@ async def state(caller: httpx.AsyncClient, origin: str) -> str:
 @pytest.mark.integration
 @pytest.mark.usefixtures("detector")
 async def test_from_refused_to_stored(caller: httpx.AsyncClient, settings: ApiSettings) -> None:
-    (origin,) = await publish(settings, json.dumps(event(country="XX")).encode())
+    (origin,) = await publish(settings, line(country="XX"))
     (item,) = (await caller.get(PATH)).raise_for_status().json()["items"]
     assert (item["origin"], item["state"], item["error_type"], item["redrives"]) == (origin, "open", "bad-value", 0)
     shown = (await caller.get(f"{PATH}/{origin}")).raise_for_status().json()
@@ -100,13 +91,15 @@ async def test_from_refused_to_stored(caller: httpx.AsyncClient, settings: ApiSe
         "topic": settings.orders_topic,
         "key": {"text": None, "base64": "/g=="},
         "headers": [{"name": "trace", "text": "1", "base64": None}],
-        "body": {"text": json.dumps(event(country="XX")), "base64": None},
+        "body": {"text": json.dumps(plain_order(country="XX")), "base64": None},
     }
     problem = refused(
-        await caller.post(f"{PATH}/{origin}/redrive", json={"body": event(country="YY")}), 409, "correction-refused"
+        await caller.post(f"{PATH}/{origin}/redrive", json={"body": plain_order(country="YY")}),
+        409,
+        "correction-refused",
     )
     assert problem["detail"] == 'country must be an ISO 3166 alpha-2 code, got "YY"'
-    answer = await caller.post(f"{PATH}/{origin}/redrive", json={"body": event(country="SG")})
+    answer = await caller.post(f"{PATH}/{origin}/redrive", json={"body": plain_order(country="SG")})
     assert answer.status_code == 202
     await until(lambda: _is(caller, origin, "stored"), "the order to be stored")
     (redrive,) = (await caller.get(f"{PATH}/{origin}")).json()["redriven"]
@@ -122,11 +115,11 @@ async def test_from_refused_to_stored(caller: httpx.AsyncClient, settings: ApiSe
 @pytest.mark.usefixtures("detector")
 async def test_bytes_can_be_given_in_three_ways(caller: httpx.AsyncClient, settings: ApiSettings) -> None:
     origins = await publish(settings, b"{", b"[", b'"')
-    text = json.dumps(event("o2"), indent=2)
+    text = json.dumps(plain_order("o2"), indent=2)
     bodies = [
-        {"body": event("o1")},
+        {"body": plain_order("o1")},
         {"body": text},
-        {"body": base64.b64encode(json.dumps(event("o3")).encode()).decode(), "encoding": "base64"},
+        {"body": base64.b64encode(line("o3")).decode(), "encoding": "base64"},
     ]
     for origin, body in zip(origins, bodies, strict=True):
         assert (await caller.post(f"{PATH}/{origin}/redrive", json=body)).status_code == 202
@@ -136,7 +129,7 @@ async def test_bytes_can_be_given_in_three_ways(caller: httpx.AsyncClient, setti
 @pytest.mark.integration
 @pytest.mark.usefixtures("detector")
 async def test_many_of_a_type(caller: httpx.AsyncClient, settings: ApiSettings) -> None:
-    origins = await publish(settings, *[json.dumps(event(f"o{n}", country="XX")).encode() for n in range(5)], b"{")
+    origins = await publish(settings, *[line(f"o{n}", country="XX") for n in range(5)], b"{")
     answer = await caller.post(f"{PATH}/redrive", json={"error_type": "bad-value", "limit": 3})
     assert answer.status_code == 202
     assert [item["origin"] for item in answer.json()["redriven"]] == origins[:3]
@@ -161,7 +154,7 @@ async def test_many_of_a_type(caller: httpx.AsyncClient, settings: ApiSettings) 
 @pytest.mark.integration
 @pytest.mark.usefixtures("detector")
 async def test_a_conflict_wants_again(caller: httpx.AsyncClient, settings: ApiSettings) -> None:
-    _, origin = await publish(settings, json.dumps(event()).encode(), json.dumps(event(quantity=2)).encode())
+    _, origin = await publish(settings, line(), line(quantity=2))
     problem = refused(await caller.post(f"{PATH}/{origin}/redrive"), 409, "conflict-stands")
     assert "Different: quantity" in problem["detail"]
     answer = await caller.post(f"{PATH}/redrive", json={"error_type": "conflict"})

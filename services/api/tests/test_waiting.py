@@ -169,25 +169,15 @@ async def test_a_bug_is_seen_by_those_who_wait_and_by_nobody_else() -> None:
     assert await waiting.recorded("a", 10, stays) == letter("a")
 
 
-async def test_a_word_is_acted_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("table", ["orders", "stream_outcomes"])
+async def test_a_word_is_acted_on_at_once(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
     monkeypatch.setattr(waiting_module, "UNHEARD_SECONDS", 3600)
-    table = Table()
-    waiting = OrderWaiting(table.find, table.find_nothing)
+    orders, letters = Table(), Table()
+    waiting = OrderWaiting(orders.find, letters.find)
     caller = asyncio.create_task(waiting.recorded("a", 10, stays))
     await asyncio.sleep(0.02)
-    table.recorded["a"] = letter("a")
-    waiting.tell("orders")
-    assert await asyncio.wait_for(caller, 5) == letter("a")
-
-
-async def test_a_word_about_dead_letters_is_acted_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting_module, "UNHEARD_SECONDS", 3600)
-    table = Table()
-    waiting = OrderWaiting(table.find_nothing, table.find)
-    caller = asyncio.create_task(waiting.recorded("a", 10, stays))
-    await asyncio.sleep(0.02)
-    table.recorded["a"] = letter("a")
-    waiting.tell("stream_outcomes")
+    (orders if table == "orders" else letters).recorded["a"] = letter("a")
+    waiting.tell(table)
     assert await asyncio.wait_for(caller, 5) == letter("a")
 
 

@@ -17,6 +17,7 @@ from order_contract.settings import KafkaSettings
 from order_contract.topics import MAX_ORDER_BYTES
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import committed_everything
+from tests.support.plain_order import plain_order
 from tests.support.reading import read_topic
 from tests.support.waiting import until
 
@@ -24,17 +25,7 @@ pytestmark = pytest.mark.integration
 
 
 def order(order_id: str = "o1", **changes: Any) -> bytes:
-    event = {
-        "order_id": order_id,
-        "user_id": "u1",
-        "product_id": "p1",
-        "quantity": 1,
-        "amount": 1000,
-        "payment_method": "OVO",
-        "country": "ID",
-        "created_date": "2026-11-22T10:00:00",
-    }
-    return json.dumps(event | changes).encode()
+    return json.dumps(plain_order(order_id, **changes)).encode()
 
 
 class System:

@@ -4,9 +4,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from order_contract.dead_letters.body import readable
 from order_contract.dead_letters.catalogue import CATALOGUE
-from order_contract.dead_letters.letter import Letter, Original, Redrive, State
+from order_contract.dead_letters.letter import State
 
 _LETTER: Final[dict[str, Any]] = {
     "origin": "orders/3/12345",
@@ -160,30 +159,3 @@ class ManyRedriven(BaseModel):
     redriven: list[Redriven]
     not_redriven: list[NotRedriven]
     more: Annotated[bool, Field(description="whether there are more of them: ask again")]
-
-
-def letter_object(letter: Letter) -> dict[str, object]:
-    """A dead letter as it is answered."""
-    origin = letter.origin
-    return {**letter._asdict(), "origin": str(origin), **origin._asdict()}
-
-
-def letter_details(letter: Letter, original: Original | None, redrives: list[Redrive]) -> dict[str, object]:
-    """One dead letter with everything about it."""
-    kind = CATALOGUE.get(letter.error_type)
-    message = original and {
-        "topic": original.topic,
-        "key": readable(original.key),
-        "headers": [{"name": name, **readable(value)} for name, value in original.headers],
-        "body": readable(original.value),
-    }
-    return {
-        **letter_object(letter),
-        "meaning": kind and kind.meaning,
-        "advice": kind and kind.advice,
-        "message": message,
-        "redriven": [
-            {**redrive._asdict(), "published_as": redrive.published_as and str(redrive.published_as)}
-            for redrive in redrives
-        ],
-    }

@@ -15,8 +15,6 @@ from order_api.dead_letters.model import (
     LetterPage,
     ManyRedriven,
     Redriven,
-    letter_details,
-    letter_object,
 )
 from order_api.openapi import responses
 from order_api.parameters import refuse_null_body, refuse_repeated
@@ -24,6 +22,7 @@ from order_api.problems.orders import DeadLetterUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices, Services
 from order_contract.dead_letters import records
+from order_contract.dead_letters.details import letter_details, letter_object
 from order_contract.dead_letters.letter import Letter, State
 from order_contract.dead_letters.origin import Origin
 from order_contract.dead_letters.records import LetterCriteria, LetterPosition

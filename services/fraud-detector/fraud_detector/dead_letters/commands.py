@@ -12,11 +12,10 @@ from fraud_detector.dead_letters.redrive import redrive
 from fraud_detector.dead_letters.report import (
     ERR,
     OUT,
-    letter_details,
-    letter_object,
     letters_table,
     print_letter,
 )
+from order_contract.dead_letters.details import letter_details, letter_object
 from order_contract.dead_letters.letter import Letter, Original, Redrive, State
 from order_contract.dead_letters.origin import Origin
 from order_contract.dead_letters.records import LetterCriteria

@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from order_contract.dead_letters.body import readable
 from order_contract.dead_letters.catalogue import CATALOGUE
 from order_contract.dead_letters.letter import Letter, Original, Redrive, State
 
@@ -77,29 +76,6 @@ def print_letter(letter: Letter, original: Original | None, redrives: Sequence[R
         table.add_row("body", _bytes(original.value))
         table.add_row("", Text(f"as it stands on {original.topic}", "dim"))
     OUT.print(table)
-
-
-def letter_object(letter: Letter) -> dict[str, Any]:
-    """A letter for programs."""
-    return {**letter._asdict(), "origin": str(letter.origin)}
-
-
-def letter_details(letter: Letter, original: Original | None, redrives: Sequence[Redrive]) -> dict[str, Any]:
-    """Everything about one letter, for programs; bytes as text, or as base64 where they are none."""
-    message = original and {
-        "topic": original.topic,
-        "key": readable(original.key),
-        "headers": [{"name": name, **readable(value)} for name, value in original.headers],
-        "body": readable(original.value),
-    }
-    return {
-        **letter_object(letter),
-        "message": message,
-        "redriven": [
-            {**redrive._asdict(), "published_as": redrive.published_as and str(redrive.published_as)}
-            for redrive in redrives
-        ],
-    }
 
 
 def _redrive(redrive: Redrive) -> Text:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fraud_detector.stream.message import DeadLetter, Gap, Message
+from fraud_detector.stream.message import DeadLetter, Gap
 from order_contract.decision import OrderRow
+from order_contract.message import Message
 
 
 @dataclass(slots=True)

@@ -7,10 +7,11 @@ import orjson
 
 from fraud_detector.rules.engine import Engine
 from fraud_detector.rules.features import features_of
-from fraud_detector.stream.message import DeadLetter, Message
+from fraud_detector.stream.message import DeadLetter
 from order_contract.decision import Decision, OrderRow
 from order_contract.decoder import EventDecoder
 from order_contract.event import BadEvent
+from order_contract.message import Message
 
 
 class Judge:

@@ -1,27 +1,8 @@
 """What comes off the topic, and what of it is no order: dead letters and gaps."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-
-class Message(Protocol):
-    """A message as consumed; aiokafka's `ConsumerRecord` is one."""
-
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int:
-        """Milliseconds since 1970 at which the broker appended it."""
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+from order_contract.message import Message
 
 
 @dataclass(frozen=True, slots=True)

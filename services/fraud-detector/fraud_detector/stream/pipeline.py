@@ -20,13 +20,14 @@ import structlog
 
 from fraud_detector.stream.batch import Backlog, Batch
 from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.message import DeadLetter, Gap, Message
+from fraud_detector.stream.message import DeadLetter, Gap
 from fraud_detector.stream.metrics import Metrics
 from fraud_detector.stream.outbox import Announcement, Outbox
 from fraud_detector.stream.ports import Announcer, CommitRefusedError, DecisionStore, OrderLog, UnavailableError
 from fraud_detector.stream.progress import Progress
 from fraud_detector.stream.retry import until_available
 from fraud_detector.stream.status import Dependency, Status
+from order_contract.message import Message
 
 log = structlog.get_logger()
 

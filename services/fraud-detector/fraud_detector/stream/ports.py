@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import DeadLetter, Message
+from fraud_detector.stream.message import DeadLetter
 from order_contract.decision import OrderRow
+from order_contract.message import Message
 
 
 class UnavailableError(Exception):

@@ -18,10 +18,11 @@ import asyncpg
 
 from fraud_detector.rules.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import DeadLetter, Message
+from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import UnavailableError
 from order_contract.decision import OrderRow
 from order_contract.event import OrderEvent, fingerprint
+from order_contract.message import Message
 
 # From this many orders on, COPY is cheaper than unnest.
 COPY_FROM = 500

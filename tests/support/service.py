@@ -1,0 +1,78 @@
+"""A service as a process of its own, as operators run it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from order_contract.settings import KafkaSettings
+from orderwatch.embedded.ports import free_port
+
+
+class ServiceProcess:
+    """`python -m MODULE COMMAND`; its log is appended to a file, over restarts. Use as a context manager."""
+
+    module: str
+    command: str
+    port_setting: str
+
+    def __init__(self, kafka: KafkaSettings, database_url: str, log: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        self._environment = {
+            **os.environ,
+            "ORDERWATCH_KAFKA": kafka.kafka,
+            "ORDERWATCH_ORDERS_TOPIC": kafka.orders_topic,
+            "ORDERWATCH_DECISIONS_TOPIC": kafka.decisions_topic,
+            "ORDERWATCH_DEAD_LETTER_TOPIC": kafka.dead_letter_topic,
+            "ORDERWATCH_CONSUMER_GROUP": kafka.consumer_group,
+            "ORDERWATCH_DATABASE_URL": database_url,
+            self.port_setting: str(self.port),
+            **settings,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The process that was started last."""
+        assert self._process is not None, "not started"
+        return self._process
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self.module, self.command],
+                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of one of its pages; status 0 when it does not answer."""
+        try:
+            response = httpx.get(f"{self.url}{path}", timeout=5, trust_env=False)
+        except httpx.TransportError:
+            return 0, ""
+        return response.status_code, response.text
