@@ -8,17 +8,15 @@ from typing import Annotated, Any
 
 import psycopg
 import typer
-from psycopg.sql import SQL, Identifier
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from order_batch.composition import connect, open_warehouse
+from order_batch.composition import open_pipeline
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, DbtError
-from order_batch.transform.publish import POSITION, SCHEMA
 from order_batch.warehouse.partitions import business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_contract.business_time import BUSINESS_ZONE
@@ -46,7 +44,7 @@ def run(dates: Dates) -> None:
     """
     first, last = _span(dates)
     days = list(business_dates(first, last))
-    with _pipeline() as (pipeline, connection):
+    with _pipeline() as pipeline:
         with _progress(len(days) + 4) as step:
             step("catalog")
             users, products = pipeline.fill_catalog()
@@ -61,14 +59,14 @@ def run(dates: Dates) -> None:
             step("marts")
             pipeline.publish()
         _show_build(build)
-        _show_marts(connection, 3)
+        _show_marts(pipeline, 3)
 
 
 @app.command()
 def marts(rows: Annotated[int, typer.Option(help="rows of each")] = 10) -> None:
     """Show the first rows of each published mart."""
-    with _pipeline() as (_, connection):
-        _show_marts(connection, rows)
+    with _pipeline() as pipeline:
+        _show_marts(pipeline, rows)
 
 
 @app.command()
@@ -77,7 +75,7 @@ def reconcile(
 ) -> None:
     """Compare Postgres with what was loaded, by business date; exits 1 when a date is dirty and not mended."""
     first, last = _span(dates)
-    with _pipeline() as (pipeline, _):
+    with _pipeline() as pipeline:
         dirty = pipeline.dirty_dates(first, last)
         if not dirty:
             OUT.print(f"{first} to {last}: the warehouse holds what Postgres holds")
@@ -92,15 +90,15 @@ def reconcile(
 
 
 @contextmanager
-def _pipeline() -> Iterator["tuple[BatchPipeline, psycopg.Connection[Any]]"]:
+def _pipeline() -> Iterator[BatchPipeline]:
     """The pipeline as the settings say; expected failures end in a sentence and exit code 1."""
     try:
         settings = BatchSettings()
         # What is done shows in the progress; the log is for what goes wrong, unless asked for.
         quiet = settings.model_copy(update={"log_level": "WARNING"})
         configure_logging(settings if "log_level" in settings.model_fields_set else quiet, "order-batch")
-        with connect(settings) as connection:
-            yield BatchPipeline(settings, connection, open_warehouse(settings)), connection
+        with open_pipeline(settings) as pipeline:
+            yield pipeline
     except ValidationError as error:
         for each in error.errors():
             ERR.print(f"ORDERWATCH_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}", style="red", markup=False)
@@ -159,17 +157,14 @@ def _show_build(build: Build) -> None:
     OUT.print(f"dbt: {counts}")
 
 
-def _show_marts(connection: "psycopg.Connection[Any]", rows: int) -> None:
-    names = connection.execute("select name from published_marts order by name").fetchall()
-    if not names:
+def _show_marts(pipeline: BatchPipeline, rows: int) -> None:
+    found = list(pipeline.first_rows(rows))
+    if not found:
         _fail("no mart is published yet: run `make batch DATE=...`")
-    for (name,) in names:
-        mart = SQL("select * from {} order by {} limit %s").format(Identifier(SCHEMA, name), Identifier(POSITION))
-        found = connection.execute(mart, [rows])
-        _, *columns = (column.name for column in found.description or ())
-        table = Table(*columns, title=name, title_justify="left")
-        for _, *values in found:
-            table.add_row(*map(_readable, values))
+    for mart in found:
+        table = Table(*mart.columns, title=mart.name, title_justify="left")
+        for row in mart.rows:
+            table.add_row(*map(_readable, row))
         OUT.print(table)
 
 

@@ -34,8 +34,8 @@ def open_warehouse(settings: BatchSettings) -> Warehouse:
 
 
 @contextmanager
-def open_pipeline() -> Iterator[BatchPipeline]:
-    """The pipeline as the environment's settings say."""
-    settings = BatchSettings()
+def open_pipeline(settings: BatchSettings | None = None) -> Iterator[BatchPipeline]:
+    """The pipeline as the settings say, which are the environment's unless others are given."""
+    settings = settings or BatchSettings()
     with connect(settings) as connection:
         yield BatchPipeline(settings, connection, open_warehouse(settings))

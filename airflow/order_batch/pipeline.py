@@ -1,6 +1,6 @@
 """The whole of the batch side for some business dates: catalog, loads, dbt, marts. Each step can be repeated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -9,14 +9,15 @@ import psycopg
 from order_batch.catalog.fill import fill_gaps
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt
-from order_batch.transform.publish import marts, publish
+from order_batch.transform.publish import FirstRows, first_rows, marts, publish
+from order_batch.warehouse.extract import extract
 from order_batch.warehouse.ledger import LoadLedger
-from order_batch.warehouse.load import catalog_partitions, load_partitions, order_partitions
+from order_batch.warehouse.load import ORDER_TABLES, load, order_partitions
 from order_batch.warehouse.partitions import Partition, business_dates
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import PRODUCTS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
-from order_contract.world import World
+from order_contract.world import BEGINNING, World
 
 
 class BatchPipeline:
@@ -26,6 +27,7 @@ class BatchPipeline:
         self._settings = settings
         self._connection = connection
         self._warehouse = warehouse
+        self._ledger = LoadLedger(connection, warehouse.name)
 
     def fill_catalog(self) -> tuple[int, int]:
         """Append users and products that are missing up to now; returns how many of each."""
@@ -45,10 +47,7 @@ class BatchPipeline:
 
     def dirty_dates(self, first: date, last: date) -> list[date]:
         """Business dates whose orders in Postgres are not those that were loaded."""
-        ledger = LoadLedger(self._connection, self._warehouse.name)
-        found = {
-            partition.start for table, _ in order_partitions(first) for partition in ledger.dirty(table, first, last)
-        }
+        found = {partition.start for table in ORDER_TABLES for partition in self._ledger.dirty(table, first, last)}
         return [day for day in business_dates(first, last) if day in found]
 
     def build(self, first: date, last: date) -> Build:
@@ -57,17 +56,23 @@ class BatchPipeline:
 
     def mend(self, day: date) -> int:
         """Load and build a date again; returns the number of rows. Raises DbtError when a model or test fails."""
-        rows = self.load_orders(day)
+        # Who orders late may be new as well.
+        rows = self.load_users(day) + self.load_products(day) + self.load_orders(day)
         self.build(day, day).require_success()
         return rows
 
     def publish(self) -> dict[str, int]:
         """Copy the marts to Postgres; returns the number of rows of each."""
-        return publish(self._connection, self._warehouse, marts(self._settings.dbt_project))
+        found = marts(self._settings.dbt_project)
+        return publish(self._connection, self._warehouse, found, self._settings.published_rows)
+
+    def first_rows(self, count: int) -> Iterator[FirstRows]:
+        """The first rows of each published mart."""
+        return first_rows(self._connection, count)
 
     def _load_catalog(self, table: Table, last: date) -> int:
-        ledger = LoadLedger(self._connection, self._warehouse.name)
-        return self._load(catalog_partitions(ledger, table, last))
+        """Load months that are not loaded as they stand: the newest, as a rule."""
+        return self._load((table, partition) for partition in self._ledger.dirty(table, BEGINNING.date(), last))
 
-    def _load(self, wanted: Sequence[tuple[Table, Partition]]) -> int:
-        return load_partitions(self._connection, self._warehouse, wanted, self._settings.staging)
+    def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> int:
+        return load(self._warehouse, self._ledger, extract(self._connection, wanted, self._settings.staging))

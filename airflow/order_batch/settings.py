@@ -21,6 +21,7 @@ class BatchSettings(DatabaseSettings, WorldSettings):
 
     warehouse: WarehouseKind = Field(WarehouseKind.DUCKDB, description="duckdb, or bigquery")
     warehouse_path: Path = Field(Path(".orderwatch/warehouse.duckdb"), description="the DuckDB file")
+    published_rows: int = Field(1_000_000, gt=0, description="most rows of a mart that are published to Postgres")
     staging: Path = Field(Path(".orderwatch/staging"), description="folder for extracted files while they are loaded")
     bigquery_project: str | None = Field(None, description="project that holds the datasets and pays for the jobs")
     bigquery_dataset_prefix: str = Field("orderwatch_", pattern="^[A-Za-z0-9_]*$", description="before raw, gold, ...")

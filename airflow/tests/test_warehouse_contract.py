@@ -259,6 +259,13 @@ def test_a_mart_is_read_with_its_types(subject: Subject, kind: str) -> None:
     assert rows == _MART_ROWS
 
 
+@pytest.mark.parametrize("kind", ["table", "view"])
+def test_the_first_rows_of_a_mart_in_an_order(subject: Subject, kind: str) -> None:
+    subject.make_mart("mart", {"a": "STRING", "n": "INT64"}, [("c", 1), ("a", 2), ("b", 2), ("d", 3)], kind)
+    with subject.warehouse.gold("mart", ["n desc", "a"], 3) as relation:
+        assert list(relation.rows()) == [("d", 3), ("a", 2), ("b", 2)]
+
+
 def test_a_mart_that_is_not_there_says_what_makes_it(subject: Subject) -> None:
     with pytest.raises(WarehouseError, match=r"gold\.nothing.*run dbt"), subject.warehouse.gold("nothing"):
         pass

@@ -1,15 +1,17 @@
 """Publishing: gold tables of the warehouse, copied to Postgres' schema `marts`, where the API reads them."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from order_batch.transform.dbt import DbtError
 from order_batch.warehouse.port import Relation, Warehouse
 
 SCHEMA = "marts"
@@ -18,15 +20,15 @@ POSITION = "position"
 
 _LOCK = "select pg_advisory_xact_lock(hashtext('marts'))"
 _RECORD = """
-    insert into published_marts (name, description, rows, publication) values (%s, %s, %s, %s)
+    insert into published_marts (name, description, rows, complete, publication) values (%s, %s, %s, %s, %s)
     on conflict (name) do update set description = excluded.description, rows = excluded.rows,
-        publication = excluded.publication, published_at = now()
+        complete = excluded.complete, publication = excluded.publication, published_at = now()
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Mart:
-    """A gold model as dbt describes it; `order_by` are SQL expressions over its columns."""
+    """A gold model as dbt describes it; `order_by` are columns as SQL has them, of which no two rows have the same."""
 
     name: str
     description: str
@@ -35,72 +37,91 @@ class Mart:
     order_by: Sequence[str]
 
 
+class FirstRows(NamedTuple):
+    """The beginning of a published mart."""
+
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+
+
 def marts(dbt_project: Path) -> list[Mart]:
-    """The gold models of the last build, from dbt's manifest."""
+    """The gold models of the last build, from dbt's manifest. Raises DbtError for one without an order."""
     manifest = orjson.loads((dbt_project / "target" / "manifest.json").read_bytes())
-    return sorted(
-        (
-            Mart(
-                node["name"],
-                " ".join(node["description"].split()),
-                {column["name"]: column["description"] for column in node["columns"].values()},
-                node["config"].get("meta", {}).get("order_by", []),
-            )
-            for node in manifest["nodes"].values()
-            if node["resource_type"] == "model" and "gold" in node["fqn"]
-        ),
-        key=lambda mart: mart.name,
-    )
+    nodes = manifest["nodes"].values()
+    gold = [node for node in nodes if node["resource_type"] == "model" and "gold" in node["fqn"]]
+    return sorted(map(_mart, gold), key=lambda mart: mart.name)
 
 
-def publish(connection: "psycopg.Connection[Any]", warehouse: Warehouse, found: Sequence[Mart]) -> dict[str, int]:
+def publish(
+    connection: "psycopg.Connection[Any]", warehouse: Warehouse, found: Sequence[Mart], most: int
+) -> dict[str, int]:
     """Replace what is published by these marts, all at once; returns the number of rows of each.
 
-    Readers see the old tables until the new ones are complete. Raises WarehouseError when a mart is not there.
+    Of a mart with more than `most` rows those come that are first in its order: what people page through is not to
+    cost more each day. Readers see the old tables until the new ones are complete. Raises WarehouseError when a mart
+    is not there.
     """
     publication = uuid.uuid4()
-    rows = {}
+    copied: dict[str, tuple[int, bool]] = {}
     with connection.transaction():
         connection.execute(_LOCK)  # two publish one after the other
         for mart in found:
-            with warehouse.gold(mart.name) as relation:
-                rows[mart.name] = _copy(connection, mart, relation)
-        names = [mart.name for mart in found]
-        for (gone,) in connection.execute("select name from published_marts where name <> all(%s)", [names]).fetchall():
-            connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, gone)))
-            connection.execute("delete from published_marts where name = %s", [gone])
+            with warehouse.gold(mart.name, mart.order_by, most + 1) as relation:
+                copied[mart.name] = _copy(connection, mart, relation, most)
         for mart in found:
             connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, mart.name)))
             connection.execute(SQL("alter table {} rename to {}").format(_new(mart), Identifier(mart.name)))
-            connection.execute(_RECORD, [mart.name, mart.description, rows[mart.name], publication])
-    return rows
+            connection.execute(_RECORD, [mart.name, mart.description, *copied[mart.name], publication])
+        names = list(copied)
+        for (gone,) in connection.execute("select name from published_marts where name <> all(%s)", [names]).fetchall():
+            connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, gone)))
+            connection.execute("delete from published_marts where name = %s", [gone])
+    return {name: count for name, (count, _) in copied.items()}
+
+
+def first_rows(connection: "psycopg.Connection[Any]", count: int) -> Iterator[FirstRows]:
+    """The first rows of each published mart, in its order."""
+    for (name,) in connection.execute("select name from published_marts order by name").fetchall():
+        mart = SQL("select * from {} order by {} limit %s").format(Identifier(SCHEMA, name), Identifier(POSITION))
+        found = connection.execute(mart, [count])
+        _, *columns = (column.name for column in found.description or ())
+        yield FirstRows(name, columns, [tuple(row[1:]) for row in found])
+
+
+def _mart(node: Mapping[str, Any]) -> Mart:
+    order_by = node["config"]["meta"].get("order_by")
+    if not order_by:
+        raise DbtError(f"gold model {node['name']} has no order: give it `config.meta.order_by`, ending in its key")
+    descriptions = {column["name"]: column["description"] for column in node["columns"].values()}
+    return Mart(node["name"], " ".join(node["description"].split()), descriptions, order_by)
 
 
 def _new(mart: Mart) -> Identifier:
     return Identifier(SCHEMA, f"new_{mart.name}")
 
 
-def _copy(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relation) -> int:
-    """Make the new table of a mart, its rows numbered in its order."""
-    names = [name for name, _ in relation.columns]
+def _copy(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relation, most: int) -> tuple[int, bool]:
+    """Make the new table of a mart; returns the number of its rows, and whether those are all."""
     columns = SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in relation.columns)
-    connection.execute(SQL("create temporary table unordered ({}) on commit drop").format(columns))
-    with connection.cursor() as cursor, cursor.copy("copy unordered from stdin") as copy:
-        count = 0
-        for row in relation.rows():
+    create = SQL("create table {} ({} bigint generated always as identity, {})")
+    connection.execute(create.format(_new(mart), Identifier(POSITION), columns))
+    names = SQL(", ").join(Identifier(name) for name, _ in relation.columns)
+    rows, count = relation.rows(), 0
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(SQL("copy {} ({}) from stdin").format(_new(mart), names)) as copy,
+    ):
+        for row in islice(rows, most):
             copy.write_row(row)
             count += 1
-    # Every column, so that rows which the mart's order leaves side by side always come in the same order.
-    order = [SQL(expression) for expression in mart.order_by] + [Identifier(name) for name in names]
-    ordered = SQL("create table {} as select row_number() over (order by {}) as {}, * from unordered")
-    connection.execute(ordered.format(_new(mart), SQL(", ").join(order), Identifier(POSITION)))
+    complete = next(rows, None) is None
     connection.execute(SQL("alter table {} add primary key ({})").format(_new(mart), Identifier(POSITION)))
-    connection.execute("drop table unordered")
     _describe(connection, SQL("table {}").format(_new(mart)), mart.description)
-    for name in names:
+    for name, _ in relation.columns:
         column = SQL("column {}.{}").format(_new(mart), Identifier(name))
         _describe(connection, column, mart.columns.get(name, ""))
-    return count
+    return count, complete
 
 
 def _describe(connection: "psycopg.Connection[Any]", what: Composable, description: str) -> None:

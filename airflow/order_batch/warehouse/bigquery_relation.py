@@ -18,11 +18,12 @@ _ROWS_AT_ONCE = 10_000
 class BigQueryRelation:
     """A Relation in BigQuery."""
 
-    def __init__(self, client: Client, table: Table, patience: Patience, queries: Queries) -> None:
+    def __init__(self, client: Client, table: Table, patience: Patience, queries: Queries, arrangement: str) -> None:
         self._client = client
         self._table = table
         self._patience = patience
         self._queries = queries
+        self._arrangement = arrangement
 
     @property
     def columns(self) -> Sequence[tuple[str, str]]:
@@ -34,12 +35,12 @@ class BigQueryRelation:
                 yield row.values()
 
     def _found(self) -> RowIterator:
-        if self._table.table_type == "TABLE":  # listed free of charge
+        if self._table.table_type == "TABLE" and not self._arrangement:  # listed free of charge
             return self._client.list_rows(
                 self._table, page_size=_ROWS_AT_ONCE, retry=self._patience.retry(), timeout=ANSWER_SECONDS
             )
         path = f"{self._table.project}.{self._table.dataset_id}.{self._table.table_id}"
-        return self._queries.run(f"SELECT * FROM `{path}`", LABELS | {"table": self._table.table_id})
+        return self._queries.run(f"SELECT * FROM `{path}`{self._arrangement}", LABELS | {"table": self._table.table_id})
 
     def _type_of(self, field: SchemaField) -> str:
         found = postgres_type(field)

@@ -32,6 +32,7 @@ from order_batch.warehouse.bigquery_schema import (
 )
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Relation, WarehouseError
+from order_batch.warehouse.queries import arranged
 from order_batch.warehouse.tables import TABLES, Table
 from order_batch.warehouse.totals import Totals
 
@@ -101,7 +102,7 @@ class BigQueryWarehouse:
         return Totals(rows, None if amount is None else int(amount), None)
 
     @contextmanager
-    def gold(self, mart: str) -> Iterator[Relation]:
+    def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:
         path = self._dataset("gold").table(mart)
         with in_words(f"reading {path.dataset_id}.{mart}"):
             try:
@@ -110,7 +111,7 @@ class BigQueryWarehouse:
                 raise WarehouseError(
                     f"there is no {path.dataset_id}.{mart} in {self._project}: run dbt first"
                 ) from error
-        yield BigQueryRelation(self._client, table, self._patience, self._queries)
+        yield BigQueryRelation(self._client, table, self._patience, self._queries, arranged(order_by, limit))
 
     @cached_property
     def _client(self) -> Client:

@@ -9,6 +9,7 @@ import duckdb
 
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Relation, WarehouseError
+from order_batch.warehouse.queries import arranged
 from order_batch.warehouse.single_writer import single_writer
 from order_batch.warehouse.tables import TABLES, Column, Kind, Table
 from order_batch.warehouse.totals import Totals
@@ -66,10 +67,10 @@ class DuckDbWarehouse:
             return _totals(connection, table, partition)
 
     @contextmanager
-    def gold(self, mart: str) -> Iterator[Relation]:
+    def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:
         with self._connected() as connection:
             try:
-                found = connection.execute(f'select * from gold."{mart}"')
+                found = connection.execute(f'select * from gold."{mart}"{arranged(order_by, limit)}')
             except duckdb.CatalogException as error:
                 raise WarehouseError(f"there is no gold.{mart} in {self._path}: run dbt first") from error
             yield _Result(found)

@@ -1,7 +1,7 @@
 """Extracts: partitions of Postgres as gzipped newline-delimited JSON, with what they add up to."""
 
 import gzip
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -50,14 +50,14 @@ def extract(
             rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             files = tuple(_write(_lines(connection, table, partition), folder))
-            extracts.append(Extract(table, partition, files, postgres_totals(connection, table, partition)))
+            extracts.append(Extract(table, partition, files, _totals(connection, table, partition)))
     return extracts
 
 
-def postgres_totals(connection: "psycopg.Connection[Any]", table: Table, partition: Partition) -> Totals:
+def _totals(connection: "psycopg.Connection[Any]", table: Table, partition: Partition) -> Totals:
     """What Postgres holds of a partition."""
-    statement = SOURCES[table.name].totals(table)
-    found = connection.execute(SQL(statement), _span(partition)).fetchone()
+    start, end = partition.moments
+    found = connection.execute(SQL(SOURCES[table.name].totals(table)), {"start": start, "end": end}).fetchone()
     assert found is not None
     rows, amount, newest = found
     return Totals(rows, None if amount is None else int(amount), newest)
@@ -90,13 +90,3 @@ def _write(lines: Iterator[bytes], folder: Path) -> Iterator[Path]:
                 line = next(lines, None)
         yield path
         number += 1
-
-
-def _span(partition: Partition) -> Mapping[str, object]:
-    start, end = partition.moments
-    return {"start": start, "end": end}
-
-
-def staged_files(extracts: Sequence[Extract]) -> int:
-    """Bytes that extracts take."""
-    return sum(file.stat().st_size for each in extracts for file in each.files)

@@ -1,19 +1,15 @@
-"""Loading: what is dirty up to a date, extracted, loaded, compared and recorded."""
+"""Loading: extracts brought into the warehouse, compared and recorded."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from pathlib import Path
-from typing import Any
 
-import psycopg
 import structlog
 
-from order_batch.warehouse.extract import Extract, extract
+from order_batch.warehouse.extract import Extract
 from order_batch.warehouse.ledger import LoadLedger
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import ORDERS, RULE_HITS, Table
-from order_contract.world import BEGINNING
 
 log = structlog.get_logger()
 
@@ -24,11 +20,6 @@ ORDER_TABLES: Sequence[Table] = (RULE_HITS, ORDERS)
 def order_partitions(day: date) -> list[tuple[Table, Partition]]:
     """What a business date's load replaces: its orders with their decisions, and the hits."""
     return [(table, Partition.of(table, day)) for table in ORDER_TABLES]
-
-
-def catalog_partitions(ledger: LoadLedger, table: Table, day: date) -> list[tuple[Table, Partition]]:
-    """Partitions of users or products up to a date that are not loaded as they stand: the newest, as a rule."""
-    return [(table, partition) for partition in ledger.dirty(table, BEGINNING.date(), day)]
 
 
 def load(warehouse: Warehouse, ledger: LoadLedger, extracts: Iterable[Extract]) -> int:
@@ -44,14 +35,3 @@ def load(warehouse: Warehouse, ledger: LoadLedger, extracts: Iterable[Extract]) 
         rows += each.totals.rows
         log.info("loaded", table=each.table.name, partition=str(each.partition), rows=each.totals.rows)
     return rows
-
-
-def load_partitions(
-    connection: "psycopg.Connection[Any]",
-    warehouse: Warehouse,
-    wanted: Iterable[tuple[Table, Partition]],
-    staging: Path,
-) -> int:
-    """Extract and load partitions; returns the number of rows."""
-    ledger = LoadLedger(connection, warehouse.name)
-    return load(warehouse, ledger, extract(connection, wanted, staging))

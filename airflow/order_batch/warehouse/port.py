@@ -38,8 +38,13 @@ class Warehouse(Protocol):
     def totals(self, table: Table, partition: Partition) -> Totals:
         """Rows of a partition and the sum of the table's amounts, 0 without rows; `newest` is not known here."""
 
-    def gold(self, mart: str) -> AbstractContextManager["Relation"]:
-        """A table of schema gold. Raises WarehouseError when it is not there."""
+    def gold(
+        self, mart: str, order_by: Sequence[str] = (), limit: int | None = None
+    ) -> AbstractContextManager["Relation"]:
+        """A table or view of schema gold. Raises WarehouseError when it is not there.
+
+        `order_by` are columns without nulls, as SQL has them: `total_orders desc`. `limit` is the most rows to read.
+        """
 
 
 class Relation(Protocol):

@@ -16,7 +16,10 @@ _TOTALS = re.compile(
     r"FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)` "
     r"WHERE (?P<column>\w+) >= @start AND (?P=column) < @end"
 )
-_ALL = re.compile(r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)`")
+_ALL = re.compile(
+    r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)`"
+    r"(?: ORDER BY (?P<order_by>[\w, ]+?))?(?: LIMIT (?P<limit>\d+))?"
+)
 _TOTALS_FIELDS = [{"name": "row_count", "type": "INTEGER"}, {"name": "amount", "type": "NUMERIC"}]
 _LEAST_BYTES = 10 * 1024**2
 
@@ -38,8 +41,18 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
     if found := _ALL.fullmatch(statement):
         table = _table(storage, found, request.get("location"))
         _check_cost(request, 16 * len(table.rows))
-        return Result(table.fields, [tuple(row[each["name"]] for each in table.fields) for row in table.rows])
+        rows = _arranged(table.rows, found)
+        return Result(table.fields, [tuple(row[each["name"]] for each in table.fields) for row in rows])
     raise ApiError(400, "invalidQuery", f"this is not a query that is known: {request['query']}")
+
+
+def _arranged(rows: list[Row], found: "re.Match[str]") -> list[Row]:
+    for key in reversed(found["order_by"].split(", ") if found["order_by"] else []):
+        column, _, direction = key.partition(" ")
+        if direction not in {"", "desc"} or any(row.get(column) is None for row in rows):
+            raise ApiError(400, "invalidQuery", f"{key} is no column without nulls")
+        rows = sorted(rows, key=lambda row: row[column], reverse=direction == "desc")
+    return rows if found["limit"] is None else rows[: int(found["limit"])]
 
 
 def _totals(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> Result:

@@ -15,10 +15,7 @@ select
     currency,
 
     -- facts
-    count(*) as total_orders,
-    count(case when is_fraud then 1 end) as fraud_orders,
-    {{ total('amount') }} as total_amount,
-    {{ total('case when is_fraud then amount else 0 end') }} as fraud_amount
+    {{ order_totals() }}
 from {{ ref('fct_orders') }}
 where {{ is_to_be_built() }}
 group by business_date, product_id, payment_method, currency

@@ -32,10 +32,7 @@ select
     orders.currency,
 
     -- facts
-    count(*) as total_orders,
-    count(case when orders.is_fraud then 1 end) as fraud_orders,
-    {{ total('orders.amount') }} as total_amount,
-    {{ total('case when orders.is_fraud then orders.amount else 0 end') }} as fraud_amount,
+    {{ order_totals() }},
 
     -- moments
     max(orders.created_local) as latest_order

@@ -192,22 +192,20 @@ async def user_uses(database: Database, user_id: str) -> list[Use]:
     return [Use(*record) for record in await database.fetch(_USER_USES, user_id)]
 
 
-# A key's last use is noted to the minute, which costs a write a minute.
-
-
 class PublishedMart(NamedTuple):
     """A mart in schema `marts`; `columns` are (name, type in Postgres, description)."""
 
     name: str
     description: str
     rows: int
+    complete: bool
     publication: UUID
     published_at: datetime
     columns: list[tuple[str, str, str]]
 
 
 _MARTS: Final = """
-    select m.name, m.description, m.rows, m.publication, m.published_at,
+    select m.name, m.description, m.rows, m.complete, m.publication, m.published_at,
         array_agg(array[a.attname, format_type(a.atttypid, null), coalesce(col_description(c.oid, a.attnum), '')]
             order by a.attnum) as columns
     from published_marts as m
@@ -227,14 +225,25 @@ async def marts(database: Database) -> list[PublishedMart]:
     ]
 
 
+def _selected(name: str, kind: str) -> str:
+    """A column, as it is answered."""
+    match kind:
+        case "numeric":  # JSON has no numbers of other kinds
+            return f'"{name}"::float8 as "{name}"'
+        case "timestamp without time zone":  # business time
+            return f'"{name}" at time zone \'Asia/Jakarta\' as "{name}"'
+        case _:
+            return f'"{name}"'
+
+
 async def mart_rows(database: Database, mart: PublishedMart, after: int, count: int) -> list[dict[str, object]]:
     """Up to `count` rows of a mart that come after a position."""
-    # JSON has no numbers of other kinds.
-    names = ", ".join(f'"{name}"::float8' if kind == "numeric" else f'"{name}"' for name, kind, _ in mart.columns)
+    names = ", ".join(_selected(name, kind) for name, kind, _ in mart.columns)
     statement = f'select {names} from marts."{mart.name}" where position > $1 order by position limit $2'  # noqa: S608
     return [dict(record) for record in await database.fetch(statement, after, count)]
 
 
+# A key's last use is noted to the minute, which costs a write a minute.
 _FIND_KEY: Final = """
     select key_id, role, coalesce(last_used_at < now() - interval '1 minute', true) as is_note_due
     from api_keys

@@ -19,13 +19,14 @@ def publish(connection: asyncpg.Connection) -> Publish:
             await connection.execute(f"drop table if exists marts.{name}")
             await connection.execute(
                 f"create table marts.{name} as select n as position, 'u' || n as user_id, n * 10 as total_orders, "
-                "n / 2.0 as share, n * 1.5::float8 as score, timestamptz '2026-11-22 03:15Z' as latest_order, "
+                "n / 2.0 as share, n * 1.5::float8 as score, timestamptz '2026-11-22 03:15Z' as published, "
+                "timestamp '2026-11-22 00:30' as latest_order, "
                 f"date '2026-11-22' as day, n % 2 = 0 as even, null::text as name from generate_series(1, {rows}) as n"
             )
             await connection.execute(f"comment on column marts.{name}.user_id is 'Key.'")
             await connection.execute(
-                "insert into published_marts values ($1, 'Users.', $2, $3) on conflict (name) do update "
-                "set rows = excluded.rows, publication = excluded.publication",
+                "insert into published_marts (name, description, rows, publication) values ($1, 'Users.', $2, $3) "
+                "on conflict (name) do update set rows = excluded.rows, publication = excluded.publication",
                 name, rows, uuid.uuid4(),
             )  # fmt: skip
 
@@ -44,8 +45,9 @@ async def test_marts_are_described(client: httpx.AsyncClient, publish: Publish) 
     assert (mart["name"], mart["description"], mart["rows"]) == ("mart_users", "Users.", 3)
     assert {column["name"]: column["type"] for column in mart["columns"]} == {
         "user_id": "string", "total_orders": "integer", "share": "number", "score": "number",
-        "latest_order": "date-time", "day": "date", "even": "boolean", "name": "string",
+        "published": "date-time", "latest_order": "date-time", "day": "date", "even": "boolean", "name": "string",
     }  # fmt: skip
+    assert mart["complete"] is True
     assert mart["columns"][0] == {"name": "user_id", "type": "string", "description": "Key."}
 
 
@@ -54,8 +56,8 @@ async def test_rows_are_typed(client: httpx.AsyncClient, publish: Publish) -> No
     page = (await client.get("/v1/marts/mart_users")).json()
     assert page["items"] == [
         {
-            "user_id": "u1", "total_orders": 10, "share": 0.5, "score": 1.5, "latest_order": "2026-11-22T03:15:00Z",
-            "day": "2026-11-22", "even": False, "name": None,
+            "user_id": "u1", "total_orders": 10, "share": 0.5, "score": 1.5, "published": "2026-11-22T03:15:00Z",
+            "latest_order": "2026-11-21T17:30:00Z", "day": "2026-11-22", "even": False, "name": None,
         }
     ]  # fmt: skip
     assert page["next"] is None

@@ -13,6 +13,7 @@ MART: Final[dict[str, Any]] = {
         {"name": "status", "type": "string", "description": "Blacklist, Watchlist or Good Standing."},
     ],
     "rows": 1284,
+    "complete": True,
     "published_at": "2026-11-22T17:42:10.120331Z",
 }
 _ROW: Final[dict[str, Any]] = {"user_id": "U-1042", "total_orders": 17, "status": "Watchlist"}
@@ -36,7 +37,10 @@ class Mart(BaseModel):
     name: str
     description: str
     columns: list[MartColumn]
-    rows: Annotated[int, Field(ge=0)]
+    rows: Annotated[int, Field(ge=0, description="as many as are published")]
+    complete: Annotated[
+        bool, Field(description="false for a mart so long that only the first rows of its order are published")
+    ]
     published_at: AwareDatetime
 
 

@@ -24,6 +24,7 @@ _TYPES: Final = {
     "bigint": "integer", "integer": "integer", "smallint": "integer",
     "numeric": "number", "double precision": "number", "real": "number",
     "boolean": "boolean", "date": "date", "timestamp with time zone": "date-time",
+    "timestamp without time zone": "date-time",
 }  # fmt: skip
 _LINK: Final = {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}}
 MartName = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,62}$", description="as in the list of marts")]
@@ -80,5 +81,6 @@ def _described(mart: queries.PublishedMart) -> dict[str, Any]:
             for name, kind, description in mart.columns
         ],
         "rows": mart.rows,
+        "complete": mart.complete,
         "published_at": mart.published_at,
     }

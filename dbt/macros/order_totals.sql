@@ -1,0 +1,7 @@
+{# What orders add up to: how many, how many frauds, and the amounts of both. #}
+{% macro order_totals() -%}
+    count(*) as total_orders,
+    count(case when is_fraud then 1 end) as fraud_orders,
+    {{ total('amount') }} as total_amount,
+    {{ total('case when is_fraud then amount else 0 end') }} as fraud_amount
+{%- endmacro %}
