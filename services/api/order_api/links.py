@@ -9,7 +9,17 @@ def _link(operation: str, description: str, **parameters: str) -> dict[str, Any]
     return {"operationId": operation, "description": description, "parameters": parameters}
 
 
-_ORDER: Final = _link("get_order", "the first order on the page", order_id=f"{_ITEM}/order_id")
+def _order_listing(operation: str) -> dict[str, dict[str, Any]]:
+    return {
+        "First": _link("get_order", "the first order on the page", order_id=f"{_ITEM}/order_id"),
+        "Next": _link(
+            operation,
+            "the next page of the same listing",
+            cursor="$response.body#/next",
+            user_id="$request.query.user_id",
+        ),
+        "UserOfFirst": _link("get_user", "who placed the first order", user_id=f"{_ITEM}/user_id"),
+    }
 
 
 LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
@@ -19,26 +29,8 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "OrdersOfProduct": _link("list_orders", "who else ordered it", product_id="$response.body#/product_id"),
         "Again": _link("get_order", "it does not change", order_id="$response.body#/order_id"),
     },
-    "list_orders": {
-        "First": _ORDER,
-        "Next": _link(
-            "list_orders",
-            "the next page of the same listing",
-            cursor="$response.body#/next",
-            user_id="$request.query.user_id",
-        ),
-        "UserOfFirst": _link("get_user", "who placed the first order", user_id=f"{_ITEM}/user_id"),
-    },
-    "list_flags": {
-        "First": _ORDER,
-        "Next": _link(
-            "list_flags",
-            "the next page of the same listing",
-            cursor="$response.body#/next",
-            user_id="$request.query.user_id",
-        ),
-        "UserOfFirst": _link("get_user", "who placed the first order", user_id=f"{_ITEM}/user_id"),
-    },
+    "list_orders": _order_listing("list_orders"),
+    "list_flags": _order_listing("list_flags"),
     "get_user": {
         "Orders": _link("list_orders", "their orders from the newest on", user_id="$response.body#/user_id"),
         "MoreOrders": _link(
@@ -91,6 +83,12 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             offset="$request.path.offset",
         ),
     },
+    "list_marts": {"First": _link("get_mart", "the first mart's rows", name=f"{_ITEM}/name")},
+    "get_mart": {
+        "Next": _link(
+            "get_mart", "the next page of the mart", name="$request.path.name", cursor="$response.body#/next"
+        ),
+    },
     "get_stats": {
         "MostFlaggedUser": _link(
             "get_user", "the user flagged most often", user_id="$response.body#/most_flagged_users/0/user_id"
@@ -100,6 +98,7 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "Orders": _link("list_orders", "orders, newest first"),
         "Flags": _link("list_flags", "flagged orders, newest first"),
         "Stats": _link("get_stats", "counts of the last 24 hours"),
+        "Marts": _link("list_marts", "what the batch side counted"),
         "Problems": _link("list_problems", "what can go wrong"),
     },
     "create_session": {"Session": _link("get_session", "on whose behalf it asks")},
