@@ -71,9 +71,11 @@ replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 	@test -n "$(FILE)" || { echo "Which file? make replay FILE=orders.jsonl"; exit 1; }
 	@$(SYSTEM) $(BIN)/order-producer replay "$(FILE)" $(if $(RATE),--rate $(RATE))
 
-reconcile: ## Count what went in against what came out: WAIT=30
+reconcile: ## Count what went in against what came out: WAIT=30; and in the warehouse: DATE=2026-11-18..2026-11-20
 	$(INSTALLED)
 	@$(BIN)/orderwatch reconcile $(if $(WAIT),--wait $(WAIT))
+	@$(if $(DATE),$(PYTHON) scripts/install.py --project airflow)
+	@$(if $(DATE),$(SYSTEM) airflow/.venv/bin/order-batch reconcile "$(DATE)" $(if $(MEND),--mend))
 
 ##@ The warehouse
 

@@ -1,7 +1,7 @@
 """`order-batch`: the batch side from the command line, without Airflow."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from order_batch.composition import open_pipeline
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, DbtError
+from order_batch.warehouse.comparison import Comparison, State, dirty_dates
 from order_batch.warehouse.partitions import business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_contract.business_time import BUSINESS_ZONE
@@ -73,20 +74,27 @@ def marts(rows: Annotated[int, typer.Option(help="rows of each")] = 10) -> None:
 def reconcile(
     dates: Dates, mend: Annotated[bool, typer.Option(help="load and build dirty dates again")] = False
 ) -> None:
-    """Compare Postgres with what was loaded, by business date; exits 1 when a date is dirty and not mended."""
+    """Compare Postgres with the warehouse, by business date; exits 1 when a date is dirty and not mended.
+
+    A date is dirty when it was never loaded, when orders arrived late, or when the warehouse lost or gained rows.
+    """
     first, last = _span(dates)
     with _pipeline() as pipeline:
-        dirty = pipeline.dirty_dates(first, last)
+        found = pipeline.compare(first, last)
+        _show_comparison(found)
+        dirty = dirty_dates(found)
         if not dirty:
             OUT.print(f"{first} to {last}: the warehouse holds what Postgres holds")
             return
-        OUT.print(f"dirty: {', '.join(map(str, dirty))}")
         if not mend:
-            raise typer.Exit(1)
-        for day in dirty:
-            pipeline.mend(day)
-        pipeline.publish()
-        OUT.print("loaded and built again")
+            _fail(f"{len(dirty)} dates are dirty: run `make batch DATE={dates}`, or this again with --mend")
+        with _progress(len(dirty) + 1) as step:
+            for day in dirty:
+                step(f"loading and building {day}")
+                pipeline.mend(day)
+            step("marts")
+            pipeline.publish()
+        OUT.print(f"loaded and built again: {', '.join(map(str, dirty))}")
 
 
 @contextmanager
@@ -155,6 +163,19 @@ def _progress(steps: int) -> Iterator[Any]:
 def _show_build(build: Build) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(build.count().items()))
     OUT.print(f"dbt: {counts}")
+
+
+def _show_comparison(found: Sequence[Comparison]) -> None:
+    table = Table("date", "of", box=None, pad_edge=False)
+    for column in ("rows in Postgres", "in the warehouse", "sum in Postgres", "in the warehouse"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for each in found:
+        held = (each.postgres.rows, each.warehouse.rows, each.postgres.amount, each.warehouse.amount)
+        style = None if each.state is State.AGREES else "red"
+        table.add_row(str(each.partition), each.table.name, *map(_readable, held), each.state.value, style=style)
+    if found:
+        OUT.print(table)
 
 
 def _show_marts(pipeline: BatchPipeline, rows: int) -> None:

@@ -10,10 +10,11 @@ from order_batch.catalog.fill import fill_gaps
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt
 from order_batch.transform.publish import FirstRows, first_rows, marts, publish
+from order_batch.warehouse.comparison import Comparison, compare, dirty_dates
 from order_batch.warehouse.extract import extract
 from order_batch.warehouse.ledger import LoadLedger
 from order_batch.warehouse.load import ORDER_TABLES, load, order_partitions
-from order_batch.warehouse.partitions import Partition, business_dates
+from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import PRODUCTS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
@@ -45,10 +46,18 @@ class BatchPipeline:
         """Load a business date's orders and hits; returns the number of rows."""
         return self._load(order_partitions(day))
 
+    def compare(self, first: date, last: date) -> list[Comparison]:
+        """Orders and hits of business dates, in Postgres and in the warehouse, by date."""
+        found = (
+            comparison
+            for table in ORDER_TABLES
+            for comparison in compare(self._warehouse, self._ledger, table, first, last)
+        )
+        return sorted(found, key=lambda comparison: comparison.partition)
+
     def dirty_dates(self, first: date, last: date) -> list[date]:
-        """Business dates whose orders in Postgres are not those that were loaded."""
-        found = {partition.start for table in ORDER_TABLES for partition in self._ledger.dirty(table, first, last)}
-        return [day for day in business_dates(first, last) if day in found]
+        """Business dates whose orders in Postgres are not those that were loaded, or not those in the warehouse."""
+        return dirty_dates(self.compare(first, last))
 
     def build(self, first: date, last: date) -> Build:
         """Build and test with dbt; what failed stands in the results. Raises DbtError when there are none."""

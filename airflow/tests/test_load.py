@@ -10,6 +10,7 @@ import pytest
 
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
+from order_batch.warehouse.comparison import State
 from order_batch.warehouse.duckdb_warehouse import DuckDbWarehouse
 from order_batch.warehouse.extract import extract
 from order_batch.warehouse.ledger import LoadLedger
@@ -51,15 +52,6 @@ def raw(settings: BatchSettings, query: str) -> list[tuple[Any, ...]]:
 def everything(settings: BatchSettings) -> list[tuple[Any, ...]]:
     """All loaded orders."""
     return raw(settings, "select * from raw.orders order by order_id")
-
-
-def move(connection: "psycopg.Connection[Any]", count: int, to: datetime) -> None:
-    """Let some stored orders have been placed at another time, as if they had come late."""
-    connection.execute(
-        "update orders set created_date = %s, stored_at = now() where order_id in "
-        "(select order_id from orders order by order_id limit %s)",
-        [to, count],
-    )
 
 
 def test_what_is_loaded_is_what_is_stored(
@@ -108,6 +100,26 @@ def test_a_late_order_makes_its_own_date_dirty_and_no_other(
     # Same number and sum of orders, but others than those that were loaded.
     connection.execute("update orders set stored_at = now() where order_id = (select min(order_id) from orders)")
     assert len(pipeline.dirty_dates(FIRST - timedelta(days=3), LAST)) in {1, 2}
+
+
+def test_a_warehouse_that_lost_rows_is_found_though_nothing_changed_in_postgres(
+    settings: BatchSettings, pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 3, 300)
+    for day in DAYS[:2]:
+        pipeline.load_orders(day)
+    with duckdb.connect(settings.warehouse_path) as found:
+        found.execute("delete from raw.rule_hits where business_date = $1", [DAYS[1]])
+        found.execute("update raw.orders set amount = amount + 1 where business_date = $1", [DAYS[1]])
+    states = {(each.partition.start, each.table.name): each.state for each in pipeline.compare(FIRST, LAST)}
+    assert states == {
+        (FIRST, "orders"): State.AGREES, (FIRST, "rule_hits"): State.AGREES,
+        (DAYS[1], "orders"): State.DIFFERS, (DAYS[1], "rule_hits"): State.DIFFERS,
+        (LAST, "orders"): State.NOT_LOADED, (LAST, "rule_hits"): State.NOT_LOADED,
+    }  # fmt: skip
+    for day in pipeline.dirty_dates(FIRST, LAST):
+        pipeline.load_orders(day)
+    assert {each.state for each in pipeline.compare(FIRST, LAST)} == {State.AGREES}
 
 
 def test_midnight_in_jakarta_parts_the_dates(

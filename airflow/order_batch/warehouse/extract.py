@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedWriter
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -19,6 +20,7 @@ from order_batch.warehouse.totals import Totals
 ROWS_A_FILE = 250_000
 # Fastest: the files live for seconds, and the network is not what one waits for.
 _COMPRESSION = 1
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,11 @@ def _write(lines: Iterator[bytes], folder: Path) -> Iterator[Path]:
     line = next(lines, None)
     while line is not None:
         path = folder / f"{number:04}.json.gz"
-        with gzip.open(path, "wb", compresslevel=_COMPRESSION) as file:
+        # Line by line it would cost a fifth more.
+        with (
+            gzip.open(path, "wb", compresslevel=_COMPRESSION) as compressed,
+            BufferedWriter(compressed, _AT_ONCE) as file,
+        ):
             count = 0
             while line is not None and count < ROWS_A_FILE:
                 file.write(line)

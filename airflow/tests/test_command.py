@@ -1,0 +1,67 @@
+"""`order-batch` as its user types it."""
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from order_batch.__main__ import app
+from order_batch.composition import open_pipeline
+from order_batch.settings import BatchSettings
+
+from .conftest import StoreOrders
+from .test_load import FIRST
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """What runs it, on a terminal wide enough."""
+    monkeypatch.setenv("COLUMNS", "200")
+    return CliRunner()
+
+
+def test_reconcile_shows_both_sides_and_says_what_to_do(
+    settings: BatchSettings, run: CliRunner, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 1, 200)
+    result = run.invoke(app, ["reconcile", str(FIRST)])
+    assert result.exit_code == 1
+    assert "not loaded" in result.stdout
+    assert f"make batch DATE={FIRST}" in result.stderr
+    with open_pipeline(settings) as pipeline:
+        pipeline.load_orders(FIRST)
+    result = run.invoke(app, ["reconcile", str(FIRST)])
+    assert result.exit_code == 0
+    assert result.stdout.count("agrees") == 2
+    assert "the warehouse holds what Postgres holds" in result.stdout
+    with duckdb.connect(settings.warehouse_path) as warehouse:
+        warehouse.execute("delete from raw.orders where order_id = (select min(order_id) from raw.orders)")
+    result = run.invoke(app, ["reconcile", str(FIRST)])
+    assert (result.exit_code, result.stdout.count("differs")) == (1, 1)
+    assert "199" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("dates", "told"),
+    [("2026-11-31", "neither a date"), ("yesterday", "neither a date"), ("2026-11-20..2026-11-18", "ends before")],
+)
+def test_what_is_no_date_is_named(run: CliRunner, dates: str, told: str) -> None:
+    result = run.invoke(app, ["run", dates])
+    assert result.exit_code == 2
+    assert dates in result.stderr
+    assert told in " ".join(result.stderr.split())
+
+
+def test_before_the_first_run_there_are_no_marts(settings: BatchSettings, run: CliRunner) -> None:
+    result = run.invoke(app, ["marts"])
+    assert result.exit_code == 1
+    assert "make batch DATE=" in result.stderr
+
+
+def test_a_database_that_does_not_answer(
+    settings: BatchSettings, run: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/none")
+    result = run.invoke(app, ["marts"])
+    assert result.exit_code == 1
+    assert "Postgres does not answer" in result.stderr
+    assert "secret" not in result.output
