@@ -47,10 +47,11 @@ order: ## An order with its decision: ID=..., WAIT=10s
 	@test -n "$(ID)" || { echo "Which order? make order ID=01KAPB3J9D8GQY7S2V0V4N6R1M"; exit 1; }
 	@$(BIN)/orderwatch order "$(ID)" $(if $(WAIT),--wait $(WAIT))
 
-explain: ## From the bytes to the decision, and whether all agrees: ID=... or SAMPLE=1000
+explain: ## From the bytes to the decision, and whether all agrees: ID=... or SAMPLE=1000; WAREHOUSE=on
 	$(INSTALLED)
 	@test -n "$(ID)$(SAMPLE)" || { echo "Which order? make explain ID=01KAPB3J9D8GQY7S2V0V4N6R1M"; exit 1; }
-	@$(BIN)/orderwatch explain $(if $(SAMPLE),--sample $(SAMPLE),"$(ID)")
+	@$(BIN)/orderwatch explain $(if $(SAMPLE),--sample $(SAMPLE),"$(ID)") \
+		$(if $(filter on yes 1,$(WAREHOUSE)),--warehouse)
 
 lag: ## How far the detectors are behind, and who reads what: WATCH=1
 	$(INSTALLED)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any
 
+import orjson
 import psycopg
 import typer
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, DbtError
 from order_batch.warehouse.comparison import Comparison, State, dirty_dates
+from order_batch.warehouse.lookup import LoadedOrder
 from order_batch.warehouse.partitions import business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_contract.business_time import BUSINESS_ZONE
@@ -68,6 +70,21 @@ def marts(rows: Annotated[int, typer.Option(help="rows of each")] = 10) -> None:
     """Show the first rows of each published mart."""
     with _pipeline() as pipeline:
         _show_marts(pipeline, rows)
+
+
+@app.command()
+def orders(
+    order_ids: Annotated[list[str] | None, typer.Argument(help="orders; without any, lines of standard input")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="an object an order")] = False,
+) -> None:
+    """Show what the warehouse holds of some orders, and since when."""
+    wanted = order_ids or _ids(sys.stdin.read())
+    with _pipeline() as pipeline:
+        for order in pipeline.look_up(wanted):
+            if as_json:
+                sys.stdout.buffer.write(orjson.dumps(order, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+            else:
+                _show_order(order)
 
 
 @app.command()
@@ -163,6 +180,23 @@ def _progress(steps: int) -> Iterator[Any]:
 def _show_build(build: Build) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(build.count().items()))
     OUT.print(f"dbt: {counts}")
+
+
+def _ids(text: str) -> list[str]:
+    """One a line, or ended by NUL, which no id holds: an id may hold a line break."""
+    return [order_id for order_id in text.split("\0" if "\0" in text else "\n") if order_id]
+
+
+def _show_order(order: LoadedOrder) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("business date", str(order.business_date))
+    table.add_row("loaded", _readable(order.loaded_at) or "not yet")
+    for name, value in (order.row or {}).items():
+        table.add_row(name, _readable(value))
+    OUT.print(f"order {order.order_id}", style="bold", markup=False)
+    OUT.print(table)
+    if order.row is None:
+        OUT.print(f"  the warehouse does not hold it: `make batch DATE={order.business_date}` loads its date")
 
 
 def _show_comparison(found: Sequence[Comparison]) -> None:

@@ -1,6 +1,6 @@
 """The whole of the batch side for some business dates: catalog, loads, dbt, marts. Each step can be repeated."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from order_batch.warehouse.comparison import Comparison, compare, dirty_dates
 from order_batch.warehouse.extract import extract
 from order_batch.warehouse.ledger import LoadLedger
 from order_batch.warehouse.load import ORDER_TABLES, load, order_partitions
+from order_batch.warehouse.lookup import LoadedOrder, look_up
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import PRODUCTS, USERS, Table
@@ -58,6 +59,10 @@ class BatchPipeline:
     def dirty_dates(self, first: date, last: date) -> list[date]:
         """Business dates whose orders in Postgres are not those that were loaded, or not those in the warehouse."""
         return dirty_dates(self.compare(first, last))
+
+    def look_up(self, order_ids: Sequence[str]) -> list[LoadedOrder]:
+        """What the warehouse holds of those of the orders that Postgres holds."""
+        return look_up(self._connection, self._warehouse, order_ids)
 
     def build(self, first: date, last: date) -> Build:
         """Build and test with dbt; what failed stands in the results. Raises DbtError when there are none."""

@@ -170,6 +170,21 @@ def test_a_load_that_misses_rows_is_refused_and_changes_nothing(
     assert pipeline.dirty_dates(FIRST, FIRST) == [FIRST]
 
 
+def test_an_order_is_looked_up_with_the_load_that_brought_it(
+    connection: "psycopg.Connection[Any]", pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 2, 40)
+    pipeline.load_orders(FIRST)
+    order_ids = [found for (found,) in connection.execute("select order_id from orders order by created_date")]
+    loaded, waiting = pipeline.look_up([order_ids[0], "unknown", order_ids[-1]])
+    assert (loaded.order_id, loaded.business_date) == (order_ids[0], FIRST)
+    assert loaded.loaded_at is not None
+    assert loaded.row is not None
+    assert loaded.row.keys() == {column.name for column in ORDERS.columns}
+    assert (waiting.order_id, waiting.business_date) == (order_ids[-1], DAYS[1])
+    assert (waiting.loaded_at, waiting.row) == (None, None)
+
+
 def test_files_of_a_load_are_gone_after_it(
     settings: BatchSettings, pipeline: BatchPipeline, store_orders: StoreOrders
 ) -> None:

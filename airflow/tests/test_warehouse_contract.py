@@ -259,6 +259,16 @@ def test_a_mart_is_read_with_its_types(subject: Subject, kind: str) -> None:
     assert rows == _MART_ROWS
 
 
+def test_orders_are_found_by_date_and_id(subject: Subject, tmp_path: Path) -> None:
+    rows = make_rows(ORDERS, NOVEMBER_21, 5)
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, rows)
+    wanted = [rows[1]["order_id"], rows[3]["order_id"], "' or true --"]
+    found = sorted(subject.warehouse.orders(NOVEMBER_21, wanted), key=lambda row: str(row["order_id"]))
+    assert [{name: _plain(value) for name, value in row.items()} for row in found] == [rows[1], rows[3]]
+    assert subject.warehouse.orders(NOVEMBER_20, wanted) == []
+    assert subject.warehouse.orders(NOVEMBER_21, []) == []
+
+
 @pytest.mark.parametrize("kind", ["table", "view"])
 def test_the_first_rows_of_a_mart_in_an_order(subject: Subject, kind: str) -> None:
     subject.make_mart("mart", {"a": "STRING", "n": "INT64"}, [("c", 1), ("a", 2), ("b", 2), ("d", 3)], kind)

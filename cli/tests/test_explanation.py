@@ -14,7 +14,7 @@ from fraud_detector.stream.kafka_announcer import dead_letter_headers, dead_lett
 from fraud_detector.stream.message import DeadLetter
 from order_contract.decision import OrderRow, decision_message
 from order_contract.decoder import EventDecoder
-from orderwatch.explain.evidence import OrderEvidence, Origin, Refusal, RefusalEvidence
+from orderwatch.explain.evidence import OrderEvidence, Origin, Refusal, RefusalEvidence, WarehouseRow
 from orderwatch.explain.explanation import Explanation, explained
 from orderwatch.explain.report import document
 from orderwatch.record import Missing
@@ -263,3 +263,49 @@ def test_a_duplicate_has_the_content_that_stands_and_a_conflict_has_not() -> Non
     assert not explained(refused(same, "conflict", row)).agrees
     gone = explained(refused(other, "conflict", None))
     assert "is stored" in gone.sections[1].notes[0]
+
+
+def warehouse_row(evidence: OrderEvidence, **changes: Any) -> WarehouseRow:
+    """What the batch side tells of it."""
+    names = ("order_id", "amount", "device_id", "created_date", "attributes", "risk_score", "appended_at")
+    columns = {name: getattr(evidence.row, name) for name in names} | {
+        "business_date": "2026-11-22",
+        "stored_at": NOW,
+        **changes,
+    }
+    return WarehouseRow("2026-11-22", "2026-11-23T00:31:00Z", orjson.loads(orjson.dumps(columns)))
+
+
+def test_the_warehouse_holds_what_is_stored() -> None:
+    evidence = stored(message())
+    section = explained(replace(evidence, warehouse=warehouse_row(evidence))).sections[-1]
+    assert (section.name, section.checked, section.differences) == ("warehouse", "8 columns", [])
+    assert section.facts == {"business_date": "2026-11-22", "loaded_at": "2026-11-23T00:31:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("amount", 350_000_001), ("amount", 350_000_000.0), ("device_id", None), ("attributes", "{}"),
+     ("created_date", "2026-11-22T03:15:00Z"), ("business_date", "2026-11-21")],
+)  # fmt: skip
+def test_another_row_in_the_warehouse_is_named(column: str, value: object) -> None:
+    evidence = stored(message())
+    explanation = explained(replace(evidence, warehouse=warehouse_row(evidence, **{column: value})))
+    assert not explanation.agrees
+    assert [each.field for each in explanation.sections[-1].differences] == [column]
+
+
+@pytest.mark.parametrize(
+    ("found", "note"),
+    [
+        (None, []),
+        (Missing("it is locked"), ["it is locked"]),
+        (WarehouseRow("2026-11-22", None, None), ["its date is not loaded yet"]),
+        (WarehouseRow("2026-11-22", "2026-11-23T00:31:00Z", None), ["it came after that load"]),
+    ],
+)
+def test_no_row_in_the_warehouse_is_no_disagreement(found: WarehouseRow | Missing | None, note: list[str]) -> None:
+    explanation = explained(replace(stored(message()), warehouse=found))
+    assert explanation.agrees
+    assert list(explanation.sections[-1].notes) == note
+    assert explanation.sections[-1].checked is None

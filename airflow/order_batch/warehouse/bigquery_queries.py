@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from google.cloud.bigquery import Client, QueryJobConfig, ScalarQueryParameter
+from google.cloud.bigquery import ArrayQueryParameter, Client, QueryJobConfig, ScalarQueryParameter
 from google.cloud.bigquery.table import RowIterator
 
 from order_batch.warehouse.bigquery_patience import ANSWER_SECONDS, Patience
 
 _ROWS_AT_ONCE = 10_000
+Parameter = ScalarQueryParameter | ArrayQueryParameter
 
 
 class Queries:
@@ -18,9 +19,7 @@ class Queries:
         self._patience = patience
         self._maximum_bytes_billed = maximum_bytes_billed
 
-    def run(
-        self, statement: str, labels: Mapping[str, str], parameters: Sequence[ScalarQueryParameter] = ()
-    ) -> RowIterator:
+    def run(self, statement: str, labels: Mapping[str, str], parameters: Sequence[Parameter] = ()) -> RowIterator:
         """The rows. Refused by BigQuery when they would cost more than is allowed; raises what the client raises."""
         retry = self._patience.retry()
         return self._client.query_and_wait(

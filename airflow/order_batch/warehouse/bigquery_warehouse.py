@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from google.api_core.exceptions import NotFound
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.bigquery import (
+    ArrayQueryParameter,
     Client,
     Dataset,
     DatasetReference,
@@ -20,7 +23,7 @@ from order_batch.settings import BatchSettings
 from order_batch.warehouse.bigquery_errors import NO_CREDENTIALS, in_words
 from order_batch.warehouse.bigquery_jobs import LoadJobs
 from order_batch.warehouse.bigquery_patience import ANSWER_SECONDS, Patience
-from order_batch.warehouse.bigquery_queries import Queries
+from order_batch.warehouse.bigquery_queries import Parameter, Queries
 from order_batch.warehouse.bigquery_relation import BigQueryRelation
 from order_batch.warehouse.bigquery_schema import (
     LABELS,
@@ -33,7 +36,7 @@ from order_batch.warehouse.bigquery_schema import (
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Relation, WarehouseError
 from order_batch.warehouse.queries import arranged
-from order_batch.warehouse.tables import TABLES, Table
+from order_batch.warehouse.tables import ORDERS, TABLES, Table
 from order_batch.warehouse.totals import Totals
 
 DATASETS = ("raw", "bronze", "silver", "gold")
@@ -100,6 +103,20 @@ class BigQueryWarehouse:
             ((rows, amount),) = found
         # Beyond 64 bits without loss: the sum is a NUMERIC.
         return Totals(rows, None if amount is None else int(amount), None)
+
+    def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
+        path = self._dataset("raw").table(ORDERS.name)
+        statement = (
+            f"SELECT * FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
+            "WHERE business_date = @day AND order_id IN UNNEST(@order_ids)"
+        )
+        wanted: list[Parameter] = [
+            ScalarQueryParameter("day", "DATE", day),
+            ArrayQueryParameter("order_ids", "STRING", list(order_ids)),
+        ]
+        with in_words(f"reading {path.dataset_id}.{path.table_id} of {day}"):
+            found = self._queries.run(statement, LABELS | {"table": ORDERS.name}, wanted)
+            return [dict(row.items()) for row in found]
 
     @contextmanager
     def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:

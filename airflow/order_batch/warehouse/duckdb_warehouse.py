@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Relation, WarehouseError
 from order_batch.warehouse.queries import arranged
 from order_batch.warehouse.single_writer import single_writer
-from order_batch.warehouse.tables import TABLES, Column, Kind, Table
+from order_batch.warehouse.tables import ORDERS, TABLES, Column, Kind, Table
 from order_batch.warehouse.totals import Totals
 
 _TYPES = {Kind.STRING: "varchar", Kind.INTEGER: "bigint", Kind.TIMESTAMP: "timestamptz", Kind.DATE: "date"}
@@ -65,6 +66,13 @@ class DuckDbWarehouse:
     def totals(self, table: Table, partition: Partition) -> Totals:
         with self._connected() as connection:
             return _totals(connection, table, partition)
+
+    def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
+        statement = f"select * from raw.{ORDERS.name} where business_date = $1 and list_contains($2, order_id)"
+        with self._connected() as connection:
+            found = connection.execute(statement, [day, list(order_ids)])
+            names = [name for name, *_ in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     @contextmanager
     def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:

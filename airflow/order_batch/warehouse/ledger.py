@@ -1,7 +1,7 @@
 """The ledger of loads, in Postgres: what each partition held when it was loaded, so that changes since are known."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -22,6 +22,10 @@ _RECORDED = """
     where warehouse = %(warehouse)s and table_name = %(table)s
         and partition_start >= %(start)s and partition_start < %(end)s
 """
+_LOADED_AT = """
+    select loaded_at from warehouse_loads
+    where warehouse = %(warehouse)s and table_name = %(table)s and partition_start = %(start)s
+"""
 
 
 class LoadLedger:
@@ -40,6 +44,12 @@ class LoadLedger:
                 "rows": totals.rows, "amount": totals.amount, "newest": totals.newest,
             },
         )  # fmt: skip
+
+    def loaded_at(self, table: Table, day: date) -> datetime | None:
+        """When the partition of a business date was loaded last."""
+        span = {"warehouse": self._warehouse, "table": table.name, "start": Partition.of(table, day).start}
+        found = self._connection.execute(_LOADED_AT, span).fetchone()
+        return None if found is None else found[0]
 
     def dirty(self, table: Table, first: date, last: date) -> list[Partition]:
         """Partitions from that of `first` to that of `last` whose rows in Postgres are not those that were loaded."""

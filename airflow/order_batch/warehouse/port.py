@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +38,9 @@ class Warehouse(Protocol):
 
     def totals(self, table: Table, partition: Partition) -> Totals:
         """Rows of a partition and the sum of the table's amounts, 0 without rows; `newest` is not known here."""
+
+    def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The rows of raw.orders of a business date with these ids, by column; moments are aware."""
 
     def gold(
         self, mart: str, order_by: Sequence[str] = (), limit: int | None = None

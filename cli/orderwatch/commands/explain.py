@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,11 +16,13 @@ from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.console import ERR, OUT, print_json
 from orderwatch.database import database_answers, open_database
 from orderwatch.errors import OrderwatchError
+from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.explanation import Explanation, explained
 from orderwatch.explain.finder import EvidenceFinder
 from orderwatch.explain.report import document, show
 from orderwatch.readable import printable
 from orderwatch.record_finder import RecordFinder
+from orderwatch.warehouse_reader import read_warehouse
 
 CHUNK = 100
 """Orders that are looked up together: few enough that their messages fit into memory, whatever their size."""
@@ -32,26 +35,28 @@ def explain(
     sample: Annotated[
         int | None, typer.Option(help="Instead: check so many random orders, show those that disagree.", min=1)
     ] = None,
+    warehouse: Annotated[bool, typer.Option("--warehouse", help="Compare with the warehouse's row, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one object.")] = False,
 ) -> None:
     """Explain a decision from the bytes on the topic on, and check that all that is kept of it agrees.
 
     The message is read where the stored order says it came from, and decoded again; the order is decided again from
-    the stored values, by the ruleset that decided it; the announced decision is compared with the stored one.
+    the stored values, by the ruleset that decided it; the announced decision is compared with the stored one, and
+    if asked for, the row that the batch side loaded into the warehouse.
     Exits 1 when anything disagrees. What cannot be compared, such as a message that retention deleted, is said.
 
     orderwatch explain 01KAPB3J9D8GQY7S2V0V4N6R1M
     orderwatch explain orders/3/12345
-    orderwatch explain --sample 1000
+    orderwatch explain --sample 1000 --warehouse
     """
     if (asked is None) is (sample is None):
         raise OrderwatchError("explain wants an order's id, an origin, or --sample", "For example: --sample 1000")
     kafka, database = kafka_settings(), database_settings()
     with broker_answers(kafka), database_answers(database):
         if asked is not None:
-            explanations = [asyncio.run(_explain_one(kafka, database, asked))]
+            explanations = [asyncio.run(_explain_one(kafka, database, asked, warehouse=warehouse))]
         else:
-            explanations = asyncio.run(_explain_sample(kafka, database, sample or 0))
+            explanations = asyncio.run(_explain_sample(kafka, database, sample or 0, warehouse=warehouse))
     if asked is not None:
         _show_one(explanations[0], as_json=as_json)
     else:
@@ -65,22 +70,30 @@ async def _finder(kafka: KafkaSettings, database: DatabaseSettings) -> AsyncIter
         yield EvidenceFinder(kafka, connection, records)
 
 
-async def _explain_one(kafka: KafkaSettings, database: DatabaseSettings, asked: str) -> Explanation:
+async def _explain_one(kafka: KafkaSettings, database: DatabaseSettings, asked: str, *, warehouse: bool) -> Explanation:
     async with _finder(kafka, database) as finder:
-        return explained(await finder.find(asked))
+        found = await finder.find(asked)
+        if warehouse and isinstance(found, OrderEvidence):
+            order_id = found.row.order_id
+            found = replace(found, warehouse=(await asyncio.to_thread(read_warehouse, [order_id]))[order_id])
+        return explained(found)
 
 
-async def _explain_sample(kafka: KafkaSettings, database: DatabaseSettings, count: int) -> list[Explanation]:
+async def _explain_sample(
+    kafka: KafkaSettings, database: DatabaseSettings, count: int, *, warehouse: bool
+) -> list[Explanation]:
     explanations: list[Explanation] = []
     async with _finder(kafka, database) as finder:
         order_ids = await finder.sample(count)
+        rows = await asyncio.to_thread(read_warehouse, order_ids) if warehouse else {}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         # On the error stream, so that what is found can go elsewhere.
         with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
             task = progress.add_task("explaining", total=len(order_ids))
             for first in range(0, len(order_ids), CHUNK):
                 chunk = order_ids[first : first + CHUNK]
-                explanations += map(explained, await finder.orders(chunk))
+                found = await finder.orders(chunk)
+                explanations += [explained(replace(each, warehouse=rows.get(each.row.order_id))) for each in found]
                 progress.advance(task, len(chunk))
     return explanations
 

@@ -1,12 +1,12 @@
 """Evidence: what is kept of a message, wherever it is kept. Pure data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from order_contract.decision import OrderRow
-from orderwatch.record import Found
+from orderwatch.record import Found, Missing
 
 
 class Origin(NamedTuple):
@@ -39,10 +39,20 @@ class Refusal(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class WarehouseRow:
+    """An order in the warehouse; values as JSON has them. `columns` is None while its date is not loaded."""
+
+    business_date: str
+    loaded_at: str | None
+    columns: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderEvidence:
     """A stored order: its row, its message, the ruleset that decided it, and its record on topic `decisions`.
 
-    `ruleset` is the YAML text, None when it is not kept; `others` are further messages with its id.
+    `ruleset` is the YAML text, None when it is not kept; `others` are further messages with its id; `warehouse` is
+    None when the warehouse was not asked.
     """
 
     row: OrderRow
@@ -51,6 +61,7 @@ class OrderEvidence:
     ruleset: str | None
     announced: Found
     others: Sequence[Refusal] = ()
+    warehouse: WarehouseRow | Missing | None = None
 
 
 @dataclass(frozen=True, slots=True)

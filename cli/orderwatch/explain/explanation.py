@@ -13,6 +13,7 @@ from orderwatch.explain.others import others_section
 from orderwatch.explain.refusal import refusal_section
 from orderwatch.explain.rules import rules_section
 from orderwatch.explain.section import Section
+from orderwatch.explain.warehouse import warehouse_section
 
 ORDER_SECTIONS: Sequence[Callable[[OrderEvidence], Section]] = (
     message_section,
@@ -21,6 +22,7 @@ ORDER_SECTIONS: Sequence[Callable[[OrderEvidence], Section]] = (
     decision_section,
     announced_section,
     others_section,
+    warehouse_section,
 )
 REFUSAL_SECTIONS: Sequence[Callable[[RefusalEvidence], Section]] = (
     refused_message_section,
