@@ -189,10 +189,9 @@ def _ids(text: str) -> list[str]:
 
 def _show_order(order: LoadedOrder) -> None:
     table = Table.grid(padding=(0, 2))
-    table.add_row("business date", str(order.business_date))
-    table.add_row("loaded", _readable(order.loaded_at) or "not yet")
-    for name, value in (order.row or {}).items():
+    for name, value in (order.row or {"business_date": order.business_date}).items():
         table.add_row(name, _readable(value))
+    table.add_row("loaded", _readable(order.loaded_at) or "not yet")
     OUT.print(f"order {order.order_id}", style="bold", markup=False)
     OUT.print(table)
     if order.row is None:
