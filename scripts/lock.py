@@ -37,7 +37,9 @@ def main() -> None:
     compile_lock(ROOT / "locks" / "client-generator.txt", ["-", *options], requirements=GENERATOR_REQUIREMENT)
     for name in ("airflow", "dbt"):
         project = ROOT / name
-        compile_lock(project / "lock.txt", ["pyproject.toml", "--group=dev", *options], folder=project)
+        compile_lock(project / "runtime.txt", ["pyproject.toml", *options], folder=project)
+        within = f"--constraint={project / 'runtime.txt'}"
+        compile_lock(project / "lock.txt", ["pyproject.toml", "--group=dev", within, *options], folder=project)
     with Checklist(OUT) as steps, steps.step(KAFKA_LOCK.name) as note:
         artifacts = lock(KAFKA_ROOTS, lambda done, total: note(f"{done} of {total}"))
         write_lock(KAFKA_LOCK, "The broker's jars; written by `make lock`.", artifacts)

@@ -11,7 +11,7 @@ from orderwatch.embedded.ports import free_port
 from tests.containers.engine import ROOT
 from tests.support.waiting import eventually
 
-PORTS = ("API", "CONSOLE", "KAFKA", "POSTGRES")
+PORTS = ("API", "CONSOLE", "KAFKA", "POSTGRES", "AIRFLOW")
 
 
 class Stack:
@@ -23,6 +23,7 @@ class Stack:
         self._settings = folder / "settings.env"
         self._settings.write_text("".join(f"{name}={value}\n" for name, value in {**ports, **settings}.items()))
         self.console_url = f"http://127.0.0.1:{ports['ORDERWATCH_CONSOLE_PORT']}"
+        self.airflow_url = f"http://127.0.0.1:{ports['ORDERWATCH_AIRFLOW_PORT']}"
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose`; returns what it printed to standard output."""
@@ -37,7 +38,16 @@ class Stack:
 
     def down(self, *, volumes: bool = False) -> None:
         """Stop and remove the containers; the data stays unless told otherwise."""
-        self.compose("down", *(["--volumes", "--rmi", "local"] if volumes else []))
+        self.compose("--profile", "*", "down", *(["--volumes"] if volumes else []))
+        if volumes:
+            self._remove_images()
+
+    def _remove_images(self) -> None:
+        """Those built for this project; `down --rmi local` would leave those of services without containers."""
+        ours = f"reference={self.name}-*"
+        built = _docker("image", "ls", "--filter", ours, "--format", "{{.Repository}}").split()
+        if built:
+            _docker("image", "rm", *built)
 
     def orderwatch(self, *arguments: str) -> str:
         """What the command for people prints."""
@@ -48,6 +58,10 @@ class Stack:
         command = ["sh", "-c", 'eval "$1" && env -0', "sh", self.orderwatch("env")]
         lines = subprocess.check_output(command, env={}, text=True).split("\0")
         return dict(line.split("=", 1) for line in lines if line.startswith("ORDERWATCH_"))
+
+    def run(self, service: str, *arguments: str) -> str:
+        """What a container of its own prints, which is gone afterwards."""
+        return self.compose("run", "--rm", "--no-TTY", service, *arguments)
 
     def containers(self, *services: str) -> list[str]:
         """Ids of the containers that run, of these services or of all."""

@@ -8,13 +8,14 @@ import pytest
 from fraud_detector.settings import DetectorSettings
 from order_api.settings import ApiSettings
 from order_producer.settings import ProducerSettings
-from tests.containers.engine import DOCKERFILE, ROOT, services, upstream_images
+from tests.containers.engine import COMPOSE_FILE, DOCKERFILE, ROOT, services, upstream_images
 
 SERVICES = services()
-ONCE = {"password", "migrate", "credentials"}
+ONCE = {"password", "migrate", "credentials", "airflow-credentials", "airflow-migrate", "batch"}
 # It writes its configuration into its own image's folder when it starts.
 WRITABLE = {"redpanda"}
-PORTS = {"api": 8000, "console": 8090, "redpanda": 19092, "postgres": 5433}
+PROFILES = {"batch": ["on-demand"]}
+PORTS = {"api": 8000, "console": 8090, "redpanda": 19092, "postgres": 5433, "airflow-api-server": 8080}
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES.items())
@@ -64,13 +65,33 @@ def test_nothing_is_killed_before_its_drain_budget_is_over() -> None:
         assert int(grace[1]) > drain
 
 
+def test_secrets_are_in_files() -> None:
+    for name, service in SERVICES.items():
+        for variable in service.get("environment", {}):
+            if re.search(r"PASSWORD|SECRET|_KEY|_CONN", variable):
+                assert variable.endswith(("_FILE", "_CMD")), f"{name}: {variable}"
+
+
+def test_airflow_comes_by_its_profile_alone() -> None:
+    for name, service in SERVICES.items():
+        assert service.get("profiles", []) == (["batch"] if name.startswith("airflow-") else PROFILES.get(name, []))
+        for needed, how in service.get("depends_on", {}).items():
+            # Whoever is always there cannot insist on what is not.
+            assert "profiles" in service or "profiles" not in SERVICES[needed] or how["required"] is False
+
+
 def test_the_image_builds_on_old_engines() -> None:
     text = DOCKERFILE.read_text()
     assert not re.search(r"^# syntax=|--link|--parents|--exclude|<<|@sha256:|https?://", text, re.MULTILINE)
 
 
 def test_the_example_of_settings_names_settings() -> None:
-    compose = (ROOT / "deploy" / "compose.yaml").read_text()
-    known = {f"ORDERWATCH_{name.upper()}" for kind in (DetectorSettings, ApiSettings) for name in kind.model_fields}
+    compose = COMPOSE_FILE.read_text()
+    # dbt and order-batch have environments of their own, so these are read as they are written.
+    profiles, batch = ((ROOT / path).read_text() for path in ("dbt/profiles.yml", "airflow/order_batch/settings.py"))
+    fields = [name for kind in (DetectorSettings, ApiSettings) for name in kind.model_fields]
+    fields += re.findall(r"^    (\w+): .* = Field\(", batch, re.MULTILINE)
+    known = {f"ORDERWATCH_{name.upper()}" for name in fields} | set(re.findall(r"env_var\('(\w+)'", profiles))
+    known |= {"COMPOSE_PROFILES", "GOOGLE_APPLICATION_CREDENTIALS"}
     for name, default in re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE):
         assert f"${{{name}:-{default}}}" in compose or name in known, name

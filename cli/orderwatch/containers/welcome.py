@@ -7,14 +7,22 @@ from rich.table import Table
 
 from order_contract.probe import ready_problem
 from orderwatch.console import OUT
-from orderwatch.containers.published import API, DETECTOR, PRODUCER, Published, Service
+from orderwatch.containers.published import AIRFLOW, API, DETECTOR, PRODUCER, Published, Service
 from orderwatch.first_steps import say_first_steps
+
+OFF = "off"
+# Where deploy/compose.yaml lets orderwatch.containers.airflow put it.
+PASSWORDS = "/run/airflow/passwords.json"
 
 
 def welcome(published: Published) -> None:
     """Print it."""
     OUT.print("Orderwatch is up.", style="bold")
-    OUT.print(_table(published))
+    airflow = _state(AIRFLOW)
+    OUT.print(_table(published, airflow))
+    if airflow != OFF:
+        OUT.print("\nUser and password of Airflow's pages:", style="bold")
+        OUT.print(f"  docker compose exec {AIRFLOW.name} cat {PASSWORDS}", soft_wrap=True, markup=False)
     say_first_steps(
         settings='eval "$(docker compose exec cli orderwatch env)"',
         live="docker compose exec cli orderwatch flags --follow",
@@ -22,7 +30,7 @@ def welcome(published: Published) -> None:
     )
 
 
-def _table(published: Published) -> Table:
+def _table(published: Published, airflow: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("service", "state", "address"):
         table.add_column(title)
@@ -34,16 +42,20 @@ def _table(published: Published) -> Table:
     table.add_row(DETECTOR.name, _state(DETECTOR), "")
     table.add_row(API.name, _state(API), f"http://127.0.0.1:{published.api_port}/docs")
     table.add_row(PRODUCER.name, _state(PRODUCER), "")
+    if airflow != OFF:
+        table.add_row("airflow", airflow, f"http://127.0.0.1:{published.airflow_port}")
     return table
 
 
 def _state(service: Service) -> str:
     """How all containers of a service are; none have its name when it is scaled to zero."""
     try:
-        found = {str(place[0]) for *_, place in socket.getaddrinfo(*service, type=socket.SOCK_STREAM)}
+        places = socket.getaddrinfo(service.name, service.port, type=socket.SOCK_STREAM)
     except socket.gaierror:
-        return "off"
-    problems = {problem for host in found if (problem := ready_problem(service.port, host)) is not None}
+        return OFF
+    found = {str(place[0]) for *_, place in places}
+    answers = (ready_problem(service.port, host, service.health) for host in found)
+    problems = {problem for problem in answers if problem is not None}
     return "; ".join(problems) or ("running" if len(found) == 1 else f"{len(found)} running")
 
 

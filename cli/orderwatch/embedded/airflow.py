@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orderwatch.embedded.credentials import Credentials
+from orderwatch.embedded.launch import read_environment
 from orderwatch.embedded.layout import Layout
 from orderwatch.project import ROOT
 from orderwatch.whole_file import PRIVATE, write_whole
@@ -16,10 +17,8 @@ DATABASE = "airflow"
 USER = "admin"
 PROJECT = ROOT / "airflow"
 DBT_PROJECT = ROOT / "dbt"
-# One loads while another builds or waits; each is a process of 150 MB.
-PARALLELISM = 2
-# Files of DAGs hardly change: looking at them every half minute would be most of what an idle Airflow does.
-LOOK_AT_DAGS_EVERY = 300
+# What holds wherever Airflow runs, also in containers.
+SETTINGS = PROJECT / "settings.env"
 
 
 def executable(name: str) -> Path:
@@ -48,29 +47,20 @@ def _passwords(layout: Layout) -> Path:
 
 
 def variables(layout: Layout, credentials: Credentials, port: int, database_url: str) -> Mapping[str, str]:
-    """Airflow's own settings: its metadata in our PostgreSQL, one user, tasks as processes of this machine."""
+    """Airflow's own settings: those that hold everywhere, its metadata in our PostgreSQL, its files in our folder."""
     url = f"http://127.0.0.1:{port}"
     encryption = base64.urlsafe_b64encode(hashlib.sha256(credentials.airflow_secret.encode()).digest()).decode()
     return {
+        **read_environment(SETTINGS),
         "AIRFLOW_HOME": str(layout.airflow),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__SECRET_KEY": credentials.airflow_secret,
-        "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": credentials.airflow_secret,
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__FERNET_KEY": encryption,
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(layout)),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(LOOK_AT_DAGS_EVERY),
-        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url.replace("postgresql://", "postgresql+psycopg://", 1),
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "5",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }

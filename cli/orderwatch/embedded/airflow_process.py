@@ -13,9 +13,6 @@ from pathlib import Path
 from orderwatch.embedded import airflow
 from orderwatch.project import ROOT
 
-# One loads or builds at a time: DuckDB lets one process write.
-POOL = ("warehouse", "1", "who reads or writes the warehouse")
-
 
 def main() -> None:
     """Prepare, then become the component."""
@@ -37,7 +34,7 @@ def _prepare(done: Path) -> None:
         return
     command = str(airflow.executable("airflow"))
     _run(command, "db", "migrate")
-    _run(command, "pools", "set", *POOL)
+    _run(command, "pools", "import", str(airflow.PROJECT / "pools.json"))
     done.write_text(wanted)
 
 
