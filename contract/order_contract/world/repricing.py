@@ -1,6 +1,8 @@
 """Which product gets a new price when: every product once in each round, in an order shuffled anew."""
 
+from bisect import bisect_right
 from math import gcd
+from operator import attrgetter
 from typing import NamedTuple
 
 from order_contract.world.dice import Dice
@@ -17,6 +19,9 @@ class Round(NamedTuple):
     factor: int
     shift: int
     inverse: int
+
+
+_START, _SIZE = attrgetter("start"), attrgetter("size")
 
 
 class ProductChanges(NamedTuple):
@@ -42,23 +47,34 @@ class Repricing:
 
     def product(self, change: int) -> int:
         """Whose price this change is about."""
-        number = 0
-        while change >= (round_ := self._round(number)).start + round_.size:
-            number += 1
+        round_ = self._rounds[self._round_of(change)]
         return (round_.factor * (change - round_.start) + round_.shift) % round_.size
 
     def of_product(self, product: int, made: int) -> ProductChanges:
         """What the first `made` changes, and those to come, mean for a product."""
-        own, last, number = 0, None, 0
-        while True:
-            start, size, _, shift, inverse = self._round(number)
+        first = self._first_round_of(product)
+        number = max(first, self._round_of(made))
+        if self._change(number, product) < made:
             number += 1
-            if product >= size:  # not there yet when the round began
-                continue
-            change = start + inverse * (product - shift) % size
-            if change >= made:
-                return ProductChanges(own, last, change)
-            own, last = own + 1, change
+        last = self._change(number - 1, product) if number > first else None
+        return ProductChanges(number - first, last, self._change(number, product))
+
+    def _change(self, number: int, product: int) -> int:
+        """The change of a product in a round that is large enough for it."""
+        start, size, _, shift, inverse = self._round(number)
+        return start + inverse * (product - shift) % size
+
+    def _round_of(self, change: int) -> int:
+        """The number of the round that a change is in."""
+        while not self._rounds or self._rounds[-1].start + self._rounds[-1].size <= change:
+            self._rounds.append(self._make_round())
+        return bisect_right(self._rounds, change, key=_START) - 1
+
+    def _first_round_of(self, product: int) -> int:
+        """The number of the first round that is large enough for a product: it was not there yet in those before."""
+        while not self._rounds or self._rounds[-1].size <= product:
+            self._rounds.append(self._make_round())
+        return bisect_right(self._rounds, product, key=_SIZE)
 
     def _round(self, number: int) -> Round:
         while number >= len(self._rounds):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache, partial
 from heapq import merge
 
 from order_contract.business_time import BUSINESS_ZONE
@@ -23,6 +24,7 @@ PRICE_CHANGES_PER_HOUR = 8
 
 BEGINNING = datetime(2023, 1, 1, tzinfo=BUSINESS_ZONE)
 """Before it there is nobody and nothing: the first accounts are opened from here on."""
+_KEPT_LABELS = 50_000
 _FIRST_PRODUCTS = datetime(2024, 1, 1, tzinfo=BUSINESS_ZONE)
 
 
@@ -44,6 +46,8 @@ class World:
         )
         self._products = Arrivals(EPOCH, HOUR / NEW_PRODUCTS_PER_HOUR, seed, "new-product")
         self._changes = Arrivals(EPOCH, HOUR / PRICE_CHANGES_PER_HOUR, seed, "price-change")
+        # A price is asked for far more often than a product is new.
+        self._label = lru_cache(_KEPT_LABELS)(partial(make_label, seed))
         self._repricing = Repricing(
             seed,
             initial=INITIAL_PRODUCTS,
@@ -116,7 +120,7 @@ class World:
         """A product after the first `made` price changes of the world."""
         created_date = self._introduced(index)
         changes = self._repricing.of_product(index, made)
-        label = make_label(self.seed, index)
+        label = self._label(index)
         return Product(
             label.product_id,
             label.product_name,
