@@ -2,11 +2,13 @@
 
 database_url      a migrated database of one's own
 connection        a connection to it
-settings          BatchSettings on it, with a DuckDB file of one's own; the environment says the same
+dbt_project       a copy of the dbt project
+settings          BatchSettings on these, with a DuckDB file of one's own; the environment says the same
 store_orders      stores decided orders of past days, as the stream would have
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -73,8 +75,17 @@ def database_url(postgres: str, template: str) -> Iterator[str]:
             admin.execute(f"drop database {name} with (force)")
 
 
+@pytest.fixture(scope="session")
+def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dbt project in a folder of the run's own, as dbt writes into it; its environment is the project's."""
+    folder = tmp_path_factory.mktemp("dbt") / "dbt"
+    shutil.copytree(ROOT / "dbt", folder, ignore=shutil.ignore_patterns(".venv", "target", "logs", "tests_python"))
+    (folder / ".venv").symlink_to(ROOT / "dbt" / ".venv")
+    return folder
+
+
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchSettings:
+def settings(database_url: str, dbt_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchSettings:
     """Settings of a batch side of one's own."""
     for name in list(os.environ):
         if name.startswith("ORDERWATCH_"):
@@ -82,7 +93,7 @@ def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
     monkeypatch.setenv("ORDERWATCH_WAREHOUSE_PATH", str(tmp_path / "warehouse.duckdb"))
     monkeypatch.setenv("ORDERWATCH_STAGING", str(tmp_path / "staging"))
-    monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(ROOT / "dbt"))
+    monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(dbt_project))
     return BatchSettings()
 
 

@@ -140,7 +140,7 @@ async def test_an_order_shows_what_else_came_with_its_id_and_survives_retention(
     assert "identical to the byte" in shown
     code, answer = await asked(orderwatch, "INV/2026/0001")
     assert code == 0
-    others = answer["sections"][-1]["rows"]
+    [others] = [each["rows"] for each in answer["sections"] if each["name"] == "others"]
     assert [each["outcome"] for each in others] == ["duplicate", "conflict"]
     origin = answer["sections"][0]["facts"]
     place = f"{origin['topic']}/{origin['partition']}/{origin['offset']}"

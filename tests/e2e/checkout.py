@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,22 @@ class Checkout:
     def make(self, target: str, *, fails: bool = False, **variables: str) -> str:
         """Run `make target NAME=value ...`; returns what it printed."""
         named = [f"{name}={value}" for name, value in {"PYTHON": str(BASE_PYTHON), **variables}.items()]
+        return self._run(["make", target, *named], self._environment, fails=fails)
+
+    def orderwatch(self, *arguments: str) -> str:
+        """Run `orderwatch` on this system; returns what it printed."""
+        return self._run(
+            [str(self.folder / ".venv" / "bin" / "orderwatch"), *arguments], self._environment, fails=False
+        )
+
+    def order_batch(self, *arguments: str, fails: bool = False) -> str:
+        """Run `order-batch` on this system, as whoever sourced the written file; returns what it printed."""
+        command = str(self.folder / "airflow" / ".venv" / "bin" / "order-batch")
+        return self._run([command, *arguments], {**self._environment, **self.env}, fails=fails)
+
+    def _run(self, command: Sequence[str], environment: Mapping[str, str], *, fails: bool) -> str:
         done = subprocess.run(
-            ["make", target, *named], cwd=self.folder, env=self._environment, stdin=subprocess.DEVNULL,
+            command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode != 0) is fails, done.stdout
@@ -59,6 +75,17 @@ class Checkout:
         command = [str(self.folder / ".venv" / "bin" / "orderwatch"), "status", "--json"]
         shown = subprocess.check_output(command, cwd=self.folder, env=self._environment)
         return {process["service"]: process for process in json.loads(shown)}
+
+    @contextmanager
+    def running(self, **variables: str) -> Iterator[str]:
+        """`make up` with these variables for a while; yields what it printed. Nothing of its data is left."""
+        try:
+            yield self.make("up", fails=False, **variables)
+        finally:
+            processes = self.processes()
+            self.make("down")
+            assert psutil.wait_procs(processes, timeout=30)[1] == []
+            self.make("clean")
 
     def processes(self) -> list[psutil.Process]:
         """Every process that `make up` left running."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.e2e.checkout import Checkout
@@ -19,17 +18,11 @@ SERVICES = {"postgres", "kafka", "detector", "api", "producer"}
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A checkout whose system is up, with a space in its path."""
-    checkout = Checkout(tmp_path_factory.mktemp("clean clone") / "orderwatch")
-    try:
-        printed = checkout.make("up", RATE="20")
+def checkout(clean_checkout: Checkout) -> Iterator[Checkout]:
+    """A checkout whose system is up."""
+    with clean_checkout.running(RATE="20") as printed:
         assert "Orderwatch is up" in printed
-        yield checkout
-    finally:
-        processes = checkout.processes()
-        checkout.make("down")
-        assert psutil.wait_procs(processes, timeout=30)[1] == []
+        yield clean_checkout
 
 
 @pytest.fixture

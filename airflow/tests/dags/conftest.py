@@ -5,10 +5,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -27,6 +27,8 @@ os.environ |= {
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
+At = Callable[[datetime], None]
+"""Sets the clock that DAGs read."""
 RunDag = Callable[..., dict[str, str]]
 """DAG id, business date or hour -> state of each task by its id (and map index)."""
 
@@ -71,3 +73,21 @@ def run_dag(bag: "DagBag", settings: object, monkeypatch: pytest.MonkeyPatch) ->
         }
 
     return run
+
+
+@pytest.fixture
+def at(bag: "DagBag", monkeypatch: pytest.MonkeyPatch) -> At:
+    """Sets the clock that DAGs read."""
+
+    def set_clock(moment: datetime) -> None:
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Self:
+                return cls.fromtimestamp(moment.timestamp(), tz)
+
+        tasks: list[Any] = [task for dag in bag.dags.values() for task in dag.tasks]
+        for task in tasks:
+            if hasattr(task, "python_callable"):
+                monkeypatch.setitem(task.python_callable.__globals__, "datetime", Clock)
+
+    return set_clock

@@ -10,10 +10,14 @@ from order_batch.catalog import hours
 from order_batch.settings import BatchSettings
 
 if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+
     from tests.conftest import StoreOrders
-    from tests.dags.conftest import RunDag
+    from tests.dags.conftest import At, RunDag
 
 DAY = date(2026, 11, 19)
+MIDNIGHT = datetime(2026, 11, 19, 17, tzinfo=UTC)
+"""When DAY ends in Jakarta."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,19 +46,62 @@ def test_catalog(run_dag: "RunDag", connection: "psycopg.Connection[Any]") -> No
     assert connection.execute("select count(*), max(valid_from) from users").fetchone() == before
 
 
-def test_a_date_from_load_to_marts(
-    run_dag: "RunDag", connection: "psycopg.Connection[Any]", settings: BatchSettings, store_orders: "StoreOrders"
-) -> None:
+def test_a_date_from_load_to_marts_and_again_for_late_orders(
+    run_dag: "RunDag", at: "At", connection: "psycopg.Connection[Any]", settings: BatchSettings,
+    store_orders: "StoreOrders",
+) -> None:  # fmt: skip
     store_orders(DAY, 1, 400)
-    run_dag("catalog", hour=datetime(2026, 11, 19, 17, tzinfo=UTC))
+    hold_back(connection, 3)
+    run_dag("catalog", hour=MIDNIGHT)
     loads = run_dag("warehouse_load", day=DAY)
     assert loads == {"load_orders": "success", "load_users": "success", "load_products": "success"}
     states = run_dag("transform", day=DAY)
     assert {state for name, state in states.items()} == {"success"}
     assert {"build", "publish", "results[0]"} <= states.keys()
-    orders = connection.execute("select sum(total_orders) from marts.mart_user_blacklist_status").fetchone()
-    assert orders == (400,)
-    # A late order makes the date dirty; reconcile mends it and publishes.
-    connection.execute("update orders set amount = amount + 1, stored_at = now() where currency = 'IDR'")
-    states = run_dag("reconcile")
-    assert states["find_dirty_dates"] == "success"
+    assert published(connection) == held(connection)
+    assert held(connection)[0] == 397
+
+    connection.execute("insert into orders select * from held_back")
+    at(MIDNIGHT)
+    assert run_dag("reconcile") == {"find_dirty_dates": "success", "mend[0]": "success", "publish": "success"}
+    assert published(connection) == held(connection)
+    assert held(connection)[0] == 400
+    assert run_dag("reconcile") == {"find_dirty_dates": "success", "mend": "skipped", "publish": "skipped"}
+
+
+def test_reconcile_looks_at_five_weeks_up_to_yesterday(
+    bag: "DagBag", at: "At", connection: "psycopg.Connection[Any]", settings: BatchSettings, store_orders: "StoreOrders"
+) -> None:
+    store_orders(DAY, 1, 4)
+    hold_back(connection, 4)
+    moments = ["2026-10-15 23:59:59+07", "2026-10-16 00:00+07", "2026-11-19 23:59:59+07", "2026-11-20 00:00+07"]
+    for moment in moments:
+        connection.execute("update held_back set created_date = %s", [moment])
+        connection.execute("insert into orders select * from held_back order by order_id limit 1")
+        connection.execute("delete from held_back where order_id in (select order_id from orders)")
+    at(MIDNIGHT)
+    find_dirty_dates: Any = bag.dags["reconcile"].get_task("find_dirty_dates")
+    assert find_dirty_dates.python_callable() == ["2026-10-16", "2026-11-19"]
+
+
+def hold_back(connection: "psycopg.Connection[Any]", count: int) -> None:
+    """Take orders in rupiah out of Postgres, into table `held_back`."""
+    some = f"select * from orders where currency = 'IDR' order by order_id limit {count}"
+    connection.execute(f"create temporary table held_back as {some}")
+    connection.execute("delete from orders where order_id in (select order_id from held_back)")
+
+
+def held(connection: "psycopg.Connection[Any]") -> tuple[int, int]:
+    """Number and sum of the orders in rupiah in Postgres."""
+    return _numbers(connection, "select count(*), sum(amount) from orders where currency = 'IDR'")
+
+
+def published(connection: "psycopg.Connection[Any]") -> tuple[int, int]:
+    """The same, as a mart has it."""
+    return _numbers(connection, "select sum(total_orders), sum(total_purchasing) from marts.mart_user_blacklist_status")
+
+
+def _numbers(connection: "psycopg.Connection[Any]", query: str) -> tuple[int, int]:
+    found = connection.execute(query).fetchone()
+    assert found is not None
+    return int(found[0]), int(found[1])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dag_parts import run_date
 from order_contract.business_time import BUSINESS_ZONE
 
 if TYPE_CHECKING:
@@ -64,6 +65,31 @@ def test_each_business_date_is_loaded_once(bag: "DagBag") -> None:
     start = datetime(2026, 10, 28, tzinfo=UTC)
     keys = [info.partition_key for info in _runs(bag, "warehouse_load", start, start + timedelta(days=40))]
     assert keys == [(start + timedelta(days=number)).date().isoformat() for number in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("now", "business_date"),
+    [
+        # 23:59 and 00:00 in Jakarta.
+        (datetime(2026, 11, 20, 16, 59, 59, 999_999, UTC), "2026-11-19"),
+        (datetime(2026, 11, 20, 17, tzinfo=UTC), "2026-11-20"),
+        (datetime(2026, 11, 30, 16, 59, tzinfo=UTC), "2026-11-29"),
+        (datetime(2026, 11, 30, 17, tzinfo=UTC), "2026-11-30"),
+        (datetime(2026, 12, 31, 17, tzinfo=UTC), "2026-12-31"),
+        (datetime(2028, 2, 29, 17, tzinfo=UTC), "2028-02-29"),
+    ],
+)
+def test_a_run_by_hand_is_for_yesterday_unless_it_has_a_key(now: datetime, business_date: str) -> None:
+    assert run_date(None, now).isoformat() == business_date
+    assert run_date("2026-10-31", now).isoformat() == "2026-10-31"
+
+
+def test_reconcile_comes_each_morning_when_the_load_of_yesterday_is_over(bag: "DagBag") -> None:
+    start = datetime(2026, 11, 29, tzinfo=UTC)
+    moments = [info.run_after for info in _runs(bag, "reconcile", start, start + timedelta(days=3))]
+    assert [moment.astimezone(BUSINESS_ZONE).isoformat() for moment in moments] == [
+        "2026-11-30T06:30:00+07:00", "2026-12-01T06:30:00+07:00", "2026-12-02T06:30:00+07:00",
+    ]  # fmt: skip
 
 
 def test_catalog_hours_follow_one_another(bag: "DagBag") -> None:

@@ -1,6 +1,7 @@
 """Google's SQL engine as a WebAssembly module, compiled once and kept."""
 
 import ctypes
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -55,7 +56,7 @@ def _module(engine: wasmtime.Engine, cache: Path) -> wasmtime.Module:
             kept.unlink()
     module = wasmtime.Module.from_file(engine, str(source))
     kept.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = kept.with_suffix(".part")
+    unfinished = kept.with_suffix(f".{os.getpid()}.part")  # another run may be at it, too
     unfinished.write_bytes(module.serialize())
     unfinished.rename(kept)
     return module

@@ -1,0 +1,174 @@
+"""From orders of past days to the five marts, as the README has it, held against the lines on the topic."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from order_contract.settings import KafkaSettings
+from tests.e2e.checkout import Checkout
+from tests.support.expected_marts import Names, Order, Row, expected_marts, read_order
+from tests.support.reading import read_topic
+
+pytestmark = pytest.mark.e2e
+
+# Around the end of a month.
+FIRST, LAST = "2026-01-30", "2026-02-01"
+DATES = f"{FIRST}..{LAST}"
+GENERATED = 3_000
+MARTS = (
+    "mart_critical_hour_payments",
+    "mart_most_fraudulent_users",
+    "mart_product_payment_methods",
+    "mart_user_blacklist_status",
+    "mart_user_product_habits",
+)
+
+
+@pytest.fixture(scope="module")
+def checkout(clean_checkout: Checkout) -> Iterator[Checkout]:
+    """A checkout that holds three past days and the marts of them."""
+    with clean_checkout.running(PRODUCER="off"):
+        clean_checkout.make("generate", START=FIRST, DAYS="3", COUNT=str(GENERATED))
+        publish(clean_checkout, awkward_lines(on_topic(clean_checkout)))
+        printed = clean_checkout.make("batch", DATE=DATES)
+        assert all(name in printed for name in MARTS)
+        yield clean_checkout
+
+
+def test_marts_are_what_the_lines_on_the_topic_come_to(checkout: Checkout) -> None:
+    assert sum(read_order(value) is None for value in on_topic(checkout)) == 3
+    marts = published(checkout)
+    assert {row["status"] for row in marts["mart_user_blacklist_status"]} == {"Blacklist", "Watchlist", "Good Standing"}
+    assert sum(row["total_orders"] for row in marts["mart_user_blacklist_status"]) == GENERATED + 13
+    assert_equal(marts, expected(checkout))
+
+
+def test_late_orders_are_found_and_mended(checkout: Checkout) -> None:
+    before = published(checkout)
+    ordered = [order for order in map(read_order, on_topic(checkout)) if order is not None]
+    late = [line(ordered[n], f"late-{n}", created_date=f"{FIRST}T0{n}:00:00", quantity=301) for n in range(3)]
+    publish(checkout, late)
+    assert dirty_dates(checkout.order_batch("reconcile", DATES, fails=True)) == {FIRST}
+    checkout.order_batch("reconcile", DATES, "--mend")
+    assert not dirty_dates(checkout.make("reconcile"))
+    explained = checkout.orderwatch("explain", "late-0", "--warehouse")
+    assert "compared: message, event, decision, announced, warehouse" in explained
+    mended = published(checkout)
+    assert mended != before
+    assert_equal(mended, expected(checkout))
+
+
+def awkward_lines(values: Sequence[bytes]) -> list[bytes]:
+    """Lines beside the generated ones, of their users and products: 13 orders in rupiah, 1 in dollars, 3 broken."""
+    found = [order for order in map(read_order, values) if order is not None]
+    placed: list[tuple[str, dict[str, Any]]] = [
+        # Where a date or an hour changes in Jakarta, and where it does elsewhere.
+        ("2026-01-29T17:00:00Z", {"amount": 100_000_000}),
+        ("2026-01-31T21:59:59.999999Z", {"quantity": 101}),
+        ("2026-01-31T22:00:00Z", {"quantity": 101, "amount": "Rp.100,000,000"}),
+        ("2026-01-31T23:59:59.999999+07:00", {"amount": "Rp.0"}),
+        ("2026-02-01T00:00:00", {"amount": 99_999_999, "quantity": 100}),
+        ("2026-02-01T05:30:00+09:00", {"amount": "Rp.100,000,000"}),
+        ("2026-02-01 23:59:59", {"amount": 299_999_999, "quantity": 300}),
+        # Other spellings, and amounts on either side of a threshold.
+        ("2026-01-31T12:00:00", {"payment_method": "gopay", "amount": "Rp.50,000,001"}),
+        ("2026-01-31T12:00:00", {"payment_method": "PAYLATER", "amount": "Rp.50,000,000"}),
+        ("2026-01-31T12:00:00", {"payment_method": "credit card", "country": "id"}),
+        ("2026-01-31T12:00:00", {"country": "sg", "currency": "idr"}),
+        ("2026-01-31T12:00:00", {"currency": "USD", "amount": 120}),
+    ]
+    lines = [
+        line(found[n], f"awkward-{n}", created_date=moment, **changed) for n, (moment, changed) in enumerate(placed)
+    ]
+    again = line(found[0], "twice", created_date="2026-01-31T12:00:00")
+    other = line(found[0], "twice", created_date="2026-01-30T12:00:00", amount=400_000_000)
+    largest = line(found[0], "largest", created_date="2026-01-31T12:00:00", amount=10**15)
+    broken = [b"{broken", line(found[0], "broken", amount="Rp.12,34"), line(found[0], "broken", created_date="now")]
+    return [*lines, again, again, other, largest, *broken]
+
+
+def line(like: Order, order_id: str, **changed: Any) -> bytes:
+    """A line about an unsuspicious order of somebody's, with changes."""
+    fields = {
+        "order_id": order_id, "user_id": like.user_id, "product_id": like.product_id, "quantity": 1, "amount": 1_000,
+        "payment_method": "QRIS", "country": "ID", "created_date": f"{FIRST}T12:00:00",
+    }  # fmt: skip
+    return json.dumps({**fields, **changed}).encode()
+
+
+def publish(checkout: Checkout, lines: Sequence[bytes]) -> None:
+    """Replay lines as they are, and wait until each has its outcome."""
+    file = checkout.folder.parent / "lines.jsonl"
+    file.write_bytes(b"".join(each + b"\n" for each in lines))
+    checkout.make("replay", FILE=str(file))
+    assert "Each consumed message has exactly one outcome" in checkout.orderwatch("reconcile", "--wait", "120")
+
+
+def dirty_dates(printed: str) -> set[str]:
+    """The dates of the lines in a reconciliation's table that do not agree."""
+    lines = [each.split() for each in printed.splitlines()]
+    compared = [words for words in lines if words[1:2] in (["orders"], ["rule_hits"])]
+    assert {words[0] for words in compared} >= {FIRST, LAST}
+    return {words[0] for words in compared if words[-1] != "agrees"}
+
+
+def on_topic(checkout: Checkout) -> list[bytes]:
+    """What topic orders holds, in the order of its partitions: all of a user's is in one of them."""
+    settings = KafkaSettings(kafka=checkout.env["ORDERWATCH_KAFKA"])
+    records = asyncio.run(read_topic(settings, settings.orders_topic))
+    return [record.value for record in sorted(records, key=lambda record: (record.partition, record.offset))]
+
+
+def expected(checkout: Checkout) -> dict[str, list[Row]]:
+    """The marts as counted from the topic, with names from the catalog."""
+    users, products = asyncio.run(catalog(checkout))
+    return expected_marts(on_topic(checkout), users, products)
+
+
+async def catalog(checkout: Checkout) -> tuple[Names, Names]:
+    """Users and products as the catalog has them in Postgres: the newest version of each."""
+    connection = await asyncpg.connect(checkout.env["ORDERWATCH_DATABASE_URL"])
+    try:
+        users = await connection.fetch("select user_id, first_name, last_name, email from users order by valid_from")
+        products = await connection.fetch("select product_id, product_name, category from products order by valid_from")
+    finally:
+        await connection.close()
+    return dict(map(keyed, users)), dict(map(keyed, products))
+
+
+def keyed(record: asyncpg.Record) -> tuple[str, Row]:
+    """The first column, and the others."""
+    (_, key), *others = record.items()
+    return key, dict(others)
+
+
+def published(checkout: Checkout) -> dict[str, list[Row]]:
+    """Every row of every mart, page by page over the API."""
+    headers = {"Authorization": f"Bearer {checkout.env['ORDERWATCH_API_KEY']}"}
+    with httpx.Client(base_url=checkout.env["ORDERWATCH_API_URL"], headers=headers, trust_env=False) as api:
+        marts = api.get("/v1/marts").raise_for_status().json()["items"]
+        return {mart["name"]: list(rows(api, mart["name"])) for mart in marts}
+
+
+def rows(api: httpx.Client, mart: str) -> Iterator[Row]:
+    parameters: dict[str, Any] = {"limit": 1000}
+    while True:
+        page = api.get(f"/v1/marts/{mart}", params=parameters).raise_for_status().json()
+        yield from page["items"]
+        if page["next"] is None:
+            return
+        parameters["cursor"] = page["next"]
+
+
+def assert_equal(found: dict[str, list[Row]], counted: dict[str, list[Row]]) -> None:
+    """The same marts with the same rows in the same order, names and all."""
+    assert found.keys() == counted.keys() == set(MARTS)
+    for name in MARTS:
+        assert found[name], name
+        assert all(None not in row.values() for row in found[name]), name
+        assert found[name] == counted[name], name
