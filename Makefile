@@ -72,11 +72,11 @@ replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 	@test -n "$(FILE)" || { echo "Which file? make replay FILE=orders.jsonl"; exit 1; }
 	@$(SYSTEM) $(BIN)/order-producer replay "$(FILE)" $(if $(RATE),--rate $(RATE))
 
-reconcile: ## Count what went in against what came out: WAIT=30; and in the warehouse: DATE=2026-11-18..2026-11-20
+reconcile: ## Count what went in against what came out, and what was loaded: WAIT=30, DATE=2026-11-18..2026-11-20, MEND=on
 	$(INSTALLED)
 	@$(BIN)/orderwatch reconcile $(if $(WAIT),--wait $(WAIT))
-	@$(if $(DATE),$(PYTHON) scripts/install.py --project airflow)
-	@$(if $(DATE),$(SYSTEM) airflow/.venv/bin/order-batch reconcile "$(DATE)" $(if $(MEND),--mend))
+	@test ! -x airflow/.venv/bin/order-batch || { $(SYSTEM) airflow/.venv/bin/order-batch reconcile $(DATE) \
+		$(if $(filter on yes 1,$(MEND)),--mend); }
 
 ##@ The warehouse
 
@@ -120,10 +120,17 @@ check: install ## Lint, formatting and types
 	@$(BIN)/mypy --config-file dbt/pyproject.toml --python-executable dbt/.venv/bin/python dbt
 	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch dags tests)
 
+# What Airflow's and dbt's tests say comes in one piece when they are through, beside the others.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-workspace $(if $(ARGS),,test-batch)
+
+.PHONY: test-workspace test-batch
+test-workspace:
 	@$(BIN)/pytest $(ARGS)
-	@$(if $(ARGS),,cd dbt && .venv/bin/python -m pytest)
-	@$(if $(ARGS),,cd airflow && .venv/bin/python -m pytest)
+
+test-batch:
+	@said=$$(mktemp); { (cd dbt && .venv/bin/python -m pytest) && (cd airflow && .venv/bin/python -m pytest); } >"$$said" 2>&1; \
+		code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
 bench: install ## Measure throughput and latency, write .orderwatch/bench.json
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -89,14 +89,22 @@ def orders(
 
 @app.command()
 def reconcile(
-    dates: Dates, mend: Annotated[bool, typer.Option(help="load and build dirty dates again")] = False
+    dates: Annotated[
+        str | None, typer.Argument(help="a business date or a range; else all from the first loaded on")
+    ] = None,
+    mend: Annotated[bool, typer.Option(help="load and build dirty dates again")] = False,
 ) -> None:
     """Compare Postgres with the warehouse, by business date; exits 1 when a date is dirty and not mended.
 
     A date is dirty when it was never loaded, when orders arrived late, or when the warehouse lost or gained rows.
     """
-    first, last = _span(dates)
+    span = _span(dates) if dates else None
     with _pipeline() as pipeline:
+        span = span or pipeline.loaded_dates()
+        if span is None:
+            OUT.print("the warehouse: nothing is loaded yet")
+            return
+        first, last = span
         found = pipeline.compare(first, last)
         _show_comparison(found)
         dirty = dirty_dates(found)
@@ -104,7 +112,7 @@ def reconcile(
             OUT.print(f"{first} to {last}: the warehouse holds what Postgres holds")
             return
         if not mend:
-            _fail(f"{len(dirty)} dates are dirty: run `make batch DATE={dates}`, or this again with --mend")
+            _fail(f"dirty: {', '.join(map(str, dirty))}\nRun `make batch DATE=...` for them, or this again with --mend")
         with _progress(len(dirty) + 1) as step:
             for day in dirty:
                 step(f"loading and building {day}")

@@ -17,7 +17,7 @@ from order_batch.warehouse.load import ORDER_TABLES, load, order_partitions
 from order_batch.warehouse.lookup import LoadedOrder, look_up
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Warehouse
-from order_batch.warehouse.tables import PRODUCTS, USERS, Table
+from order_batch.warehouse.tables import ORDERS, PRODUCTS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
 from order_contract.world import BEGINNING, World
 
@@ -46,6 +46,10 @@ class BatchPipeline:
     def load_orders(self, day: date) -> int:
         """Load a business date's orders and hits; returns the number of rows."""
         return self._load(order_partitions(day))
+
+    def loaded_dates(self) -> tuple[date, date] | None:
+        """The first and the last business date that was ever loaded; None when none was."""
+        return self._ledger.span(ORDERS)
 
     def compare(self, first: date, last: date) -> list[Comparison]:
         """Orders and hits of business dates, in Postgres and in the warehouse, by date."""
@@ -77,7 +81,7 @@ class BatchPipeline:
 
     def publish(self) -> dict[str, int]:
         """Copy the marts to Postgres; returns the number of rows of each."""
-        found = marts(self._settings.dbt_project)
+        found = marts(Dbt(self._settings).manifest())
         return publish(self._connection, self._warehouse, found, self._settings.published_rows)
 
     def first_rows(self, count: int) -> Iterator[FirstRows]:

@@ -23,10 +23,12 @@ def test_reconcile_shows_both_sides_and_says_what_to_do(
     settings: BatchSettings, run: CliRunner, store_orders: StoreOrders
 ) -> None:
     store_orders(FIRST, 1, 200)
+    assert "nothing is loaded yet" in run.invoke(app, ["reconcile"]).stdout
     result = run.invoke(app, ["reconcile", str(FIRST)])
     assert result.exit_code == 1
     assert "not loaded" in result.stdout
-    assert f"make batch DATE={FIRST}" in result.stderr
+    assert f"dirty: {FIRST}" in result.stderr
+    assert "--mend" in result.stderr
     with open_pipeline(settings) as pipeline:
         pipeline.load_orders(FIRST)
     result = run.invoke(app, ["reconcile", str(FIRST)])
@@ -35,7 +37,7 @@ def test_reconcile_shows_both_sides_and_says_what_to_do(
     assert "the warehouse holds what Postgres holds" in result.stdout
     with duckdb.connect(settings.warehouse_path) as warehouse:
         warehouse.execute("delete from raw.orders where order_id = (select min(order_id) from raw.orders)")
-    result = run.invoke(app, ["reconcile", str(FIRST)])
+    result = run.invoke(app, ["reconcile"])
     assert (result.exit_code, result.stdout.count("differs")) == (1, 1)
     assert "199" in result.stdout
 

@@ -4,10 +4,11 @@ import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import orjson
 import structlog
@@ -70,8 +71,9 @@ class Dbt:
 
     def run(self, *arguments: str) -> Build:
         """Run a command that leaves results. Raises DbtError when it leaves none."""
-        self._results.unlink(missing_ok=True)
         with self._alone() as inherited:
+            results = self._target / "run_results.json"
+            results.unlink(missing_ok=True)
             done = subprocess.run(
                 [self._executable, *arguments, "--target", self._settings.warehouse.value, "--no-use-colors"],
                 cwd=self._project,
@@ -83,28 +85,36 @@ class Dbt:
                 # Should this process be killed, dbt builds on; nobody may open the file until it has ended.
                 pass_fds=inherited,
             )
-        log.debug("dbt", output=done.stdout)
-        if not self._results.exists():
-            raise DbtError(
-                f"dbt {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
-            )
-        return Build(self._read_results())
+            log.debug("dbt", output=done.stdout)
+            if not results.exists():
+                raise DbtError(
+                    f"dbt {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
+                )
+            return Build(_results(orjson.loads(results.read_bytes()), self._read_manifest()))
+
+    def manifest(self) -> dict[str, Any]:
+        """What dbt knew of the project when it ran last. Raises DbtError when it never did."""
+        with single_writer(self._target):
+            return self._read_manifest()
 
     @contextmanager
     def _alone(self) -> Iterator[tuple[int, ...]]:
-        if self._settings.warehouse is not WarehouseKind.DUCKDB:
-            yield ()
-            return
-        with single_writer(self._settings.warehouse_path.absolute()) as descriptor:
-            yield (descriptor,)
+        """The right to what dbt writes: its target folder, and DuckDB's file; as descriptors that hold it."""
+        with ExitStack() as held:
+            yield tuple(held.enter_context(single_writer(path)) for path in self._written())
+
+    def _written(self) -> Iterator[Path]:
+        yield self._target
+        if self._settings.warehouse is WarehouseKind.DUCKDB:
+            yield self._settings.warehouse_path.absolute()
 
     @property
     def _executable(self) -> Path:
         return self._project / ".venv" / "bin" / "dbt"
 
     @property
-    def _results(self) -> Path:
-        return self._project / "target" / "run_results.json"
+    def _target(self) -> Path:
+        return self._project / "target"
 
     def _environment(self) -> dict[str, str]:
         """What the project's profiles read; settings given to this process hold for dbt too."""
@@ -119,11 +129,17 @@ class Dbt:
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 
-    def _read_results(self) -> list[NodeResult]:
-        results = orjson.loads(self._results.read_bytes())["results"]
-        manifest = orjson.loads((self._project / "target" / "manifest.json").read_bytes())
-        nodes = {**manifest["nodes"], **manifest.get("unit_tests", {})}
-        return [_result(result, nodes.get(result["unique_id"], {})) for result in results]
+    def _read_manifest(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = orjson.loads((self._target / "manifest.json").read_bytes())
+        except FileNotFoundError as error:
+            raise DbtError(f"dbt has not run in {self._project} yet: run `make batch DATE=...`") from error
+        return found
+
+
+def _results(results: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[NodeResult]:
+    nodes = {**manifest["nodes"], **manifest.get("unit_tests", {})}
+    return [_result(result, nodes.get(result["unique_id"], {})) for result in results["results"]]
 
 
 def _result(result: Mapping[str, object], node: Mapping[str, object]) -> NodeResult:

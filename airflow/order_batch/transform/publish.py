@@ -4,10 +4,8 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
@@ -45,9 +43,8 @@ class FirstRows(NamedTuple):
     rows: Sequence[tuple[Any, ...]]
 
 
-def marts(dbt_project: Path) -> list[Mart]:
-    """The gold models of the last build, from dbt's manifest. Raises DbtError for one without an order."""
-    manifest = orjson.loads((dbt_project / "target" / "manifest.json").read_bytes())
+def marts(manifest: Mapping[str, Any]) -> list[Mart]:
+    """The gold models, from dbt's manifest. Raises DbtError for one without an order."""
     nodes = manifest["nodes"].values()
     gold = [node for node in nodes if node["resource_type"] == "model" and "gold" in node["fqn"]]
     return sorted(map(_mart, gold), key=lambda mart: mart.name)

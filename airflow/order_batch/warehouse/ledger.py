@@ -26,6 +26,10 @@ _LOADED_AT = """
     select loaded_at from warehouse_loads
     where warehouse = %(warehouse)s and table_name = %(table)s and partition_start = %(start)s
 """
+_SPAN = """
+    select min(partition_start), max(partition_start) from warehouse_loads
+    where warehouse = %(warehouse)s and table_name = %(table)s
+"""
 
 
 class LoadLedger:
@@ -44,6 +48,11 @@ class LoadLedger:
                 "rows": totals.rows, "amount": totals.amount, "newest": totals.newest,
             },
         )  # fmt: skip
+
+    def span(self, table: Table) -> tuple[date, date] | None:
+        """The first and the last partition that was ever loaded, by their first dates; None when none was."""
+        found = self._connection.execute(_SPAN, {"warehouse": self._warehouse, "table": table.name}).fetchone()
+        return None if found is None or found[0] is None else (found[0], found[1])
 
     def loaded_at(self, table: Table, day: date) -> datetime | None:
         """When the partition of a business date was loaded last."""
