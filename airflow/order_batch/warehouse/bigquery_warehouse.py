@@ -43,10 +43,10 @@ DATASETS = ("raw", "bronze", "silver", "gold")
 
 
 def open_client(settings: BatchSettings) -> Client:
-    """Google's client with the application default credentials. Raises WarehouseError when there are none."""
+    """Google's client with the application default credentials. Raises WarehouseError when there are none to read."""
     try:
         return Client(settings.bigquery_project, location=settings.bigquery_location)
-    except DefaultCredentialsError as error:
+    except (DefaultCredentialsError, OSError) as error:
         raise WarehouseError(f"{NO_CREDENTIALS} ({error})") from error
 
 

@@ -42,5 +42,11 @@ def test_with_a_key_file_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path:
         BigQueryWarehouse(settings()).prepare()
 
 
+def test_with_a_key_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))
+    with pytest.raises(WarehouseError, match=r"GOOGLE_APPLICATION_CREDENTIALS.*Is a directory"):
+        BigQueryWarehouse(settings()).prepare()
+
+
 def test_the_name_needs_neither() -> None:
     assert BigQueryWarehouse(settings()).name == "bigquery:test-project.orderwatch_"
