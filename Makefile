@@ -72,7 +72,7 @@ replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 	@test -n "$(FILE)" || { echo "Which file? make replay FILE=orders.jsonl"; exit 1; }
 	@$(SYSTEM) $(BIN)/order-producer replay "$(FILE)" $(if $(RATE),--rate $(RATE))
 
-reconcile: ## Count what went in against what came out, and what was loaded: WAIT=30, DATE=2026-11-18..2026-11-20, MEND=on
+reconcile: ## Count what went in, what came out, what was loaded: WAIT=30, DATE=2026-11-20, MEND=on
 	$(INSTALLED)
 	@$(BIN)/orderwatch reconcile $(if $(WAIT),--wait $(WAIT))
 	@test ! -x airflow/.venv/bin/order-batch || { $(SYSTEM) airflow/.venv/bin/order-batch reconcile $(DATE) \
