@@ -1,7 +1,10 @@
 """`order-batch` as its user types it."""
 
+from collections.abc import Iterator
+
 import duckdb
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from order_batch.__main__ import app
@@ -13,10 +16,11 @@ from .test_load import FIRST
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    """What runs it, on a terminal wide enough."""
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[CliRunner]:
+    """What runs it, on a terminal wide enough; its logging goes with it, as it ends with the runner's streams."""
     monkeypatch.setenv("COLUMNS", "200")
-    return CliRunner()
+    yield CliRunner()
+    structlog.reset_defaults()
 
 
 def test_reconcile_shows_both_sides_and_says_what_to_do(
