@@ -42,12 +42,11 @@ def test_what_ran_before_is_not_taken_for_ones_own_results(
             found.append(error)
 
     # Another run has the project, and leaves its results while this one waits.
-    with single_writer(project / "target"):
+    with single_writer(project / "target" / "order-batch"):
         waiting = threading.Thread(target=build)
         waiting.start()
         waiting.join(1)
         assert waiting.is_alive()
-        (project / "target").mkdir()
         (project / "target" / "run_results.json").write_bytes(orjson.dumps({"results": [SUCCESS]}))
         (project / "target" / "manifest.json").write_bytes(orjson.dumps({"nodes": {}}))
     waiting.join()

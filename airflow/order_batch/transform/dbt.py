@@ -94,7 +94,7 @@ class Dbt:
 
     def manifest(self) -> dict[str, Any]:
         """What dbt knew of the project when it ran last. Raises DbtError when it never did."""
-        with single_writer(self._target):
+        with single_writer(self._run):
             return self._read_manifest()
 
     @contextmanager
@@ -104,13 +104,18 @@ class Dbt:
             yield tuple(held.enter_context(single_writer(path)) for path in self._written())
 
     def _written(self) -> Iterator[Path]:
-        yield self._target
+        yield self._run
         if self._settings.warehouse is WarehouseKind.DUCKDB:
             yield self._settings.warehouse_path.absolute()
 
     @property
     def _executable(self) -> Path:
         return self._project / ".venv" / "bin" / "dbt"
+
+    @property
+    def _run(self) -> Path:
+        """Stands for what a run leaves; within the folder, as it may be all that can be written to."""
+        return self._target / "order-batch"
 
     @property
     def _target(self) -> Path:
