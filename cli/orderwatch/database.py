@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from order_contract.database_errors import DATABASE_ERRORS
 from order_contract.settings import DatabaseSettings
 from orderwatch.environment import how_to_reach
 from orderwatch.errors import NotUpError, OrderwatchError
@@ -33,7 +34,7 @@ def database_answers(settings: DatabaseSettings) -> Iterator[None]:
         raise OrderwatchError(
             f"the database at {_place(settings)} is not migrated: {error}", f"{command('migrate')} does that."
         ) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DATABASE_ERRORS as error:
         raise NotUpError(
             f"the database at {_place(settings)} does not answer: {str(error) or type(error).__name__}",
             how_to_reach("ORDERWATCH_DATABASE_URL"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
+from order_contract.database_errors import DATABASE_ERRORS
 from orderwatch.embedded.privileges import command_for_server, own, unprivileged
 from orderwatch.embedded.server import EmbeddedServer, ServerFailedError
 from orderwatch.whole_file import write_whole
@@ -69,7 +70,7 @@ class EmbeddedPostgres(EmbeddedServer):
     async def probe(self) -> str | None:
         try:
             connection = await asyncpg.connect(self.url(), timeout=5)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             return str(error)
         await connection.close()
         return None

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from order_api import keys
 from order_api.settings import ApiSettings
+from order_contract.database_errors import DATABASE_ERRORS
 from order_contract.health import PortTakenError
 from order_contract.logs import configure_logging
 
@@ -109,7 +110,7 @@ def _with_connection(work: Callable[[asyncpg.Connection], Awaitable[Result]]) ->
 
     try:
         return asyncio.run(run())
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except DATABASE_ERRORS as error:
         reason = str(error) or "no answer"
         raise _failed(f"Postgres at ORDERWATCH_DATABASE_URL does not do it: {reason}") from None
 

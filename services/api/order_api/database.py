@@ -7,6 +7,7 @@ import asyncpg
 import structlog
 
 from order_api.problems.availability import DatabaseUnavailable, QueryTooSlow
+from order_contract.database_errors import LOST_CONNECTION
 
 log = structlog.get_logger(__name__)
 
@@ -16,11 +17,8 @@ QUERY_SECONDS = 10.0
 # Connections cost the server megabytes each: an API that nobody asks holds none.
 IDLE_SECONDS = 60.0
 
-_AWAY = (
-    OSError,
-    TimeoutError,  # connecting, or a server that stopped answering
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,  # the connection was lost while in use
+_AWAY: tuple[type[Exception], ...] = (
+    *LOST_CONNECTION,
     asyncpg.OperatorInterventionError,  # shutting down, starting up
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
     asyncpg.InvalidAuthorizationSpecificationError,

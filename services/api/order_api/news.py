@@ -7,6 +7,8 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
+from order_contract.database_errors import DATABASE_ERRORS
+
 log = structlog.get_logger(__name__)
 
 # The channel that the triggers on `orders` and `stream_outcomes` notify; the payload is the table's name.
@@ -43,7 +45,7 @@ class News:
         while True:
             try:
                 await self._listen_once()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 # Requests say by themselves that the database is away.
                 log.debug("news_interrupted", error=f"{type(error).__name__}: {error}")
             await asyncio.sleep(RETRY_SECONDS)

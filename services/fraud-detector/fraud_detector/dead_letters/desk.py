@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from order_contract.database_errors import DATABASE_ERRORS
 from order_contract.dead_letters import records
 from order_contract.dead_letters.letter import Letter, Original, Redrive, State
 from order_contract.dead_letters.origin import Origin
@@ -107,6 +108,6 @@ async def open_desk(settings: DeskSettings) -> AsyncIterator[Desk]:
         raise DeskError(f"Kafka at ORDERWATCH_KAFKA={settings.kafka} does not do it: {error!r}") from error
     except asyncpg.UndefinedTableError as error:
         raise DeskError("the database is not migrated: run `orderwatch migrate`") from error
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise DeskError(f"Postgres at ORDERWATCH_DATABASE_URL, or Kafka, does not answer: {reason}") from error

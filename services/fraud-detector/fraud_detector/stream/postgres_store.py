@@ -20,6 +20,7 @@ from fraud_detector.rules.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, Stored
 from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import UnavailableError
+from order_contract.database_errors import LOST_CONNECTION
 from order_contract.decision import OrderRow
 from order_contract.event import OrderEvent, fingerprint
 from order_contract.message import Message
@@ -68,11 +69,8 @@ _RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 # What a database says while it is starting, stopping, failing over, full or overloaded: it may go through later.
-_TRANSIENT = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
+_TRANSIENT: tuple[type[Exception], ...] = (
+    *LOST_CONNECTION,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,

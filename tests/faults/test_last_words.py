@@ -1,0 +1,59 @@
+"""A database says that it goes before it hangs up. Whoever asks between the two does not crash, and connects anew."""
+
+import asyncpg
+import pytest
+
+from fraud_detector.rules.ruleset import load_ruleset
+from fraud_detector.stream.batch import Batch
+from fraud_detector.stream.message import Gap
+from fraud_detector.stream.ports import UnavailableError
+from fraud_detector.stream.postgres_store import PostgresStore
+from order_api.database import open_database
+from order_api.problems.availability import DatabaseUnavailable
+from tests.support.deaf_proxy import DeafProxy
+
+pytestmark = pytest.mark.integration
+
+_END_OTHERS = """
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+
+
+async def test_what_asyncpg_makes_of_it(database_url: str) -> None:
+    """Should this fail one day, then asyncpg has mended it, and our own care can go."""
+    async with DeafProxy(database_url) as proxy:
+        connection = await asyncpg.connect(proxy.url)
+        await _end_connections(database_url, proxy)
+        with pytest.raises(asyncpg.InternalClientError):
+            await connection.execute("select 1")
+        connection.terminate()
+
+
+async def test_the_detector_connects_anew(database_url: str) -> None:
+    async with DeafProxy(database_url) as proxy:
+        store = PostgresStore(proxy.url, topic="orders", ruleset=load_ruleset())
+        progress = Batch(gaps=[Gap(0, 3, 5, "retention")])
+        for use in (store.check, lambda: store.store(progress)):
+            await use()
+            await _end_connections(database_url, proxy)
+            with pytest.raises(UnavailableError, match="InternalClientError"):
+                await use()
+            await use()
+        await store.close()
+
+
+async def test_the_api_connects_anew(database_url: str) -> None:
+    async with DeafProxy(database_url) as proxy, open_database(proxy.url) as database:
+        await database.fetch("select 1")
+        await _end_connections(database_url, proxy)
+        with pytest.raises(DatabaseUnavailable):
+            await database.fetch("select 1")
+        await database.fetch("select 1")
+
+
+async def _end_connections(database_url: str, proxy: DeafProxy) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(_END_OTHERS)
+    await connection.close()
+    await proxy.hung_up()
