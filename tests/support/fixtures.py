@@ -18,16 +18,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from order_contract.migrations import upgrade
 from order_contract.settings import KafkaSettings
 from order_contract.topics import ensure_topics, topic_specs
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.postgres import EmbeddedPostgres
 from tests.support import embedded
+from tests.support.databases import Databases
 
 T = TypeVar("T")
 
@@ -85,12 +84,11 @@ def kafka_settings(broker: str) -> Iterator[KafkaSettings]:
 
 
 @pytest.fixture
-def database_url(postgres: str, _migrated_database: str) -> Iterator[str]:
-    """A migrated, empty database that no other test has."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _run(_execute(postgres, f"create database {name} template {_migrated_database}"))
-    yield _on_server(postgres, name)
-    _run(_execute(postgres, f"drop database {name} with (force)"))
+def database_url(_databases: Databases) -> Iterator[str]:
+    """A migrated, empty database that no other test has meanwhile."""
+    url = _run(_databases.take())
+    yield url
+    _run(_databases.give_back(url))
 
 
 @pytest.fixture
@@ -110,12 +108,8 @@ def private_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def _migrated_database(postgres: str) -> str:
-    """A database to copy: migrating one takes longer than copying it."""
-    name = "migrated"
-    _run(_execute(postgres, f"create database {name}"))
-    _run(upgrade(_on_server(postgres, name)))
-    return name
+def _databases(postgres: str) -> Databases:
+    return Databases(postgres)
 
 
 def _in_containers() -> bool:
@@ -129,18 +123,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end on a loop of its own, in a thread of its own: the test's loop is none of its business."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
-
-
-def _on_server(url: str, database: str) -> str:
-    return f"{url.rpartition('/')[0]}/{database}"
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 async def _delete_topics(settings: KafkaSettings) -> None:
