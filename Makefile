@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Where nothing may keep bytecode, each run of dbt compiles 2,000 modules again: 13 s instead of 6.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Questions about a system that was never installed need no installation.
 # With the settings of the system that was started here, unless there is none.
