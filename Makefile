@@ -122,18 +122,22 @@ check: install ## Lint, formatting and types
 	@$(BIN)/mypy --config-file dbt/pyproject.toml --python-executable dbt/.venv/bin/python dbt
 	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch dags tests)
 
-# Half of the time tests wait. So those of dbt and Airflow and those of whole checkouts run beside the others; what they
-# say comes in one piece when they are through.
+# Half of the time tests wait. So those of the batch side, and those that run all of it, run beside the others; what
+# they say comes in one piece when they are through.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-here $(if $(ARGS),,test-beside)
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 test-parts $(if $(ARGS),,test-batch test-whole)
 
-.PHONY: test-here test-beside
-test-here:
-	@$(BIN)/pytest $(or $(ARGS),--ignore=tests/e2e)
+.PHONY: test-parts test-batch test-whole
+test-parts:
+	@$(BIN)/pytest $(or $(ARGS),--ignore=tests/e2e --ignore=tests/containers)
 
-test-beside:
-	@said=$$(mktemp); { (cd dbt && .venv/bin/python -m pytest) && (cd airflow && .venv/bin/python -m pytest) && \
-		$(BIN)/pytest tests/e2e; } >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
+test-batch:
+	@$(call in-one-piece,(cd dbt && .venv/bin/python -m pytest) && (cd airflow && .venv/bin/python -m pytest))
+
+test-whole:
+	@$(call in-one-piece,$(BIN)/pytest tests/e2e tests/containers)
+
+in-one-piece = said=$$(mktemp); { $(1); } >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
 bench: install ## Measure throughput and latency, write .orderwatch/bench.json
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
