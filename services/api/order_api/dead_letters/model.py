@@ -69,6 +69,8 @@ class LetterPage(BaseModel):
 class BytesModel(BaseModel):
     """Bytes: `text`, or `base64` where they are no text; both null when there are none."""
 
+    model_config = ConfigDict(title="Bytes")
+
     text: str | None
     base64: str | None
 
@@ -76,11 +78,15 @@ class BytesModel(BaseModel):
 class HeaderModel(BytesModel):
     """A header of a message."""
 
+    model_config = ConfigDict(title="Header")
+
     name: str
 
 
 class MessageModel(BaseModel):
     """A message as it was published first."""
+
+    model_config = ConfigDict(title="Message")
 
     topic: Annotated[str, Field(description="the one that still has it")]
     key: BytesModel
@@ -90,6 +96,8 @@ class MessageModel(BaseModel):
 
 class RedriveModel(BaseModel):
     """A time that a dead letter was redriven."""
+
+    model_config = ConfigDict(title="Redrive")
 
     attempt: int
     redriven_by: str

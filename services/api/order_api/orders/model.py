@@ -50,6 +50,8 @@ EXAMPLE: Final[dict[str, Any]] = {
 class HitModel(BaseModel):
     """One rule that fired."""
 
+    model_config = ConfigDict(title="Hit")
+
     rule: str
     severity: str
     score: int
@@ -59,6 +61,8 @@ class HitModel(BaseModel):
 
 class SourceModel(BaseModel):
     """Where the order came from."""
+
+    model_config = ConfigDict(title="Source")
 
     topic: str
     partition: int
