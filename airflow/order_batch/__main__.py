@@ -224,7 +224,10 @@ def _show_marts(pipeline: BatchPipeline, rows: int) -> None:
     if not found:
         _fail("no mart is published yet: run `make batch DATE=...`")
     for mart in found:
-        table = Table(*mart.columns, title=mart.name, title_justify="left")
+        table = Table(title=mart.name, title_justify="left")
+        for place, column in enumerate(mart.columns):
+            numbers = any(isinstance(row[place], int | float) for row in mart.rows)
+            table.add_column(column, justify="right" if numbers else "left")
         for row in mart.rows:
             table.add_row(*map(_readable, row))
         OUT.print(table)
@@ -235,7 +238,11 @@ def _readable(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return f"{value.astimezone(BUSINESS_ZONE):%Y-%m-%d %H:%M}"
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,15 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
+from typing import Final
 
 import structlog
 
 log = structlog.get_logger()
+
+WORTH_A_WORD: Final = 2.0
+"""Seconds of waiting that get a line in the log: loads of a few thousand orders take turns faster than that."""
 
 
 @contextmanager
@@ -21,6 +26,18 @@ def single_writer(path: Path) -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.warning("waiting_for_the_warehouse", path=str(path), reason="another load or dbt has it open")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with _noticed(path):
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock.fileno()
+
+
+@contextmanager
+def _noticed(path: Path) -> Iterator[None]:
+    told = {"path": str(path), "reason": "another load or dbt has it open"}
+    notice = Timer(WORTH_A_WORD, log.warning, ("waiting_for_the_warehouse",), told)
+    notice.daemon = True
+    notice.start()
+    try:
+        yield
+    finally:
+        notice.cancel()
