@@ -122,20 +122,26 @@ check: install ## Lint, formatting and types
 	@$(BIN)/mypy --config-file dbt/pyproject.toml --python-executable dbt/.venv/bin/python dbt
 	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch dags tests)
 
-# Half of the time tests wait. So those of the batch side, and those that run all of it, run beside the others; what
-# they say comes in one piece when they are through.
+# Half of the time tests wait. So three groups run at once, the longest first; what each says comes in one piece when it
+# is through.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
-	@$(MAKE) --no-print-directory --keep-going --jobs=3 test-parts $(if $(ARGS),,test-batch test-whole)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=3 test-batch test-whole test-api test-services test-rest)
 
-.PHONY: test-parts test-batch test-whole
-test-parts:
-	@$(BIN)/pytest $(or $(ARGS),--ignore=tests/e2e --ignore=tests/containers)
-
+.PHONY: test-batch test-whole test-api test-services test-rest
 test-batch:
 	@$(call in-one-piece,(cd dbt && .venv/bin/python -m pytest) && (cd airflow && .venv/bin/python -m pytest))
 
 test-whole:
 	@$(call in-one-piece,$(BIN)/pytest tests/e2e tests/containers)
+
+test-api:
+	@$(BIN)/pytest services/api
+
+test-services:
+	@$(call in-one-piece,$(BIN)/pytest contract services --ignore=services/api)
+
+test-rest:
+	@$(call in-one-piece,$(BIN)/pytest cli tests --ignore=tests/e2e --ignore=tests/containers)
 
 in-one-piece = said=$$(mktemp); { $(1); } >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
