@@ -125,7 +125,7 @@ check: install ## Lint, formatting and types
 # Half of the time tests wait. So three groups run at once, the longest first; what each says comes in one piece when it
 # is through.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=3 test-batch test-whole test-api test-services test-rest)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=3 test-batch test-whole test-api test-rest test-services)
 
 .PHONY: test-batch test-whole test-api test-services test-rest
 test-batch:
