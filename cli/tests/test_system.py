@@ -9,6 +9,7 @@ from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.launch import read_environment
 from orderwatch.embedded.layout import Layout
+from orderwatch.embedded.report import in_words
 from orderwatch.embedded.supervisor import Supervisor
 from orderwatch.embedded.system import System
 from orderwatch.errors import OrderwatchError
@@ -104,3 +105,16 @@ def test_a_runtime_folder_that_others_may_enter_is_refused(home: Path) -> None:
 def test_without_a_writable_cache_there_is_one_at_home(home: Path) -> None:
     (home / "file").touch()
     assert EmbeddedSettings(cache=home / "file" / "cache").writable_cache() == home / "cache"
+
+
+@pytest.mark.parametrize(
+    ("uptime", "problem", "state"),
+    [
+        (3.0, None, "running"),
+        (3.0, "does not answer", "starting"),
+        (300.0, "does not answer", "not ready"),
+        (300.0, None, "running"),
+    ],
+)
+def test_what_is_not_ready_yet_is_starting(uptime: float, problem: str | None, state: str) -> None:
+    assert in_words(uptime, problem) == state

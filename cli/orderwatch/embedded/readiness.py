@@ -1,8 +1,12 @@
 """Whether a service is ready, by its own account."""
 
 import asyncio
+from typing import Final
 
 from order_contract import probe
+
+READY_SECONDS: Final = 120
+"""Seconds that a process may take until it is ready. Generous: slow machines are waited for while the process lives."""
 
 
 async def ready_problem(port: int, path: str = "/readyz") -> str | None:

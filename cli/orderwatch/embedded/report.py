@@ -9,7 +9,7 @@ from datetime import datetime
 import psutil
 
 from orderwatch.embedded.incidents import Incident, read_incidents
-from orderwatch.embedded.readiness import ready_problem
+from orderwatch.embedded.readiness import READY_SECONDS, ready_problem
 from orderwatch.embedded.supervisor import LOG, ProcessState
 from orderwatch.embedded.system import System
 
@@ -49,17 +49,25 @@ async def _report_one(system: System, state: ProcessState, incidents: Sequence[I
     problem: str | None = None if running else state.problem
     if running and port and state.name not in {"postgres", "kafka"}:
         problem = await ready_problem(port, AIRFLOW_HEALTH if state.name == AIRFLOW else "/readyz")
+    uptime = time.time() - state.started_at if state.pid else None
     return ProcessReport(
         service=state.name,
-        state=("running" if problem is None else "not ready") if running else state.state.lower(),
+        state=in_words(uptime, problem) if running else state.state.lower(),
         pid=state.pid,
-        uptime=time.time() - state.started_at if state.pid else None,
+        uptime=uptime,
         restarts=len(ends),
         address=_address(state.name, port),
         last_end=ends[-1].at if ends else None,
         last_end_reason=ends[-1].reason if ends else "",
         problem=problem or "",
     )
+
+
+def in_words(uptime: float | None, problem: str | None) -> str:
+    """The state of a process that runs; that it is not ready is no fault while it may still be starting."""
+    if problem is None:
+        return "running"
+    return "starting" if uptime is not None and uptime < READY_SECONDS else "not ready"
 
 
 def _port(system: System, state: ProcessState) -> int:

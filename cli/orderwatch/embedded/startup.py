@@ -21,7 +21,7 @@ from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.ports import require_free
 from orderwatch.embedded.programs import Program
-from orderwatch.embedded.readiness import ready_problem
+from orderwatch.embedded.readiness import READY_SECONDS, ready_problem
 from orderwatch.embedded.shutdown import take_down
 from orderwatch.embedded.supervisor import LOG
 from orderwatch.embedded.system import DATABASE, System
@@ -31,8 +31,6 @@ from orderwatch.log_files import last_lines
 Probe = Callable[[], Awaitable[str | None]]
 """None when what it asks serves, else what is wrong in words."""
 
-# Generous: slow machines are waited for as long as the process lives.
-READY_SECONDS = 120
 # One end may be bad luck, such as a port that was still in use.
 ENDS_BEFORE_GIVING_UP = 3
 TITLES = {"postgres": "PostgreSQL", "kafka": "Kafka", "api": "API"}
