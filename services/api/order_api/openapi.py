@@ -1,7 +1,5 @@
 """The OpenAPI document: what FastAPI derives from the routes, and what it cannot know."""
 
-import json
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -62,19 +60,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                 if links := LINKS.get(operation["operationId"]):
                     response["links"] = links
                 show_answer(response, components["schemas"])
-    return _named_by_title(document)
-
-
-def _named_by_title(document: dict[str, Any]) -> dict[str, Any]:
-    """Schemas bear their titles as names: some generators name types by the one, some by the other."""
-    schemas = document["components"]["schemas"]
-    names = {name: schema.get("title", name) for name, schema in schemas.items()}
-    if len({*names.values()}) < len(names):
-        raise ValueError(f"two schemas bear one title: {sorted(names.values())}")
-    document["components"]["schemas"] = {names[name]: schema for name, schema in schemas.items()}
-    text = re.sub(r'(?<="#/components/schemas/)\w+(?=")', lambda found: names[found.group()], json.dumps(document))
-    renamed: dict[str, Any] = json.loads(text)
-    return renamed
+    return document
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

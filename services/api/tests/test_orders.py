@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from order_api.orders.model import OrderDetails
+from order_api.orders.model import Order
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -24,8 +24,8 @@ async def test_all_about_an_order(client: httpx.AsyncClient, store: Any, order: 
     # What is stored as JSON comes to the byte.
     assert '"attributes":{"channel": "app", "scores": [1.50, 1e3]}' in response.text
     body = response.json()
-    OrderDetails.model_validate(body, strict=False)
-    assert set(body) == set(OrderDetails.model_fields)
+    Order.model_validate(body, strict=False)
+    assert set(body) == set(Order.model_fields)
     assert body["created_date"] == "2026-11-22T05:00:00Z"
     assert body["decided_at"] == "2026-11-22T05:00:00.012000Z"
     assert (body["status"], body["outcome"], body["flagged"], body["risk_score"]) == ("fraud", "decline", True, 90)
@@ -157,4 +157,4 @@ async def test_lists_do_without_attributes(client: httpx.AsyncClient, store: Any
         order("o", attributes='{"large": "' + "x" * 10_000 + '"}', decided_at=order().decided_at + timedelta(1))
     )
     [item] = (await client.get("/v1/orders")).json()["items"]
-    assert set(item) == set(OrderDetails.model_fields) - {"attributes"}
+    assert set(item) == set(Order.model_fields) - {"attributes"}

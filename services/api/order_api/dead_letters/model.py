@@ -37,10 +37,10 @@ _MESSAGE: Final[dict[str, Any]] = {
 }
 
 
-class LetterModel(BaseModel):
+class DeadLetter(BaseModel):
     """A message that was refused."""
 
-    model_config = ConfigDict(title="DeadLetter", json_schema_extra={"examples": [_LETTER]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_LETTER]})
 
     origin: Annotated[str, Field(description="topic, partition and offset: what it is known by")]
     topic: str
@@ -55,49 +55,39 @@ class LetterModel(BaseModel):
     state: Annotated[State, Field(description="`open`, or what became of the last redrive")]
 
 
-class LetterPage(BaseModel):
+class DeadLetterPage(BaseModel):
     """A page of dead letters, newest first."""
 
-    model_config = ConfigDict(
-        title="DeadLetterPage", json_schema_extra={"examples": [{"items": [_LETTER], "next": None}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_LETTER], "next": None}]})
 
-    items: list[LetterModel]
+    items: list[DeadLetter]
     next: Annotated[str | None, Field(description="`cursor` for the page after this; null when it is the last")]
 
 
-class BytesModel(BaseModel):
+class Bytes(BaseModel):
     """Bytes: `text`, or `base64` where they are no text; both null when there are none."""
-
-    model_config = ConfigDict(title="Bytes")
 
     text: str | None
     base64: str | None
 
 
-class HeaderModel(BytesModel):
+class Header(Bytes):
     """A header of a message."""
-
-    model_config = ConfigDict(title="Header")
 
     name: str
 
 
-class MessageModel(BaseModel):
+class Message(BaseModel):
     """A message as it was published first."""
 
-    model_config = ConfigDict(title="Message")
-
     topic: Annotated[str, Field(description="the one that still has it")]
-    key: BytesModel
-    headers: list[HeaderModel]
-    body: BytesModel
+    key: Bytes
+    headers: list[Header]
+    body: Bytes
 
 
-class RedriveModel(BaseModel):
+class Redrive(BaseModel):
     """A time that a dead letter was redriven."""
-
-    model_config = ConfigDict(title="Redrive")
 
     attempt: int
     redriven_by: str
@@ -108,11 +98,10 @@ class RedriveModel(BaseModel):
     outcome: State
 
 
-class LetterDetails(LetterModel):
+class DeadLetterDetails(DeadLetter):
     """A dead letter with what to do about it, its message, and its redrives."""
 
     model_config = ConfigDict(
-        title="DeadLetterDetails",
         json_schema_extra={
             "examples": [
                 {
@@ -127,8 +116,8 @@ class LetterDetails(LetterModel):
 
     meaning: Annotated[str | None, Field(description="of the error type")]
     advice: Annotated[str | None, Field(description="what to do about it")]
-    message: Annotated[MessageModel | None, Field(description="null when it is on no topic any more")]
-    redriven: Annotated[list[RedriveModel], Field(description="oldest first")]
+    message: Annotated[Message | None, Field(description="null when it is on no topic any more")]
+    redriven: Annotated[list[Redrive], Field(description="oldest first")]
 
 
 class Redriven(BaseModel):

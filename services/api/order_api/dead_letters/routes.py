@@ -11,8 +11,8 @@ from order_api.dead_letters.correction import corrected
 from order_api.dead_letters.cursor import read_cursor, write_cursor
 from order_api.dead_letters.filters import AtOrigin, LetterParameters, ManyRedriveRequest, RedriveRequest
 from order_api.dead_letters.model import (
-    LetterDetails,
-    LetterPage,
+    DeadLetterDetails,
+    DeadLetterPage,
     ManyRedriven,
     Redriven,
 )
@@ -36,7 +36,7 @@ _PAGE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("/dead-letters", operation_id="list_dead_letters", response_model=LetterPage, responses=_PAGE)
+@router.get("/dead-letters", operation_id="list_dead_letters", response_model=DeadLetterPage, responses=_PAGE)
 async def list_dead_letters(
     request: Request, services: AllServices, parameters: Annotated[LetterParameters, Query()]
 ) -> Response:
@@ -57,7 +57,7 @@ async def list_dead_letters(
 @router.get(
     "/dead-letters/{topic}/{partition}/{offset}",
     operation_id="get_dead_letter",
-    response_model=LetterDetails,
+    response_model=DeadLetterDetails,
     responses=responses(401, 403, 404, 422, 429, 503),
 )
 async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:

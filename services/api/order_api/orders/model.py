@@ -47,10 +47,8 @@ EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
-class HitModel(BaseModel):
+class Hit(BaseModel):
     """One rule that fired."""
-
-    model_config = ConfigDict(title="Hit")
 
     rule: str
     severity: str
@@ -59,10 +57,8 @@ class HitModel(BaseModel):
     reason: Annotated[str, Field(description="why, in a sentence for a person")]
 
 
-class SourceModel(BaseModel):
+class Source(BaseModel):
     """Where the order came from."""
-
-    model_config = ConfigDict(title="Source")
 
     topic: str
     partition: int
@@ -73,14 +69,14 @@ class SourceModel(BaseModel):
 class OrderSummary(BaseModel):
     """An order as placed, with the decision on it."""
 
-    model_config = ConfigDict(title="OrderSummary", json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     order_id: str
     status: Status
     outcome: Outcome
     flagged: Annotated[bool, Field(description="the outcome is not `approve`")]
     risk_score: Annotated[int, Field(ge=0, le=100)]
-    hits: list[HitModel]
+    hits: list[Hit]
     features: Annotated[dict[str, Any], Field(description="the values that the rules saw")]
     ruleset_version: str
     decided_at: AwareDatetime
@@ -98,16 +94,14 @@ class OrderSummary(BaseModel):
     email: str | None
     shipping_country: str | None
     account_created_date: AwareDatetime | None
-    source: SourceModel
+    source: Source
     stored_at: AwareDatetime
 
 
-class OrderDetails(OrderSummary):
+class Order(OrderSummary):
     """An order as placed, with the decision on it and all that its message held."""
 
-    model_config = ConfigDict(
-        title="Order", json_schema_extra={"examples": [{**EXAMPLE, "attributes": {"channel": "app"}}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{**EXAMPLE, "attributes": {"channel": "app"}}]})
 
     attributes: Annotated[dict[str, Any] | None, Field(description="fields that the event contract does not know")]
 

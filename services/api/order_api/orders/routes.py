@@ -11,7 +11,7 @@ from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_respon
 from order_api.openapi import responses
 from order_api.orders.cursor import read_cursor
 from order_api.orders.filters import FlagParameters, LookupParameters, OrderParameters, PageParameters
-from order_api.orders.model import OrderDetails, OrderPage
+from order_api.orders.model import Order, OrderPage
 from order_api.orders.paging import read_page
 from order_api.orders.stored import DeadLetter, order_details
 from order_api.parameters import refuse_repeated
@@ -31,7 +31,7 @@ PAGE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 @router.get(
     "/orders/{order_id:identifier}",
     operation_id="get_order",
-    response_model=OrderDetails,
+    response_model=Order,
     responses={**CONDITIONAL, **responses(401, 403, 404, 422, 429, 503)},
     openapi_extra=IF_NONE_MATCH,
 )
