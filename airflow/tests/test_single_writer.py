@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from order_batch.warehouse import single_writer as module
 from order_batch.warehouse.single_writer import single_writer
 
 
@@ -15,7 +14,7 @@ from order_batch.warehouse.single_writer import single_writer
 def test_who_waits_long_says_so_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth_a_word: float, told: int
 ) -> None:
-    monkeypatch.setattr(module, "WORTH_A_WORD", worth_a_word)
+    monkeypatch.setattr("order_batch.warehouse.single_writer.WORTH_A_WORD", worth_a_word)
     path = tmp_path / "warehouse.duckdb"
     order: list[str] = []
 

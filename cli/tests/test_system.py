@@ -9,7 +9,7 @@ from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.launch import read_environment
 from orderwatch.embedded.layout import Layout
-from orderwatch.embedded.report import in_words
+from orderwatch.embedded.report import running_state
 from orderwatch.embedded.supervisor import Supervisor
 from orderwatch.embedded.system import System
 from orderwatch.errors import OrderwatchError
@@ -117,4 +117,4 @@ def test_without_a_writable_cache_there_is_one_at_home(home: Path) -> None:
     ],
 )
 def test_what_is_not_ready_yet_is_starting(uptime: float, problem: str | None, state: str) -> None:
-    assert in_words(uptime, problem) == state
+    assert running_state(uptime, problem) == state

@@ -52,7 +52,7 @@ async def _report_one(system: System, state: ProcessState, incidents: Sequence[I
     uptime = time.time() - state.started_at if state.pid else None
     return ProcessReport(
         service=state.name,
-        state=in_words(uptime, problem) if running else state.state.lower(),
+        state=running_state(uptime, problem) if running else state.state.lower(),
         pid=state.pid,
         uptime=uptime,
         restarts=len(ends),
@@ -63,7 +63,7 @@ async def _report_one(system: System, state: ProcessState, incidents: Sequence[I
     )
 
 
-def in_words(uptime: float | None, problem: str | None) -> str:
+def running_state(uptime: float | None, problem: str | None) -> str:
     """The state of a process that runs; that it is not ready is no fault while it may still be starting."""
     if problem is None:
         return "running"
