@@ -1,6 +1,7 @@
 """The OpenAPI document: what FastAPI derives from the routes, and what it cannot know."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -37,7 +38,8 @@ class DocumentedAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document; made when it is first asked for, and kept."""
         if self.openapi_schema is None:
-            self.openapi_schema = _completed(super().openapi())
+            # A copy: who is given the document may change it, and parts of it are constants of ours.
+            self.openapi_schema = deepcopy(_completed(super().openapi()))
         return self.openapi_schema
 
 
