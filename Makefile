@@ -10,6 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # Questions about a system that was never installed need no installation.
 # With the settings of the system that was started here, unless there is none.
 SYSTEM := env=$${ORDERWATCH_HOME:-.orderwatch}/env; test ! -f "$$env" || . "$$env"; unset ORDERWATCH_PRODUCER_PORT;
+# The batch side has a database role of its own.
+BATCH_SYSTEM := $(subst /env;,/batch.env;,$(SYSTEM))
 INSTALLED := @test -x $(BIN)/orderwatch || { echo "Nothing is installed yet: run 'make up' first."; exit 1; }
 
 ##@ The system on this machine
@@ -77,7 +79,7 @@ replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 reconcile: ## Count what went in, what came out, what was loaded: WAIT=30, DATE=2026-11-20, MEND=on
 	$(INSTALLED)
 	@$(BIN)/orderwatch reconcile $(if $(WAIT),--wait $(WAIT))
-	@test ! -x airflow/.venv/bin/order-batch || { $(SYSTEM) airflow/.venv/bin/order-batch reconcile $(DATE) \
+	@test ! -x airflow/.venv/bin/order-batch || { $(BATCH_SYSTEM) airflow/.venv/bin/order-batch reconcile $(DATE) \
 		$(if $(filter on yes 1,$(MEND)),--mend); }
 
 ##@ The warehouse
@@ -88,12 +90,12 @@ batch: ## Load business dates, build and show the marts: DATE=2026-11-20 or DATE
 	@test -n "$(DATE)" || { echo "Which date? make batch DATE=2026-11-20, or DATE=2026-11-18..2026-11-20"; exit 1; }
 	@$(PYTHON) scripts/install.py --project airflow
 	@$(PYTHON) scripts/install.py --project dbt
-	@$(SYSTEM) airflow/.venv/bin/order-batch run "$(DATE)"
+	@$(BATCH_SYSTEM) airflow/.venv/bin/order-batch run "$(DATE)"
 
 marts: ## The first rows of each mart: ROWS=10
 	$(INSTALLED)
 	@$(PYTHON) scripts/install.py --project airflow
-	@$(SYSTEM) airflow/.venv/bin/order-batch marts $(if $(ROWS),--rows $(ROWS))
+	@$(BATCH_SYSTEM) airflow/.venv/bin/order-batch marts $(if $(ROWS),--rows $(ROWS))
 
 bigquery-smoke: ## Loads, dbt and marts on a real BigQuery project: PROJECT=my-project, LOCATION=asia-southeast2
 	@test -n "$(PROJECT)" || { echo "Which project? make bigquery-smoke PROJECT=my-project"; exit 1; }

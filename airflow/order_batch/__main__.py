@@ -138,6 +138,11 @@ def _pipeline() -> Iterator[BatchPipeline]:
         raise typer.Exit(2) from None
     except psycopg.OperationalError as error:
         _fail(f"Postgres does not answer: {error}\nIs it up? `make status`; ORDERWATCH_DATABASE_URL says where it is.")
+    except psycopg.errors.InsufficientPrivilege as error:
+        _fail(
+            f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}\n"
+            "Loading and publishing are the batch role's: `. .orderwatch/batch.env`, or docs/security.md"
+        )
     except psycopg.errors.UndefinedTable as error:
         _fail(f"{error}\nThe database is older than this version: run `orderwatch migrate`.")
     except (WarehouseError, WarehouseUnavailableError, DbtError) as error:

@@ -14,13 +14,13 @@ def kafka_settings() -> KafkaSettings:
     return _given(KafkaSettings, "kafka")
 
 
-def database_settings() -> DatabaseSettings:
-    """The database. Raises NotUpError when no setting says where it is."""
-    return _given(DatabaseSettings, "database_url")
+def database_settings(file: str = "env") -> DatabaseSettings:
+    """The database, as the role that a file of this checkout's system names; NotUpError when nothing says where."""
+    return _given(DatabaseSettings, "database_url", file)
 
 
-def _given(kind: type[Settings], required: str) -> Settings:
-    given = variables()
+def _given(kind: type[Settings], required: str, file: str = "env") -> Settings:
+    given = variables(file)
     names = {field: f"ORDERWATCH_{field.upper()}" for field in kind.model_fields}
     # What the environment holds is read from there by the class itself, with all the ways that it knows.
     written: dict[str, Any] = {

@@ -34,6 +34,11 @@ def database_answers(settings: DatabaseSettings) -> Iterator[None]:
         raise OrderwatchError(
             f"the database at {_place(settings)} is not migrated: {error}", f"{command('migrate')} does that."
         ) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise OrderwatchError(
+            f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}",
+            "docs/security.md says what each role may do, and where the URL of each is.",
+        ) from error
     except DATABASE_ERRORS as error:
         raise NotUpError(
             f"the database at {_place(settings)} does not answer: {str(error) or type(error).__name__}",

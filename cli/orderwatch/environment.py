@@ -15,18 +15,21 @@ from orderwatch.project import ROOT
 ADDRESSES = ("ORDERWATCH_API_URL", "ORDERWATCH_KAFKA", "ORDERWATCH_DATABASE_URL")
 
 
-def variables() -> Mapping[str, str]:
-    """The environment, over what was written down when this checkout's system came up, unless it names another one."""
-    return {**_written(), **{name: value for name, value in os.environ.items() if value}}
+def variables(file: str = "env") -> Mapping[str, str]:
+    """The environment, over what was written down when this checkout's system came up, unless it names another one.
+
+    `file` is whose settings: `env` is for people who ask.
+    """
+    return {**_written(file), **{name: value for name, value in os.environ.items() if value}}
 
 
-def _written() -> Mapping[str, str]:
+def _written(file: str) -> Mapping[str, str]:
     """What was written down, if it is about the system that is asked.
 
     It is one system or the other: this checkout's key must not be sent to an API elsewhere, nor a broker elsewhere be
     compared with this checkout's database.
     """
-    path = Path(os.environ.get("ORDERWATCH_HOME") or ROOT / ".orderwatch") / "env"
+    path = Path(os.environ.get("ORDERWATCH_HOME") or ROOT / ".orderwatch") / file
     if not path.exists():
         return {}
     written = read_environment(path)

@@ -1,10 +1,12 @@
 """The embedded system's settings, files and folders."""
 
+import json
 import stat
 from pathlib import Path
 
 import pytest
 
+from order_contract.database_roles import DatabaseRole
 from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.launch import read_environment
@@ -30,21 +32,78 @@ def running(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_env_file_is_private_and_can_be_sourced(home: Path) -> None:
     system = System(EmbeddedSettings())
-    system.credentials = Credentials("pass word", "id", "ow_key")
+    passwords = {role.value: f"pass word {number}" for number, role in enumerate(DatabaseRole)}
+    system.credentials = Credentials("superuser", passwords, api_key="ow_key", admin_key="ow_admin_key")
     system.save()
     layout = Layout(home)
-    for file in (layout.env, layout.services_env, layout.airflow_env, layout.credentials):
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for file in home.rglob("*"):
+        assert stat.S_IMODE(file.stat().st_mode) == (0o700 if file.is_dir() else 0o600), file
     assert read_environment(layout.env) == {
         "ORDERWATCH_API_URL": "http://127.0.0.1:8000",
         "ORDERWATCH_API_KEY": "ow_key",
         "ORDERWATCH_KAFKA": "127.0.0.1:19092",
-        "ORDERWATCH_DATABASE_URL": "postgresql://orderwatch:pass word@127.0.0.1:5433/orderwatch",
+        "ORDERWATCH_DATABASE_URL": database_url(DatabaseRole.READER),
         "ORDERWATCH_WAREHOUSE_PATH": str(home / "warehouse.duckdb"),
         "ORDERWATCH_STAGING": str(home / "staging"),
         "ORDERWATCH_DBT_PROJECT": str(ROOT / "dbt"),
     }
-    assert "ORDERWATCH_API_KEY" not in read_environment(layout.services_env)
+    assert read_environment(layout.admin_env) == {
+        **read_environment(layout.env),
+        "ORDERWATCH_API_KEY": "ow_admin_key",
+        "ORDERWATCH_DATABASE_URL": database_url(DatabaseRole.OPERATOR),
+    }
+
+
+def test_a_process_knows_its_own_password_and_no_other(home: Path) -> None:
+    system = System(EmbeddedSettings())
+    system.save()
+    layout = Layout(home)
+    passwords = system.credentials.role_passwords
+    known = {
+        layout.process_env("detector"): DatabaseRole.DETECTOR,
+        layout.process_env("api"): DatabaseRole.API,
+        layout.process_env("batch"): DatabaseRole.BATCH,
+        layout.migrate_env: DatabaseRole.MIGRATOR,
+    }
+    for file, role in known.items():
+        text = file.read_text()
+        assert [each for each in passwords if passwords[each] in text] == [role]
+        assert "ORDERWATCH_API_KEY" not in text
+    assert read_environment(layout.process_env("producer")).keys() == {"ORDERWATCH_KAFKA"}
+    airflow = layout.airflow_env.read_text()
+    assert {each for each in passwords if passwords[each] in airflow} == {DatabaseRole.BATCH, DatabaseRole.AIRFLOW}
+    for file in (path for path in home.rglob("*") if path.is_file() and path != layout.credentials):
+        assert system.credentials.postgres_password not in file.read_text(), "the superuser's"
+
+
+def test_the_one_key_of_an_earlier_release_is_the_administrators(home: Path) -> None:
+    kept = {"postgres_password": "p", "api_key_id": "1", "api_key": "ow_1", "airflow_password": "a", "later": "x"}
+    (home / "credentials.json").write_text(json.dumps(kept))
+    credentials = Credentials.load(home / "credentials.json")
+    assert (credentials.api_key, credentials.admin_key_id, credentials.admin_key) == (None, "1", "ow_1")
+    assert credentials.postgres_password == "p"
+    assert credentials.role_passwords.keys() == set(DatabaseRole)
+    credentials.save(home / "credentials.json")
+    assert Credentials.load(home / "credentials.json") == credentials
+
+
+def test_what_was_open_to_others_is_closed_at_the_start(home: Path) -> None:
+    layout = Layout(home)
+    (layout.staging / "orders").mkdir(parents=True)
+    for path in (layout.warehouse, layout.staging / "orders" / "0000.json.gz", layout.postgres, home / "not ours"):
+        path.touch()
+        path.chmod(0o644)
+    (layout.logs).symlink_to(home / "not ours")
+    layout.make_private()
+    assert stat.S_IMODE(layout.warehouse.stat().st_mode) == 0o600
+    assert stat.S_IMODE((layout.staging / "orders" / "0000.json.gz").stat().st_mode) == 0o600
+    assert stat.S_IMODE((layout.staging / "orders").stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / "not ours").stat().st_mode) == 0o644
+
+
+def database_url(role: DatabaseRole) -> str:
+    number = list(DatabaseRole).index(role)
+    return f"postgresql://{role}:pass word {number}@127.0.0.1:5433/orderwatch"
 
 
 def test_passwords_are_kept_between_runs_and_are_no_arguments(home: Path) -> None:
@@ -54,6 +113,7 @@ def test_passwords_are_kept_between_runs_and_are_no_arguments(home: Path) -> Non
     assert password == first.credentials.postgres_password
     programs = first.programs(KafkaRuntime(home))
     assert password not in str(programs)
+    assert not any(each in str(programs) for each in first.credentials.role_passwords.values())
     assert first.credentials.airflow_password not in str(programs)
 
 

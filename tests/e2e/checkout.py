@@ -58,9 +58,11 @@ class Checkout:
         )
 
     def order_batch(self, *arguments: str, fails: bool = False) -> str:
-        """Run `order-batch` on this system, as whoever sourced the written file; returns what it printed."""
+        """Run `order-batch` on this system, as whoever sourced its file; returns what it printed."""
         command = str(self.folder / "airflow" / ".venv" / "bin" / "order-batch")
-        return self._run([command, *arguments], {**self._environment, **self.env}, fails=fails)
+        return self._run(
+            [command, *arguments], {**self._environment, **read_environment(self.home / "batch.env")}, fails=fails
+        )
 
     def _run(self, command: Sequence[str], environment: Mapping[str, str], *, fails: bool) -> str:
         done = subprocess.run(

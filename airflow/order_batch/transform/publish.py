@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from order_batch.transform.dbt import DbtError
 from order_batch.warehouse.port import Relation, Warehouse
+from order_contract.database_roles import MART_READERS
 
 SCHEMA = "marts"
 # The first column of each published table: a row's place in the mart's order, by which the API turns pages.
@@ -69,6 +70,7 @@ def publish(
         for mart in found:
             connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, mart.name)))
             connection.execute(SQL("alter table {} rename to {}").format(_new(mart), Identifier(mart.name)))
+            _grant(connection, mart)
             connection.execute(_RECORD, [mart.name, mart.description, *copied[mart.name], publication])
         names = list(copied)
         for (gone,) in connection.execute("select name from published_marts where name <> all(%s)", [names]).fetchall():
@@ -119,6 +121,14 @@ def _copy(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relation,
         column = SQL("column {}.{}").format(_new(mart), Identifier(name))
         _describe(connection, column, mart.columns.get(name, ""))
     return count, complete
+
+
+def _grant(connection: "psycopg.Connection[Any]", mart: Mart) -> None:
+    """Let those roles read it that are meant to, where roles exist: each publication makes new tables."""
+    found = connection.execute("select rolname from pg_roles where rolname = any(%s)", [list(MART_READERS)])
+    readers = SQL(", ").join(Identifier(role) for (role,) in found)
+    if readers.as_string():
+        connection.execute(SQL("grant select on {} to {}").format(Identifier(SCHEMA, mart.name), readers))
 
 
 def _describe(connection: "psycopg.Connection[Any]", what: Composable, description: str) -> None:

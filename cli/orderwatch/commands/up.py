@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shlex
 import signal
 import time
@@ -42,6 +43,7 @@ def up(
     ORDERWATCH_HOME.
     """
     began = time.monotonic()
+    os.umask(0o077)  # all that it writes is private
     with System.to_change(_asked(producer=producer, batch=batch, rate=rate, detectors=detectors)) as system:
         changed = _interruptible(system)
     if changed:

@@ -11,12 +11,15 @@ from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.launch import read_environment
 from orderwatch.embedded.layout import Layout
 from orderwatch.project import ROOT
+from orderwatch.provisioning import AIRFLOW_DATABASE
 from orderwatch.whole_file import PRIVATE, write_whole
 
-DATABASE = "airflow"
+DATABASE = AIRFLOW_DATABASE.name
 USER = "admin"
 PROJECT = ROOT / "airflow"
 DBT_PROJECT = ROOT / "dbt"
+WRITTEN = (PROJECT, DBT_PROJECT)
+"""Folders that its processes install into and build in."""
 # What holds wherever Airflow runs, also in containers.
 SETTINGS = PROJECT / "settings.env"
 

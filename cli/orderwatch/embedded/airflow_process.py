@@ -1,4 +1,5 @@
-"""`python -m orderwatch.embedded.airflow_process COMPONENT`: becomes a process of Airflow, once all is prepared for it.
+"""`python -m orderwatch.embedded.airflow_process COMPONENT [OPTION ...]`: becomes a process of Airflow, once all is
+prepared for it.
 
 Whichever component comes first installs Airflow and dbt and makes the metadata tables; the others wait for it.
 """
@@ -22,7 +23,7 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _prepare(home / "prepared")
     command = str(airflow.executable("airflow"))
-    os.execv(command, [command, sys.argv[1]])
+    os.execv(command, [command, *sys.argv[1:]])
 
 
 def _prepare(done: Path) -> None:

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.server import LAUNCHER, EmbeddedServer, ServerFailedError
-from orderwatch.whole_file import write_whole
+from orderwatch.whole_file import PRIVATE, write_whole
 
 # Twice the largest message that a topic of ours takes: the limits proper stand at the topics.
 LARGEST_REQUEST = 32 * 1024 * 1024
@@ -42,7 +42,7 @@ class EmbeddedKafka(EmbeddedServer):
 
     def prepare(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._properties, self._configuration())
+        write_whole(self._properties, self._configuration(), PRIVATE)
         if not (self.data / "meta.properties").exists():
             self._format()
 

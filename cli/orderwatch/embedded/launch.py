@@ -4,7 +4,8 @@
 
 A supervisor that is killed outright cannot stop what it started; the kernel does it instead (Linux; elsewhere this is
 a plain exec). Settings that hold secrets come from a file, so that they stand in no argument list and reach only those
-who need them. Standard library only: it starts in front of every process.
+who need them. Where root starts it, the command keeps none of root's capabilities (capabilities(7)): it reaches the
+files that root owns, and nothing else. Standard library only: it starts in front of every process.
 """
 
 import argparse
@@ -17,6 +18,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+SETPCAP = 8
+"""The capability that giving up the others takes."""
+_CAPABILITY_VERSION_3 = 0x20080522
 
 
 def main() -> None:
@@ -29,6 +35,7 @@ def main() -> None:
     arguments = parser.parse_args(sys.argv[1:divider])
     parent = os.getppid()
     if sys.platform == "linux":
+        give_up_capabilities()
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.Signals[f"SIG{arguments.signal}"])
         if os.getppid() != parent:
             sys.exit("the parent ended before the command started")
@@ -36,6 +43,27 @@ def main() -> None:
     if arguments.env_file is not None:
         environment |= read_environment(arguments.env_file)
     os.execvpe(command[0], command, environment)
+
+
+def give_up_capabilities() -> None:
+    """Drop every capability, such that no command that is started from here on gets one back."""
+    system = ctypes.CDLL(None, use_errno=True)
+    if SETPCAP in held_capabilities():
+        for capability in range(int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1):
+            system.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    system.capset(header, (ctypes.c_uint32 * 6)())
+    system.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def held_capabilities() -> set[int]:
+    """The numbers of the capabilities that this process has; none where the system knows none."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return set()
+    held = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    return {bit for bit in range(held.bit_length()) if held & 1 << bit}
 
 
 def read_environment(path: Path) -> dict[str, str]:

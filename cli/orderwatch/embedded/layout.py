@@ -2,11 +2,18 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from orderwatch.errors import OrderwatchError
+
+ADMIN_ENV = "admin.env"
+MIGRATE_ENV = "migrate.env"
+PROCESSES = ("detector", "api", "producer", "batch")
+OLD_PROCESSES = "services"
+"""Earlier releases had one file for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +77,18 @@ class Layout:
         return self.home / "host.env"
 
     @property
-    def services_env(self) -> Path:
-        """For the services: settings that hold secrets."""
-        return self.home / "services.env"
+    def admin_env(self) -> Path:
+        """For people who administer: to be sourced instead."""
+        return self.home / ADMIN_ENV
+
+    @property
+    def migrate_env(self) -> Path:
+        """For `orderwatch migrate`."""
+        return self.home / MIGRATE_ENV
+
+    def process_env(self, process: str) -> Path:
+        """For one kind of process (detector, api, producer, batch): its settings that hold secrets."""
+        return self.home / f"{process}.env"
 
     @property
     def credentials(self) -> Path:
@@ -88,13 +104,25 @@ class Layout:
         """All that the system puts into the home folder, which may be a folder that holds other things, too."""
         yield from (self.kafka, self.postgres, self.logs, self.home / "cache", self.home / "bench.json")
         yield from (self.airflow, self.airflow_env, self.staging, *self.home.glob(f"{self.warehouse.name}*"))
-        yield from (self.supervisor_configuration, self.env, self.services_env, self.credentials, self.settings)
+        yield from (self.supervisor_configuration, self.env, self.admin_env, self.migrate_env)
+        yield from map(self.process_env, (*PROCESSES, OLD_PROCESSES))
+        yield from (self.credentials, self.settings)
 
     @property
     def runtime(self) -> Path:
         """For socket, pid and lock: a socket's path is at most 107 characters, and not every file system holds one."""
         home = hashlib.sha256(bytes(self.home.resolve())).hexdigest()[:12]
         return Path("/tmp") / f"orderwatch-{os.getuid()}-{home}"  # noqa: S108  (made for us alone, see below)
+
+    def make_private(self) -> None:
+        """Create the home folder, and close what lies in it to other users, whatever made it, under which umask."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self.everything():
+            # Where root started the server, its user passes through this folder to the data, which is its own.
+            _close(path, keep=0o011 if path == self.postgres else 0)
+            for folder, folders, files in os.walk(path):
+                for name in (*folders, *files):
+                    _close(Path(folder, name))
 
     def make_runtime(self) -> None:
         """Create the runtime folder; refuse one that somebody else prepared for us."""
@@ -115,3 +143,16 @@ class Layout:
     def lock(self) -> Path:
         """Held by the one command that changes what runs."""
         return self.runtime / "lock"
+
+
+def _close(path: Path, keep: int = 0) -> None:
+    """Take away what other users may do with a file or folder of ours, but for `keep`."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:  # a process has removed it since
+        return
+    if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+        return
+    others = found.st_mode & 0o077 & ~keep
+    if others:
+        path.chmod(stat.S_IMODE(found.st_mode) & ~others)

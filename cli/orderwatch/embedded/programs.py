@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.layout import Layout
@@ -31,6 +32,8 @@ class Program:
     waited_for: bool = True
     """Whether the system counts as up only when this is ready."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    """Where it is started; None is where the supervisor was."""
 
 
 def servers(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[Program, ...]:
@@ -46,6 +49,7 @@ def servers(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[Program, 
             port_setting="ORDERWATCH_POSTGRES_PORT",
             stop_signal=postgres.stop_signal.name.removeprefix("SIG"),
             environment={"ORDERWATCH_POSTGRES_PORT": str(postgres.port)},
+            folder=postgres.home,
         ),
         Program(
             kafka.name,
@@ -68,11 +72,11 @@ def batch(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
     if not settings.batch:
         return ()
 
-    def component(name: str, port: int = 0) -> Program:
+    def component(name: str, *options: str, port: int = 0) -> Program:
         launch = (*LAUNCHER, "--signal", "TERM", "--env-file", str(layout.airflow_env), "--", sys.executable)
         return Program(
             f"airflow-{name}",
-            (*launch, "-P", "-m", "orderwatch.embedded.airflow_process", name),
+            (*launch, "-P", "-m", "orderwatch.embedded.airflow_process", name, *options),
             stage=4,
             stop_seconds=30,
             port=port,
@@ -82,7 +86,12 @@ def batch(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
             environment={f"ORDERWATCH_{field.upper()}": str(value) for field, value in settings.ports().items()},
         )
 
-    return (component("scheduler"), component("dag-processor"), component("api-server", settings.airflow_port))
+    return (
+        # It would serve the logs of its tasks on all addresses; the API server reads them where they lie.
+        component("scheduler", "--skip-serve-logs"),
+        component("dag-processor"),
+        component("api-server", port=settings.airflow_port),
+    )
 
 
 def services(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
@@ -90,10 +99,12 @@ def services(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
     # Each service knows all ports: when one moves, the supervisor sees a change and restarts who must hear of it.
     environment = {f"ORDERWATCH_{name.upper()}": str(value) for name, value in settings.ports().items()}
 
-    def service(name: str, *command: str, stage: int, stop_seconds: int, port: int, port_setting: str) -> Program:
+    def service(
+        name: str, *command: str, kind: str, stage: int, stop_seconds: int, port: int, port_setting: str
+    ) -> Program:
         return Program(
             name,
-            (*LAUNCHER, "--env-file", str(layout.services_env), "--", sys.executable, "-P", "-m", *command),
+            (*LAUNCHER, "--env-file", str(layout.process_env(kind)), "--", sys.executable, "-P", "-m", *command),
             stage=stage,
             stop_seconds=stop_seconds,
             port=port,
@@ -106,6 +117,7 @@ def services(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
         service(
             "detector" if number == 1 else f"detector-{number}",
             *("fraud_detector", "run"),
+            kind="detector",
             stage=2,
             stop_seconds=20,
             port=settings.detector_port if number == 1 else 0,
@@ -117,6 +129,7 @@ def services(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
         service(
             "api",
             *("order_api", "serve"),
+            kind="api",
             stage=2,
             stop_seconds=15,
             port=settings.api_port,
@@ -128,6 +141,7 @@ def services(settings: EmbeddedSettings, layout: Layout) -> tuple[Program, ...]:
             service(
                 "producer",
                 *("order_producer", "generate", "--rate", f"{settings.producer_rate:g}"),
+                kind="producer",
                 stage=3,
                 stop_seconds=15,
                 port=settings.producer_port,

@@ -46,7 +46,7 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What to run; it ends when its parent does."""
+        """What to run, in the folder `home`; it ends when its parent does."""
 
     @abstractmethod
     async def probe(self) -> str | None:
@@ -77,7 +77,12 @@ class EmbeddedServer(ABC):
             with self.log.open("ab") as log:
                 # A session of its own: Ctrl-C is for us, and we stop it in order.
                 return subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    self.command(),
+                    cwd=self.home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
 
         self._process = _starter.submit(spawn).result()

@@ -10,6 +10,7 @@ from functools import partial
 import asyncpg
 
 from order_api.keys import create_key
+from order_contract.database_roles import DatabaseRole
 from order_contract.migrations import upgrade
 from order_contract.settings import KafkaSettings
 from order_contract.topics import ensure_topics
@@ -20,13 +21,15 @@ from orderwatch.embedded.incidents import read_incidents
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.ports import require_free
+from orderwatch.embedded.privileges import require_access
 from orderwatch.embedded.programs import Program
 from orderwatch.embedded.readiness import READY_SECONDS, ready_problem
 from orderwatch.embedded.shutdown import take_down
 from orderwatch.embedded.supervisor import LOG
-from orderwatch.embedded.system import DATABASE, System
+from orderwatch.embedded.system import System
 from orderwatch.errors import OrderwatchError
 from orderwatch.log_files import last_lines
+from orderwatch.provisioning import AIRFLOW_DATABASE, ORDERS_DATABASE, create_roles, provision_database
 
 Probe = Callable[[], Awaitable[str | None]]
 """None when what it asks serves, else what is wrong in words."""
@@ -45,6 +48,10 @@ async def bring_up(system: System, steps: Checklist) -> bool:
 
     On failure or cancellation, what was started here is stopped again.
     """
+    if system.running and not system.supervisor.is_of_this_release():
+        with steps.step("what an earlier release started"):
+            await _to_the_end(partial(take_down, system.supervisor))
+        system.running = False
     was_running = system.running
     started: list[str] = []
     try:
@@ -64,6 +71,8 @@ def _undo(system: System, was_running: bool, started: Collection[str]) -> None:
 
 async def _bring_up(system: System, steps: Checklist, started: list[str]) -> None:
     runtime = await _provide_runtime(system, steps)
+    system.layout.make_private()
+    require_access([system.layout.home, runtime.folder, *(airflow.WRITTEN if system.settings.batch else ())])
     programs = system.programs(runtime)
     if not system.running:
         require_free(_ports(programs, system))
@@ -100,7 +109,6 @@ async def _bring_up(system: System, steps: Checklist, started: list[str]) -> Non
 
 async def _configure(system: System, programs: Iterable[Program], kafka: EmbeddedKafka, steps: Checklist) -> None:
     """Folders, configuration files, and a supervisor that knows them."""
-    system.layout.home.mkdir(mode=0o711, parents=True, exist_ok=True)
     system.save()
     system.supervisor.configure(programs)
     if system.running:
@@ -133,19 +141,22 @@ async def _provide_runtime(system: System, steps: Checklist) -> KafkaRuntime:
 
 
 async def _prepare_database(system: System) -> None:
-    """The database, its schema, and an API key for people."""
-    admin = await asyncpg.connect(system.postgres().url())
-    try:
-        for database in (DATABASE, airflow.DATABASE) if system.settings.batch else (DATABASE,):
-            await queries.ensure_database(admin, database)
-    finally:
-        await admin.close()
-    await upgrade(system.database_url)
-    connection = await asyncpg.connect(system.database_url)
+    """Roles, databases, the schema, and API keys for people: one for reading and reviewing, one for administering."""
+    administrator = system.postgres().url()
+    passwords = {role: system.credentials.role_passwords[role] for role in DatabaseRole}
+    await create_roles(administrator, passwords)
+    await provision_database(administrator, ORDERS_DATABASE)
+    if system.settings.batch:
+        await provision_database(administrator, AIRFLOW_DATABASE)
+    await upgrade(system.database_url(DatabaseRole.MIGRATOR))
+    connection = await asyncpg.connect(system.database_url(DatabaseRole.OPERATOR))
     try:
         if not await queries.key_is_valid(connection, system.credentials.api_key_id):
-            key_id, key = await create_key(connection, "orderwatch up", "admin")
+            key_id, key = await create_key(connection, "orderwatch up", "review")
             system.credentials = replace(system.credentials, api_key_id=key_id, api_key=key)
+        if not await queries.key_is_valid(connection, system.credentials.admin_key_id):
+            key_id, key = await create_key(connection, "orderwatch up, admin", "admin")
+            system.credentials = replace(system.credentials, admin_key_id=key_id, admin_key=key)
     finally:
         await connection.close()
     system.save()
@@ -184,7 +195,7 @@ def _ports(programs: Iterable[Program], system: System) -> dict[str, int]:
     return ports
 
 
-async def _to_the_end(work: Callable[[], None]) -> None:
+async def _to_the_end(work: Callable[[], object]) -> None:
     """Run it in a thread and wait for its end, even when cancelled: nobody undoes what is still being done."""
     running = asyncio.ensure_future(asyncio.to_thread(work))
     try:

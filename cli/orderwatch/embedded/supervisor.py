@@ -14,12 +14,15 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from orderwatch.embedded.layout import Layout
+from orderwatch.embedded.privileges import command_for_supervisor
 from orderwatch.embedded.programs import Program
 from orderwatch.errors import OrderwatchError
-from orderwatch.whole_file import write_whole
+from orderwatch.whole_file import PRIVATE, write_whole
 
 STOPPED = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
 LOG = "supervisor"
+IDENTIFIER = "orderwatch-2"
+"""Changes when a supervisor of an earlier release must not go on: what it was started with would hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,22 @@ class Supervisor:
         except OSError:
             return None
 
+    def is_of_this_release(self) -> bool:
+        """Whether the running supervisor was started with what this release starts one with."""
+        return bool(self._call("getIdentification") == IDENTIFIER)
+
     def configure(self, programs: Iterable[Program]) -> None:
         """Write the configuration; what runs is not changed by that."""
         self._layout.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._layout.supervisor_configuration, _configuration(self._layout, programs))
+        write_whole(self._layout.supervisor_configuration, _configuration(self._layout, programs), PRIVATE)
 
     def start(self) -> None:
         """Start it, with no program running yet. Returns when it answers."""
         self._layout.make_runtime()
         done = subprocess.run(
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._layout.supervisor_configuration)],
+            command_for_supervisor(
+                [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._layout.supervisor_configuration)]
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -158,7 +167,8 @@ def _configuration(layout: Layout, programs: Iterable[Program]) -> str:
             "logfile_maxbytes": "5MB",
             "logfile_backups": 1,
             "pidfile": layout.runtime / "supervisor.pid",
-            "identifier": "orderwatch",
+            "identifier": IDENTIFIER,
+            "umask": "077",  # whatever its user's is: all that the processes write is private
         },
     }
     if os.geteuid() == 0:
@@ -168,6 +178,7 @@ def _configuration(layout: Layout, programs: Iterable[Program]) -> str:
             "command": shlex.join(program.command),
             "environment": ",".join(f'{name}="{value}"' for name, value in program.environment.items()),
             "priority": 100 + program.stage,
+            **({} if program.folder is None else {"directory": program.folder}),
             "autostart": "false",
             "autorestart": "true",
             "startsecs": program.start_seconds,

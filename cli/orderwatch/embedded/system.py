@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from order_contract.database_roles import DatabaseRole
 from orderwatch.embedded import airflow
 from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.launch import exports
-from orderwatch.embedded.layout import Layout
-from orderwatch.embedded.postgres import USER, EmbeddedPostgres
+from orderwatch.embedded.layout import OLD_PROCESSES, Layout
+from orderwatch.embedded.postgres import EmbeddedPostgres
 from orderwatch.embedded.programs import Program, batch, servers, services
 from orderwatch.embedded.supervisor import Supervisor
 from orderwatch.errors import OrderwatchError
+from orderwatch.provisioning import ORDERS_DATABASE
 from orderwatch.settings import EmbeddedSettings
 from orderwatch.whole_file import PRIVATE, write_whole
-
-DATABASE = USER
 
 
 class System:
@@ -74,10 +74,10 @@ class System:
         """Where Airflow's pages are."""
         return f"http://127.0.0.1:{self.settings.airflow_port}"
 
-    @property
-    def database_url(self) -> str:
-        """Where the orders are stored."""
-        return self.postgres().url(DATABASE)
+    def database_url(self, role: DatabaseRole, database: str = ORDERS_DATABASE.name) -> str:
+        """Where the orders are stored, or another database, as a role connects to it."""
+        password = self.credentials.role_passwords[role]
+        return f"postgresql://{role}:{password}@127.0.0.1:{self.settings.postgres_port}/{database}"
 
     def postgres(self) -> EmbeddedPostgres:
         """The database server."""
@@ -93,18 +93,37 @@ class System:
         return (*stream, *batch(self.settings, self.layout))
 
     def save(self) -> None:
-        """Write down what must survive: settings, passwords, and the environments of services and people."""
+        """Write down what must survive: settings, passwords, and the environments of processes and people."""
         self.credentials.save(self.layout.credentials)
-        write_whole(self.layout.settings, self.settings.model_dump_json(indent=2) + "\n")
-        shared = {"ORDERWATCH_KAFKA": self.bootstrap_servers, "ORDERWATCH_DATABASE_URL": self.database_url}
-        write_whole(self.layout.services_env, exports(shared), PRIVATE)
+        write_whole(self.layout.settings, self.settings.model_dump_json(indent=2) + "\n", PRIVATE)
+        kafka = {"ORDERWATCH_KAFKA": self.bootstrap_servers}
         batch_side = airflow.batch_settings(self.layout)
+        processes = {
+            "detector": {**kafka, **self._database(DatabaseRole.DETECTOR)},
+            "api": {**kafka, **self._database(DatabaseRole.API)},
+            "producer": kafka,
+            "batch": {**kafka, **self._database(DatabaseRole.BATCH), **batch_side},
+        }
+        for process, environment in processes.items():
+            write_whole(self.layout.process_env(process), exports(environment), PRIVATE)
+        self.layout.process_env(OLD_PROCESSES).unlink(missing_ok=True)
+        write_whole(self.layout.migrate_env, exports({**kafka, **self._database(DatabaseRole.MIGRATOR)}), PRIVATE)
         if self.settings.batch:
             variables = airflow.variables(
-                self.layout, self.credentials, self.settings.airflow_port, self.postgres().url(airflow.DATABASE)
+                self.layout,
+                self.credentials,
+                self.settings.airflow_port,
+                self.database_url(DatabaseRole.AIRFLOW, airflow.DATABASE),
             )
             airflow.write_passwords(self.layout, self.credentials)
-            write_whole(self.layout.airflow_env, exports({**shared, **batch_side, **variables}), PRIVATE)
+            write_whole(self.layout.airflow_env, exports({**processes["batch"], **variables}), PRIVATE)
+        people = {"ORDERWATCH_API_URL": self.api_url, **kafka, **batch_side}
         if self.credentials.api_key is not None:
-            people = {"ORDERWATCH_API_URL": self.api_url, "ORDERWATCH_API_KEY": self.credentials.api_key}
-            write_whole(self.layout.env, exports({**people, **shared, **batch_side}), PRIVATE)
+            reader = {"ORDERWATCH_API_KEY": self.credentials.api_key, **self._database(DatabaseRole.READER)}
+            write_whole(self.layout.env, exports({**people, **reader}), PRIVATE)
+        if self.credentials.admin_key is not None:
+            operator = {"ORDERWATCH_API_KEY": self.credentials.admin_key, **self._database(DatabaseRole.OPERATOR)}
+            write_whole(self.layout.admin_env, exports({**people, **operator}), PRIVATE)
+
+    def _database(self, role: DatabaseRole) -> dict[str, str]:
+        return {"ORDERWATCH_DATABASE_URL": self.database_url(role)}

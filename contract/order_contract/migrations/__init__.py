@@ -1,4 +1,5 @@
-"""The database schema, as Alembic migrations: `upgrade` brings a database to what this version needs."""
+"""The database schema, as Alembic migrations: `upgrade` brings a database, and who may do what in it, to what this
+version needs."""
 
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from order_contract.migrations.grants import apply_grants
+
 # Two processes that start together must not migrate side by side; any constant serves.
 _MIGRATION_LOCK = 0x4F57
 
@@ -26,6 +29,7 @@ def _config() -> Config:
 async def upgrade(database_url: str) -> tuple[str | None, str | None]:
     """Migrate the database at `postgresql://...` to the newest schema; returns the revisions (before, after).
 
+    Afterwards the roles that exist hold what database_roles.py says, and PUBLIC nothing.
     Safe to repeat and to run in several places at once: a lock lets one migrate, the others find it done.
     Raises OSError and asyncpg's errors.
     """
@@ -40,6 +44,7 @@ async def upgrade(database_url: str) -> tuple[str | None, str | None]:
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         before = MigrationContext.configure(connection).get_current_revision()
         command.upgrade(config, "head")
+        apply_grants(connection)
         return before, ScriptDirectory.from_config(config).get_current_head()
 
     try:

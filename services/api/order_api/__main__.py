@@ -110,6 +110,11 @@ def _with_connection(work: Callable[[asyncpg.Connection], Awaitable[Result]]) ->
 
     try:
         return asyncio.run(run())
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise _failed(
+            f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}. Keys are the operator's: "
+            "`. .orderwatch/admin.env`, or docs/security.md"
+        ) from None
     except DATABASE_ERRORS as error:
         reason = str(error) or "no answer"
         raise _failed(f"Postgres at ORDERWATCH_DATABASE_URL does not do it: {reason}") from None

@@ -106,6 +106,11 @@ async def open_desk(settings: DeskSettings) -> AsyncIterator[Desk]:
             connection.terminate()
     except KafkaError as error:
         raise DeskError(f"Kafka at ORDERWATCH_KAFKA={settings.kafka} does not do it: {error!r}") from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise DeskError(
+            f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}. Redriving is the operator's: "
+            "`. .orderwatch/admin.env`, or docs/security.md"
+        ) from error
     except asyncpg.UndefinedTableError as error:
         raise DeskError("the database is not migrated: run `orderwatch migrate`") from error
     except DATABASE_ERRORS as error:

@@ -1,0 +1,94 @@
+"""The database roles, one per kind of process, and what each may do: the matrix that `orderwatch migrate` applies.
+
+A table, view or function that a migration creates needs an entry here, even when nobody but its owner may use it: a
+test fails without one. Pure: applying it is migrations/grants.py.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class DatabaseRole(StrEnum):
+    """A role to log in with. None of them is superuser, or may create roles or databases."""
+
+    MIGRATOR = "orderwatch_migrator"
+    """Owns the database and its schema; used by `orderwatch migrate` alone."""
+    DETECTOR = "orderwatch_detector"
+    API = "orderwatch_api"
+    BATCH = "orderwatch_batch"
+    READER = "orderwatch_reader"
+    """For people who ask: `orderwatch reconcile`, `orderwatch explain`, their own SQL."""
+    OPERATOR = "orderwatch_operator"
+    """For people who administer: reads what READER reads, redrives dead letters and manages API keys."""
+    AIRFLOW = "orderwatch_airflow"
+    """Owns Airflow's own database; may not connect to ours."""
+
+
+Privileges = Mapping[DatabaseRole, str]
+"""By role: privileges as SQL names them, comma separated. The owner, MIGRATOR, needs no entry."""
+
+_READERS: Final[Privileges] = dict.fromkeys((DatabaseRole.READER, DatabaseRole.OPERATOR), "select")
+_EVERY_PROCESS: Final = (
+    DatabaseRole.DETECTOR,
+    DatabaseRole.API,
+    DatabaseRole.BATCH,
+    DatabaseRole.READER,
+    DatabaseRole.OPERATOR,
+)
+
+# The staging tables of the detector and of the catalog are temporary.
+DATABASE: Final[Privileges] = {
+    **dict.fromkeys(_EVERY_PROCESS, "connect"),
+    DatabaseRole.DETECTOR: "connect, temporary",
+    DatabaseRole.BATCH: "connect, temporary",
+}
+
+SCHEMAS: Final[Mapping[str, Privileges]] = {
+    "public": dict.fromkeys(_EVERY_PROCESS, "usage"),
+    # The batch side replaces the tables in it at each publication, and owns them.
+    "marts": {
+        DatabaseRole.BATCH: "usage, create",
+        **dict.fromkeys((DatabaseRole.API, DatabaseRole.READER, DatabaseRole.OPERATOR), "usage"),
+    },
+}
+
+# Tables and views of schema public.
+RELATIONS: Final[Mapping[str, Privileges]] = {
+    "alembic_version": {**_READERS},
+    "orders": {
+        DatabaseRole.DETECTOR: "select, insert",
+        DatabaseRole.API: "select",
+        DatabaseRole.BATCH: "select",
+        **_READERS,
+    },
+    "stream_outcomes": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
+    "stream_gaps": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
+    "rulesets": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
+    "api_keys": {
+        DatabaseRole.API: "select, insert, update",
+        DatabaseRole.OPERATOR: "select, insert, update",
+    },
+    "api_sessions": {DatabaseRole.API: "select, insert, update, delete"},
+    "redrives": {
+        DatabaseRole.API: "select, insert, update",
+        DatabaseRole.READER: "select",
+        DatabaseRole.OPERATOR: "select, insert, update",
+    },
+    "redrive_outcomes": {DatabaseRole.API: "select", **_READERS},
+    "dead_letters": {DatabaseRole.API: "select", **_READERS},
+    "users": {DatabaseRole.BATCH: "select, insert", **_READERS},
+    "products": {DatabaseRole.BATCH: "select, insert", **_READERS},
+    "warehouse_loads": {DatabaseRole.BATCH: "select, insert, update, delete", **_READERS},
+    "published_marts": {
+        DatabaseRole.BATCH: "select, insert, update, delete",
+        DatabaseRole.API: "select",
+        **_READERS,
+    },
+}
+
+# Functions of schema public, with their arguments' types. A trigger's function needs no privilege to be fired.
+FUNCTIONS: Final[Mapping[str, Privileges]] = {"notify_recorded()": {}}
+
+# Who reads the tables of schema marts; the batch side grants it on each table that it publishes.
+MART_READERS: Final = (DatabaseRole.API, DatabaseRole.READER, DatabaseRole.OPERATOR)
