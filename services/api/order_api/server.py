@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from order_api.application import create_app
-from order_api.guarded_http import GuardedHttp
+from order_api.guarded_http import PROBE_CONNECTIONS, GuardedHttp
 from order_api.settings import ApiSettings
 from order_contract.garbage import collect_rarely
 from order_contract.health import PortTakenError
@@ -27,8 +27,8 @@ SEND_BUFFER_BYTES: Final = 131_072
 SHUTDOWN_SECONDS: Final = 5
 # Every waiting caller holds a connection; the usual soft limit of 1,024 files would be in the way.
 WANTED_FILES: Final = 65_536
-# Connections to Postgres and Kafka, files of Python's: a hundred are plenty.
-OWN_FILES: Final = 100
+# Connections to Postgres and Kafka, files of Python's: a hundred are plenty. Besides, those kept for liveness probes.
+OWN_FILES: Final = 100 + PROBE_CONNECTIONS
 
 
 class Server(uvicorn.Server):

@@ -2,98 +2,23 @@
 
 import asyncio
 import contextlib
-import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 
-from order_api import guarded_http
+from order_api import guarded_http, unread_watch
 from order_api.application import MAX_BODY_BYTES, create_app
-from order_api.guarded_http import MAX_HEAD_BYTES
-from order_api.server import configuration, listen
+from order_api.request_head import MAX_HEAD_BYTES
 from order_api.settings import ApiSettings
+from tests.support.raw_http import Api, serving_raw
 from tests.support.waiting import until
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: api\r\n"
 LARGE = 8_000_000
-
-
-class Caller:
-    """One connection to the API."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def send(self, data: bytes) -> None:
-        """Send, as long as the other side is there."""
-        with contextlib.suppress(ConnectionError):
-            self.writer.write(data)
-            await self.writer.drain()
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """The next answer: status, headers, body."""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
-        return int(head[0].split()[1]), headers, body
-
-    async def problem(self) -> tuple[int, str]:
-        """Status and code of the next answer, which is a problem."""
-        status, headers, body = await self.answer()
-        assert headers["content-type"] == "application/problem+json"
-        problem = json.loads(body)
-        assert problem["request_id"] == headers["x-request-id"]
-        assert problem["status"] == status
-        return status, problem["code"]
-
-    async def is_hung_up(self) -> bool:
-        """Whether the connection ends, with nothing more to read."""
-        with contextlib.suppress(ConnectionError):
-            return await self.reader.read() == b""
-        return True
-
-
-Call = Callable[[], AbstractAsyncContextManager[Caller]]
-
-
-class Api:
-    """A served application."""
-
-    def __init__(self, server: uvicorn.Server, port: int) -> None:
-        self.server, self.port = server, port
-
-    @property
-    def connections(self) -> int:
-        """How many the server holds."""
-        return len(self.server.server_state.connections)
-
-    @asynccontextmanager
-    async def call(self) -> AsyncIterator[Caller]:
-        """A caller with a connection of its own."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            yield Caller(reader, writer)
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def serving(app: FastAPI, settings: ApiSettings) -> AsyncIterator[Api]:
-    server = uvicorn.Server(configuration(app, settings))
-    with listen("127.0.0.1", 0) as listening:
-        serve = asyncio.create_task(server._serve(sockets=[listening]))
-        await until(lambda: server.started, "the server to start")
-        try:
-            yield Api(server, listening.getsockname()[1])
-        finally:
-            server.should_exit = True
-            await serve
 
 
 @pytest.fixture
@@ -110,7 +35,7 @@ async def api(lag: Any) -> AsyncIterator[Api]:
     async def echo(request: Request) -> Response:
         return Response(str(len(await request.body())))
 
-    async with serving(app, settings) as api:
+    async with serving_raw(app, settings) as api:
         yield api
 
 
@@ -242,7 +167,7 @@ async def test_bodies_have_a_deadline(api: Api, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"])
 async def test_answers_have_to_be_read(api: Api, monkeypatch: pytest.MonkeyPatch, ending: bytes) -> None:
-    monkeypatch.setattr(guarded_http, "READING_SECONDS", 0.2)
+    monkeypatch.setattr(unread_watch, "READING_SECONDS", 0.2)
     with socket.socket() as idle:
         idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         idle.connect(("127.0.0.1", api.port))
@@ -252,7 +177,7 @@ async def test_answers_have_to_be_read(api: Api, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_answers_may_be_read_slowly(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarded_http, "READING_SECONDS", 1)
+    monkeypatch.setattr(unread_watch, "READING_SECONDS", 1)
     began = time.monotonic()
     async with api.call() as slow:
         await slow.send(b"GET /large HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n")

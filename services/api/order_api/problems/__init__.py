@@ -16,10 +16,12 @@ Problem
 │   ├── CrossOrigin          403  a page from elsewhere would change something
 │   ├── RequestTimeout       408  the request did not arrive in time
 │   ├── BodyTooLarge         413
+│   ├── ExpectationFailed    417  header Expect
 │   ├── HeadTooLarge         431  address and headers
 │   ├── TooManyRequests      429  of one key
 │   ├── TooManyGuesses       429  wrong keys of one address
-│   └── TooManyConnections   503
+│   ├── TooManyConnections   503
+│   └── TooMuchHeld          503
 ├── orders.py                     what is asked for
 │   ├── OrderUnknown         404  not stored: never published, or not decided yet
 │   ├── OrderDeadLettered    404  published, but bad data

@@ -12,8 +12,19 @@ class MalformedRequest(Problem):
     code = "malformed-request"
     title = "This is no HTTP request"
 
-    def __init__(self) -> None:
-        super().__init__("what arrived is no HTTP/1.1 request")
+    def __init__(self, detail: str = "what arrived is no HTTP/1.1 request") -> None:
+        super().__init__(detail)
+
+
+class ExpectationFailed(Problem):
+    """Header `Expect` asks for something that this API does not do. It knows `100-continue`; leave out the rest."""
+
+    status = 417
+    code = "expectation-failed"
+    title = "The expectation cannot be met"
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(f"header Expect is {expected!r}; only 100-continue is supported")
 
 
 class CrossOrigin(Problem):
@@ -53,14 +64,17 @@ class BodyTooLarge(Problem):
 
 
 class HeadTooLarge(Problem):
-    """The request's address and headers are larger than anything that this API needs; the connection is closed."""
+    """The request's address and headers are larger than anything that this API needs; the connection is closed.
+
+    Together they have at most 32,768 bytes, in at most 100 header fields. The same number holds for trailer fields.
+    """
 
     status = 431
     code = "head-too-large"
     title = "Address and headers are too large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"address and headers together have at most {limit:,} bytes here")
+    def __init__(self, detail: str = "address and headers together have at most 32,768 bytes here") -> None:
+        super().__init__(detail)
 
 
 class RateLimited(Problem):
@@ -110,3 +124,17 @@ class TooManyConnections(Unavailable):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit:,} connections are open already")
+
+
+class TooMuchHeld(Unavailable):
+    """Requests that are not complete and responses that nobody reads fill the memory that the API has for them.
+
+    Send requests in one go, read responses as they come, and ask again after `Retry-After` seconds.
+    """
+
+    code = "too-much-held"
+    title = "Too much waits to be completed or read"
+    retry_after: ClassVar[int] = 5
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"requests and responses under way hold {limit:,} bytes already")
