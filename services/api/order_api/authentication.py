@@ -3,7 +3,7 @@
 A route takes `caller: Reader`, `Reviewer` or `Administrator`; a router takes `dependencies=[READER]` and the like.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 from fastapi import Depends
 from fastapi.security import HTTPBearer
@@ -39,6 +39,7 @@ class KeyOfRole(HTTPBearer):
         caller = await (_principal_of_session(request) if key is None else principal_of_key(request, key))
         if not caller.role.includes(self._role):
             raise NotPermitted(f"this needs a key of role {self._role}; yours has role {caller.role}")
+        request.state.caller = caller
         return caller
 
 
@@ -49,6 +50,11 @@ ADMINISTRATOR: Final = Depends(KeyOfRole(Role.ADMIN))
 Reader = Annotated[Principal, READER]
 Reviewer = Annotated[Principal, REVIEWER]
 Administrator = Annotated[Principal, ADMINISTRATOR]
+
+
+def caller_of(request: HTTPConnection) -> Principal:
+    """The principal of a request that KeyOfRole admitted."""
+    return cast("Principal", request.state.caller)
 
 
 def bearer_key(request: HTTPConnection) -> str | None:

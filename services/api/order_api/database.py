@@ -1,7 +1,12 @@
-"""Postgres as the API reaches it: a pool that connects when first needed, and one error for `it is away`."""
+"""Postgres as the API reaches it: pools that connect when first needed, and one error for an unavailable database.
+
+Each kind of request has a pool of its own, so that costly requests never make cheap ones wait for a connection.
+"""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
 
 import asyncpg
 import structlog
@@ -11,9 +16,7 @@ from order_contract.database_errors import LOST_CONNECTION
 
 log = structlog.get_logger(__name__)
 
-MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 3.0
-QUERY_SECONDS = 10.0
 # Connections cost the server megabytes each: an API that nobody asks holds none.
 IDLE_SECONDS = 60.0
 
@@ -28,11 +31,35 @@ _AWAY: tuple[type[Exception], ...] = (
 )
 
 
+class Kind(NamedTuple):
+    """A kind of request: how many connections it has, and after how many seconds Postgres ends a statement of it."""
+
+    name: str
+    connections: int
+    seconds: float
+
+
+LOOKUPS: Final = Kind("lookups", 6, 3.0)
+"""By a primary key: orders by id, keys, sessions."""
+HEALTH: Final = Kind("health", 1, 2.0)
+LISTINGS: Final = Kind("listings", 4, 5.0)
+"""Pages of orders, users, marts, dead letters."""
+STATISTICS: Final = Kind("statistics", 3, 10.0)
+
+
+class Reads(Protocol):
+    """What queries need: a pool, or a snapshot on one connection."""
+
+    async def fetch(self, query: str, /, *args: Any) -> list[asyncpg.Record]: ...
+    async def fetchrow(self, query: str, /, *args: Any) -> asyncpg.Record | None: ...
+
+
 class Database:
     """Reads from Postgres. Raises DatabaseUnavailable or QueryTooSlow; any other error is a bug of ours."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, seconds: float) -> None:
         self._pool = pool
+        self._seconds = seconds
         self._away = False
 
     @property
@@ -51,13 +78,23 @@ class Database:
         with self._translated():
             return await self._pool.fetchrow(query, *args)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Reads]:
+        """Reads that all see the same moment, on one connection."""
+        with self._translated():
+            async with (
+                self._pool.acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield connection
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except asyncpg.QueryCanceledError as error:
-            log.warning("query_too_slow", seconds=QUERY_SECONDS)
-            raise QueryTooSlow(QUERY_SECONDS) from error
+            log.warning("query_too_slow", seconds=self._seconds)
+            raise QueryTooSlow(self._seconds) from error
         except _AWAY as error:
             if not self._away:
                 # Once per outage: the requests that fail meanwhile are counted in the metrics.
@@ -70,24 +107,26 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[Database]:
-    """A pool of up to MAX_CONNECTIONS that opens with no server in sight and connects at the first query."""
+async def open_database(url: str, kind: Kind = LOOKUPS) -> AsyncIterator[Database]:
+    """A pool of a kind that opens with no server in sight and connects at the first query."""
 
-    async def leave_as_is(connection: asyncpg.Connection) -> None:
-        """Queries here leave nothing behind on a connection: the usual reset would be a round trip for nothing."""
+    async def end_transaction(connection: asyncpg.Connection) -> None:
+        """Queries here leave nothing else behind on a connection: the usual reset would be a round trip for nothing."""
+        if connection.is_in_transaction():
+            await connection.execute("rollback")
 
     pool = asyncpg.create_pool(
         url,
         min_size=0,
-        max_size=MAX_CONNECTIONS,
+        max_size=kind.connections,
         max_inactive_connection_lifetime=IDLE_SECONDS,
         timeout=CONNECT_SECONDS,
         # The server gives up first and says so; the client's time-out is for a server that is gone.
-        command_timeout=QUERY_SECONDS + 2,
-        reset=leave_as_is,
+        command_timeout=kind.seconds + 2,
+        reset=end_transaction,
         server_settings={
-            "application_name": "order-api",
-            "statement_timeout": str(int(QUERY_SECONDS * 1000)),
+            "application_name": f"order-api {kind.name}",
+            "statement_timeout": str(int(kind.seconds * 1000)),
             "jit": "off",  # compiling costs more than our queries take
             # The best index depends on whether a user has ten orders or ten thousand: measured 1 ms against 300.
             "plan_cache_mode": "force_custom_plan",
@@ -95,7 +134,31 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     )
     async with pool:
         try:
-            yield Database(pool)
+            yield Database(pool, kind.seconds)
         finally:
-            # Whatever still runs is a read whose caller is gone.
+            # Whatever still runs is a read whose client is gone.
             pool.terminate()
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """One pool for each kind of request."""
+
+    lookups: Database
+    health: Database
+    listings: Database
+    statistics: Database
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """Open connections, and how many of them are in use."""
+        sizes = [pool.connections for pool in (self.lookups, self.health, self.listings, self.statistics)]
+        return sum(size for size, _ in sizes), sum(used for _, used in sizes)
+
+
+@asynccontextmanager
+async def open_databases(url: str) -> AsyncIterator[Databases]:
+    """The pools of all kinds."""
+    async with AsyncExitStack() as stack:
+        kinds = (LOOKUPS, HEALTH, LISTINGS, STATISTICS)
+        yield Databases(*[await stack.enter_async_context(open_database(url, kind)) for kind in kinds])

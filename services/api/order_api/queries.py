@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from order_api.database import Database
+from order_api.database import Database, Reads
 from order_api.orders.criteria import Criteria, Position
 from order_api.orders.stored import DeadLetter, Recorded, StoredOrder
 from order_contract.decision import OrderRow, Outcome, Status
@@ -32,52 +32,71 @@ def _stored(record: asyncpg.Record) -> StoredOrder:
     return StoredOrder(OrderRow(*values), stored_at)
 
 
-async def orders(database: Database, order_ids: Sequence[str]) -> dict[str, StoredOrder]:
+async def orders(database: Reads, order_ids: Sequence[str]) -> dict[str, StoredOrder]:
     """Those of `order_ids` that are stored, with everything about them."""
     return {record["order_id"]: _stored(record) for record in await database.fetch(_ORDERS_BY_ID, order_ids)}
 
 
-async def dead_letters(database: Database, order_ids: Sequence[str]) -> dict[str, DeadLetter]:
+async def dead_letters(database: Reads, order_ids: Sequence[str]) -> dict[str, DeadLetter]:
     """The newest dead letter of each of `order_ids` that has one."""
     return {record["order_id"]: DeadLetter(*record) for record in await database.fetch(_DEAD_LETTERS_BY_ID, order_ids)}
 
 
-async def recorded(database: Database, order_id: str) -> Recorded | None:
+async def recorded(database: Reads, order_id: str) -> Recorded | None:
     """What became of an order id: the stored order, else its dead letter."""
     ids = [order_id]
     return (await orders(database, ids)).get(order_id) or (await dead_letters(database, ids)).get(order_id)
 
 
 _FLAGGED_OUTCOMES: Final = frozenset({Outcome.REVIEW, Outcome.DECLINE})
-_CONDITIONS: Final = {
-    "user_id": "user_id = {}",
-    "product_id": "product_id = {}",
-    "rule": "{} = any(rule_ids)",
+# What index orders_by_user holds beside the user: conditions on it need no look at the table.
+_HELD_BY_USER: Final = {
     "outcome": "outcome = {}",
-    "status": "status = {}",
-    "country": "country = {}",
-    "payment_method": "payment_method = {}",
-    "device_id": "device_id = {}",
-    "ip_address": "ip_address = {}",
     "currency": "currency = {}",
     "min_amount": "amount >= {}",
     "max_amount": "amount <= {}",
-    "created_from": "created_date >= {}",
-    "created_to": "created_date < {}",
 }
+_TIMES: Final = {"created_from": "created_date >= {}", "created_to": "created_date < {}"}
+# A search goes through the index of the first of these that is asked for, else through all orders by time.
+_SCOPES: Final = {"user_id": "user_id = {}", "device_id": "device_id = {}", "ip_address": "ip_address = {}"}
+_UNINDEXED: Final = {
+    "product_id": "product_id = {}",
+    "rule": "{} = any(rule_ids)",
+    "country": "country = {}",
+    "payment_method": "payment_method = {}",
+}
+_CONDITIONS: Final = {**_SCOPES, **_UNINDEXED, **_HELD_BY_USER, **_TIMES}
+# Word for word what index orders_flagged is for.
+_FLAGGED: Final = "outcome <> 'approve'"
+_NEWEST_FIRST: Final = "order by created_date desc, order_id desc"
 
 
-def page_statement(criteria: Criteria, after: Position | None, count: int) -> tuple[str, list[object]]:
-    """The statement for a page, made of just the conditions that are asked for, and its arguments."""
-    arguments = Arguments()
-    conditions = arguments.conditions(criteria, _CONDITIONS)
+def _flagged_condition(criteria: Criteria) -> str | None:
+    """The condition on flagged orders, or on the others; an order's status follows from its outcome."""
     if criteria.flagged or criteria.outcome in _FLAGGED_OUTCOMES or criteria.status == Status.FRAUD:
-        conditions.append("outcome <> 'approve'")  # word for word what index orders_flagged is for
-    if after is not None:
-        place = f"({arguments.add(after.created_date)}, {arguments.add(after.order_id)})"
-        conditions.append(f"(created_date, order_id) < {place}")
+        return _FLAGGED
+    return "outcome = 'approve'" if criteria.status == Status.GENUINE else None
+
+
+def _places(arguments: Arguments, after: Position | None, edge: Position | None) -> list[str]:
+    """Conditions on where in a listing an order is: after one place, and not beyond another."""
+    return [
+        f"(created_date, order_id) {operator} ({arguments.add(place.created_date)}, {arguments.add(place.order_id)})"
+        for operator, place in (("<", after), (">=", edge))
+        if place is not None
+    ]
+
+
+def page_statement(
+    criteria: Criteria, after: Position | None, count: int, edge: Position | None = None
+) -> tuple[str, list[object]]:
+    """The statement for a page up to `edge`, made of just the conditions that are asked for, and its arguments."""
+    arguments = Arguments()
+    conditions = [*arguments.conditions(criteria, _CONDITIONS), *_places(arguments, after, edge)]
+    if flagged := _flagged_condition(criteria):
+        conditions.append(flagged)
     found = f"orders where {' and '.join(conditions)}" if conditions else "orders"
-    newest = f"order by created_date desc, order_id desc limit {count:d}"
+    newest = f"{_NEWEST_FIRST} limit {count:d}"
     if criteria.user_id is not None:
         # Index orders_by_user alone tells which of a user's orders were flagged: looking all of them up in the table
         # took 220 ms for 100,000 orders.
@@ -85,9 +104,45 @@ def page_statement(criteria: Criteria, after: Position | None, count: int) -> tu
     return f"select {_LISTED} from {found} {newest}", arguments.values  # noqa: S608
 
 
-async def page(database: Database, criteria: Criteria, after: Position | None, count: int) -> list[StoredOrder]:
-    """Up to `count` orders that meet the criteria, newest first, from `after` on."""
-    statement, arguments = page_statement(criteria, after, count)
+def edge_statement(criteria: Criteria, after: Position | None, rows: int) -> tuple[str, list[object]] | None:
+    """The statement for where a search through `rows` rows ends; None when an index answers all of the criteria.
+
+    It reads an index alone, 1 to 2 ms for 10,000 rows.
+    """
+    scope = next((name for name in _SCOPES if getattr(criteria, name) is not None), None)
+    answered = {scope, *_TIMES}
+    if scope == "user_id":
+        answered |= {*_HELD_BY_USER, "flagged", "status"}
+    elif scope is None and criteria.status != Status.GENUINE:
+        answered |= {"flagged", "status"}
+    if all(getattr(criteria, name) is None for name in Criteria.__slots__ if name not in answered):
+        return None
+    arguments = Arguments()
+    templates = _TIMES if scope is None else {scope: _SCOPES[scope], **_TIMES}
+    conditions = [*arguments.conditions(criteria, templates), *_places(arguments, after, None)]
+    flagged = _flagged_condition(criteria)
+    if scope is None and flagged == _FLAGGED:
+        conditions.append(flagged)
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    statement = f"select created_date, order_id from orders {where} {_NEWEST_FIRST} offset {rows - 1:d} limit 1"  # noqa: S608
+    return statement, arguments.values
+
+
+async def search_edge(database: Reads, criteria: Criteria, after: Position | None, rows: int) -> Position | None:
+    """Where a search through the next `rows` rows ends; None when it reaches the end of the listing."""
+    wanted = edge_statement(criteria, after, rows)
+    if wanted is None:
+        return None
+    statement, arguments = wanted
+    record = await database.fetchrow(statement, *arguments)
+    return None if record is None else Position(*record)
+
+
+async def page(
+    database: Reads, criteria: Criteria, after: Position | None, count: int, edge: Position | None = None
+) -> list[StoredOrder]:
+    """Up to `count` orders that meet the criteria, newest first, from `after` on and not beyond `edge`."""
+    statement, arguments = page_statement(criteria, after, count, edge)
     return [_stored(record) for record in await database.fetch(statement, *arguments)]
 
 
@@ -126,18 +181,18 @@ _FLAGGED_USERS: Final = """
 _STREAM_OUTCOMES: Final = "select outcome, count(*) as messages from stream_outcomes group by outcome"
 
 
-async def groups(database: Database, start: datetime, end: datetime) -> list[Group]:
+async def groups(database: Reads, start: datetime, end: datetime) -> list[Group]:
     """The orders created from `start` until before `end`, counted and added up."""
     records = await database.fetch(_GROUPS, start, end)
     return [Group(*record)._replace(amount=int(record["amount"])) for record in records]
 
 
-async def flagged_users(database: Database, start: datetime, end: datetime, count: int) -> list[FlaggedUser]:
+async def flagged_users(database: Reads, start: datetime, end: datetime, count: int) -> list[FlaggedUser]:
     """The users flagged most often in the window."""
     return [FlaggedUser(*record) for record in await database.fetch(_FLAGGED_USERS, start, end, count)]
 
 
-async def stream_outcomes(database: Database) -> dict[str, int]:
+async def stream_outcomes(database: Reads) -> dict[str, int]:
     """Messages that became no order, by what became of them."""
     return {record["outcome"]: record["messages"] for record in await database.fetch(_STREAM_OUTCOMES)}
 
@@ -181,13 +236,13 @@ _USER_USES: Final = """
 """
 
 
-async def user_groups(database: Database, user_id: str) -> list[UserGroup]:
+async def user_groups(database: Reads, user_id: str) -> list[UserGroup]:
     """All of a user's orders, counted and added up; nothing when there are none."""
     groups = [UserGroup(*record) for record in await database.fetch(_USER_GROUPS, user_id)]
     return [group._replace(amount=int(group.amount)) for group in groups]
 
 
-async def user_uses(database: Database, user_id: str) -> list[Use]:
+async def user_uses(database: Reads, user_id: str) -> list[Use]:
     """What the user's newest 1,000 orders were paid with and placed from."""
     return [Use(*record) for record in await database.fetch(_USER_USES, user_id)]
 
@@ -216,7 +271,7 @@ _MARTS: Final = """
 """
 
 
-async def marts(database: Database) -> list[PublishedMart]:
+async def marts(database: Reads) -> list[PublishedMart]:
     """All published marts."""
     records = await database.fetch(_MARTS)
     return [
@@ -236,11 +291,20 @@ def _selected(name: str, kind: str) -> str:
             return f'"{name}"'
 
 
-async def mart_rows(database: Database, mart: PublishedMart, after: int, count: int) -> list[dict[str, object]]:
+async def mart_rows(database: Reads, mart: PublishedMart, after: int, count: int) -> list[dict[str, object]]:
     """Up to `count` rows of a mart that come after a position."""
     names = ", ".join(_selected(name, kind) for name, kind, _ in mart.columns)
     statement = f'select {names} from marts."{mart.name}" where position > $1 order by position limit $2'  # noqa: S608
     return [dict(record) for record in await database.fetch(statement, after, count)]
+
+
+_PUBLICATION: Final = "select publication from published_marts where name = $1"
+
+
+async def publication_of(database: Reads, name: str) -> UUID | None:
+    """Which publication of a mart is there now."""
+    record = await database.fetchrow(_PUBLICATION, name)
+    return None if record is None else cast("UUID", record["publication"])
 
 
 # A key's last use is noted to the minute, which costs a write a minute.
@@ -308,6 +372,6 @@ async def key_name(database: Database, key_id: str) -> str:
     return key_id if record is None else f"{record['name']} ({key_id})"
 
 
-async def ping(database: Database) -> None:
+async def ping(database: Reads) -> None:
     """Whether the tables can be read."""
     await database.fetchrow("select from orders limit 1")

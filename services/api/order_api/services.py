@@ -9,7 +9,8 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from order_api import queries
-from order_api.database import Database, open_database
+from order_api.costly import Costly
+from order_api.database import LISTINGS, STATISTICS, Databases, open_databases
 from order_api.dead_letters.desk import DeadLetterDesk
 from order_api.decisions.stream import DecisionStreams
 from order_api.decisions.topic import open_decisions
@@ -24,6 +25,7 @@ from order_api.sessions.token import looks_like_token
 from order_api.settings import ApiSettings
 from order_api.stats.memory import CostMemory
 from order_api.stats.summary import Counted
+from order_api.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Services:
     """One of each for the process."""
 
     settings: ApiSettings
-    database: Database
+    databases: Databases
+    listings: Costly
+    statistics: Costly
     keys: KeyRing
     sessions: KeyRing
     limits: RateLimits
@@ -46,7 +50,8 @@ class Services:
 @asynccontextmanager
 async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenLagSource) -> AsyncIterator[Services]:
     """The services. Neither Postgres nor Kafka need be there: each is connected to when it is first asked."""
-    async with open_database(settings.database_url.get_secret_value()) as database:
+    async with open_databases(settings.database_url.get_secret_value()) as databases:
+        database = databases.lookups
 
         async def find_key(key_hash: bytes) -> Principal | None:
             found = await queries.find_key(database, key_hash)
@@ -62,15 +67,25 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
         )
         news = News(settings.database_url.get_secret_value(), waiting.tell)
         lag = LagMonitor(open_lag)
+        # Fewer for a key than there are in all: another key finds one free.
+        listings = Costly(databases.listings, Turns(LISTINGS.connections, LISTINGS.connections - 1))
+        statistics = Costly(databases.statistics, Turns(STATISTICS.connections, STATISTICS.connections - 1))
         decisions = DecisionStreams(open_decisions(settings), settings.api_stream_seconds)
         metrics.watch("waiting_requests", "Requests that wait for an order", lambda: waiting.count)
         metrics.watch("decision_streams", "Open streams of decisions", lambda: decisions.count)
-        metrics.watch("pool_connections", "Open connections to Postgres", lambda: database.connections[0])
-        metrics.watch("pool_connections_in_use", "Of these, in use", lambda: database.connections[1])
+        metrics.watch("pool_connections", "Open connections to Postgres", lambda: databases.connections[0])
+        metrics.watch("pool_connections_in_use", "Of these, in use", lambda: databases.connections[1])
+        metrics.watch(
+            "queued_requests",
+            "Costly requests that wait for their turn",
+            lambda: listings.turns.waiting + statistics.turns.waiting,
+        )
         try:
             yield Services(
                 settings=settings,
-                database=database,
+                databases=databases,
+                listings=listings,
+                statistics=statistics,
                 keys=KeyRing(find_key),
                 sessions=KeyRing(find_session, looks_right=looks_like_token),
                 limits=RateLimits(settings.api_key_limit, settings.api_guess_limit),

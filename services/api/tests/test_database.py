@@ -8,9 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from order_api import database as database_module
 from order_api.application import create_app
-from order_api.database import open_database
+from order_api.database import Kind, open_database
 from order_api.keys import create_key
 from order_api.problems.availability import DatabaseUnavailable, QueryTooSlow
 from order_api.settings import ApiSettings
@@ -50,9 +49,8 @@ async def test_a_database_that_is_not_migrated(postgres: str) -> None:
             await database.fetch("select from orders")
 
 
-async def test_a_slow_question_is_given_up(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "QUERY_SECONDS", 0.1)
-    async with open_database(database_url) as database:
+async def test_a_slow_question_is_given_up(database_url: str) -> None:
+    async with open_database(database_url, Kind("impatient", 1, 0.1)) as database:
         with pytest.raises(QueryTooSlow):
             await database.fetch("select pg_sleep(5)")
 

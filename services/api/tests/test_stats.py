@@ -84,6 +84,56 @@ async def test_one_computes_for_all_who_ask_at_once() -> None:
     assert set(answers) == {0.2}
 
 
+async def test_windows_are_computed_side_by_side() -> None:
+    kept: CostMemory[str] = CostMemory()
+    both = asyncio.Barrier(2)
+
+    async def compute() -> str:
+        await both.wait()  # one after the other this would never end
+        return "done"
+
+    async with asyncio.timeout(5):
+        values = await asyncio.gather(kept.get("a", compute), kept.get("b", compute))
+    assert set(values) == {"done"}
+
+
+async def test_a_computation_ends_with_the_last_who_waits() -> None:
+    kept: CostMemory[str] = CostMemory()
+    ended = 0
+
+    async def compute() -> str:
+        nonlocal ended
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended += 1
+        return "done"
+
+    first, second = [asyncio.create_task(kept.get("a", compute)) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.wait([first])
+    assert ended == 0
+    second.cancel()
+    await asyncio.wait([second])
+    assert ended == 1
+    assert not kept._computing
+
+
+async def test_an_error_is_not_kept() -> None:
+    kept: CostMemory[str] = CostMemory()
+
+    async def fail() -> str:
+        raise ValueError("failed")
+
+    async def compute() -> str:
+        return "done"
+
+    with pytest.raises(ValueError, match="failed"):
+        await kept.get("a", fail)
+    assert await kept.get("a", compute) == "done"
+
+
 async def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "MAX_KEPT", 2)
     clock = Clock()

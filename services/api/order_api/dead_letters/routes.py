@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from order_api import queries
-from order_api.authentication import ADMINISTRATOR, Administrator
+from order_api.authentication import ADMINISTRATOR, Administrator, caller_of
+from order_api.database import Reads
 from order_api.dead_letters.correction import corrected
 from order_api.dead_letters.cursor import read_cursor, write_cursor
 from order_api.dead_letters.filters import AtOrigin, LetterParameters, ManyRedriveRequest, RedriveRequest
@@ -20,7 +21,7 @@ from order_api.openapi import responses
 from order_api.parameters import refuse_null_body, refuse_repeated
 from order_api.problems.orders import DeadLetterUnknown
 from order_api.responses import json_response
-from order_api.services import AllServices, Services
+from order_api.services import AllServices
 from order_contract.dead_letters import records
 from order_contract.dead_letters.details import letter_details, letter_object
 from order_contract.dead_letters.letter import Letter, State
@@ -45,7 +46,11 @@ async def list_dead_letters(
     criteria = parameters.criteria()
     after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria)
     # One more than asked for tells whether there is a next page.
-    letters = await records.letters(services.database, criteria, after, parameters.limit + 1)
+    letters = await services.listings.run(
+        request,
+        caller_of(request),
+        lambda database: records.letters(database, criteria, after, parameters.limit + 1),
+    )
     items, cursor, headers = letters[: parameters.limit], None, {}
     if len(letters) > len(items):
         cursor = write_cursor(LetterPosition(items[-1].recorded_at, items[-1].origin), criteria)
@@ -62,8 +67,9 @@ async def list_dead_letters(
 )
 async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
     """One dead letter: what is wrong and what to do, the original message to the byte, and its redrives."""
-    letter = await _letter(services, origin)
-    redrives = await records.redrives(services.database, letter.origin)
+    async with services.databases.lookups.snapshot() as snapshot:  # the count of redrives and their list agree
+        letter = await _letter(snapshot, origin)
+        redrives = await records.redrives(snapshot, letter.origin)
     return json_response(letter_details(letter, await services.dead_letters.original(letter), redrives))
 
 
@@ -88,11 +94,11 @@ async def redrive_dead_letter(
     """
     await refuse_null_body(request)
     wanted = given or RedriveRequest()
-    letter = await _letter(services, origin)
+    letter = await _letter(services.databases.lookups, origin)
     correction = None
     if wanted.body is not None:
         correction = corrected(wanted.body, wanted.encoding, EventDecoder(services.settings.payment_methods))
-    by = await queries.key_name(services.database, caller.key_id)
+    by = await queries.key_name(services.databases.lookups, caller.key_id)
     published_as = await services.dead_letters.redrive(letter, correction, by=by, again=wanted.again)
     return json_response({"origin": str(letter.origin), "published_as": str(published_as)}, 202)
 
@@ -110,8 +116,8 @@ async def redrive_dead_letters(services: AllServices, caller: Administrator, wan
     Redrive the originals once their cause is gone: a new payment method that is configured now, for example.
     """
     criteria = LetterCriteria(error_type=wanted.error_type, state=State.OPEN)
-    letters = await records.letters(services.database, criteria, None, wanted.limit + 1, oldest_first=True)
-    by = await queries.key_name(services.database, caller.key_id)
+    letters = await records.letters(services.databases.listings, criteria, None, wanted.limit + 1, oldest_first=True)
+    by = await queries.key_name(services.databases.lookups, caller.key_id)
     results = await services.dead_letters.redrive_many(letters[: wanted.limit], by=by, again=wanted.again)
     return json_response(
         {
@@ -123,8 +129,8 @@ async def redrive_dead_letters(services: AllServices, caller: Administrator, wan
     )
 
 
-async def _letter(services: Services, origin: Origin) -> Letter:
-    letter = await records.letter(services.database, origin)
+async def _letter(database: Reads, origin: Origin) -> Letter:
+    letter = await records.letter(database, origin)
     if letter is None:
         raise DeadLetterUnknown(str(origin))
     return letter

@@ -52,7 +52,7 @@ async def get_readiness(services: AllServices) -> Ready:
     """Whether Postgres and Kafka can be reached, and which of them not."""
     checks = Checks()
     try:
-        await queries.ping(services.database)
+        await queries.ping(services.databases.health)
     except DatabaseUnavailable as problem:
         checks.postgres = problem.detail
     checks.kafka = (await services.lag.read()).problem or "ok"

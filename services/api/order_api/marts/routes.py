@@ -7,11 +7,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from order_api import queries
-from order_api.authentication import READER
+from order_api.authentication import READER, caller_of
+from order_api.database import Database
 from order_api.marts.cursor import CursorText, read_cursor, write_cursor
 from order_api.marts.model import MartList, MartPage
 from order_api.openapi import responses
 from order_api.parameters import Optional, refuse_repeated
+from order_api.problems.availability import MartBeingPublished
 from order_api.problems.orders import MartUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices
@@ -26,6 +28,8 @@ _TYPES: Final = {
     "boolean": "boolean", "date": "date", "timestamp with time zone": "date-time",
     "timestamp without time zone": "date-time",
 }  # fmt: skip
+# A mart is published once a day, all at once.
+_ATTEMPTS: Final = 3
 _LINK: Final = {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}}
 MartName = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,62}$", description="as in the list of marts")]
 
@@ -40,9 +44,10 @@ class MartParameters(BaseModel):
 
 
 @router.get("/marts", operation_id="list_marts", response_model=MartList, responses=responses(401, 403, 503))
-async def list_marts(services: AllServices) -> Response:
+async def list_marts(request: Request, services: AllServices) -> Response:
     """The marts that the batch side published, with their columns. Built each day, for orders up to yesterday."""
-    return json_response({"items": [_described(mart) for mart in await queries.marts(services.database)]})
+    marts = await services.listings.run(request, caller_of(request), queries.marts)
+    return json_response({"items": [_described(mart) for mart in marts]})
 
 
 @router.get(
@@ -59,17 +64,31 @@ async def get_mart(
     A cursor holds until the mart is published again.
     """
     refuse_repeated(request)
-    mart = next((mart for mart in await queries.marts(services.database) if mart.name == name), None)
-    if mart is None:
-        raise MartUnknown(name)
-    after = 0 if parameters.cursor is None else read_cursor(parameters.cursor, mart.publication)
-    rows = await queries.mart_rows(services.database, mart, after, parameters.limit)
+    mart, after, rows = await services.listings.run(
+        request, caller_of(request), lambda database: _read(database, name, parameters)
+    )
     headers, cursor = {}, None
     if rows and after + len(rows) < mart.rows:
         cursor = write_cursor(mart.publication, after + len(rows))
         query = urlencode({"limit": parameters.limit, "cursor": cursor})
         headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
     return json_response({"mart": _described(mart), "items": rows, "next": cursor}, headers=headers)
+
+
+async def _read(
+    database: Database, name: str, parameters: MartParameters
+) -> tuple[queries.PublishedMart, int, list[dict[str, object]]]:
+    """A mart, where its page starts, and the page's rows, all of one publication."""
+    for _ in range(_ATTEMPTS):
+        mart = next((mart for mart in await queries.marts(database) if mart.name == name), None)
+        if mart is None:
+            raise MartUnknown(name)
+        after = 0 if parameters.cursor is None else read_cursor(parameters.cursor, mart.publication)
+        rows = await queries.mart_rows(database, mart, after, parameters.limit)
+        # Publishing replaces the table: a snapshot taken before it would show the new one empty.
+        if await queries.publication_of(database, name) == mart.publication:
+            return mart, after, rows
+    raise MartBeingPublished(name)
 
 
 def _described(mart: queries.PublishedMart) -> dict[str, Any]:

@@ -109,7 +109,14 @@ class Order(OrderSummary):
 class OrderPage(BaseModel):
     """A page of orders, newest first."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE], "next": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE], "next": None, "searched_to": None}]})
 
     items: list[OrderSummary]
     next: Annotated[str | None, Field(description="`cursor` for the next page; null on the last one")]
+    searched_to: Annotated[
+        AwareDatetime | None,
+        Field(
+            description="null for a full or last page; else the search paused at this order time, as filters matched "
+            "little, and `next` continues from there"
+        ),
+    ]

@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 
 from order_api import queries
-from order_api.authentication import READER
+from order_api.authentication import READER, caller_of, still_permitted
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
+from order_api.disconnection import disconnected
 from order_api.openapi import responses
 from order_api.orders.cursor import read_cursor
 from order_api.orders.filters import FlagParameters, LookupParameters, OrderParameters, PageParameters
@@ -47,9 +48,10 @@ async def get_order(
     recorded = None
     if parameters.wait:
         services.news.listen()
-        recorded = await services.waiting.recorded(order_id, parameters.wait, lambda: _disconnected(request))
+        recorded = await services.waiting.recorded(order_id, parameters.wait, lambda: disconnected(request))
+        await still_permitted(request)
     if recorded is None:
-        recorded = await queries.recorded(services.database, order_id)
+        recorded = await queries.recorded(services.databases.lookups, order_id)
     if recorded is None:
         raise OrderUnknown((await services.lag.read()).total)
     if isinstance(recorded, DeadLetter):
@@ -66,7 +68,10 @@ async def get_order(
 async def list_orders(
     request: Request, services: AllServices, parameters: Annotated[OrderParameters, Query()]
 ) -> Response:
-    """Orders with their decisions, newest first."""
+    """Orders with their decisions, newest first.
+
+    A page that is not full may have paused its search at `searched_to`: follow `next` until it is null.
+    """
     return await _page(request, services, parameters)
 
 
@@ -79,7 +84,7 @@ async def list_orders(
 async def list_flags(
     request: Request, services: AllServices, parameters: Annotated[FlagParameters, Query()]
 ) -> Response:
-    """Flagged orders, those whose outcome is not `approve`, with the reasons, newest first."""
+    """Flagged orders, those whose outcome is not `approve`, newest first, in pages like those of `/v1/orders`."""
     return await _page(request, services, parameters)
 
 
@@ -87,7 +92,9 @@ async def _page(request: Request, services: Services, parameters: PageParameters
     refuse_repeated(request)
     criteria = parameters.criteria()
     after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria)
-    page = await read_page(services.database, criteria, after, parameters.limit)
+    page = await services.listings.run(
+        request, caller_of(request), lambda database: read_page(database, criteria, after, parameters.limit)
+    )
     headers = {} if page.next is None else {"Link": f'<{_next_page(request, page.next)}>; rel="next"'}
     return json_response(page.members(services.settings.orders_topic), headers=headers)
 
@@ -96,9 +103,3 @@ def _next_page(request: Request, cursor: str) -> str:
     """The same path and parameters with another cursor; encoded, so nothing in them can end the header."""
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     return f"{request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"
-
-
-async def _disconnected(request: Request) -> None:
-    """Returns when the caller has hung up."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -19,6 +19,7 @@ Problem
 │   ├── ExpectationFailed    417  header Expect
 │   ├── HeadTooLarge         431  address and headers
 │   ├── TooManyRequests      429  of one key
+│   ├── TooManyAtOnce        429  costly requests of one key
 │   ├── TooManyGuesses       429  wrong keys of one address
 │   ├── TooManyConnections   503
 │   └── TooMuchHeld          503
@@ -36,6 +37,8 @@ Problem
     ├── InternalError        500  a bug of ours
     ├── DatabaseUnavailable  503
     ├── QueryTooSlow         503
+    ├── TooBusy              503  costly requests of other keys
+    ├── MartBeingPublished   503
     ├── BrokerUnavailable    503
     ├── TooManyWaiting       503
     ├── TooManyListening     503

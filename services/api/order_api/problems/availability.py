@@ -35,6 +35,29 @@ class QueryTooSlow(Unavailable):
         super().__init__(f"no answer within {seconds:g} seconds; narrow the filters, best with `from` and `to`")
 
 
+class TooBusy(Unavailable):
+    """As many requests of this costly kind as the database can take are running, of other keys too. Ask again.
+
+    Keys take turns, so a key that asks little is served first; orders by id are never refused like this.
+    """
+
+    code = "too-busy"
+    title = "Too many costly requests are running"
+
+    def __init__(self) -> None:
+        super().__init__("the database is busy with listings or statistics of other keys")
+
+
+class MartBeingPublished(Unavailable):
+    """The mart is being published again at this moment. Ask again: the new rows are there within seconds."""
+
+    code = "mart-being-published"
+    title = "The mart is being published"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"mart {name} is being published again")
+
+
 class BrokerUnavailable(Unavailable):
     """Kafka cannot be reached, so nothing can be read from a topic or published. Orders are safe."""
 

@@ -102,6 +102,19 @@ class TooManyRequests(RateLimited):
         super().__init__(f"a key may ask {limit:,} times in {window:,} seconds", retry_after)
 
 
+class TooManyAtOnce(RateLimited):
+    """The key has more listings or statistics running at a time than one key may; the others waited, then were refused.
+
+    Send the next one when the one before is answered. Orders by id are not limited like this.
+    """
+
+    code = "too-many-at-once"
+    title = "The key asks too much at the same time"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a key has at most {limit} requests of this kind running at a time", 1)
+
+
 class TooManyGuesses(RateLimited):
     """This address sent too many keys or sessions that are not valid, so none that is new is looked at for a while.
 

@@ -52,7 +52,7 @@ async def create_session(
     caller = await principal_of_key(request, key)
     token = new_token()
     lifetime = timedelta(hours=services.settings.api_session_hours)
-    expires_at = await queries.open_session(services.database, hash_key(token), caller.key_id, lifetime)
+    expires_at = await queries.open_session(services.databases.lookups, hash_key(token), caller.key_id, lifetime)
     response = json_response({"key_id": caller.key_id, "role": caller.role, "expires_at": expires_at}, 201)
     set_token(response, token, request, services.settings)
     return response
@@ -78,7 +78,7 @@ async def delete_session(request: Request, services: AllServices, caller: Reader
     if token is None:
         raise NoSession
     services.sessions.forget(token)
-    await queries.close_session(services.database, hash_key(token), caller.key_id)
+    await queries.close_session(services.databases.lookups, hash_key(token), caller.key_id)
     response = Response(status_code=204)
     clear_token(response, request, services.settings)
     return response

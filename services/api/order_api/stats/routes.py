@@ -1,6 +1,5 @@
 """`/v1/stats`."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from order_api import queries
-from order_api.authentication import READER
+from order_api.authentication import READER, caller_of
 from order_api.database import Database
 from order_api.openapi import responses
 from order_api.parameters import Bound, Optional, refuse_repeated
@@ -43,7 +42,13 @@ async def get_stats(
     """
     refuse_repeated(request)
     response.headers["Cache-Control"] = "no-store"
-    counted = await services.stats.get(window, lambda: _count(services.database, window))
+    counted = services.stats.fresh(window)
+    if counted is None:
+        counted = await services.statistics.run(
+            request,
+            caller_of(request),
+            lambda database: services.stats.get(window, lambda: _count(database, window)),
+        )
     return statistics(counted, await services.lag.read())
 
 
@@ -51,9 +56,8 @@ async def _count(database: Database, window: WindowParameters) -> Counted:
     now = datetime.now(UTC)
     end = window.end or now
     start = window.start or end - WINDOW
-    groups, users, outcomes = await asyncio.gather(
-        queries.groups(database, start, end),
-        queries.flagged_users(database, start, end, MOST_FLAGGED),
-        queries.stream_outcomes(database),
-    )
+    async with database.snapshot() as snapshot:  # the parts add up, while orders arrive, too
+        groups = await queries.groups(snapshot, start, end)
+        users = await queries.flagged_users(snapshot, start, end, MOST_FLAGGED)
+        outcomes = await queries.stream_outcomes(snapshot)
     return Counted(start, end, now, groups, users, outcomes)

@@ -9,6 +9,7 @@ from order_api.orders.model import EXAMPLE as ORDER
 from order_api.orders.model import OrderPage
 from order_api.stats.model import Amounts, OutcomeCounts
 
+_LATEST: Final[dict[str, Any]] = {"items": [ORDER], "next": None, "searched_to": None}
 EXAMPLE: Final[dict[str, Any]] = {
     "user_id": "U-1042",
     "standing": "watchlist",
@@ -23,8 +24,8 @@ EXAMPLE: Final[dict[str, Any]] = {
         "payment_methods": [{"payment_method": "Credit Card", "orders": 160}, {"payment_method": "OVO", "orders": 54}],
         "devices": [{"device_id": "d-77aa", "orders": 201}, {"device_id": "d-03fe", "orders": 13}],
     },
-    "latest_orders": {"items": [ORDER], "next": "3q2-7w", "url": "/v1/orders?user_id=U-1042"},
-    "latest_flags": {"items": [ORDER], "next": None, "url": "/v1/flags?user_id=U-1042"},
+    "latest_orders": {**_LATEST, "next": "3q2-7w", "url": "/v1/orders?user_id=U-1042"},
+    "latest_flags": {**_LATEST, "url": "/v1/flags?user_id=U-1042"},
 }
 
 

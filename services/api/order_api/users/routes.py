@@ -1,13 +1,13 @@
 """`/v1/users/{user_id}`."""
 
-import asyncio
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
 from order_api import queries
-from order_api.authentication import READER
+from order_api.authentication import READER, caller_of
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
+from order_api.database import Database
 from order_api.openapi import responses
 from order_api.orders.criteria import Criteria
 from order_api.orders.paging import read_page
@@ -34,15 +34,18 @@ async def get_user(request: Request, services: AllServices, user_id: UserId) -> 
 
     `latest_orders` and `latest_flags` are first pages of ten; their `url` with `cursor` leads on.
     """
-    database = services.database
-    groups, uses, orders, flags = await asyncio.gather(
-        queries.user_groups(database, user_id),
-        queries.user_uses(database, user_id),
-        read_page(database, Criteria(user_id=user_id), None, LATEST),
-        read_page(database, Criteria(user_id=user_id, flagged=True), None, LATEST),
-    )
-    if not groups:
+    known = await services.listings.run(request, caller_of(request), lambda database: _read(database, user_id))
+    if not known.groups:
         raise UserUnknown
-    return conditional_response(
-        request, overview(user_id, Known(groups, uses, orders, flags), services.settings.orders_topic)
-    )
+    return conditional_response(request, overview(user_id, known, services.settings.orders_topic))
+
+
+async def _read(database: Database, user_id: str) -> Known:
+    """What is stored about a user, all as of one moment: totals and lists agree while orders arrive."""
+    async with database.snapshot() as snapshot:
+        return Known(
+            await queries.user_groups(snapshot, user_id),
+            await queries.user_uses(snapshot, user_id),
+            await read_page(snapshot, Criteria(user_id=user_id), None, LATEST),
+            await read_page(snapshot, Criteria(user_id=user_id, flagged=True), None, LATEST),
+        )

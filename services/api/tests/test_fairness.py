@@ -1,0 +1,128 @@
+"""One client among others: costly requests of one key leave look-ups and health alone, and end with their client."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from order_api.keys import create_key
+from order_contract.settings import KafkaSettings
+from tests.support.api import ApiProcess
+
+pytestmark = pytest.mark.integration
+
+HOSTILE = 300
+# Loose, as machines are busy: before each kind had connections of its own this took as long as all costly requests.
+SECONDS = 3.0
+
+RUNNING = "select count(*) from pg_stat_activity where application_name = any($1) and state = 'active'"
+COSTLY = ["order-api listings", "order-api statistics"]
+
+
+@pytest.fixture
+def api(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
+    """The API as a process of its own; the broker is not needed."""
+    with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), database_url, tmp_path / "api.log") as process:
+        yield process
+
+
+@asynccontextmanager
+async def locked(database_url: str, table: str) -> AsyncIterator[None]:
+    """Statements on a table wait."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"lock table {table} in access exclusive mode")
+            yield
+    finally:
+        await connection.close()
+
+
+def send(api: ApiProcess, path: str, key: str) -> socket.socket:
+    """The connection of a request whose response nobody waits for."""
+    connection = socket.create_connection(("127.0.0.1", api.port))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+    return connection
+
+
+async def until_running(connection: asyncpg.Connection, low: int, high: int) -> None:
+    """Until between `low` and `high` costly statements are running."""
+    async with asyncio.timeout(10):
+        while True:
+            if low <= await connection.fetchval(RUNNING, COSTLY) <= high:
+                return
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("table", "path"), [("published_marts", "/v1/marts"), ("stream_outcomes", "/v1/stats?from=2026-11-0{i}")]
+)
+async def test_costly_requests_of_one_key(
+    api: ApiProcess,
+    connection: asyncpg.Connection,
+    database_url: str,
+    store: Any,
+    order: Any,
+    *,
+    table: str,
+    path: str,
+) -> None:
+    """While 300 wait for the database, and after they have hung up."""
+    hostile, other = [(await create_key(connection, name, "read"))[1] for name in ("hostile", "other")]
+    await store(order("order-1"))
+    async with httpx.AsyncClient(
+        base_url=api.url, headers={"Authorization": f"Bearer {other}"}, timeout=SECONDS, trust_env=False
+    ) as client:
+
+        async def others_are_served() -> None:
+            for _ in range(10):
+                assert (await client.get("/v1/orders/order-1")).status_code == 200
+                assert (await client.get("/healthz")).status_code == 200
+                assert "postgres: " not in (await client.get("/readyz")).json()["detail"]
+                assert (await client.get("/v1/orders")).status_code == 200
+                started = time.monotonic()
+                assert (await client.get("/v1/stats" if table != "stream_outcomes" else "/v1/flags")).status_code == 200
+                assert time.monotonic() - started < SECONDS
+
+        await client.get("/readyz")  # the broker is asked for the first time
+        async with locked(database_url, table):
+            with contextlib.ExitStack() as hanging:
+                for i in range(HOSTILE):
+                    hanging.enter_context(send(api, path.format(i=i % 9 + 1), hostile))
+                await until_running(connection, 1, 3)
+                await others_are_served()
+            # Their statements end although the lock still holds them.
+            await until_running(connection, 0, 0)
+            await others_are_served()
+        # The connections of those that were cancelled are good for the next.
+        for key in (hostile, other):
+            for _ in range(5):
+                response = await client.get(path.format(i=9), headers={"Authorization": f"Bearer {key}"})
+                assert response.status_code == 200
+
+
+async def test_a_key_that_asks_too_much_at_once_is_told(
+    api: ApiProcess, connection: asyncpg.Connection, database_url: str
+) -> None:
+    _, key = await create_key(connection, "hostile", "read")
+    limits = httpx.Limits(max_connections=None)
+    async with (
+        httpx.AsyncClient(
+            base_url=api.url, headers={"Authorization": f"Bearer {key}"}, timeout=20, limits=limits, trust_env=False
+        ) as client,
+        locked(database_url, "published_marts"),
+    ):
+        responses = await asyncio.gather(*(client.get("/v1/marts") for _ in range(100)))
+    codes = {response.json()["code"] for response in responses}
+    assert codes == {"too-many-at-once", "query-too-slow"}
+    for response in responses:
+        assert response.headers["retry-after"].isdecimal()
+        assert response.status_code == (429 if response.json()["code"] == "too-many-at-once" else 503)
