@@ -1,5 +1,6 @@
 """What the settings stand for: connections, the warehouse, the world."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +36,11 @@ def open_warehouse(settings: BatchSettings) -> Warehouse:
 
 @contextmanager
 def open_pipeline(settings: BatchSettings | None = None) -> Iterator[BatchPipeline]:
-    """The pipeline as the settings say, which are the environment's unless others are given."""
+    """The pipeline as the settings say, which are the environment's unless others are given.
+
+    From here on, what this process and dbt write is for their user alone.
+    """
     settings = settings or BatchSettings()
+    os.umask(0o077)  # the warehouse, and what is on its way there, hold customers' data
     with connect(settings) as connection:
         yield BatchPipeline(settings, connection, open_warehouse(settings))

@@ -7,14 +7,16 @@ import pytest
 
 from fraud_detector.settings import DetectorSettings
 from order_api.settings import ApiSettings
+from order_contract.database_roles import DatabaseRole
 from order_producer.settings import ProducerSettings
 from tests.containers.engine import COMPOSE_FILE, DOCKERFILE, ROOT, services, upstream_images
 
 SERVICES = services()
-ONCE = {"password", "migrate", "credentials", "airflow-credentials", "airflow-migrate", "batch"}
+ONCE = {"password", "roles", "migrate", "credentials", "airflow-credentials", "airflow-migrate", "batch"}
 # It writes its configuration into its own image's folder when it starts.
 WRITABLE = {"redpanda"}
 PROFILES = {"batch": ["on-demand"]}
+BATCH_SIDE = {"airflow-migrate", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "batch"}
 PORTS = {"api": 8000, "console": 8090, "redpanda": 19092, "postgres": 5433, "airflow-api-server": 8080}
 
 
@@ -36,6 +38,50 @@ def test_what_stays_up_says_how_it_is_and_comes_back(name: str, service: dict[st
     else:
         assert service["restart"] == "unless-stopped"
         assert service["healthcheck"]["test"]
+
+
+def test_a_service_holds_the_password_of_its_own_role_alone() -> None:
+    wanted = {
+        "secrets": {"password", "postgres", "roles"},
+        "role-migrator": {"migrate"},
+        "role-detector": {"fraud-detector"},
+        "role-api": {"api"},
+        "role-batch": {"airflow-scheduler", "airflow-dag-processor", "batch"},
+        "role-reader": {"credentials"},
+        "role-operator": {"credentials"},
+        "role-airflow": {"airflow-credentials"},
+    }
+    for volume, holders in wanted.items():
+        prepare = set() if volume == "secrets" else {"password", "roles"}
+        mounting = {name for name, service in SERVICES.items() if _mounts(service, volume)}
+        assert mounting == holders | prepare, volume
+
+
+def test_a_service_logs_in_as_its_own_role() -> None:
+    users = {}
+    for name, service in SERVICES.items():
+        files = [file for file in service.get("env_file", []) if isinstance(file, str) and file.startswith("roles/")]
+        for file in files:
+            text = (COMPOSE_FILE.parent / file).read_text()
+            users[name] = re.findall(r"^ORDERWATCH_DATABASE_URL=postgresql://(\w+)@", text, re.MULTILINE)
+    batch = {name: [DatabaseRole.BATCH] for name in SERVICES if name in BATCH_SIDE}
+    assert users == {
+        "roles": ["orderwatch"],
+        "migrate": [DatabaseRole.MIGRATOR],
+        "fraud-detector": [DatabaseRole.DETECTOR],
+        "api": [DatabaseRole.API],
+        "credentials": [DatabaseRole.OPERATOR],
+        "airflow-credentials": [DatabaseRole.AIRFLOW],
+        **batch,
+    }
+
+
+def test_postgres_is_not_asked_to_wait_for_its_clients() -> None:
+    assert SERVICES["postgres"]["stop_signal"] == "SIGINT"
+
+
+def _mounts(service: dict[str, Any], volume: str) -> bool:
+    return any(mount.startswith(f"{volume}:") for mount in service.get("volumes", []))
 
 
 def test_services_wait_for_what_they_need() -> None:

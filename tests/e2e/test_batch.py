@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import os
+import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
+import psutil
 import pytest
 
 from order_contract.settings import KafkaSettings
 from tests.e2e.checkout import Checkout
 from tests.support.expected_marts import Names, Order, Row, expected_marts, read_order
 from tests.support.reading import read_topic
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -61,6 +66,50 @@ def test_late_orders_are_found_and_mended(checkout: Checkout) -> None:
     mended = published(checkout)
     assert mended != before
     assert_equal(mended, expected(checkout))
+
+
+def test_nothing_that_is_kept_is_open_to_other_users(checkout: Checkout) -> None:
+    """After a start, loads by hand, and dbt, whatever the umask of whoever ran it."""
+    others = {path: oct(path.lstat().st_mode) for path in walk(checkout.home) if path.lstat().st_mode & 0o066}
+    assert others == {}
+    readable = {path for path in walk(checkout.home) if path.lstat().st_mode & 0o011}
+    assert readable <= {checkout.home / "postgres"}, "where another user's server passes through"
+
+
+def test_nothing_listens_beyond_loopback_or_holds_a_capability(checkout: Checkout) -> None:
+    """With all of Airflow up."""
+    checkout.make("up", BATCH="on", PRODUCER="off")
+    eventually(
+        lambda: all(process["state"] == "running" for process in checkout.status().values()), "Airflow", within=400
+    )
+    supervisor, *processes = checkout.processes()
+    names = {" ".join(process.cmdline()) for process in processes}
+    assert any("scheduler" in name for name in names)
+    assert any("api-server" in name for name in names)
+    listening = [
+        connection
+        for process in (supervisor, *processes)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN or connection.type == socket.SOCK_DGRAM
+    ]
+    assert len(listening) >= 5
+    assert [each for each in listening if each.laddr.ip not in {"127.0.0.1", "::1"}] == []
+    assert {process.pid: capabilities(process) for process in processes if capabilities(process)} == {}
+    # What it takes to start PostgreSQL as another user, and to stop it.
+    assert capabilities(supervisor) <= (0b1_1110_0000 if os.geteuid() == 0 else 0)
+    test_nothing_that_is_kept_is_open_to_other_users(checkout)
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """The folder and what is in it; of links, nobody's rights are asked."""
+    yield folder
+    yield from (path for path in folder.rglob("*") if not path.is_symlink())
+
+
+def capabilities(process: psutil.Process) -> int:
+    """All that it has or could take, as bits."""
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+    return int(status["CapEff"], 16) | int(status["CapPrm"], 16) | int(status["CapInh"], 16) | int(status["CapAmb"], 16)
 
 
 def awkward_lines(values: Sequence[bytes]) -> list[bytes]:

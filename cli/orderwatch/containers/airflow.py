@@ -1,5 +1,5 @@
-"""What Airflow needs before it starts: `python -m orderwatch.containers.airflow FOLDER` makes its database in our
-Postgres, its secrets, and the password of its one user.
+"""What Airflow needs before it starts: `python -m orderwatch.containers.airflow FOLDER` makes its secrets, and the
+password of its one user, and its database where an administrator has not.
 
 They lie in a volume that only Airflow's containers mount, a file each, so that they stand in no file of the project,
 no image and no environment.

@@ -1,47 +1,76 @@
-"""An API key for people, and the settings that clients need: `python -m orderwatch.containers.credentials`.
+"""API keys for people, and the settings that clients need: `python -m orderwatch.containers.credentials`.
 
-They lie in a volume: `env` for `orderwatch` in a container, `host.env` for a shell outside.
+They lie in a volume: `env` for `orderwatch` in a container, `host.env` for a shell outside; `admin.env` and
+`host.admin.env` are the administrator's. It connects as the operator, who manages keys; people who only ask are given
+the reader's URL.
 """
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from order_api.keys import create_key
 from order_contract.settings import DatabaseSettings, KafkaSettings
 from orderwatch import queries
 from orderwatch.containers.published import API, Published
 from orderwatch.embedded.launch import exports, read_environment
+from orderwatch.embedded.layout import Layout
 from orderwatch.whole_file import PRIVATE, write_whole
 
 KEY = "ORDERWATCH_API_KEY"
 
 
+class ReaderSettings(DatabaseSettings):
+    """ORDERWATCH_READER_DATABASE_URL and its password; without them, people ask as the operator."""
+
+    model_config = SettingsConfigDict(env_prefix="ORDERWATCH_READER_")
+
+
 async def write_settings(published: Published) -> None:
-    """Write both files."""
-    url, kafka = DatabaseSettings().database_url.get_secret_value(), KafkaSettings()
-    key = await _key(_kept(published.home / "env").get(KEY), url)
-    inside = {"ORDERWATCH_API_URL": f"http://{API.name}:{API.port}", KEY: key, "ORDERWATCH_DATABASE_URL": url}
-    inside |= _variables(kafka)
+    """Write all files."""
+    operator, reader, kafka = DatabaseSettings(), ReaderSettings(), KafkaSettings()
+    url = operator.database_url.get_secret_value()
+    reader_url = reader.database_url.get_secret_value() if "database_url" in reader.model_fields_set else url
+    layout = Layout(published.home)
+    kept, kept_admin = _kept(layout.env).get(KEY), _kept(layout.admin_env).get(KEY)
+    if not layout.admin_env.exists():
+        kept, kept_admin = None, kept  # of a release that had one key, an administrator's
+    key = await _key(kept, url, "docker compose up", "review")
+    admin_key = await _key(kept_admin, url, "docker compose up, admin", "admin")
+    for inside, outside, database, used in (
+        (layout.env, layout.host_env, reader_url, key),
+        (layout.admin_env, layout.host_admin_env, url, admin_key),
+    ):
+        write_whole(inside, exports(_inside(kafka, database, used)), PRIVATE)
+        write_whole(outside, exports(_outside(published, database, used)), PRIVATE)
+
+
+def _inside(kafka: KafkaSettings, database_url: str, key: str) -> Mapping[str, str]:
+    api = {"ORDERWATCH_API_URL": f"http://{API.name}:{API.port}", KEY: key}
+    return {**api, "ORDERWATCH_DATABASE_URL": database_url, **_variables(kafka)}
+
+
+def _outside(published: Published, database_url: str, key: str) -> Mapping[str, str]:
     outside = {"ORDERWATCH_API_URL": f"http://127.0.0.1:{published.api_port}", KEY: key}
     if published.kafka_port:
         outside["ORDERWATCH_KAFKA"] = f"127.0.0.1:{published.kafka_port}"
     if published.postgres_port:
-        outside["ORDERWATCH_DATABASE_URL"] = _at(url, f"127.0.0.1:{published.postgres_port}")
-    write_whole(published.home / "env", exports(inside), PRIVATE)
-    write_whole(published.home / "host.env", exports(outside), PRIVATE)
+        outside["ORDERWATCH_DATABASE_URL"] = _at(database_url, f"127.0.0.1:{published.postgres_port}")
+    return outside
 
 
-async def _key(kept: str | None, database_url: str) -> str:
+async def _key(kept: str | None, database_url: str, name: str, role: str) -> str:
     """The key of the last start, or a new one when there is none or it was revoked."""
     connection = await asyncpg.connect(database_url)
     try:
         if kept is not None and await queries.key_is_valid(connection, kept.split("_")[1]):
             return kept
-        _, key = await create_key(connection, "docker compose up", "admin")
+        _, key = await create_key(connection, name, role)
     finally:
         await connection.close()
     return key

@@ -1,24 +1,33 @@
-"""The database's password, made at the first start: `python -m orderwatch.containers.password FILE`.
+"""The database's passwords, made at the first start: `python -m orderwatch.containers.password SUPERUSER ROLES`.
 
-It lies in a volume that only the containers that need it mount, so it stands in no file of the project, no image and
-no environment. Standard library only.
+The superuser's is the file SUPERUSER; each role of order_contract/database_roles.py has a file in a folder of its name
+below ROLES. Each lies in a volume that only the containers that need it mount, so it is part of no file of the project,
+no image and no environment.
 """
 
 import secrets
 import sys
 from pathlib import Path
 
-from orderwatch.whole_file import write_whole
+from order_contract.database_roles import DatabaseRole
+from orderwatch.whole_file import PRIVATE, write_whole
 
 # Postgres reads it, too, as a user of its own; who may read it is decided by who mounts the volume.
 READABLE = 0o444
+FILE = "database-password"
+
+
+def role_file(folder: Path, role: DatabaseRole) -> Path:
+    """Where a role's password is."""
+    return folder / role.removeprefix("orderwatch_") / FILE
 
 
 def main() -> None:
-    """Make the file unless it is there: a database keeps the password that it was made with."""
-    path = Path(sys.argv[1])
-    if not path.exists():
-        write_whole(path, secrets.token_urlsafe(24), READABLE)
+    """Make the files that are missing: a database keeps the passwords that it was given."""
+    superuser, roles = map(Path, sys.argv[1:3])
+    for path, mode in ((superuser, READABLE), *((role_file(roles, role), PRIVATE) for role in DatabaseRole)):
+        if not path.exists():
+            write_whole(path, secrets.token_urlsafe(24), mode)
 
 
 if __name__ == "__main__":

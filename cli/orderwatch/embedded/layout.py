@@ -77,6 +77,11 @@ class Layout:
         return self.home / "host.env"
 
     @property
+    def host_admin_env(self) -> Path:
+        """The same for people outside who administer."""
+        return self.home / "host.admin.env"
+
+    @property
     def admin_env(self) -> Path:
         """For people who administer: to be sourced instead."""
         return self.home / ADMIN_ENV

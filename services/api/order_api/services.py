@@ -26,6 +26,7 @@ from order_api.settings import ApiSettings
 from order_api.stats.memory import CostMemory
 from order_api.stats.summary import Counted
 from order_api.turns import Turns
+from order_contract.database_watch import leaving_at_shutdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +81,24 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             "Costly requests that wait for their turn",
             lambda: listings.turns.waiting + statistics.turns.waiting,
         )
+        services = Services(
+            settings=settings,
+            databases=databases,
+            listings=listings,
+            statistics=statistics,
+            keys=KeyRing(find_key),
+            sessions=KeyRing(find_session, looks_right=looks_like_token),
+            limits=RateLimits(settings.api_key_limit, settings.api_guess_limit),
+            lag=lag,
+            waiting=waiting,
+            news=news,
+            stats=CostMemory(),
+            decisions=decisions,
+            dead_letters=DeadLetterDesk(settings, database),
+        )
         try:
-            yield Services(
-                settings=settings,
-                databases=databases,
-                listings=listings,
-                statistics=statistics,
-                keys=KeyRing(find_key),
-                sessions=KeyRing(find_session, looks_right=looks_like_token),
-                limits=RateLimits(settings.api_key_limit, settings.api_guess_limit),
-                lag=lag,
-                waiting=waiting,
-                news=news,
-                stats=CostMemory(),
-                decisions=decisions,
-                dead_letters=DeadLetterDesk(settings, database),
-            )
+            async with leaving_at_shutdown(settings.database_url.get_secret_value(), databases.leave, news.leave):
+                yield services
         finally:
             waiting.close()
             await decisions.close()

@@ -20,6 +20,7 @@ from fraud_detector.stream.ports import UnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.retry import until_available
 from fraud_detector.stream.status import Dependency, Status
+from order_contract.database_watch import leaving_at_shutdown
 from order_contract.decoder import EventDecoder
 from order_contract.garbage import collect_rarely
 from order_contract.health import HealthServer
@@ -69,6 +70,7 @@ async def run(settings: DetectorSettings) -> None:
         await until_available(
             lambda: order_log.join(pipeline), dependency=Dependency.BROKER, status=status, pointless=stop.is_set
         )
+        await stack.enter_async_context(leaving_at_shutdown(settings.database_url.get_secret_value(), store.leave))
         collect_rarely()
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch(order_log, store, metrics, status))

@@ -114,6 +114,11 @@ class PostgresStore:
             async with self._connected() as connection:
                 await connection.execute("select from orders limit 1")
 
+    async def leave(self) -> None:
+        """Close the connection once nothing is being stored; the next batch makes a new one, when it can."""
+        async with self._in_use:
+            await self.close()
+
     async def close(self) -> None:
         """Close the connection, if there is one."""
         connection, self._connection = self._connection, None

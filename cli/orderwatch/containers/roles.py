@@ -1,0 +1,25 @@
+"""The database's roles, with the passwords that `password` made: `python -m orderwatch.containers.roles FOLDER`.
+
+Connects as the superuser, which nothing else does. Data of an earlier release is given to the roles in place.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from order_contract.database_roles import DatabaseRole
+from order_contract.settings import DatabaseSettings
+from orderwatch.containers.password import role_file
+from orderwatch.provisioning import AIRFLOW_DATABASE, ORDERS_DATABASE, create_roles, provision_database
+
+
+async def provide(folder: Path) -> None:
+    """Create what is missing, and bring the rest to what it must be."""
+    administrator = DatabaseSettings().database_url.get_secret_value()
+    await create_roles(administrator, {role: role_file(folder, role).read_text() for role in DatabaseRole})
+    for database in (ORDERS_DATABASE, AIRFLOW_DATABASE):
+        await provision_database(administrator, database)
+
+
+if __name__ == "__main__":
+    asyncio.run(provide(Path(sys.argv[1])))
