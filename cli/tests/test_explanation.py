@@ -253,6 +253,9 @@ def test_a_duplicate_has_the_content_that_stands_and_a_conflict_has_not() -> Non
     row = stored(message()).row
     same, other = message(country="SG"), message(quantity=3, note="for me")
     assert explained(refused(same, "duplicate", row)).agrees
+    noted = stored(message(note={"a": 1, "b": [2.5]}, x=7)).row
+    respelled = message(x=7.0, note={"b": [2.50], "a": 1.0})
+    assert explained(refused(respelled, "duplicate", noted)).agrees
     assert [d.field for d in explained(refused(other, "duplicate", row)).sections[1].differences] == [
         "quantity",
         "attributes.note",

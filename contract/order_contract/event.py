@@ -14,14 +14,23 @@ MAX_INT64 = 2**63 - 1
 class BadEvent(ValueError):
     """A message that is not an order event: bad data, for the dead-letter topic.
 
-    `error_type` is a stable code (docs/errors.md), `field` the field at fault or None, `order_id` the order it
-    claims to be where that much could be read. The text names field and value for a person.
+    `error_type` is a stable code (docs/errors.md), `field` the first field at fault or None, `fields` all of them,
+    `order_id` the order it claims to be where that much could be read. The text names fields and values for a person.
     """
 
-    def __init__(self, error_type: str, message: str, *, field: str | None = None, order_id: str | None = None) -> None:
+    def __init__(
+        self,
+        error_type: str,
+        message: str,
+        *,
+        field: str | None = None,
+        fields: tuple[str, ...] = (),
+        order_id: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.error_type = error_type
         self.field = None if field is None else field[:MAX_ID_LENGTH]
+        self.fields = fields
         self.order_id = order_id
 
 
@@ -54,8 +63,20 @@ FIELDS = frozenset(OrderEvent._fields) - {"attributes"}
 
 
 def fingerprint(event: OrderEvent) -> str:
-    """32 hex characters, equal exactly when two normalised events are: tells a conflict from a duplicate."""
-    return hashlib.blake2b(orjson.dumps(tuple(event), option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+    """32 hex characters, equal exactly when two events have the same content: tells a conflict from a duplicate."""
+    content = event if event.attributes is None else event._replace(attributes=same_numbers(event.attributes))
+    return hashlib.blake2b(orjson.dumps(tuple(content), option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def same_numbers(value: Any) -> Any:
+    """A JSON value with each number in one spelling: 1.0 and 1e0 are 1, and -0.0 is 0, as JSON knows one kind only."""
+    if type(value) is float:
+        return int(value) if value.is_integer() and abs(value) <= MAX_INT64 else value
+    if type(value) is dict:
+        return {name: same_numbers(member) for name, member in value.items()}
+    if type(value) is list:
+        return [same_numbers(member) for member in value]
+    return value
 
 
 def readable_id(value: object) -> str | None:

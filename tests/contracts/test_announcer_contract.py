@@ -124,7 +124,7 @@ async def test_a_dead_letter_keeps_the_original_untouched(kafka_settings: KafkaS
         "origin_topic": kafka_settings.orders_topic.encode(),
         "origin_partition": b"2",
         "origin_offset": b"0",
-        "origin_timestamp": b"1790000000000",
+        "origin_timestamp": b"1796000000000",
         "origin_key": b"\xfe",
         "original.trace": b"\x00\x01",
     }

@@ -27,7 +27,7 @@ class FakeMessage:
     offset: int
     value: bytes | None
     key: bytes | None = None
-    timestamp: int = 1_790_000_000_000
+    timestamp: int = 1_796_000_000_000
     headers: Sequence[tuple[str, bytes]] = ()
     topic: str = "orders"
 

@@ -1,13 +1,13 @@
 """The event: what the decoder makes of the message now, against the stored columns."""
 
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
-from order_contract.codes import PAYMENT_METHODS
 from order_contract.decision import OrderRow
-from order_contract.decoder import EventDecoder
-from order_contract.event import BadEvent, OrderEvent
+from order_contract.decoder import MAX_FUTURE_HOURS, EventDecoder
+from order_contract.event import BadEvent, OrderEvent, same_numbers
 from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.section import Difference, Section, differences
 from orderwatch.record import Missing
@@ -20,7 +20,7 @@ def event_section(evidence: OrderEvidence) -> Section:
         return Section("event", "The event, decoded now", notes=["without the message there is nothing to decode"])
     checked, here = "each field with its column", "decoded now"
     try:
-        event = decoder(row.payment_method).decode(message.value)
+        event = stored_decoder(row.payment_method).decode(message.value, row.appended_at)
     except BadEvent as error:
         found = [Difference(error.field or "message", "an order", str(error))]
         return Section("event", "The event, decoded now", checked=checked, here=here, differences=found)
@@ -35,7 +35,7 @@ def event_section(evidence: OrderEvidence) -> Section:
 
 
 def event_differences(row: OrderRow, event: OrderEvent) -> list[Difference]:
-    """The fields in which a stored order and an event are not the same."""
+    """The fields in which a stored order and its message's event are not the same, to the byte."""
     stored = dict(zip(OrderEvent._fields[:-1], row, strict=False))
     found = differences(stored, dict(zip(OrderEvent._fields[:-1], event, strict=False)))
     text = None if event.attributes is None else orjson.dumps(event.attributes).decode()
@@ -46,9 +46,24 @@ def event_differences(row: OrderRow, event: OrderEvent) -> list[Difference]:
 
 
 @lru_cache(maxsize=100)
-def decoder(payment_method: str | None = None) -> EventDecoder:
-    """A decoder that knows a payment method: the detector may have been told of more than the usual ones."""
-    return EventDecoder(() if payment_method is None or payment_method in PAYMENT_METHODS else (payment_method,))
+def stored_decoder(payment_method: str) -> EventDecoder:
+    """A decoder for an order that is stored, with whatever payment methods and bound on times its detector was set."""
+    return EventDecoder((payment_method,), max_future_hours=MAX_FUTURE_HOURS)
+
+
+def content_differences(row: OrderRow, event: OrderEvent) -> list[Difference]:
+    """The fields in which a stored order and another message's event differ in content, whatever the spelling."""
+    stored, here = (_content(each) for each in (row.event(), event))
+    return differences(stored, here)
+
+
+def _content(event: OrderEvent) -> dict[str, object]:
+    return {**dict(zip(OrderEvent._fields[:-1], event, strict=False)), **_each_as_json(same_numbers(event.attributes))}
+
+
+def _each_as_json(attributes: dict[str, Any] | None) -> dict[str, object]:
+    dumped = ((name, orjson.dumps(value, option=orjson.OPT_SORT_KEYS)) for name, value in (attributes or {}).items())
+    return {f"attributes.{name}": text.decode() for name, text in dumped}
 
 
 def _attributes(text: str | None) -> dict[str, object]:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 from order_contract.decision import OrderRow
+from order_contract.decoder import EventDecoder
 from order_contract.event import BadEvent, OrderEvent
-from orderwatch.explain.event import decoder, event_differences
+from order_contract.message import append_time
+from orderwatch.explain.event import content_differences
 from orderwatch.explain.evidence import Refusal, RefusalEvidence
 from orderwatch.explain.section import Difference, Section
 from orderwatch.record import Missing
@@ -17,7 +19,9 @@ def refusal_section(evidence: RefusalEvidence) -> Section:
     if isinstance(evidence.message, Missing):
         return replace(recorded, notes=["without the message there is nothing to decode"])
     try:
-        event = decoder(row.payment_method if row else None).decode(evidence.message.value)
+        event = _decoder(row).decode(
+            evidence.message.value, append_time(evidence.message.timestamp, refusal.recorded_at)
+        )
     except BadEvent as error:
         return _bad(recorded, refusal, error)
     if refusal.outcome == "dead-letter":
@@ -25,6 +29,11 @@ def refusal_section(evidence: RefusalEvidence) -> Section:
     if row is None:
         return replace(recorded, notes=[f"no order {event.order_id!r} is stored"])
     return _duplicate(recorded, row, event) if refusal.outcome == "duplicate" else _conflict(recorded, row, event)
+
+
+def _decoder(row: OrderRow | None) -> EventDecoder:
+    """A decoder that keeps the payment method of the stored order as it is: it may be one that was added by setting."""
+    return EventDecoder(() if row is None else (row.payment_method,))
 
 
 def _recorded(refusal: Refusal) -> Section:
@@ -55,12 +64,12 @@ def _duplicate(recorded: Section, row: OrderRow, event: OrderEvent) -> Section:
         facts={**recorded.facts, "stands_since": _origin(row)},
         checked="its content is that of the order which stands",
         here="this message",
-        differences=event_differences(row, event),
+        differences=content_differences(row, event),
     )
 
 
 def _conflict(recorded: Section, row: OrderRow, event: OrderEvent) -> Section:
-    found = event_differences(row, event)
+    found = content_differences(row, event)
     return replace(
         recorded,
         facts={**recorded.facts, "stands_since": _origin(row)},

@@ -14,15 +14,20 @@ class ErrorKind(NamedTuple):
 CATALOGUE: Final[Mapping[str, ErrorKind]] = {
     "empty": ErrorKind("the message has no value", "look at the producer: tombstones and empty lines are no orders"),
     "not-json": ErrorKind(
-        "the bytes are no JSON, or no UTF-8",
-        "the error says at which character; UTF-16 and byte order marks are common",
+        "the bytes are not JSON, or not in UTF-8",
+        "the error names the byte at fault, a likely cause (another encoding, compression, a message that was cut off) "
+        "and what to do",
     ),
     "not-an-object": ErrorKind("JSON, but a list, a number or text", "send one object a message"),
+    "envelope": ErrorKind(
+        "the order is wrapped in another message: a change event, a connector's or cloud format, a registry's framing",
+        "the error names the format; publish the order itself, mostly by a setting of the connector",
+    ),
     "missing-field": ErrorKind("a required field is not there", "add it, and redrive the corrected order"),
     "bad-value": ErrorKind(
         "a field has the wrong type or an impossible value",
-        "the error says what it must be and what it is; correct it and redrive. A payment method that is really in "
-        "use belongs into ORDERWATCH_PAYMENT_METHODS: then redrive the originals",
+        "the error says what it must be, what it is and mostly what to write; correct it and redrive. A time in the "
+        "future is bad beyond ORDERWATCH_MAX_FUTURE_HOURS",
     ),
     "out-of-range": ErrorKind(
         "a number beyond 64 bits, or an attribute nested deeper than 100 levels", "send large numbers as text"

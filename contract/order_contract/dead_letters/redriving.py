@@ -7,6 +7,7 @@ that everybody sees. It can do no harm: an order that is there already makes the
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Final, Self
 
 from aiokafka import AIOKafkaProducer
@@ -133,8 +134,8 @@ class Redriver:
 
 
 def check_correction(value: bytes, decoder: EventDecoder) -> None:
-    """Raises BadEvent, which names field and value, when a corrected body is no order event either."""
-    decoder.decode(value)
+    """Raises BadEvent, which names field and value, when a corrected body, published now, is refused too."""
+    decoder.decode(value, datetime.now(UTC))
 
 
 def _refuse_what_can_hardly_be_meant(letter: Letter) -> None:

@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema
 
 from order_api.orders.criteria import EARLIEST, LATEST
 from order_contract.business_time import BUSINESS_ZONE
-from order_contract.codes import PAYMENT_METHODS
+from order_contract.codes import PaymentMethods
 from order_contract.event import MAX_ID_LENGTH, MAX_TEXT_LENGTH
 from order_contract.money import MAX_AMOUNT
 
@@ -27,7 +27,7 @@ _WAIT = re.compile(r"([0-9]{1,6})(ms|s)")
 _MAX_WAIT_SECONDS: Final = 30
 # Many HTTP clients give up after ten seconds of silence, so less is what the documentation offers.
 _DOCUMENTED_WAIT: Final = r"^(?:[0-9]s|[0-9]{1,4}ms)$"
-_PAYMENT_METHODS = {name.casefold(): name for name in PAYMENT_METHODS}
+_PAYMENT_METHODS = PaymentMethods()
 
 
 class _NeverNull:
@@ -99,8 +99,8 @@ def parse_ip_address(value: object) -> object:
 
 
 def canonical_payment_method(value: object) -> object:
-    """A known payment method in its canonical spelling, another one as it is."""
-    return _PAYMENT_METHODS.get(value.strip().casefold(), value) if isinstance(value, str) else value
+    """A known payment method in its canonical spelling, another one as orders keep it."""
+    return _PAYMENT_METHODS.canonical(value) or value if isinstance(value, str) else value
 
 
 def parse_country(value: object) -> object:

@@ -7,6 +7,7 @@ from limits import RateLimitItem, parse
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 from pydantic_settings import NoDecode
 
+from order_contract.event_settings import EventSettings
 from order_contract.settings import DatabaseSettings, KafkaSettings
 
 
@@ -34,7 +35,7 @@ Limit = Annotated[InstanceOf[RateLimitItem], BeforeValidator(_parse_limit)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 
 
-class ApiSettings(KafkaSettings, DatabaseSettings):
+class ApiSettings(EventSettings, KafkaSettings, DatabaseSettings):
     """Where the API listens, where orders are stored, the broker whose lag it reports, and what callers may do."""
 
     api_host: str = Field("127.0.0.1", description="address to listen on")
@@ -42,7 +43,6 @@ class ApiSettings(KafkaSettings, DatabaseSettings):
     api_trusted_proxies: str = Field(
         "127.0.0.1,::1", description="addresses whose X-Forwarded-For and X-Forwarded-Proto are believed; * for all"
     )
-    payment_methods: tuple[str, ...] = Field((), description="more payment methods, as the detectors have them")
     api_stream_seconds: float = Field(3600, gt=0, description="how long a stream of decisions lasts; it can be resumed")
     api_max_connections: int = Field(10_000, ge=1, description="connections at a time; the file limit lowers it")
     api_key_limit: Limit = Field(parse("30000/minute"), description="requests of one key")

@@ -20,8 +20,8 @@ from fraud_detector.stream.ports import UnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.retry import until_available
 from fraud_detector.stream.status import Dependency, Status
+from order_contract.codes import PaymentMethods
 from order_contract.database_watch import leaving_at_shutdown
-from order_contract.decoder import EventDecoder
 from order_contract.garbage import collect_rarely
 from order_contract.health import HealthServer
 
@@ -33,7 +33,7 @@ WATCH_EVERY = 5.0
 async def run(settings: DetectorSettings) -> None:
     """Decide orders until SIGTERM or SIGINT; raises what must not be survived."""
     ruleset = load_ruleset(settings.rules)
-    metrics = Metrics()
+    metrics = Metrics(PaymentMethods(settings.payment_methods).names)
     status = Status(time.monotonic)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,7 +59,7 @@ async def run(settings: DetectorSettings) -> None:
             order_log,
             store,
             announcer,
-            Judge(EventDecoder(settings.payment_methods), Engine(ruleset)),
+            Judge(settings.event_decoder(), Engine(ruleset)),
             now=lambda: datetime.now(UTC),
             metrics=metrics,
             status=status,

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from pydantic import Field
 
+from order_contract.event_settings import EventSettings
 from order_contract.settings import DatabaseSettings, KafkaSettings
 
 
-class DetectorSettings(KafkaSettings, DatabaseSettings):
+class DetectorSettings(EventSettings, KafkaSettings, DatabaseSettings):
     """Everything that one detector process can be told."""
 
     rules: Path | None = Field(None, description="YAML file of rules; the seed's four when left out")
-    payment_methods: tuple[str, ...] = Field((), description='more payment methods, as JSON: ["ShopeePay Later"]')
     detector_host: str = "127.0.0.1"
     detector_port: int = Field(0, ge=0, le=65535, description="health and metrics; 0 takes any free port")
     drain_seconds: float = Field(15.0, gt=0, description="budget for finishing what was read, at a stop or rebalance")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,8 @@ async def test_a_conflict_wants_to_be_meant(system: System) -> None:
 
 
 async def test_many_are_redriven_once_their_cause_is_gone(system: System, tmp_path: Path) -> None:
-    values = [order(f"o{number}", payment_method="ShopeePay Later") for number in range(30)]
+    soon = (datetime.now(UTC) + timedelta(hours=36)).isoformat()
+    values = [order(f"o{number}", created_date=soon) for number in range(30)]
     origins = await system.publish(*values, b"{", b"[]")
     await system.publish(order("o-conflict"), order("o-conflict", quantity=9))
 
@@ -199,9 +201,9 @@ async def test_many_are_redriven_once_their_cause_is_gone(system: System, tmp_pa
     assert await system.query("select count(*) from redrives") == [(0,)]
 
     assert system.detector.terminate() == 0
-    methods = {"ORDERWATCH_PAYMENT_METHODS": '["ShopeePay Later"]'}
+    bound = {"ORDERWATCH_MAX_FUTURE_HOURS": "72"}
     log = tmp_path / "detector-2.log"
-    with DetectorProcess(system.settings, system.database_url, log, **methods):
+    with DetectorProcess(system.settings, system.database_url, log, **bound):
         results = await system.objects("redrive", "--error", "bad-value", "--yes", "--wait", "60")
         assert [result["origin"] for result in results] == origins[:30]
         assert {result["state"] for result in results} == {"stored"}

@@ -1,5 +1,6 @@
 """Rule expressions: what is accepted gives Python's answer, everything else is refused with a hint."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ FEATURES: dict[str, type] = {"hour": int}
 def event(amount: int = 1, quantity: int = 1, country: str = "ID") -> OrderEvent:
     return EventDecoder().decode(
         b'{"order_id":"o","user_id":"u","product_id":"p","quantity":%d,"amount":%d,"payment_method":"OVO",'
-        b'"country":"%s","created_date":"2026-11-22T10:00:00"}' % (quantity, amount, country.encode())
+        b'"country":"%s","created_date":"2026-11-22T10:00:00"}' % (quantity, amount, country.encode()),
+        datetime(2026, 11, 22, 4, tzinfo=UTC),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
 import orjson
@@ -14,6 +14,8 @@ from order_contract.world import EPOCH, World
 from order_producer.generator import Recipe, live_orders, past_orders
 from order_producer.message import Message
 from order_producer.patterns import PATTERNS
+
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 WORLD = World(0)
 RECIPE = Recipe(WORLD, seed=1)
@@ -48,7 +50,9 @@ def test_a_day_comes_out_the_same_alone() -> None:
 
 
 def test_a_count_is_spread_evenly_over_days() -> None:
-    dates = Counter(business_date(EventDecoder().decode(value).created_date) for value in values(days=3, count=301))
+    dates = Counter(
+        business_date(EventDecoder().decode(value, LATER).created_date) for value in values(days=3, count=301)
+    )
 
     assert dates == {DAY: 101, DAY + timedelta(days=1): 100, DAY + timedelta(days=2): 100}
 
@@ -69,7 +73,7 @@ def test_live_orders_are_of_the_moment_they_are_asked_for() -> None:
 
     orders = live_orders(RECIPE, lambda: next(clock), None)
 
-    created = [EventDecoder().decode(message.value).created_date for message in islice(orders, 5)]
+    created = [EventDecoder().decode(message.value, LATER).created_date for message in islice(orders, 5)]
     assert created == moments
 
 
@@ -80,7 +84,7 @@ def test_live_orders_are_of_the_moment_they_are_asked_for() -> None:
 def test_orders_are_valid_events(*, amounts_as_text: bool) -> None:
     decoder = EventDecoder()
     for message in past_orders(replace(RECIPE, amounts_as_text=amounts_as_text), DAY, 1, 2_000):
-        event = decoder.decode(message.value)
+        event = decoder.decode(message.value, LATER)
         raw = orjson.loads(message.value)
         assert (message.key, message.name) == (event.user_id.encode(), event.order_id)
         assert event.attributes is None
@@ -103,7 +107,7 @@ def test_ids_are_unique_and_sort_by_time() -> None:
 @pytest.mark.parametrize("day", [EPOCH.date(), DAY])
 def test_orders_name_users_and_products_that_are_there_by_then(day: date) -> None:
     for value in values(start=day, count=1_500):
-        event = EventDecoder().decode(value)
+        event = EventDecoder().decode(value, LATER)
         user = WORLD.user(int(event.user_id[1:]) - 1)
         assert user.user_id == event.user_id
         assert user.created_date <= event.created_date

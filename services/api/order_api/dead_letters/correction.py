@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 
 from order_api.problems.orders import CorrectionRefused
+from order_contract.dead_letters.redriving import check_correction
 from order_contract.decoder import EventDecoder
 from order_contract.event import BadEvent
 
@@ -17,7 +18,7 @@ def corrected(body: dict[str, Any] | str, encoding: str, decoder: EventDecoder) 
     """The bytes to publish. Raises CorrectionRefused when they are no order event either."""
     value = _bytes(body, encoding)
     try:
-        decoder.decode(value)
+        check_correction(value, decoder)
     except BadEvent as error:
         raise CorrectionRefused(str(error), error.error_type) from error
     return value

@@ -27,7 +27,6 @@ from order_contract.dead_letters.details import letter_details, letter_object
 from order_contract.dead_letters.letter import Letter, State
 from order_contract.dead_letters.origin import Origin
 from order_contract.dead_letters.records import LetterCriteria, LetterPosition
-from order_contract.decoder import EventDecoder
 
 router = APIRouter(prefix="/v1", tags=["dead letters"], dependencies=[ADMINISTRATOR])
 
@@ -97,7 +96,7 @@ async def redrive_dead_letter(
     letter = await _letter(services.databases.lookups, origin)
     correction = None
     if wanted.body is not None:
-        correction = corrected(wanted.body, wanted.encoding, EventDecoder(services.settings.payment_methods))
+        correction = corrected(wanted.body, wanted.encoding, services.settings.event_decoder())
     by = await queries.key_name(services.databases.lookups, caller.key_id)
     published_as = await services.dead_letters.redrive(letter, correction, by=by, again=wanted.again)
     return json_response({"origin": str(letter.origin), "published_as": str(published_as)}, 202)

@@ -14,6 +14,7 @@ from order_contract.dead_letters.origin import Origin
 from order_contract.dead_letters.originals import Originals
 from order_contract.dead_letters.records import LetterCriteria, LetterPosition
 from order_contract.dead_letters.redriving import RedriveError, Redriver
+from order_contract.event_settings import EventSettings
 from order_contract.settings import DatabaseSettings, KafkaSettings
 
 CONNECT_SECONDS: Final = 5.0
@@ -22,10 +23,8 @@ PAGE: Final = 500
 _WAITING: Final = (State.UNCONFIRMED, State.OPEN)
 
 
-class DeskSettings(KafkaSettings, DatabaseSettings):
+class DeskSettings(EventSettings, KafkaSettings, DatabaseSettings):
     """What the command needs to know."""
-
-    payment_methods: tuple[str, ...] = ()
 
 
 class DeskError(Exception):

@@ -18,7 +18,6 @@ from fraud_detector.dead_letters.report import ERR, OUT, error_table
 from order_contract.dead_letters.letter import Letter, State
 from order_contract.dead_letters.origin import Origin
 from order_contract.dead_letters.redriving import RedriveError, check_correction
-from order_contract.decoder import EventDecoder
 from order_contract.event import BadEvent
 
 POLL_SECONDS: Final = 0.2
@@ -116,7 +115,7 @@ def _corrected(body: Path) -> bytes:
         fail(f"{body} cannot be read: {error.strerror}", code=2)
     value = value.strip()
     try:
-        check_correction(value, EventDecoder(settings().payment_methods))
+        check_correction(value, settings().event_decoder())
     except BadEvent as error:
         fail(f"{body} is no order event: {error} ({error.error_type})")
     return value

@@ -11,7 +11,7 @@ from fraud_detector.stream.message import DeadLetter
 from order_contract.decision import Decision, OrderRow
 from order_contract.decoder import EventDecoder
 from order_contract.event import BadEvent
-from order_contract.message import Message
+from order_contract.message import Message, append_time
 
 
 class Judge:
@@ -23,7 +23,7 @@ class Judge:
         # The last ones, as the next message's are mostly the same.
         self._decision: Decision | None = None
         self._columns: tuple[Any, ...] = ()
-        self._timestamp = 0
+        self._timestamp: int | None = None
         self._appended_at = datetime.fromtimestamp(0, UTC)
 
     @property
@@ -32,16 +32,16 @@ class Judge:
 
     def judge(self, message: Message, decided_at: datetime) -> OrderRow | DeadLetter:
         """What becomes of a message: the row to store, or a dead letter when it is bad data."""
+        if message.timestamp != self._timestamp:  # the broker stamps whole batches
+            self._timestamp = message.timestamp
+            self._appended_at = append_time(message.timestamp, decided_at)
         try:
-            event = self._decoder.decode(message.value)
+            event = self._decoder.decode(message.value, self._appended_at)
         except BadEvent as error:
-            return DeadLetter(message, error.error_type, str(error), error.field, error.order_id)
+            return DeadLetter(message, error.error_type, str(error), error.field, error.order_id, fields=error.fields)
         decision = self._engine.decide(event, features_of(event))
         if decision is not self._decision:
             self._decision, self._columns = decision, decision_columns(decision)
-        if message.timestamp != self._timestamp:  # the broker stamps whole batches
-            self._timestamp = message.timestamp
-            self._appended_at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
         attributes = None if event.attributes is None else orjson.dumps(event.attributes).decode()
         return OrderRow._make(
             (

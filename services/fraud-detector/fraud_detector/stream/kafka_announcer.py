@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -121,6 +122,9 @@ def dead_letter_headers(topic: str, letter: DeadLetter) -> list[tuple[str, bytes
     ]
     if letter.field is not None:
         headers.append(("error_field", letter.field.encode()))
+    if letter.fields:
+        # A JSON list: a field that the contract does not know may have any name.
+        headers.append(("error_fields", orjson.dumps(letter.fields)))
     if letter.order_id is not None:
         headers.append(("order_id", letter.order_id.encode()))
     if letter.fingerprints is not None:

@@ -9,6 +9,7 @@ from order_contract.message import Message
 class DeadLetter:
     """A message that is bad data, with the error in words; `message` keeps the original bytes.
 
+    `field` is the first field at fault, `fields` are all of them, where fields are at fault at all.
     `order_id` is the order it claims to be, where that could be read. For a conflict, `fingerprints` are those of
     the event that stands and of this one.
     """
@@ -19,6 +20,7 @@ class DeadLetter:
     field: str | None = None
     order_id: str | None = None
     fingerprints: tuple[str, str] | None = None
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

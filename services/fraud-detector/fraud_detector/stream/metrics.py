@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import groupby
 
@@ -11,6 +11,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from fraud_detector.stream.batch import Batch, Stored
+from order_contract.codes import PAYMENT_METHODS
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 3600.0)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
@@ -43,8 +44,9 @@ class LatencyHistogram(Collector):
 class Metrics:
     """The detector's metrics, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, known_payment_methods: Collection[str] = PAYMENT_METHODS) -> None:
         self.registry = registry = CollectorRegistry()
+        self._known_payment_methods = frozenset(known_payment_methods)
         self._consumed = Counter(
             "orderwatch_detector_messages_consumed",
             "Messages read from topic orders.",
@@ -61,6 +63,12 @@ class Metrics:
         )
         self._hits = Counter(
             "orderwatch_detector_rule_hits", "Rules that fired in stored decisions.", ["rule"], registry=registry
+        )
+        # One number and no name: names come from outside, and may be any.
+        self._unknown_payment_methods = Counter(
+            "orderwatch_detector_unknown_payment_methods",
+            "Stored orders whose payment method is not a known one (ORDERWATCH_PAYMENT_METHODS adds to those).",
+            registry=registry,
         )
         self._batch = Histogram(
             "orderwatch_detector_batch_messages",
@@ -99,6 +107,9 @@ class Metrics:
             self._decisions.labels(outcome).inc(count)
         for rule, count in Counts(rule for row in stored.orders for rule in row.rule_ids or ()).items():
             self._hits.labels(rule).inc(count)
+        unknown = sum(row.payment_method not in self._known_payment_methods for row in stored.orders)
+        if unknown:
+            self._unknown_payment_methods.inc(unknown)
         # The broker stamps whole batches: few different times for many orders.
         for appended_at, orders in groupby(row.appended_at for row in stored.orders):
             self._latency.observe((at - appended_at).total_seconds(), sum(1 for _ in orders))

@@ -1,0 +1,66 @@
+"""From a message to a row or a dead letter."""
+
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+
+from fraud_detector.rules.engine import Engine
+from fraud_detector.rules.ruleset import load_ruleset
+from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.kafka_announcer import dead_letter_headers
+from fraud_detector.stream.message import DeadLetter
+from order_contract.decision import OrderRow
+from order_contract.decoder import EventDecoder
+from tests.simulation.fakes import FakeMessage
+from tests.support.plain_order import plain_order
+
+NOW = datetime(2026, 11, 28, 5, tzinfo=UTC)
+
+
+def judged(order: dict[str, object], timestamp: int) -> OrderRow | DeadLetter:
+    message = FakeMessage(1, 7, orjson.dumps(order), timestamp=timestamp)
+    return Judge(EventDecoder(), Engine(load_ruleset())).judge(message, NOW)
+
+
+def milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def test_the_future_begins_at_the_append_time_and_not_at_the_clock() -> None:
+    # A message of a year ago, read again today.
+    appended = NOW - timedelta(days=365)
+    order = plain_order(created_date=(appended + timedelta(hours=25)).isoformat())
+
+    assert isinstance(judged(order, milliseconds(appended)), DeadLetter)
+    assert isinstance(judged(order, milliseconds(appended + timedelta(hours=1))), OrderRow)
+
+
+@pytest.mark.parametrize("timestamp", [-1, 0, -(2**63), 2**63 - 1, 253_402_300_800_000])
+def test_a_timestamp_that_is_no_time_stops_nothing(timestamp: int) -> None:
+    good, late = plain_order(), plain_order(created_date=(NOW + timedelta(hours=25)).isoformat())
+
+    row = judged(good, timestamp)
+
+    assert isinstance(row, OrderRow)
+    assert row.appended_at == NOW
+    assert isinstance(judged(late, timestamp), DeadLetter)
+
+
+def test_a_dead_letter_names_all_fields_at_fault() -> None:
+    letter = judged(plain_order(amount="much", country="IDN", ip_address="x"), milliseconds(NOW))
+
+    assert isinstance(letter, DeadLetter)
+    headers = dict(dead_letter_headers("orders", letter))
+    assert headers["error_field"] == b"amount"
+    assert orjson.loads(headers["error_fields"]) == ["amount", "country", "ip_address"]
+    assert headers["error_type"] == b"bad-value"
+    assert b"write ID" in headers["error"]
+
+
+def test_a_dead_letter_of_no_field_names_none() -> None:
+    message = FakeMessage(1, 7, b"{")
+    letter = Judge(EventDecoder(), Engine(load_ruleset())).judge(message, NOW)
+
+    assert isinstance(letter, DeadLetter)
+    assert not {"error_field", "error_fields"} & dict(dead_letter_headers("orders", letter)).keys()
