@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orderwatch.embedded import supervisor as supervisor_module
 from orderwatch.embedded.incidents import read_incidents
 from orderwatch.embedded.layout import Layout
 from orderwatch.embedded.programs import Program
@@ -106,6 +107,28 @@ def test_a_new_configuration_restarts_only_what_changed(supervisor: Supervisor) 
     assert states["kept"].pid == kept
     assert states["changed"].stopped
     assert states["added"].stopped
+
+
+def test_a_supervisor_of_an_earlier_release_is_recognised(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(supervisor_module, "IDENTIFIER", "orderwatch")
+        supervisor.configure([program("one")])
+    supervisor.start()
+    assert not supervisor.is_of_this_release()
+    take_down(supervisor)
+    run(supervisor, program("one"))
+    assert supervisor.is_of_this_release()
+
+
+def test_what_a_program_writes_is_private(supervisor: Supervisor, layout: Layout) -> None:
+    layout.make_private()
+    script = f"open({str(layout.home / 'written')!r}, 'w'); {NAP}"
+    run(supervisor, program("one", script))
+    eventually((layout.home / "written").exists, "the file")
+    written = [layout.home / "written", layout.log("one"), layout.log(LOG), layout.supervisor_configuration]
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
 
 
 def test_taking_down_what_does_not_run_does_nothing(supervisor: Supervisor) -> None:

@@ -80,6 +80,7 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            umask=0o077,  # its log is there before its own setting holds
             start_new_session=True,  # Ctrl-C is for the command that starts it
         )
         if done.returncode != 0:
