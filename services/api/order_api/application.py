@@ -10,11 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from order_api import guide
+from order_api.address_limit import AddressLimit
 from order_api.body_limit import BodyLimit
 from order_api.compression import Compression
 from order_api.cors import CrossOriginPages
 from order_api.dead_letters.routes import router as dead_letters
 from order_api.decisions.routes import router as decisions
+from order_api.head_requests import HeadRequests
 from order_api.health.routes import router as health
 from order_api.lag import OpenLagSource
 from order_api.marts.routes import router as marts
@@ -24,6 +26,7 @@ from order_api.openapi import DocumentedAPI
 from order_api.orders.routes import router as orders
 from order_api.problems.answers import handle_http, handle_problem, handle_validation
 from order_api.problems.problem import Problem
+from order_api.rate_limits import AddressLimits
 from order_api.services import open_services
 from order_api.sessions.routes import router as sessions
 from order_api.settings import ApiSettings
@@ -59,6 +62,7 @@ def create_app(settings: ApiSettings, open_lag: OpenLagSource | None = None) -> 
         version=version("order-api"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -73,6 +77,8 @@ def create_app(settings: ApiSettings, open_lag: OpenLagSource | None = None) -> 
     # The last one is the outermost.
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
     app.add_middleware(Compression)
+    app.add_middleware(HeadRequests)
+    app.add_middleware(AddressLimit, limits=AddressLimits(settings.api_keyless_limit))
     if settings.api_cors_origins:
         app.add_middleware(CrossOriginPages, origins=settings.api_cors_origins)
     app.add_middleware(RequestObserver, metrics=metrics)

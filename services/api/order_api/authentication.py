@@ -7,7 +7,7 @@ from typing import Annotated, Final, cast
 
 from fastapi import Depends
 from fastapi.security import HTTPBearer
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from order_api.key_ring import KeyRing, Principal
 from order_api.keys import Role
@@ -35,18 +35,36 @@ class KeyOfRole(HTTPBearer):
 
     async def __call__(self, request: HTTPConnection) -> Principal:  # type: ignore[override]  # never credentials
         """The caller. Raises NotAuthenticated, NotPermitted, TooManyRequests, TooManyGuesses or CrossOrigin."""
-        key = bearer_key(request)
-        caller = await (_principal_of_session(request) if key is None else principal_of_key(request, key))
+        caller: Principal | None = getattr(request.state, "caller", None)  # a route asks before it reads a body
+        if caller is None:
+            key = bearer_key(request)
+            caller = await (_principal_of_session(request) if key is None else principal_of_key(request, key))
         if not caller.role.includes(self._role):
             raise NotPermitted(f"this needs a key of role {self._role}; yours has role {caller.role}")
-        request.state.caller = caller
         return caller
+
+
+class HeaderKey:
+    """A dependency: the caller whose key is in header Authorization, None without the header.
+
+    For where the key may be in the body instead. Raises NotAuthenticated, TooManyRequests, TooManyGuesses or
+    CrossOrigin.
+    """
+
+    async def __call__(self, request: Request) -> Principal | None:
+        caller: Principal | None = getattr(request.state, "caller", None)
+        if caller is not None:
+            return caller
+        refuse_cross_origin(request, services_of(request).settings.api_cors_origins)
+        key = bearer_key(request)
+        return None if key is None else await principal_of_key(request, key)
 
 
 READER: Final = Depends(KeyOfRole(Role.READ))
 REVIEWER: Final = Depends(KeyOfRole(Role.REVIEW))
 ADMINISTRATOR: Final = Depends(KeyOfRole(Role.ADMIN))
 
+CallerByHeader = Annotated[Principal | None, Depends(HeaderKey())]
 Reader = Annotated[Principal, READER]
 Reviewer = Annotated[Principal, REVIEWER]
 Administrator = Annotated[Principal, ADMINISTRATOR]
@@ -61,6 +79,13 @@ def bearer_key(request: HTTPConnection) -> str | None:
     """What header Authorization holds as a key, None when it holds none."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else None
+
+
+def is_valid_lately(request: HTTPConnection) -> bool:
+    """Whether a request comes with a key or session that was valid when it was last looked up; costs no query."""
+    services, key = services_of(request), bearer_key(request)
+    ring, secret = (services.sessions, read_token(request)) if key is None else (services.keys, key)
+    return secret is not None and ring.remembers(secret)
 
 
 async def principal_of_key(request: HTTPConnection, key: str) -> Principal:
@@ -104,6 +129,7 @@ async def _looked_up(request: HTTPConnection, ring: KeyRing, limits: RateLimits,
 
 
 async def _counted(request: HTTPConnection, limits: RateLimits, caller: Principal) -> Principal:
+    request.state.caller = caller
     allowance = await limits.count_request(caller.key_id)
     request.state.answer_headers.extend(allowance.headers())
     if not allowance.permitted:

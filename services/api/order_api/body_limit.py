@@ -2,20 +2,17 @@
 
 from typing import Final
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from order_api.problems.answers import problem_response
 from order_api.problems.refusals import BodyTooLarge
 
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
 
 
 class BodyLimit:
-    """ASGI middleware: takes in the whole body of a request that may have one before anything else happens.
+    """ASGI middleware: no more of a body than the limit is taken; whoever takes more gets BodyTooLarge raised.
 
-    So nothing behind it ever holds more than the limit or waits for the rest of a body. What a GET carries is read by
-    nobody; the server throws it away.
+    A body is read by its route, after authentication. What a GET carries is read by nobody; the server drops it.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -26,28 +23,20 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in _BODILESS:
             await self._app(scope, receive, send)
             return
-        if _announced(scope) > self._limit:
-            await self._refuse(scope, receive, send)
-            return
-        body, more = b"", True
-        while more:
+        announced, received = _announced(scope), 0
+
+        async def limited_receive() -> Message:
+            nonlocal received
+            if announced > self._limit:
+                raise BodyTooLarge(self._limit)
             message = await receive()
-            if message["type"] != "http.request":
-                return  # the caller left
-            body += message.get("body", b"")
-            if len(body) > self._limit:
-                await self._refuse(scope, receive, send)
-                return
-            more = message.get("more_body", False)
-        taken_in: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > self._limit:
+                    raise BodyTooLarge(self._limit)
+            return message
 
-        async def receive_again() -> Message:
-            return taken_in.pop() if taken_in else await receive()
-
-        await self._app(scope, receive_again, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await problem_response(Request(scope), BodyTooLarge(self._limit))(scope, receive, send)
+        await self._app(scope, limited_receive, send)
 
 
 def _announced(scope: Scope) -> int:

@@ -14,6 +14,8 @@ SMALLEST: Final = 1024
 LARGE: Final = 32_768
 # Half the time of the usual 9, for a tenth more bytes.
 LEVEL: Final = 4
+# What the tag of a compressed answer has more than that of the plain one.
+TAG_SUFFIX: Final = "-gzip"
 _COMPRESSIBLE: Final = (b"application/json", b"application/problem+json", b"text/", b"application/javascript")
 _CODING = re.compile(r"([a-z*]+)\s*(?:;\s*q=([0-9.]+))?")
 
@@ -31,7 +33,7 @@ class Compression:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        accepted = any(name == b"accept-encoding" and _accepts_gzip(value) for name, value in scope["headers"])
+        accepted = accepts_gzip(scope)
         start: Message | None = None
 
         async def compressed_send(message: Message) -> None:
@@ -42,7 +44,7 @@ class Compression:
             held, start = start, None
             if held is not None:
                 headers = [*held["headers"], (b"vary", b"Accept-Encoding")]
-                if accepted and not message.get("more_body", False) and len(message.get("body", b"")) >= SMALLEST:
+                if accepted and not message.get("more_body", False) and is_large(message.get("body", b"")):
                     body = await _compressed(message["body"])
                     message = {**message, "body": body}
                     headers = _compressed_headers(headers, len(body))
@@ -50,6 +52,16 @@ class Compression:
             await send(message)
 
         await self._app(scope, receive, compressed_send)
+
+
+def accepts_gzip(scope: Scope) -> bool:
+    """Whether the client of a request takes gzip."""
+    return any(name == b"accept-encoding" and _accepts_gzip(value) for name, value in scope["headers"])
+
+
+def is_large(body: bytes) -> bool:
+    """Whether a body gets compressed for clients that take that."""
+    return len(body) >= SMALLEST
 
 
 @functools.lru_cache(maxsize=256)
@@ -72,5 +84,5 @@ async def _compressed(body: bytes) -> bytes:
 
 def _compressed_headers(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
     kept = [(name, value) for name, value in headers if name not in {b"content-length", b"etag"}]
-    tags = [(name, value[:-1] + b'-gzip"') for name, value in headers if name == b"etag"]
+    tags = [(name, value[:-1] + TAG_SUFFIX.encode() + b'"') for name, value in headers if name == b"etag"]
     return [*kept, *tags, (b"content-length", b"%d" % length), (b"content-encoding", b"gzip")]

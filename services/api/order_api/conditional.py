@@ -7,12 +7,11 @@ from typing import Any, Final
 from fastapi import Request
 from starlette.responses import Response
 
+from order_api.compression import TAG_SUFFIX, accepts_gzip, is_large
 from order_api.responses import json_response
 
 _TAG_BYTES: Final = 16
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
-# What Compression adds to the tag of a compressed answer.
-_COMPRESSED: Final = "-gzip"
 
 CONDITIONAL: Final[dict[int | str, dict[str, Any]]] = {
     200: {"headers": {"ETag": {"description": "names this answer, to the byte", "schema": {"type": "string"}}}},
@@ -44,7 +43,10 @@ def conditional_response(request: Request, body: object) -> Response:
     tag = hashlib.blake2b(response.body, digest_size=_TAG_BYTES).hexdigest()
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
     if _is_known(tag, request.headers.get("if-none-match")):
-        return Response(status_code=304, headers=headers)
+        # What this client would get now: Compression names the compressed answer so, and only sees answers with a body.
+        if is_large(bytes(response.body)) and accepts_gzip(request.scope):
+            headers["ETag"] = f'"{tag}{TAG_SUFFIX}"'
+        return Response(status_code=304, headers={**headers, "Vary": "Accept-Encoding"})
     response.headers.update(headers)
     return response
 
@@ -52,5 +54,5 @@ def conditional_response(request: Request, body: object) -> Response:
 def _is_known(tag: str, if_none_match: str | None) -> bool:
     if if_none_match is None:
         return False
-    known = (name.removesuffix(_COMPRESSED) for name in _TAG.findall(if_none_match))
+    known = (name.removesuffix(TAG_SUFFIX) for name in _TAG.findall(if_none_match))
     return if_none_match.strip() == "*" or tag in known

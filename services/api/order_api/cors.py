@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+from order_api.problems.answers import problem_response
+from order_api.problems.refusals import PreflightRefused
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 REQUEST_HEADERS: Final = ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Request-ID")
 # What a page may read of an answer besides its body.
 ANSWER_HEADERS: Final = ("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
@@ -36,4 +42,15 @@ class CrossOriginPages(CORSMiddleware):
         named = scope["type"] == "http" and any(
             name == b"origin" and value in self._origins for name, value in scope["headers"]
         )
-        await (super().__call__ if named else self.app)(scope, receive, send)
+        if not named:
+            await self.app(scope, receive, send)
+        elif scope["method"] == "OPTIONS" and "access-control-request-method" in (headers := Headers(scope=scope)):
+            await self._preflight(Request(scope), headers)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def _preflight(self, request: Request, headers: Headers) -> Response:
+        response = self.preflight_response(headers)
+        if response.status_code != PreflightRefused.status:
+            return response
+        return problem_response(request, PreflightRefused(bytes(response.body).decode()))

@@ -1,15 +1,21 @@
 """Finding one's way: the index, what each problem means, and the interactive documentation."""
 
 import functools
+import gzip
 import inspect
+import re
+from base64 import b64encode
+from hashlib import sha256
 from typing import Annotated, Any, Final
 
+import orjson
 from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from order_api.compression import accepts_gzip
 from order_api.openapi import responses
 from order_api.problems.catalogue import problem_types
 from order_api.problems.requests import NotFound
@@ -17,6 +23,7 @@ from order_api.problems.requests import NotFound
 router = APIRouter(tags=["guide"])
 
 
+_INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _INDEX: Final[dict[str, Any]] = {
     "name": "Orderwatch API",
     "documentation": "/docs",
@@ -98,17 +105,54 @@ async def get_problem(
 
 
 def add_documentation(app: FastAPI) -> None:
-    """`/docs`, with Swagger UI's files from a package: a page that asks for keys loads no code from elsewhere."""
+    """`/openapi.json`, and `/docs` with Swagger UI's files from a package: where keys are typed in, no code is foreign.
+
+    Anybody may ask for them, so the document is written and compressed once.
+    """
+    document = functools.cache(lambda: orjson.dumps(app.openapi()))
+    compressed = functools.cache(lambda: gzip.compress(document(), mtime=0))
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        if not accepts_gzip(request.scope):
+            return Response(document(), media_type="application/json")  # Compression says that it varies
+        headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return Response(compressed(), headers=headers, media_type="application/json")
+
     assets = "/docs/assets"
     app.mount(assets, StaticFiles(packages=[("fastapi_swagger", "resources")]), name="assets")
 
+    page = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title=app.title,
+        swagger_js_url=f"{assets}/swagger-ui-bundle.js",
+        swagger_css_url=f"{assets}/swagger-ui.css",
+        swagger_favicon_url=f"{assets}/favicon-32x32.png",
+        swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": False},
+    )
+    page.headers.update(_protection(bytes(page.body).decode()))
+
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=app.title,
-            swagger_js_url=f"{assets}/swagger-ui-bundle.js",
-            swagger_css_url=f"{assets}/swagger-ui.css",
-            swagger_favicon_url=f"{assets}/favicon-32x32.png",
-            swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": False},
-        )
+        return page
+
+
+def _protection(page: str) -> dict[str, str]:
+    """Header fields for a page where keys are typed in: it runs its own scripts only, and is shown in no other page."""
+    digests = [b64encode(sha256(script.encode()).digest()).decode() for script in _INLINE_SCRIPT.findall(page)]
+    policy = {
+        "default-src": "'none'",
+        "script-src": " ".join(["'self'", *(f"'sha256-{digest}'" for digest in digests)]),
+        "style-src": "'self' 'unsafe-inline'",  # Swagger UI sets styles of its elements
+        "img-src": "'self' data:",
+        "font-src": "'self' data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+    }

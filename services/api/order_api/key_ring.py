@@ -47,6 +47,10 @@ class KeyRing:
         """Whether `key` may be a guess: it has a key's form, and was not valid when it was last looked up."""
         return self._looks_right(key) and hash_key(key) not in self._remembered
 
+    def remembers(self, key: str) -> bool:
+        """Whether `key` was valid when it was last looked up."""
+        return self._looks_right(key) and hash_key(key) in self._remembered
+
     async def principal(self, key: str) -> Principal | None:
         """The principal, or None when the key is unknown or revoked."""
         if not self._looks_right(key):

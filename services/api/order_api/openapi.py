@@ -53,6 +53,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for operation in _operations(document):
         if operation.get("security") == [{"apiKey": []}]:
             operation["security"] = [{"apiKey": []}, {"session": []}]
+        if operation["tags"][0] != "operations":
             operation["responses"].setdefault("429", responses(429)[429])
         show_parameters(operation)
         for content in operation.get("requestBody", {}).get("content", {}).values():

@@ -82,7 +82,7 @@ def parse_whole_number(value: object) -> object:
     if not isinstance(value, str):
         return value
     if _WHOLE_NUMBER.fullmatch(value) is None:
-        raise ValueError("is not a whole number")
+        raise ValueError("is not a whole number: write digits only, like 50")
     if len(value) > _MAX_DIGITS:
         raise ValueError("is too large a number")
     return value
@@ -131,8 +131,10 @@ IpAddress = Annotated[
     BeforeValidator(parse_ip_address),
     WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
 ]
-Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), BeforeValidator(parse_whole_number)]
-Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(parse_whole_number)]
+DIGITS_ONLY: Final = BeforeValidator(parse_whole_number)
+"""For every parameter that is a number; after its bounds, which the document would lose otherwise."""
+Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), DIGITS_ONLY]
+Limit = Annotated[int, Field(ge=1, le=500), DIGITS_ONLY]
 Bound = Annotated[
     datetime,
     BeforeValidator(parse_bound),

@@ -8,7 +8,7 @@ from limits import RateLimitItem
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from order_api.problems.refusals import TooManyGuesses
+from order_api.problems.refusals import TooManyGuesses, TooManyWithoutKey
 
 # Addresses share this many counters, by a hash that changes with every start: however many addresses there are,
 # counting them takes the same little memory.
@@ -59,6 +59,34 @@ class RateLimits:
     async def count_wrong_guess(self, address: str) -> None:
         """Count a wrong key that an address tried."""
         await self._by_address.hit(self._guesses, _counter(address))
+
+
+class AddressLimits:
+    """Counts the work of requests without a valid key by address, in a sliding window."""
+
+    def __init__(self, work: RateLimitItem) -> None:
+        self._work = work
+        self._by_address = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._refused_until: dict[str, float] = {}  # by counter, so of bounded size
+
+    def refusal(self, address: str) -> TooManyWithoutKey | None:
+        """Why the address is refused now, None when it is not."""
+        if not self._refused_until:
+            return None
+        counter = _counter(address)
+        until = self._refused_until.get(counter)
+        if until is None:
+            return None
+        if until > time.time():
+            return TooManyWithoutKey(self._work.amount, self._work.get_expiry(), _seconds_until(until))
+        del self._refused_until[counter]
+        return None
+
+    async def count(self, address: str, units: int) -> None:
+        """Count a request that was answered; beyond the limit the address is refused until the window has room."""
+        counter = _counter(address)
+        if not await self._by_address.hit(self._work, counter, cost=min(units, self._work.amount)):
+            self._refused_until[counter], _ = await self._by_address.get_window_stats(self._work, counter)
 
 
 def _seconds_until(moment: float) -> int:

@@ -47,6 +47,7 @@ class ApiSettings(EventSettings, KafkaSettings, DatabaseSettings):
     api_max_connections: int = Field(10_000, ge=1, description="connections at a time; the file limit lowers it")
     api_key_limit: Limit = Field(parse("30000/minute"), description="requests of one key")
     api_guess_limit: Limit = Field(parse("60/minute"), description="wrong keys from one address")
+    api_keyless_limit: Limit = Field(parse("12000/minute"), description="requests without a valid key from one address")
     api_session_hours: float = Field(12, gt=0, le=24 * 30, description="how long a browser's session lasts")
     api_secure_cookies: Literal["auto", "always", "never"] = Field(
         "auto", description="whether the session's cookie is for HTTPS only; auto: when it is asked for over HTTPS"

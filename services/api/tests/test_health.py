@@ -1,5 +1,8 @@
 """Alive, ready, measured."""
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -65,3 +68,28 @@ async def test_the_index_leads_on(lonely: httpx.AsyncClient) -> None:
         assert (await lonely.get(path)).status_code == 200
     for path in (index["orders"], index["flags"], index["stats"]):
         assert (await lonely.get(path)).status_code == 401
+
+
+async def test_the_page_for_keys_is_protected(lonely: httpx.AsyncClient) -> None:
+    page = await lonely.get("/docs")
+    policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert page.headers["x-frame-options"] == "DENY"
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", page.text, re.DOTALL)
+    inline = [script for attributes, script in scripts if "src=" not in attributes]
+    assert inline
+    for script in inline:  # else browsers would not run it
+        assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy["script-src"]
+    assert "unsafe" not in policy["script-src"]
+
+
+async def test_the_document_is_written_once(lonely: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = await lonely.get("/openapi.json", headers={"Accept-Encoding": "identity"})
+    packed = await lonely.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert plain.json() == packed.json()
+    assert plain.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
+    monkeypatch.setattr("order_api.guide.gzip.compress", None)
+    monkeypatch.setattr("order_api.guide.orjson.dumps", None)
+    for encoding in ("identity", "gzip"):
+        again = await lonely.get("/openapi.json", headers={"Accept-Encoding": encoding})
+        assert again.content == plain.content

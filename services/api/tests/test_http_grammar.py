@@ -267,7 +267,7 @@ async def test_a_liveness_probe_gets_through_when_connections_run_out(
     monkeypatch.setattr(guarded_http, "PROBE_CONNECTIONS", 5)
     flood = [await asyncio.open_connection("127.0.0.1", api.port) for _ in range(10 + 20)]
     try:
-        for method in (b"GET",):
+        for method in (b"GET", b"HEAD"):
             async with api.call() as probe:
                 await probe.send(method + b" /healthz HTTP/1.1\r\nHost: api\r\n\r\n")
                 head = await probe.reader.readuntil(b"\r\n\r\n")

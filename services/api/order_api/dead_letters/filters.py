@@ -7,7 +7,7 @@ from fastapi import Depends, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from order_api.dead_letters.cursor import CursorText
-from order_api.parameters import Bound, Identifier, Limit, Optional, parse_whole_number
+from order_api.parameters import DIGITS_ONLY, Bound, Identifier, Limit, Optional
 from order_contract.dead_letters.catalogue import CATALOGUE
 from order_contract.dead_letters.letter import State
 from order_contract.dead_letters.origin import Origin
@@ -21,13 +21,13 @@ _Topic = Annotated[str, Path(pattern="^[A-Za-z0-9._-]{1,249}$", description="of 
 _Partition = Annotated[
     int,
     Field(ge=0, le=10**9 - 1),
-    BeforeValidator(parse_whole_number),
+    DIGITS_ONLY,
     Path(description="of the origin", examples=[3]),
 ]
 _Offset = Annotated[
     int,
     Field(ge=0, le=10**18 - 1),
-    BeforeValidator(parse_whole_number),
+    DIGITS_ONLY,
     Path(description="of the origin", examples=[12345]),
 ]
 

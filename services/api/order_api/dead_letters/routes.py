@@ -17,6 +17,7 @@ from order_api.dead_letters.model import (
     ManyRedriven,
     Redriven,
 )
+from order_api.guarded_route import GuardedRoute
 from order_api.openapi import responses
 from order_api.parameters import refuse_null_body, refuse_repeated
 from order_api.problems.orders import DeadLetterUnknown
@@ -28,7 +29,7 @@ from order_contract.dead_letters.letter import Letter, State
 from order_contract.dead_letters.origin import Origin
 from order_contract.dead_letters.records import LetterCriteria, LetterPosition
 
-router = APIRouter(prefix="/v1", tags=["dead letters"], dependencies=[ADMINISTRATOR])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["dead letters"], dependencies=[ADMINISTRATOR])
 
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}},
@@ -77,7 +78,7 @@ async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
     operation_id="redrive_dead_letter",
     status_code=202,
     response_model=Redriven,
-    responses=responses(401, 403, 404, 409, 410, 413, 422, 429, 503),
+    responses=responses(401, 403, 404, 409, 410, 413, 415, 422, 429, 503),
 )
 async def redrive_dead_letter(
     request: Request,
@@ -107,7 +108,7 @@ async def redrive_dead_letter(
     operation_id="redrive_dead_letters",
     status_code=202,
     response_model=ManyRedriven,
-    responses=responses(401, 403, 413, 422, 429, 503),
+    responses=responses(401, 403, 413, 415, 422, 429, 503),
 )
 async def redrive_dead_letters(services: AllServices, caller: Administrator, wanted: ManyRedriveRequest) -> Response:
     """Publish up to 100 dead letters of an error type again, as they were, that were not redriven yet.

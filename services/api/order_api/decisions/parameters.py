@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from order_api.decisions.position import ID_PATTERN, read_id
 from order_api.decisions.stream import From, Start
 from order_api.decisions.wanted import EVERYTHING, Wanted
-from order_api.parameters import Identifier, Optional, parse_whole_number
+from order_api.parameters import DIGITS_ONLY, Identifier, Optional
 from order_contract.decision import Outcome, Status
 
 _TRUTHS: Final = {"true": True, "false": False}
@@ -23,9 +23,11 @@ def parse_flag(value: object) -> object:
     return _TRUTHS[value]
 
 
-def parse_event_id(value: object) -> object:
-    """The id of an event, as next offsets by partition."""
-    return read_id(value) if isinstance(value, str) else value
+def parse_last_event_id(value: object) -> object:
+    """The id of an event, as next offsets by partition; browsers that have none yet may send it empty."""
+    if not isinstance(value, str):
+        return value
+    return read_id(value) if value.strip() else None
 
 
 def parse_start(value: object) -> object:
@@ -41,8 +43,8 @@ def parse_start(value: object) -> object:
 
 
 Flag = Annotated[bool, BeforeValidator(parse_flag), WithJsonSchema({"type": "boolean"})]
-RiskScore = Annotated[int, Field(ge=0, le=100), BeforeValidator(parse_whole_number)]
-EventId = Annotated[dict[int, int], BeforeValidator(parse_event_id)]
+RiskScore = Annotated[int, Field(ge=0, le=100), DIGITS_ONLY]
+LastEventId = Annotated[dict[int, int] | None, BeforeValidator(parse_last_event_id)]
 StartText = Annotated[
     From | dict[int, int],
     BeforeValidator(parse_start),

@@ -10,7 +10,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from order_api.authentication import READER, still_permitted
 from order_api.decisions.events import KEEP_ALIVE
 from order_api.decisions.model import EVENT_SCHEMA, EXAMPLE_EVENT
-from order_api.decisions.parameters import EventId, StreamParameters
+from order_api.decisions.parameters import LastEventId, StreamParameters
+from order_api.guarded_route import GuardedRoute
 from order_api.openapi import responses
 from order_api.parameters import refuse_repeated
 from order_api.problems.requests import NotAcceptable
@@ -19,7 +20,7 @@ from order_api.services import AllServices
 MEDIA_TYPE: Final = "text/event-stream"
 KEEP_ALIVE_SECONDS: Final = 15
 
-router = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["decisions"], dependencies=[READER])
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -47,7 +48,7 @@ async def stream_decisions(
     parameters: Annotated[StreamParameters, Query()],
     # For browsers, which send it by themselves; programs have `from`. In the document it would be a trap: a colon is
     # nothing that property testing tools put into a header, so they have no valid value for it.
-    last_event_id: Annotated[EventId | None, Header(alias="Last-Event-ID", include_in_schema=False)] = None,
+    last_event_id: Annotated[LastEventId, Header(alias="Last-Event-ID", include_in_schema=False)] = None,
 ) -> EventSourceResponse:
     """Decisions as they are made, as server-sent events named `decision`; `data` is the value on topic `decisions`.
 

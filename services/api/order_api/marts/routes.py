@@ -9,16 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from order_api import queries
 from order_api.authentication import READER, caller_of
 from order_api.database import Database
+from order_api.guarded_route import GuardedRoute
 from order_api.marts.cursor import CursorText, read_cursor, write_cursor
 from order_api.marts.model import MartList, MartPage
 from order_api.openapi import responses
-from order_api.parameters import Optional, refuse_repeated
+from order_api.parameters import DIGITS_ONLY, Optional, refuse_repeated
 from order_api.problems.availability import MartBeingPublished
 from order_api.problems.orders import MartUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices
 
-router = APIRouter(prefix="/v1", tags=["marts"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["marts"], dependencies=[READER])
 
 # Postgres' types, by their names in JSON Schema.
 _TYPES: Final = {
@@ -39,7 +40,7 @@ class MartParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: Annotated[int, Field(ge=1, le=1000, description="rows of a page")] = 100
+    limit: Annotated[int, Field(ge=1, le=1000, description="rows of a page"), DIGITS_ONLY] = 100
     cursor: Annotated[Optional[CursorText], Field(description="`next` of the page before")] = None
 
 

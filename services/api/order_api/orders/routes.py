@@ -9,6 +9,7 @@ from order_api import queries
 from order_api.authentication import READER, caller_of, still_permitted
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
 from order_api.disconnection import disconnected
+from order_api.guarded_route import GuardedRoute
 from order_api.openapi import responses
 from order_api.orders.cursor import read_cursor
 from order_api.orders.filters import FlagParameters, LookupParameters, OrderParameters, PageParameters
@@ -21,7 +22,7 @@ from order_api.problems.orders import OrderDeadLettered, OrderUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices, Services
 
-router = APIRouter(prefix="/v1", tags=["orders"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["orders"], dependencies=[READER])
 
 PAGE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}},

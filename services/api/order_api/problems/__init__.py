@@ -8,11 +8,13 @@ Problem
 │   ├── NotFound             404  no such route
 │   ├── MethodNotAllowed     405
 │   ├── NotAcceptable        406  the caller does not take what this sends
+│   ├── UnsupportedMediaType 415  a body that is not JSON
 │   ├── NoSession            404  nothing to end
 │   ├── CursorUnknown        404  not a cursor of ours for these filters
 │   └── CallerLeft           499  nobody reads this one
 ├── refusals.py                   refused before anybody looks at what is asked for
 │   ├── MalformedRequest     400  no HTTP
+│   ├── PreflightRefused     400  a page would send what is not taken from other origins
 │   ├── CrossOrigin          403  a page from elsewhere would change something
 │   ├── RequestTimeout       408  the request did not arrive in time
 │   ├── BodyTooLarge         413
@@ -21,6 +23,7 @@ Problem
 │   ├── TooManyRequests      429  of one key
 │   ├── TooManyAtOnce        429  costly requests of one key
 │   ├── TooManyGuesses       429  wrong keys of one address
+│   ├── TooManyWithoutKey    429  of one address
 │   ├── TooManyConnections   503
 │   └── TooMuchHeld          503
 ├── orders.py                     what is asked for

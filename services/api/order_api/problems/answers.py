@@ -1,7 +1,8 @@
 """Problems as answers: rendered in one place, whoever raised them."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from fastapi.exceptions import RequestValidationError
@@ -11,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from order_api.problems.problem import Problem
-from order_api.problems.requests import InvalidRequest, MethodNotAllowed, NotFound
+from order_api.problems.refusals import PreflightRefused
+from order_api.problems.requests import MAX_ERRORS, InvalidRequest, MethodNotAllowed, NotFound
+from order_api.problems.shown import shown, shown_value
 from order_api.responses import json_response
 
 MEDIA_TYPE = "application/problem+json"
-MAX_SHOWN = 120
+_SHOULD: Final = re.compile(r"^(?:Input|[A-Z][a-z]+) should")
 _UNREADABLE_BODY = 400
 
 
@@ -52,46 +55,65 @@ async def handle_problem(request: Request, error: Exception) -> Response:
 async def handle_validation(request: Request, error: Exception) -> Response:
     """For what FastAPI finds wrong with parameters."""
     assert isinstance(error, RequestValidationError)
-    return problem_response(request, InvalidRequest([_named(item) for item in error.errors()]))
+    errors = error.errors()
+    named = [_named(item) for item in errors[:MAX_ERRORS]]
+    return problem_response(request, InvalidRequest(named, len(errors)))
 
 
 async def handle_http(request: Request, error: Exception) -> Response:
     """For what FastAPI itself raises: unknown paths and methods, bodies that are no text."""
     assert isinstance(error, HTTPException)
     if error.status_code == _UNREADABLE_BODY:
-        named = {"in": "body", "field": "body", "value": None, "message": "is not JSON in UTF-8"}
+        named = {"in": "body", "field": None, "value": None, "message": "is not JSON in UTF-8"}
         return problem_response(request, InvalidRequest([named]))
+    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        return problem_response(request, PreflightRefused("pages of this origin may not ask here"))
+    if request.method == "OPTIONS" and request.scope["path"] == "*":
+        return Response(status_code=204, headers={"Allow": "DELETE, GET, HEAD, OPTIONS, POST"})
     if error.status_code == MethodNotAllowed.status:
-        return problem_response(request, MethodNotAllowed(_allowed_methods(request)))
+        allowed = _allowed_methods(request)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": ", ".join(sorted(allowed))})
+        return problem_response(request, MethodNotAllowed(allowed))
     if error.status_code == NotFound.status:
         return problem_response(request, NotFound("there is nothing at this path"))
     raise error
 
 
 def _allowed_methods(request: Request) -> set[str]:
-    """Of all routes at this path: routing itself names those of one."""
+    """Of all routes at this path, where routing itself names those of one; HEAD goes with GET, OPTIONS with all."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     routes = [route for route in iter_route_contexts(request.app.routes) if route.methods]
     methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
-    return methods or {"GET", "HEAD"}  # a file
+    methods = methods or {"GET"}  # a file
+    return methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
 
 
 def _named(error: Mapping[str, Any]) -> dict[str, object]:
     """One validation error of pydantic: where, which, what it was, what is wrong."""
     place, *names = error["loc"]
-    missing = error["type"] == "missing"
-    unknown = error["type"] == "extra_forbidden"
-    message = "there is no such parameter" if unknown else str(error["msg"]).removeprefix("Value error, ")
+    kind, value = error["type"], error["input"]
+    is_unknown = kind == "extra_forbidden"
+    # What a body has beside its members is nobody's mistype of a value: the name says all.
+    is_shown = kind != "missing" and not (place == "body" and (is_unknown or (not names and _is_structure(value))))
     return {
         "in": str(place),
-        "field": _shown(".".join(map(str, names)) or str(place)),
-        "value": None if missing else _shown(error["input"]),
-        "message": message,
+        "field": shown(".".join(map(str, names))) if names else None,
+        "value": shown_value((place, *names), value) if is_shown else None,
+        "message": shown(_message(kind, str(error["msg"]), place)),
     }
 
 
-def _shown(value: object) -> str:
-    """A value for an error text: cut, and without what JSON cannot carry."""
-    text = str(value)
-    text = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... (cut)"
-    return text.encode("utf-8", "replace").decode()
+def _is_structure(value: object) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _message(kind: str, message: str, place: object) -> str:
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return f"there is no such {'member' if place == 'body' else 'parameter'}"
+    if kind in {"model_attributes_type", "dict_type", "model_type"}:
+        return "must be an object"
+    message = message.removeprefix("Value error, ")
+    return _SHOULD.sub("must", message)

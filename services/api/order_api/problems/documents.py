@@ -8,8 +8,15 @@ from order_api.problems.answers import MEDIA_TYPE, problem_members
 from order_api.problems.availability import DatabaseUnavailable
 from order_api.problems.orders import AlreadyRedriven, DeadLetterGone, OrderUnknown, UserUnknown
 from order_api.problems.problem import Problem
-from order_api.problems.refusals import BodyTooLarge, TooManyRequests
-from order_api.problems.requests import CursorUnknown, InvalidRequest, NotAcceptable, NotAuthenticated, NotPermitted
+from order_api.problems.refusals import BodyTooLarge, TooManyRequests, TooManyWithoutKey
+from order_api.problems.requests import (
+    CursorUnknown,
+    InvalidRequest,
+    NotAcceptable,
+    NotAuthenticated,
+    NotPermitted,
+    UnsupportedMediaType,
+)
 
 _REQUEST_ID: Final = "5f0c9d1be2a84c77b1d2c3a4e5f60718"
 
@@ -18,8 +25,8 @@ class FieldError(BaseModel):
     """A part of the request that is not valid."""
 
     place: Annotated[str, Field(alias="in", description="`query`, `path`, `header` or `body`")]
-    field: str
-    value: str | None
+    field: Annotated[str | None, Field(description="null for the body or the query as a whole")]
+    value: Annotated[str | None, Field(description="cut, with secrets hidden; null when there is none")]
     message: str
 
 
@@ -44,7 +51,7 @@ class ProblemModel(BaseModel):
 
 _SECONDS: Final = {"description": "seconds", "schema": {"type": "integer", "minimum": 0}}
 _RETRY_AFTER: Final = {"Retry-After": _SECONDS}
-_BAD_LIMIT: Final = {"in": "query", "field": "limit", "value": "0", "message": "Input should be at least 1"}
+_BAD_LIMIT: Final = {"in": "query", "field": "limit", "value": "0", "message": "must be at least 1"}
 
 
 def _response(description: str, *examples: Problem, headers: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -84,12 +91,14 @@ _RESPONSES: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     ),
     410: ("Gone", _response("It was here once", DeadLetterGone("orders/3/12345"))),
     413: ("BodyTooLarge", _response("The body is too large", BodyTooLarge(65_536))),
+    415: ("UnsupportedMediaType", _response("The body is not JSON", UnsupportedMediaType("text/plain"))),
     422: ("InvalidRequest", _response("Not valid; `errors` names each part", InvalidRequest([_BAD_LIMIT]))),
     429: (
         "TooManyRequests",
         _response(
-            "Too many requests of this key, or wrong keys from this address",
+            "Too many requests of this key, or without a valid one from this address",
             TooManyRequests(30_000, 60, 2),
+            TooManyWithoutKey(12_000, 60, 20),
             headers={"Retry-After": {**_SECONDS, "required": True}},
         ),
     ),

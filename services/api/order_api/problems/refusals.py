@@ -41,6 +41,17 @@ class CrossOrigin(Problem):
         super().__init__(f"a session changes nothing for a page of {origin or 'another origin'}")
 
 
+class PreflightRefused(Problem):
+    """A page of another origin asks whether it may send something that this API does not take from other origins.
+
+    It takes the methods and header fields that a preflight for a plain GET names in `Access-Control-Allow-*`.
+    """
+
+    status = 400
+    code = "preflight-refused"
+    title = "A page of this origin may not ask so"
+
+
 class RequestTimeout(Problem):
     """The request did not arrive in time; the connection is closed. Send head and body in one go."""
 
@@ -126,6 +137,22 @@ class TooManyGuesses(RateLimited):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__("too many wrong keys came from this address", retry_after)
+
+
+class TooManyWithoutKey(RateLimited):
+    """This address asked too much without a valid key. Ask again after `Retry-After` seconds, or with a key.
+
+    A request counts once, and once more for each KiB that it sends and each 16 KiB that it gets. Keys that were valid
+    lately continue to work. `ORDERWATCH_API_KEYLESS_LIMIT` moves the limit; `/healthz`, `/readyz` and `/metrics` have
+    none.
+    """
+
+    code = "too-many-without-key"
+    title = "Too much without a key"
+
+    def __init__(self, limit: int, window: int, retry_after: int) -> None:
+        asked = f"an address may ask {limit:,} times in {window:,} seconds without a key, large requests count more"
+        super().__init__(asked, retry_after)
 
 
 class TooManyConnections(Unavailable):

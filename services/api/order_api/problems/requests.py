@@ -1,20 +1,32 @@
 """Problems of the request itself: it asks for nothing there is, or not as it must be asked."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from order_api.problems.problem import Problem
+from order_api.problems.shown import shown
+
+MAX_ERRORS: Final = 20
+MAX_DETAIL: Final = 2_000
 
 
 class InvalidRequest(Problem):
-    """A parameter is not what the documentation says. `errors` names each one with its value and what is wrong."""
+    """A parameter is not what the documentation says. `errors` names each one with its value and what is wrong.
+
+    The first twenty are named. `field` is null when it is about the body or the query as a whole; values that may be
+    secrets are hidden.
+    """
 
     status = 422
     code = "invalid-request"
     title = "The request is not valid"
 
-    def __init__(self, errors: Sequence[Mapping[str, object]]) -> None:
-        named = "; ".join(f"{error['field']}: {error['message']}, got {error['value']!r}" for error in errors)
-        super().__init__(named, members={"errors": errors})
+    def __init__(self, errors: Sequence[Mapping[str, object]], count: int = 1) -> None:
+        named = errors[:MAX_ERRORS]
+        detail = "; ".join(_fault(error) for error in named)[:MAX_DETAIL]
+        if count > len(named):
+            detail += f"; and {count - len(named):,} more"
+        super().__init__(detail, members={"errors": named})
 
 
 class NotAuthenticated(Problem):
@@ -98,6 +110,20 @@ class CursorUnknown(Problem):
         super().__init__("the cursor was changed, or belongs to other filters; start again without it")
 
 
+class UnsupportedMediaType(Problem):
+    """The body is not what this path takes: JSON in UTF-8, with `Content-Type: application/json`, not compressed."""
+
+    status = 415
+    code = "unsupported-media-type"
+    title = "The body's media type is not taken here"
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"the body came with {shown(given)}; send JSON, with Content-Type: application/json",
+            headers={"Accept": "application/json"},
+        )
+
+
 class CallerLeft(Problem):
     """The caller hung up before the answer was there; only logs and metrics see this."""
 
@@ -107,3 +133,9 @@ class CallerLeft(Problem):
 
     def __init__(self) -> None:
         super().__init__("the caller closed the connection")
+
+
+def _fault(error: Mapping[str, object]) -> str:
+    field = error["field"] or f"the {error['in']}"
+    got = "" if error["value"] is None else f", got {error['value']!r}"
+    return f"{field}: {error['message']}{got}"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from order_api import queries
 from order_api.authentication import READER, caller_of
 from order_api.database import Database
+from order_api.guarded_route import GuardedRoute
 from order_api.openapi import responses
 from order_api.parameters import Bound, Optional, refuse_repeated
 from order_api.services import AllServices
@@ -18,7 +19,7 @@ from order_api.stats.summary import Counted, statistics
 WINDOW: Final = timedelta(hours=24)
 MOST_FLAGGED: Final = 10
 
-router = APIRouter(prefix="/v1", tags=["stats"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["stats"], dependencies=[READER])
 
 
 class WindowParameters(BaseModel):

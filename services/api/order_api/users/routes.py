@@ -8,6 +8,7 @@ from order_api import queries
 from order_api.authentication import READER, caller_of
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
 from order_api.database import Database
+from order_api.guarded_route import GuardedRoute
 from order_api.openapi import responses
 from order_api.orders.criteria import Criteria
 from order_api.orders.paging import read_page
@@ -19,7 +20,7 @@ from order_api.users.overview import Known, overview
 
 LATEST: Final = 10
 
-router = APIRouter(prefix="/v1", tags=["users"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["users"], dependencies=[READER])
 
 
 @router.get(
