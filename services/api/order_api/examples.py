@@ -1,4 +1,4 @@
-"""Examples in the OpenAPI document: of parameters by their name, and of answers from their schemas."""
+"""Examples in the OpenAPI document: of parameters by their name, and of bodies from their schemas."""
 
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ PARAMETERS: Final[dict[str, object]] = {
     "currency": "IDR",
     "from": "2026-11-22T00:00:00+07:00",
     "to": "2026-11-23T00:00:00+07:00",
+    "state": "open",
     "limit": 50,
     "cursor": "Yk2tQx0vZ7mBWzE3OTk1MDI1MDAwMDAwMDAsIm8tMSJd",
     "wait": "5s",
@@ -25,6 +26,7 @@ PARAMETERS: Final[dict[str, object]] = {
     "min_risk_score": 80,
     "code": "user-unknown",
     "get_mart.name": "mart_user_blacklist_status",
+    "get_mart.cursor": "Xn3Hc1pGTdGq0uJ5o2rWbQAAAAAAAABk",
     "error_type": "bad-value",
     "stream_decisions.from": "0:21611,1:21480,2:21702",
 }
@@ -40,10 +42,37 @@ def show_parameters(operation: dict[str, Any]) -> None:
             parameter["example"] = known
 
 
-def show_answer(response: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """What a schema has for an example, where people and tools look for that of an answer."""
+def show_content(response: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """What a schema has for an example, where people and tools look for that of a response or of a request's body."""
     for content in response.get("content", {}).values():
-        name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
-        examples = schemas.get(name, {}).get("examples")
+        examples = _named(content.get("schema", {}), schemas).get("examples")
         if examples and not {"example", "examples"} & content.keys():
             content["example"] = examples[0]
+
+
+def restore_nulls(schemas: dict[str, Any]) -> None:
+    """Complete the examples of all schemas: FastAPI leaves out their members that are null, required ones too."""
+    for schema in schemas.values():
+        if "examples" in schema:
+            schema["examples"] = [_with_nulls(example, schema, schemas) for example in schema["examples"]]
+
+
+def _with_nulls(value: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    kinds = [_named(kind, schemas) for kind in schema.get("anyOf", [schema])]
+    if isinstance(value, list):
+        items: dict[str, Any] = next((kind["items"] for kind in kinds if "items" in kind), {})
+        return [_with_nulls(item, _named(items, schemas), schemas) for item in value]
+    kind = next((kind for kind in kinds if "properties" in kind), None)
+    if not isinstance(value, dict) or kind is None:
+        return value
+    completed = {name: None for name in kind.get("required", ()) if name not in value} | value
+    return {
+        name: _with_nulls(completed[name], _named(kind["properties"].get(name, {}), schemas), schemas)
+        for name in sorted(completed, key=[*kind["properties"], *value].index)
+    }
+
+
+def _named(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """What a schema refers to, or itself."""
+    known: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    return known

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from order_api.examples import show_answer, show_parameters
+from order_api.examples import restore_nulls, show_content, show_parameters
 from order_api.links import LINKS
 from order_api.problems.documents import problem_components, responses
 from order_api.sessions.cookie import COOKIE
@@ -46,6 +46,7 @@ class DocumentedAPI(FastAPI):
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
     components = document["components"]
     components["responses"], schemas = problem_components()
+    restore_nulls(components["schemas"])
     components["schemas"] |= schemas
     components["securitySchemes"]["session"] = _SESSION
     used = {operation["tags"][0] for operation in _operations(document)}
@@ -58,11 +59,12 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         show_parameters(operation)
         for content in operation.get("requestBody", {}).get("content", {}).values():
             content["schema"] = _without_null(content["schema"])
+        show_content(operation.get("requestBody", {}), components["schemas"])
         for status, response in operation["responses"].items():
             if status.startswith("2"):
                 if links := LINKS.get(operation["operationId"]):
                     response["links"] = links
-                show_answer(response, components["schemas"])
+                show_content(response, components["schemas"])
     return document
 
 

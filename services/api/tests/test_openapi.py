@@ -1,11 +1,15 @@
 """The OpenAPI document: complete, and no part of it leads nowhere."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
+import jsonschema_rs
 import pytest
+from fastapi.routing import iter_route_contexts
 
 from order_api.application import create_app
+from order_api.guarded_route import GuardedRoute
 from order_api.links import LINKS
 from order_api.settings import ApiSettings
 
@@ -80,6 +84,115 @@ def test_operations_have_examples(path: str, operation: dict[str, Any]) -> None:
             shown = "example" in content or content.get("examples") or resolved(content["schema"]).get("examples")
             kinds = [resolved(kind) for kind in content["schema"].get("anyOf", [])]
             assert shown or any(kind.get("examples") for kind in kinds), body
+
+
+class Example(NamedTuple):
+    """An example, the schema that it belongs to, and where it is."""
+
+    place: str
+    schema: dict[str, Any]
+    value: Any
+
+
+def examples(node: Any, place: str = "") -> Iterator[Example]:
+    """Every example below a node: of parameters, headers and bodies beside their schema, of schemas within it."""
+    if isinstance(node, list):
+        for number, child in enumerate(node):
+            yield from examples(child, f"{place}/{number}")
+    if not isinstance(node, dict):
+        return
+    shown = node.get("examples", [])
+    named = shown.items() if isinstance(shown, dict) else enumerate(shown)
+    found = [*named, *([("example", node["example"])] if "example" in node else [])]
+    for name, value in found:
+        beside = "schema" in node
+        unwrapped = value["value"] if beside and isinstance(shown, dict) and name != "example" else value
+        yield Example(f"{place}/{name}", node["schema"] if beside else node, unwrapped)
+    for name, child in node.items():
+        if name not in {"example", "examples"}:
+            yield from examples(child, f"{place}/{name}")
+
+
+EXAMPLES = list(examples(DOCUMENT))
+
+
+def test_there_are_examples_to_check() -> None:
+    assert len(EXAMPLES) > 100
+    for place in ("parameters", "requestBody", "responses", "components/schemas"):
+        assert [example for example in EXAMPLES if place in example.place], place
+
+
+@pytest.mark.parametrize("example", [pytest.param(example, id=example.place) for example in EXAMPLES])
+def test_examples_are_valid(example: Example) -> None:
+    schema = {**example.schema, "components": DOCUMENT["components"]}
+    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    faults = [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(example.value)]
+    assert not faults
+
+
+@pytest.mark.parametrize(("path", "operation"), OPERATIONS)
+def test_bodies_have_their_examples_beside_them(path: str, operation: dict[str, Any]) -> None:
+    bodies = [operation.get("requestBody", {})]
+    bodies += [resolved(response) for status, response in operation["responses"].items() if status.startswith("2")]
+    for body in bodies:
+        for content in body.get("content", {}).values():
+            assert {"example", "examples"} & content.keys(), path
+
+
+NUMBERS = [
+    pytest.param(path, operation, parameter, id=f"{name}-{parameter['name']}")
+    for name, (path, operation) in BY_ID.items()
+    for parameter in operation.get("parameters", [])
+    if parameter["schema"].get("type") == "integer"
+]
+NO_DIGITS = [
+    "1_0",
+    "5.0",
+    "+5",
+    " 5",
+    "5 ",
+    "5e0",
+    "0x5",
+    "",
+    "\N{ARABIC-INDIC DIGIT FIVE}",
+    "\N{FULLWIDTH DIGIT FIVE}",
+]
+
+
+@pytest.mark.parametrize(("path", "operation", "parameter"), NUMBERS)
+@pytest.mark.integration
+async def test_numbers_are_digits(serve: Any, path: str, operation: dict[str, Any], parameter: dict[str, Any]) -> None:
+    """Of every parameter that is a number, whichever route it belongs to."""
+    method = next(method for method, known in DOCUMENT["paths"][path].items() if known is operation)
+    given = {
+        other["name"]: other.get("example") or other["schema"]["examples"][0]
+        for other in operation["parameters"]
+        if other["in"] == "path"
+    }
+    async with serve("admin") as client:
+        for text in NO_DIGITS:
+            in_path = {**given, **({parameter["name"]: quote(text, safe="")} if parameter["in"] == "path" else {})}
+            if "" in in_path.values():
+                continue  # another path
+            query = {parameter["name"]: text} if parameter["in"] == "query" else {}
+            response = await client.request(method.upper(), path.format(**in_path), params=query)
+            assert response.status_code == 422, text
+            [error] = response.json()["errors"]
+            assert (error["in"], error["field"]) == (parameter["in"], parameter["name"])
+            assert error["message"] == "is not a whole number: write digits only, like 50"
+            assert error["value"] == text
+
+
+def test_there_are_numbers_to_check() -> None:
+    assert len(NUMBERS) >= 12
+    assert {"limit", "partition", "offset", "min_amount"} <= {case.values[2]["name"] for case in NUMBERS}  # type: ignore[index]
+
+
+def test_every_route_that_needs_a_key_looks_at_it_first() -> None:
+    routes = iter_route_contexts(create_app(ApiSettings()).routes)
+    guarded = [route for route in routes if (route.path or "").startswith("/v1")]
+    assert len(guarded) > 10
+    assert all(isinstance(route.original_route, GuardedRoute) for route in guarded)
 
 
 def test_links_lead_to_operations_and_their_parameters() -> None:
