@@ -7,16 +7,17 @@ import orjson
 
 from order_contract.settings import KafkaSettings
 from orderwatch import queries
+from orderwatch.queries import Source
 from orderwatch.topic_reader import TopicReader
 
 NAMED = 5
 
 
 async def compare_decisions(
-    kafka: KafkaSettings, database: asyncpg.Connection, committed: Mapping[int, int]
+    kafka: KafkaSettings, database: asyncpg.Connection, source: Source, committed: Mapping[int, int]
 ) -> list[str]:
     """What differs, in sentences. Orders below the committed offsets must be published; any published one, stored."""
-    must_be_published = await queries.order_outcomes(database, committed)
+    must_be_published = await queries.committed_order_outcomes(database, source, committed)
     published: dict[str, str] = {}
     async with TopicReader(kafka) as reader:
         async for record in reader.everything(kafka.decisions_topic):

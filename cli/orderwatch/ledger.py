@@ -1,12 +1,14 @@
-"""The ledger: messages consumed against outcomes recorded, partition by partition."""
+"""The ledger: messages consumed against outcomes recorded, partition by partition, for each topic of a name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import asyncpg
 
 from order_contract.lag import PartitionLag
+from order_contract.topic_epochs import known_epochs
 from orderwatch import queries
-from orderwatch.queries import Outcomes
+from orderwatch.queries import Outcomes, Source
 
 NAMED = 10
 """How many offsets a difference names."""
@@ -14,7 +16,10 @@ NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class PartitionLedger:
-    """One partition: offsets from `first` up to `committed`, excluded, and what is recorded of them."""
+    """One partition: offsets from `first` up to `committed`, excluded, and what is recorded of them.
+
+    `waiting` are messages that should have been consumed and were not, with the reason in `why_waiting`.
+    """
 
     partition: int
     beginning: int
@@ -26,6 +31,14 @@ class PartitionLedger:
     outcomes: Outcomes
     missing: tuple[int, ...] = ()
     twice: tuple[int, ...] = ()
+    epoch: int = 1
+    waiting: int = 0
+    why_waiting: str = ""
+
+    @property
+    def name(self) -> str:
+        """How sentences name it; a topic that was created again has partitions of the same number."""
+        return f"partition {self.partition}" if self.epoch == 1 else f"partition {self.partition} of epoch {self.epoch}"
 
     @property
     def consumed(self) -> int:
@@ -54,7 +67,9 @@ class PartitionLedger:
         twice = self.recorded - self.outcomes.offsets
         if twice > 0:
             found.append(f"{twice} outcomes too many: offsets {_some(self.twice, twice)} have more than one")
-        return [f"partition {self.partition}: {text}" for text in found]
+        if self.waiting > 0:
+            found.append(f"{self.waiting} messages wait: {self.why_waiting}")
+        return [f"{self.name}: {text}" for text in found]
 
     def notes(self) -> list[str]:
         """What is worth knowing, but no difference."""
@@ -69,16 +84,16 @@ class PartitionLedger:
             found.append(f"retention moved the topic's beginning to offset {self.beginning}")
         elif self.beginning < self.first:
             found.append(f"offsets {self.beginning} to {self.first - 1} came before the first recorded one")
-        return [f"partition {self.partition}: {text}" for text in found]
+        return [f"{self.name}: {text}" for text in found]
 
 
 async def read_ledger(
-    connection: asyncpg.Connection, topic: str, positions: list[PartitionLag]
+    connection: asyncpg.Connection, source: Source, positions: Sequence[PartitionLag]
 ) -> list[PartitionLedger]:
     """The ledger of each partition of the topic, up to the committed offsets in `positions`."""
     committed = {position.partition: position.committed or 0 for position in positions}
-    first = await queries.first_offsets(connection, topic)
-    recorded = await queries.outcomes(connection, topic, committed)
+    first = await queries.first_offsets(connection, source)
+    recorded = await queries.outcomes(connection, source, committed)
     ledgers = []
     for position in positions:
         partition, until = position.partition, committed[position.partition]
@@ -90,20 +105,36 @@ async def read_ledger(
             first=begins,
             committed=until,
             end=position.end,
-            in_gaps=await queries.offsets_in_gaps(connection, topic, partition, until),
+            in_gaps=await queries.offsets_in_gaps(connection, source, partition, until),
             outcomes=recorded.get(partition, Outcomes()),
+            epoch=source.epoch,
         )
         if not ledger.agrees:
-            ledger = await _explained(connection, topic, ledger)
+            ledger = await _explained(connection, source, ledger)
         ledgers.append(ledger)
     return ledgers
 
 
-async def _explained(connection: asyncpg.Connection, topic: str, ledger: PartitionLedger) -> PartitionLedger:
+async def read_earlier_ledgers(
+    connection: asyncpg.Connection, group: str, topic: str, current: int | None
+) -> list[PartitionLedger]:
+    """The ledgers of the topics that had this name before the `current` one, of which no message comes any more."""
+    ledgers: list[PartitionLedger] = []
+    for epoch in await known_epochs(connection, topic):
+        if epoch != current:
+            source = Source(topic, epoch)
+            ends = await queries.final_positions(connection, group, source)
+            first = await queries.first_offsets(connection, source)
+            positions = [PartitionLag(part, first.get(part, end), end, end) for part, end in ends.items()]
+            ledgers += await read_ledger(connection, source, positions)
+    return ledgers
+
+
+async def _explained(connection: asyncpg.Connection, source: Source, ledger: PartitionLedger) -> PartitionLedger:
     """The same with the offsets at fault."""
     partition, end = ledger.partition, ledger.committed
-    missing = await queries.missing_offsets(connection, topic, partition, range(ledger.first, end), NAMED)
-    twice = await queries.offsets_recorded_twice(connection, topic, partition, end, NAMED)
+    missing = await queries.missing_offsets(connection, source, partition, range(ledger.first, end), NAMED)
+    twice = await queries.offsets_recorded_twice(connection, source, partition, end, NAMED)
     return replace(ledger, missing=tuple(missing), twice=tuple(twice))
 
 

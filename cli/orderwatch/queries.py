@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import asyncpg
 
+from order_contract.dead_letters.origin import Origin
 from order_contract.decision import OrderRow
-from orderwatch.explain.evidence import Origin, Refusal
+from orderwatch.explain.evidence import Refusal
 
 _DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
 _KEY_VALID = "select exists (select from api_keys where key_id = $1 and revoked_at is null)"
@@ -14,9 +16,9 @@ _KEY_VALID = "select exists (select from api_keys where key_id = $1 and revoked_
 # What became of each consumed message, over both tables that record it.
 _RECORDED = """
 recorded (partition, "offset", outcome) as (
-    select source_partition, source_offset, 'stored' from orders
+    select source_partition, source_offset, 'stored' from orders where source_topic = $1 and source_epoch = $2
     union all
-    select partition, "offset", outcome from stream_outcomes where topic = $1
+    select partition, "offset", outcome from stream_outcomes where topic = $1 and epoch = $2
 )
 """
 _FIRST_OFFSETS = f"""
@@ -25,13 +27,13 @@ select partition, min("offset") as first
 from (
     select partition, "offset" from recorded
     union all
-    select partition, first_offset from stream_gaps where topic = $1
+    select partition, first_offset from stream_gaps where topic = $1 and epoch = $2
 ) as anything
 group by partition
 """  # noqa: S608  (only the constant above)
 _OUTCOMES = f"""
 with {_RECORDED},
-committed as (select * from unnest($2::int[], $3::bigint[]) as committed (partition, "offset"))
+committed as (select * from unnest($3::int[], $4::bigint[]) as committed (partition, "offset"))
 select
     partition,
     count(*) filter (where outcome = 'stored') as stored,
@@ -45,35 +47,55 @@ where recorded."offset" < committed."offset"
 group by partition
 """  # noqa: S608
 _GAPS = """
-select coalesce(sum(least(next_offset, $3) - first_offset), 0)::bigint
+select coalesce(sum(least(next_offset, $4) - first_offset), 0)::bigint
 from stream_gaps
-where topic = $1 and partition = $2 and first_offset < $3
+where topic = $1 and epoch = $2 and partition = $3 and first_offset < $4
 """
 _MISSING = f"""
 with {_RECORDED}
 select "offset"
-from generate_series($3::bigint, $4::bigint - 1) as expected ("offset")
+from generate_series($4::bigint, $5::bigint - 1) as expected ("offset")
 where not exists (
         select from stream_gaps as gap
-        where gap.topic = $1 and gap.partition = $2
+        where gap.topic = $1 and gap.epoch = $2 and gap.partition = $3
             and expected."offset" >= gap.first_offset and expected."offset" < gap.next_offset
     )
-    and "offset" not in (select "offset" from recorded where partition = $2)
+    and "offset" not in (select "offset" from recorded where partition = $3)
 order by "offset"
-limit $5
+limit $6
 """  # noqa: S608
 _TWICE = f"""
 with {_RECORDED}
-select "offset" from recorded where partition = $2 and "offset" < $3
-group by "offset" having count(*) > 1 order by "offset" limit $4
+select "offset" from recorded where partition = $3 and "offset" < $4
+group by "offset" having count(*) > 1 order by "offset" limit $5
+"""  # noqa: S608
+_GROUP_EPOCH = "select max(epoch) from group_positions where consumer_group = $1 and topic = $2"
+# Nothing is added to an earlier epoch any more: what is recorded of it counts even where the group's position trails.
+_FINAL_POSITIONS = f"""
+with {_RECORDED}
+select partition, max(next)::bigint as next
+from (
+    select partition, "offset" + 1 as next from recorded
+    union all
+    select partition, next_offset from group_positions where topic = $1 and epoch = $2 and consumer_group = $3
+) as anything
+group by partition
+order by partition
 """  # noqa: S608
 _ORDERS = "select order_id, outcome from orders"
 _COMMITTED_ORDERS = """
 select order_id, orders.outcome
 from orders
-join unnest($1::int[], $2::bigint[]) as committed (partition, "offset") on source_partition = committed.partition
-where source_offset < committed."offset"
+join unnest($3::int[], $4::bigint[]) as committed (partition, "offset") on source_partition = committed.partition
+where source_topic = $1 and source_epoch = $2 and source_offset < committed."offset"
 """
+
+
+class Source(NamedTuple):
+    """One of the topics that had a name: see `Origin` for the epoch."""
+
+    topic: str
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,65 +120,86 @@ async def key_is_valid(connection: asyncpg.Connection, key_id: str | None) -> bo
     return bool(await connection.fetchval(_KEY_VALID, key_id))
 
 
-async def first_offsets(connection: asyncpg.Connection, topic: str) -> dict[int, int]:
+async def group_epoch(connection: asyncpg.Connection, group: str, topic: str) -> int | None:
+    """The newest epoch of the topic that the group has read anything of."""
+    epoch: int | None = await connection.fetchval(_GROUP_EPOCH, group, topic)
+    return epoch
+
+
+async def final_positions(connection: asyncpg.Connection, group: str, source: Source) -> dict[int, int]:
+    """How far messages of an earlier epoch were read: the group's position, or the last recorded offset."""
+    return {row["partition"]: row["next"] for row in await connection.fetch(_FINAL_POSITIONS, *source, group)}
+
+
+async def first_offsets(connection: asyncpg.Connection, source: Source) -> dict[int, int]:
     """The first offset of each partition for which anything is recorded."""
-    return {row["partition"]: row["first"] for row in await connection.fetch(_FIRST_OFFSETS, topic)}
+    return {row["partition"]: row["first"] for row in await connection.fetch(_FIRST_OFFSETS, *source)}
 
 
-async def outcomes(connection: asyncpg.Connection, topic: str, committed: Mapping[int, int]) -> dict[int, Outcomes]:
+async def outcomes(connection: asyncpg.Connection, source: Source, committed: Mapping[int, int]) -> dict[int, Outcomes]:
     """What is recorded below each partition's committed offset."""
-    rows = await connection.fetch(_OUTCOMES, topic, list(committed), list(committed.values()))
+    rows = await connection.fetch(_OUTCOMES, *source, list(committed), list(committed.values()))
     return {
         row["partition"]: Outcomes(**{name: value for name, value in row.items() if name != "partition"})
         for row in rows
     }
 
 
-async def offsets_in_gaps(connection: asyncpg.Connection, topic: str, partition: int, end: int) -> int:
+async def offsets_in_gaps(connection: asyncpg.Connection, source: Source, partition: int, end: int) -> int:
     """How many offsets below `end` lie in recorded gaps."""
-    count: int = await connection.fetchval(_GAPS, topic, partition, end)
+    count: int = await connection.fetchval(_GAPS, *source, partition, end)
     return count
 
 
 async def missing_offsets(
-    connection: asyncpg.Connection, topic: str, partition: int, offsets: range, limit: int
+    connection: asyncpg.Connection, source: Source, partition: int, offsets: range, limit: int
 ) -> Sequence[int]:
     """Those of the offsets that have no outcome and lie in no gap."""
     return [
-        row["offset"] for row in await connection.fetch(_MISSING, topic, partition, offsets.start, offsets.stop, limit)
+        row["offset"]
+        for row in await connection.fetch(_MISSING, *source, partition, offsets.start, offsets.stop, limit)
     ]
 
 
 async def offsets_recorded_twice(
-    connection: asyncpg.Connection, topic: str, partition: int, end: int, limit: int
+    connection: asyncpg.Connection, source: Source, partition: int, end: int, limit: int
 ) -> Sequence[int]:
     """Offsets below `end` that have more than one outcome."""
-    return [row["offset"] for row in await connection.fetch(_TWICE, topic, partition, end, limit)]
+    return [row["offset"] for row in await connection.fetch(_TWICE, *source, partition, end, limit)]
 
 
-async def order_outcomes(connection: asyncpg.Connection, committed: Mapping[int, int] | None = None) -> dict[str, str]:
-    """The outcome of each order, of all or of those below the committed offsets."""
-    rows = (
-        await connection.fetch(_ORDERS)
-        if committed is None
-        else await connection.fetch(_COMMITTED_ORDERS, list(committed), list(committed.values()))
-    )
+async def order_outcomes(connection: asyncpg.Connection) -> dict[str, str]:
+    """The outcome of each order."""
+    return {row["order_id"]: row["outcome"] for row in await connection.fetch(_ORDERS)}
+
+
+async def committed_order_outcomes(
+    connection: asyncpg.Connection, source: Source, committed: Mapping[int, int]
+) -> dict[str, str]:
+    """The outcome of each order that came from below the committed offsets."""
+    rows = await connection.fetch(_COMMITTED_ORDERS, *source, list(committed), list(committed.values()))
     return {row["order_id"]: row["outcome"] for row in rows}
 
 
 _ORDERS_BY_ID = f"select {', '.join(OrderRow._fields)} from orders where order_id = any($1::text[])"  # noqa: S608
 _RULESETS = "select version, content from rulesets where version = any($1::text[])"
-_REFUSAL_COLUMNS = 'topic, partition, "offset", outcome, order_id, error_type, error, recorded_at'
+_REFUSAL_COLUMNS = 'topic, partition, "offset", epoch, outcome, order_id, error_type, error, recorded_at'
 _REFUSALS_BY_ORDER = f"""
 select {_REFUSAL_COLUMNS} from stream_outcomes
 where topic = $1 and order_id = any($2::text[])
-order by recorded_at, partition, "offset"
+order by recorded_at, epoch, partition, "offset"
 """  # noqa: S608
-_REFUSAL_AT = f'select {_REFUSAL_COLUMNS} from stream_outcomes where (topic, partition, "offset") = ($1, $2, $3)'  # noqa: S608
-_ORDER_AT = "select order_id from orders where (source_partition, source_offset) = ($1, $2)"
+_REFUSAL_AT = f"""
+select {_REFUSAL_COLUMNS} from stream_outcomes
+where (topic, partition, "offset", epoch) = ($1, $2, $3, $4)
+"""  # noqa: S608
+_ORDER_AT = """
+select order_id from orders
+where (source_topic, source_partition, source_offset, source_epoch) = ($1, $2, $3, $4)
+"""
 _GAP_AT = """
 select first_offset, next_offset, reason from stream_gaps
-where topic = $1 and partition = $2 and first_offset <= $3 and next_offset > $3
+where topic = $1 and partition = $2 and first_offset <= $3 and next_offset > $3 and epoch = $4
 """
 # In the order of their arrival, so that neighbours lie near each other on the topics.
 _SAMPLE = """
@@ -188,7 +231,7 @@ async def refusal_at(connection: asyncpg.Connection, origin: Origin) -> Refusal 
 
 async def order_at(connection: asyncpg.Connection, origin: Origin) -> str | None:
     """The order that was made of a message; goes through the whole table."""
-    order_id: str | None = await connection.fetchval(_ORDER_AT, origin.partition, origin.offset)
+    order_id: str | None = await connection.fetchval(_ORDER_AT, *origin)
     return order_id
 
 

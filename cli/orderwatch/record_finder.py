@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
 from typing import NamedTuple
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from order_contract.message import Message
 from order_contract.settings import KafkaSettings
 from order_contract.topic_client import Offsets, TopicClient
+from order_contract.topic_identity import TopicIdentity
 from orderwatch.record import Found, Missing
 
 # What follows is read on rather than sought: a seek costs a round trip.
@@ -39,6 +41,15 @@ class RecordFinder(TopicClient):
 
     def __init__(self, settings: KafkaSettings) -> None:
         super().__init__(settings, max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=FETCH_WAIT_MS)
+        self._settings = settings
+
+    async def topic_id(self, topic: str) -> UUID | None:
+        """The id of a topic; None when there is no such topic, or the broker gives none. Raises KafkaError."""
+        async with TopicIdentity(self._settings, topic) as identity:
+            try:
+                return await identity.read()
+            except UnknownTopicOrPartitionError:
+                return None
 
     async def at(self, topic: str, places: Collection[tuple[int, int]]) -> dict[tuple[int, int], Found]:
         """The records at these (partition, offset), each found or missing."""

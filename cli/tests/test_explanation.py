@@ -10,11 +10,12 @@ import pytest
 from fraud_detector.rules.engine import Engine
 from fraud_detector.rules.ruleset import load_ruleset
 from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.kafka_announcer import dead_letter_headers, dead_letter_key
+from fraud_detector.stream.kafka_announcer import dead_letter_headers
 from fraud_detector.stream.message import DeadLetter
+from order_contract.dead_letters.origin import Origin
 from order_contract.decision import OrderRow, decision_message
 from order_contract.decoder import EventDecoder
-from orderwatch.explain.evidence import OrderEvidence, Origin, Refusal, RefusalEvidence, WarehouseRow
+from orderwatch.explain.evidence import OrderEvidence, Refusal, RefusalEvidence, WarehouseRow
 from orderwatch.explain.explanation import Explanation, explained
 from orderwatch.explain.report import document
 from orderwatch.record import Missing
@@ -112,7 +113,12 @@ def test_a_change_of_any_column_is_found(column: str) -> None:
     explanation = tampered(evidence, **{column: changed(getattr(evidence.row, column))})
     assert not explanation.agrees
     named = {difference.field.split(".")[0] for section in explanation.sections for difference in section.differences}
-    published = {"source_partition": "partition", "source_offset": "offset"}
+    published = {
+        "source_topic": "topic",
+        "source_epoch": "topic_epoch",
+        "source_partition": "partition",
+        "source_offset": "offset",
+    }
     assert published.get(column, column) in named
 
 
@@ -212,9 +218,9 @@ def refused(record: Message, outcome: str = "dead-letter", row: OrderRow | None 
     letter = judged(record)
     if isinstance(letter, OrderRow):
         letter = DeadLetter(record, "conflict", "order o1 stands with other content", order_id="o1")
-    refusal = Refusal("orders", 2, 17, outcome, letter.order_id, letter.error_type, letter.error, NOW)
-    headers = tuple(dead_letter_headers("orders", letter))
-    announced = Message(record.value, dead_letter_key("orders", letter), headers, "orders.dlq")
+    refusal = Refusal("orders", 2, 17, 1, outcome, letter.order_id, letter.error_type, letter.error, NOW)
+    headers = tuple(dead_letter_headers(letter))
+    announced = Message(record.value, str(letter.origin).encode(), headers, "orders.dlq")
     return RefusalEvidence(refusal, record, announced, row)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from order_contract.lag import PartitionLag
 from orderwatch.ledger import PartitionLedger, read_ledger
-from orderwatch.queries import Outcomes
+from orderwatch.queries import Outcomes, Source
 
 TOPIC = "orders"
 
@@ -25,12 +25,12 @@ async def store(database: asyncpg.Connection, partition: int, first: int, end: i
         """
         insert into orders (
             order_id, user_id, product_id, quantity, amount, currency, payment_method, country, created_date, status,
-            outcome, risk_score, hits, features, ruleset_version, decided_at, source_partition, source_offset,
-            appended_at
+            outcome, risk_score, hits, features, ruleset_version, decided_at, source_topic, source_epoch,
+            source_partition, source_offset, appended_at
         )
         select
             'o' || $1::int || '-' || source_offset, 'U1', 'P1', 1, 1, 'IDR', 'DANA', 'ID', now(), 'genuine',
-            'approve', 0, '[]', '{}', 'v', now(), $1, source_offset, now()
+            'approve', 0, '[]', '{}', 'v', now(), 'orders', 1, $1, source_offset, now()
         from generate_series($2::bigint, $3::bigint - 1) as source_offset
         """,
         partition,
@@ -54,7 +54,7 @@ async def leave_gap(database: asyncpg.Connection, partition: int, first: int, en
 
 
 async def ledger_of(database: asyncpg.Connection, position: PartitionLag) -> PartitionLedger:
-    (ledger,) = await read_ledger(database, TOPIC, [position])
+    (ledger,) = await read_ledger(database, Source(TOPIC, 1), [position])
     return ledger
 
 
@@ -109,7 +109,7 @@ async def test_partitions_and_other_topics_are_kept_apart(database: asyncpg.Conn
         PartitionLag(partition=1, beginning=0, committed=3, end=3),
         PartitionLag(partition=2, beginning=0, committed=None, end=4),
     ]
-    ledgers = await read_ledger(database, TOPIC, positions)
+    ledgers = await read_ledger(database, Source(TOPIC, 1), positions)
     assert [ledger.consumed for ledger in ledgers] == [5, 3, 0]
     assert all(ledger.agrees for ledger in ledgers)
 

@@ -60,7 +60,7 @@ class Decision(NamedTuple):
 class OrderRow(NamedTuple):
     """One row of table `orders`: the event, its decision, and where on the topic it came from.
 
-    The fields are the table's columns in order (`stored_at` is the database's own). The JSON columns hold text
+    The fields are the table's columns (`stored_at` is the database's own). The JSON columns hold text
     and are of type json, not jsonb, so that what is read back is to the byte what was written.
     """
 
@@ -88,6 +88,8 @@ class OrderRow(NamedTuple):
     features: str
     ruleset_version: str
     decided_at: datetime
+    source_topic: str
+    source_epoch: int
     source_partition: int
     source_offset: int
     appended_at: datetime
@@ -111,6 +113,8 @@ def decision_message(row: OrderRow) -> bytes:
             "features": orjson.Fragment(row.features),
             "ruleset_version": row.ruleset_version,
             "decided_at": row.decided_at,
+            "topic": row.source_topic,
+            "topic_epoch": row.source_epoch,
             "partition": row.source_partition,
             "offset": row.source_offset,
         },

@@ -1,16 +1,22 @@
 """How far a consumer group is behind its topic, and who is working on it."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
+from order_contract.committed_offsets import valid_offset
 from order_contract.settings import KafkaSettings
 from order_contract.topic_client import TopicClient
+from order_contract.topic_identity import TopicIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """Offsets of one partition: `beginning` is the oldest kept, `committed` None when the group never committed."""
+    """Offsets of one partition: `beginning` is the oldest kept, `committed` None when the group never committed.
+
+    What was committed for an earlier topic of the name, deleted since, does not count.
+    """
 
     partition: int
     beginning: int
@@ -48,6 +54,16 @@ class LagReader(TopicClient):
         super().__init__(settings)
         self._topic = settings.orders_topic
         self._group = settings.consumer_group
+        self._identity = TopicIdentity(settings, settings.orders_topic)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._identity.stop()
+        await super().__aexit__()
+
+    async def topic_id(self) -> UUID | None:
+        """The topic's id; None from a broker that gives none. Raises KafkaError."""
+        await self._identity.start()
+        return await self._identity.read()
 
     async def read(self) -> list[PartitionLag]:
         """One entry a partition, in order; empty when there is no topic. Raises KafkaError when the broker is away."""
@@ -55,11 +71,11 @@ class LagReader(TopicClient):
         if not partitions:
             return []
         beginning, end = await self.bounds(partitions)
+        topic_id = await self.topic_id()
         committed = await self._admin.list_consumer_group_offsets(self._group, partitions=partitions)
         readings = []
         for partition in partitions:
-            stored = committed.get(partition)
-            offset = None if stored is None or stored.offset < 0 else stored.offset
+            offset = valid_offset(committed.get(partition), "" if topic_id is None else f"{topic_id}/")
             readings.append(PartitionLag(partition.partition, beginning[partition], offset, end[partition]))
         return readings
 

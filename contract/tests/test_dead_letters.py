@@ -22,13 +22,17 @@ def test_an_origin_is_read_as_it_is_written() -> None:
     origin = Origin("orders-2.v1", 3, 12345)
     assert str(origin) == "orders-2.v1/3/12345"
     assert parse_origin(str(origin)) == origin
+    again = origin._replace(epoch=2)
+    assert str(again) == "orders-2.v1@2/3/12345"
+    assert parse_origin(str(again)) == again
 
 
 @pytest.mark.parametrize(
-    "text", ["", "orders", "orders/3", "orders/3/", "orders/x/1", "o/3/-1", "o/3/1/2", "ö/1/1", "o/1/1\n"]
+    "text",
+    ["", "orders", "orders/3", "orders/3/", "orders/x/1", "o/3/-1", "o/3/1/2", "ö/1/1", "o/1/1\n", "o@/1/1", "o@0/1/1"],
 )
 def test_what_is_no_origin_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no origin like orders/3/12345"):
+    with pytest.raises(ValueError, match="is not a valid origin; write it as orders/3/12345"):
         parse_origin(text)
 
 
@@ -58,9 +62,9 @@ def test_bytes_for_people() -> None:
 def test_a_page_asks_for_what_is_wanted_and_nothing_else() -> None:
     criteria = LetterCriteria(error_type="not-json", state=State.OPEN)
     statement, arguments = listing(criteria, LetterPosition(NOON, Origin("orders", 1, 2)), 10)
-    assert arguments == ["not-json", State.OPEN, NOON, "orders", 1, 2]
+    assert arguments == ["not-json", State.OPEN, NOON, "orders", 1, 1, 2]
     assert "error_type = $1 and state = $2 and" in statement
-    assert "< ($3, $4, $5, $6)" in statement
+    assert "< ($3, $4, $5, $6, $7)" in statement
     assert "where" not in listing(LetterCriteria(), None, 10)[0]
 
 

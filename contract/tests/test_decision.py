@@ -46,6 +46,8 @@ ROW = OrderRow(
     features='{"hour": 10}',
     ruleset_version="v1",
     decided_at=datetime(2026, 11, 22, 3, 0, 1, 250_000, tzinfo=UTC),
+    source_topic="orders",
+    source_epoch=1,
     source_partition=2,
     source_offset=17,
     appended_at=datetime(2026, 11, 22, 3, 0, 1, tzinfo=UTC),
@@ -85,6 +87,8 @@ def test_a_message_says_what_was_decided_and_where_the_order_came_from() -> None
         "features": {"hour": 10},
         "ruleset_version": "v1",
         "decided_at": "2026-11-22T03:00:01.250000Z",
+        "topic": "orders",
+        "topic_epoch": 1,
         "partition": 2,
         "offset": 17,
     }
@@ -112,6 +116,8 @@ def test_messages_of_different_decisions_differ() -> None:
         ROW._replace(hits="[]"),
         ROW._replace(features="{}"),
         ROW._replace(ruleset_version="v2"),
+        ROW._replace(source_topic="orders-2"),
+        ROW._replace(source_epoch=2),
         ROW._replace(source_partition=3),
         ROW._replace(source_offset=18),
     ]
@@ -134,7 +140,7 @@ async def test_a_row_is_the_tables_row(database_url: str) -> None:
     finally:
         await connection.close()
 
-    assert [column["column_name"] for column in columns] == [*OrderRow._fields, "stored_at"]
+    assert {column["column_name"] for column in columns} == {*OrderRow._fields, "stored_at"}
     may_be_none = {field for field, hint in get_type_hints(OrderRow).items() if NoneType in get_args(hint)}
     assert {column["column_name"] for column in columns if column["nullable"]} == may_be_none
     assert stored is not None

@@ -35,7 +35,7 @@ def row(order_id: str) -> OrderRow:
 
 def letter(offset: int, value: bytes | None, key: bytes | None = None) -> DeadLetter:
     message = FakeMessage(2, offset, value, key, headers=(("trace", b"\x00\x01"),))
-    return DeadLetter(message, "not-json", "not JSON: ä", "amount", "o1", ("aa", "bb"))
+    return DeadLetter(message, "not-json", "not JSON: ä", "amount", "o1", ("aa", "bb"), epoch=3)
 
 
 class Subject(Protocol):
@@ -111,9 +111,7 @@ async def test_a_dead_letter_keeps_the_original_untouched(kafka_settings: KafkaS
     await announcer.close()
     records = await read_topic(kafka_settings, kafka_settings.dead_letter_topic)
     assert [record.value for record in records] == values
-    assert [record.key for record in records] == [
-        f"{kafka_settings.orders_topic}/2/{offset}".encode() for offset in range(len(values))
-    ]
+    assert [record.key for record in records] == [f"orders@3/2/{offset}".encode() for offset in range(len(values))]
     assert dict(records[0].headers) == {
         "error_type": b"not-json",
         "error": "not JSON: ä".encode(),
@@ -121,7 +119,8 @@ async def test_a_dead_letter_keeps_the_original_untouched(kafka_settings: KafkaS
         "order_id": b"o1",
         "fingerprint_stored": b"aa",
         "fingerprint_rejected": b"bb",
-        "origin_topic": kafka_settings.orders_topic.encode(),
+        "origin_topic": b"orders",
+        "origin_epoch": b"3",
         "origin_partition": b"2",
         "origin_offset": b"0",
         "origin_timestamp": b"1796000000000",

@@ -41,7 +41,7 @@ class Member:
             while len(self.partitions) != count:
                 await self._told.wait()
                 await asyncio.sleep(0.01)
-        starts = await self.log.start_offsets(self.partitions)
+        starts, _ = await self.log.start_offsets(self.partitions)
         self.log.resume(starts)
         return starts
 
@@ -210,7 +210,7 @@ async def test_offsets_that_are_gone_are_named(kafka_settings: KafkaSettings) ->
         member = await group.join()
         await member.open(PARTITIONS)
         await member.log.commit({0: 40})
-        with pytest.raises(LostOffsetsError, match=r"/0: group .* goes on at offset 40, but the topic ends at 1"):
+        with pytest.raises(LostOffsetsError, match=r"/0: group .* resumes at offset 40, but the topic ends at 1"):
             await member.log.start_offsets([0])
     finally:
         await group.close()

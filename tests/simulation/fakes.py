@@ -34,11 +34,12 @@ class FakeMessage:
 
 @dataclass
 class FakeDatabase:
-    """Tables `orders`, `stream_outcomes` and `stream_gaps`."""
+    """Tables `orders`, `stream_outcomes`, `stream_gaps` and `group_positions`."""
 
     orders: dict[str, OrderRow] = field(default_factory=dict)
     outcomes: dict[Origin, str] = field(default_factory=dict)
     gaps: set[Gap] = field(default_factory=set)
+    positions: dict[int, int] = field(default_factory=dict)
 
     def outcome(self, origin: Origin) -> list[str]:
         """Every outcome that is recorded for an origin; there should be one."""
@@ -87,6 +88,12 @@ class FakeStore:
         if fate == 5:
             raise UnavailableError("the answer was lost")
         return stored
+
+    async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
+        await self._chance.pause()
+        if self._chance.choose(6) == 3 or self.killed:
+            raise UnavailableError("the database is unavailable")
+        self._database.positions.update(next_offsets)
 
 
 class FakeAnnouncer:
@@ -187,11 +194,11 @@ class FakeOrderLog:
     async def keep_alive(self) -> None:
         await asyncio.sleep(0)
 
-    async def start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+    async def start_offsets(self, partitions: Collection[int]) -> tuple[dict[int, int], list[Gap]]:
         await self._chance.pause()
         if self._chance.happens(one_in=6):
             raise UnavailableError("the broker is away")
-        return {partition: self._broker.committed.get(partition, 0) for partition in partitions}
+        return {partition: self._broker.committed.get(partition, 0) for partition in partitions}, []
 
     def resume(self, offsets: Mapping[int, int]) -> None:
         self._positions.update({part: offset for part, offset in offsets.items() if part in self._assigned})

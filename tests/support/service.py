@@ -13,6 +13,28 @@ from order_contract.settings import KafkaSettings
 from orderwatch.embedded.ports import free_port
 
 
+def environment(kafka: KafkaSettings, database_url: str) -> dict[str, str]:
+    """The environment of a process that works on a test's system."""
+    return {
+        **os.environ,
+        "ORDERWATCH_KAFKA": kafka.kafka,
+        "ORDERWATCH_ORDERS_TOPIC": kafka.orders_topic,
+        "ORDERWATCH_DECISIONS_TOPIC": kafka.decisions_topic,
+        "ORDERWATCH_DEAD_LETTER_TOPIC": kafka.dead_letter_topic,
+        "ORDERWATCH_CONSUMER_GROUP": kafka.consumer_group,
+        "ORDERWATCH_DATABASE_URL": database_url,
+    }
+
+
+def run_command(kafka: KafkaSettings, database_url: str, *command: str) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m COMMAND ...` to its end, on a terminal that is wide enough for tables."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**environment(kafka, database_url), "COLUMNS": "200"},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
 class ServiceProcess:
     """`python -m MODULE COMMAND`; its log is appended to a file, over restarts. Use as a context manager."""
 
@@ -24,17 +46,7 @@ class ServiceProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self._environment = {
-            **os.environ,
-            "ORDERWATCH_KAFKA": kafka.kafka,
-            "ORDERWATCH_ORDERS_TOPIC": kafka.orders_topic,
-            "ORDERWATCH_DECISIONS_TOPIC": kafka.decisions_topic,
-            "ORDERWATCH_DEAD_LETTER_TOPIC": kafka.dead_letter_topic,
-            "ORDERWATCH_CONSUMER_GROUP": kafka.consumer_group,
-            "ORDERWATCH_DATABASE_URL": database_url,
-            self.port_setting: str(self.port),
-            **settings,
-        }
+        self._environment = {**environment(kafka, database_url), self.port_setting: str(self.port), **settings}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

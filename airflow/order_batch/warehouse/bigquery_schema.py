@@ -53,6 +53,13 @@ def bigquery_table(table: Table, path: TableReference) -> BigQueryTable:
     return made
 
 
+def missing_nullable(found: BigQueryTable, table: Table) -> list[SchemaField]:
+    """The nullable columns that a table of an earlier release lacks; none when it lacks anything else, too."""
+    there = {field.name for field in found.schema}
+    missing = [field for field in schema(table) if field.name not in there]
+    return missing if there and all(field.mode == "NULLABLE" for field in missing) else []
+
+
 def difference(found: BigQueryTable, table: Table) -> str | None:
     """In words, what makes a table that is there another one than this; None when it can be loaded into."""
     there = {field.name: (_current(field.field_type), field.mode) for field in found.schema}

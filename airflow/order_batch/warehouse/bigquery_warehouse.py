@@ -30,6 +30,7 @@ from order_batch.warehouse.bigquery_schema import (
     bigquery_table,
     difference,
     labels,
+    missing_nullable,
     partitioning,
     schema,
 )
@@ -162,6 +163,9 @@ class BigQueryWarehouse:
         except NotFound:
             made = bigquery_table(table, path)
             found = self._client.create_table(made, exists_ok=True, retry=self._retry, timeout=ANSWER_SECONDS)
+        if added := missing_nullable(found, table):
+            found.schema = [*found.schema, *added]
+            found = self._client.update_table(found, ["schema"], retry=self._retry, timeout=ANSWER_SECONDS)
         if (differing := difference(found, table)) is not None:
             raise WarehouseError(
                 f"{path.dataset_id}.{table.name} is another table than this version loads into: {differing}. "

@@ -45,6 +45,11 @@ class DuckDbWarehouse:
             for table in TABLES:
                 columns = ", ".join(map(_definition, table.columns))
                 connection.execute(f"create table if not exists raw.{table.name} ({columns})")
+                # What a table of an earlier release lacks; a required column could not be added.
+                for column in table.columns:
+                    if not column.required:
+                        added = f"{column.name} {_TYPES[column.kind]}"
+                        connection.execute(f"alter table raw.{table.name} add column if not exists {added}")
 
     def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
         with self._connected() as connection:

@@ -33,6 +33,7 @@ class Calls:
             ),
             "tables.insert": lambda given, body: self.storage.insert_table(given["datasetId"], body),
             "tables.get": lambda given, _: self.storage.table(given["datasetId"], given["tableId"]).resource,
+            "tables.patch": lambda given, body: self.storage.patch_table(given["datasetId"], given["tableId"], body),
             "tables.delete": lambda given, _: self.storage.delete_table(given["datasetId"], given["tableId"]),
             "tabledata.list": lambda given, _: self._rows(given),
             "jobs.get": lambda given, _: self._job(given["jobId"], given.get("location")),

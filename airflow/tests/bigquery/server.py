@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  (so the standard library calls them)
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  (so the standard library calls them)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -94,6 +94,21 @@ class Storage:
         self.tables[dataset, name] = StoredTable(made | {"location": self.datasets[dataset]["location"]})
         return self.tables[dataset, name].resource
 
+    def patch_table(self, dataset: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Add nullable columns, all that is ever patched; rows that are there have nulls in them."""
+        table = self.table(dataset, name)
+        if body.keys() - {"schema", "tableReference", "labels"} or not body.get("schema"):
+            raise NotImplementedError(f"patches of {sorted(body)}")
+        fields = [_normal(each) for each in body["schema"]["fields"]]
+        kept, added = fields[: len(table.fields)], fields[len(table.fields) :]
+        if [(each["name"], each["type"]) for each in kept] != [(each["name"], each["type"]) for each in table.fields]:
+            raise invalid("Provided Schema does not match Table: columns cannot be removed or changed")
+        if any(each.get("mode") == "REQUIRED" for each in added):
+            raise invalid(f"Provided Schema does not match Table {name}. Cannot add required fields")
+        table.resource["schema"] = {"fields": fields}
+        table.rows = [{**row, **{each["name"]: None for each in added}} for row in table.rows]
+        return table.resource
+
     def table(self, dataset: str, name: str) -> StoredTable:
         self.dataset(dataset)
         try:

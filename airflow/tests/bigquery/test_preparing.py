@@ -92,6 +92,20 @@ def test_another_table_in_its_place_is_named(
         warehouse.prepare()
 
 
+def test_a_table_of_an_earlier_release_gains_its_nullable_columns(
+    fake: FakeBigQuery, warehouse: BigQueryWarehouse
+) -> None:
+    table = fake.storage.table("orderwatch_raw", "orders")
+    added = [field for field in table.fields if field["name"] in {"source_topic", "source_epoch"}]
+    table.resource["schema"]["fields"] = [field for field in table.fields if field not in added]
+    warehouse.prepare()
+    (request,) = fake.made("tables.patch")
+    assert request.parameters["tableId"] == "orders"
+    assert [field["name"] for field in table.fields] == [column.name for column in ORDERS.columns]
+    warehouse.prepare()
+    assert len(fake.made("tables.patch")) == 1
+
+
 def test_another_type_or_mode_is_named(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
     (field,) = (each for each in fake.storage.table("orderwatch_raw", "orders").fields if each["name"] == "amount")
     field |= {"type": "NUMERIC", "mode": "NULLABLE"}

@@ -2,15 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+from uuid import UUID
 
 import typer
+from aiokafka.errors import UnknownTopicOrPartitionError
 from rich.table import Table
 
 from order_contract.lag import LagReader, PartitionLag
 from order_contract.settings import DatabaseSettings, KafkaSettings
+from order_contract.topic_epochs import epoch_of, known_epochs
+from orderwatch import queries
 from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.console import OUT, print_json
@@ -18,7 +22,8 @@ from orderwatch.database import database_answers, open_database
 from orderwatch.decision_log import compare_decisions
 from orderwatch.errors import OrderwatchError
 from orderwatch.invocation import command
-from orderwatch.ledger import PartitionLedger, read_ledger
+from orderwatch.ledger import PartitionLedger, read_earlier_ledgers, read_ledger
+from orderwatch.queries import Source
 
 
 def reconcile(
@@ -29,7 +34,8 @@ def reconcile(
 ) -> None:
     """Count messages consumed against outcomes recorded: stored, duplicate, conflict or dead letter.
 
-    Exits 0 when each consumed message has exactly one outcome, else 1 with the offsets at fault.
+    Exits 0 when each message is consumed and has exactly one outcome, else 1 with the offsets at fault. Messages that
+    wait count as a fault when they are not consumed in time, and with --no-wait when no detector reads them.
 
     orderwatch reconcile
     orderwatch reconcile --no-wait --json
@@ -37,7 +43,7 @@ def reconcile(
     """
     kafka, database = kafka_settings(), database_settings()
     with broker_answers(kafka), database_answers(database):
-        ledgers, differences = asyncio.run(_reconcile(kafka, database, 0 if no_wait else wait, decisions=decisions))
+        ledgers, differences = asyncio.run(_reconcile(kafka, database, None if no_wait else wait, decisions=decisions))
     differences = [text for ledger in ledgers for text in ledger.differences()] + differences
     if as_json:
         partitions = [{**asdict(each), "consumed": each.consumed, "agrees": each.agrees} for each in ledgers]
@@ -48,35 +54,73 @@ def reconcile(
 
 
 async def _reconcile(
-    kafka: KafkaSettings, database: DatabaseSettings, wait: float, *, decisions: bool
+    kafka: KafkaSettings, database: DatabaseSettings, wait: float | None, *, decisions: bool
 ) -> tuple[list[PartitionLedger], list[str]]:
+    topic, group = kafka.orders_topic, kafka.consumer_group
     async with LagReader(kafka) as reader:
-        positions = await _caught_up(reader, wait)
-    if not positions:
-        raise OrderwatchError(f"there is no topic {kafka.orders_topic!r}", f"{command('migrate')} creates it.")
+        topic_id = await _topic_id(reader, topic)
+        positions, waiting = await _caught_up(reader, wait)
+    differences: list[str] = []
     async with open_database(database) as connection:
-        ledgers = await read_ledger(connection, kafka.orders_topic, positions)
-        committed = {ledger.partition: ledger.committed for ledger in ledgers}
-        differences = await compare_decisions(kafka, connection, committed) if decisions else []
+        bound = await queries.group_epoch(connection, group, topic)
+        current = epoch_of(await known_epochs(connection, topic), topic_id)
+        ledgers = await read_earlier_ledgers(connection, group, topic, current)
+        if current is None or (bound is not None and bound != current):
+            messages = sum(position.end - position.beginning for position in positions)
+            differences.append(
+                f"topic {topic} was deleted and created again, and group '{group}' does not read it: {messages} "
+                f"messages wait. `fraud-detector accept-topic` reads them"
+            )
+        if current is not None:
+            source = Source(topic, current)
+            now = await read_ledger(connection, source, positions)
+            ledgers += [replace(ledger, **waiting.get(ledger.partition, {})) for ledger in now]
+            if decisions:
+                committed = {ledger.partition: ledger.committed for ledger in now}
+                differences += await compare_decisions(kafka, connection, source, committed)
     return ledgers, differences
 
 
-async def _caught_up(reader: LagReader, seconds: float) -> list[PartitionLag]:
-    """The positions once everything that is on the topic now is consumed, or when the time is over."""
+async def _topic_id(reader: LagReader, topic: str) -> UUID | None:
+    try:
+        return await reader.topic_id()
+    except UnknownTopicOrPartitionError:
+        raise OrderwatchError(f"there is no topic {topic!r}", f"{command('migrate')} creates it.") from None
+
+
+async def _caught_up(reader: LagReader, seconds: float | None) -> tuple[list[PartitionLag], dict[int, dict[str, Any]]]:
+    """The positions once everything that is on the topic now is consumed, or when the time is over; and what waits.
+
+    Without a time, only what no detector reads counts as waiting.
+    """
     positions = await reader.read()
     target = {position.partition: position.end for position in positions}
-    deadline = time.monotonic() + seconds
-    while (
-        any((position.committed or 0) < target[position.partition] for position in positions)
-        and time.monotonic() < deadline
-    ):
+    deadline = time.monotonic() + (seconds or 0)
+    while any(_unread(position, target) for position in positions) and time.monotonic() < deadline:
         await asyncio.sleep(0.2)
         positions = await reader.read()
-    return positions
+    if not any(_unread(position, target) for position in positions):
+        return positions, {}
+    read = {partition for member in (await reader.group()).members for partition in member.partitions}
+    waiting: dict[int, dict[str, Any]] = {}
+    for position in positions:
+        if count := _unread(position, target):
+            if position.partition not in read:
+                waiting[position.partition] = {"waiting": count, "why_waiting": "no detector reads this partition"}
+            elif seconds is not None:
+                waiting[position.partition] = {"waiting": count, "why_waiting": f"not consumed within {seconds:g} s"}
+    return positions, waiting
+
+
+def _unread(position: PartitionLag, target: Mapping[int, int]) -> int:
+    """Messages up to the target that are not consumed; of a partition that was added since, none."""
+    begin = max(position.beginning, position.committed or 0)
+    return max(target.get(position.partition, 0) - begin, 0)
 
 
 def _show(ledgers: Sequence[PartitionLedger], differences: Sequence[str]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
+    epochs = {ledger.epoch for ledger in ledgers}
     columns = {
         "consumed": [ledger.consumed for ledger in ledgers],
         "stored": [ledger.outcomes.stored for ledger in ledgers],
@@ -92,10 +136,10 @@ def _show(ledgers: Sequence[PartitionLedger], differences: Sequence[str]) -> Non
     table.add_column("")
     for row, ledger in enumerate(ledgers):
         table.add_row(
-            str(ledger.partition),
+            str(ledger.partition) if len(epochs) == 1 else f"{ledger.partition} (epoch {ledger.epoch})",
             f"{ledger.first} to {ledger.committed - 1}" if ledger.committed > ledger.first else "none",
             *(f"{values[row]:,}" for values in columns.values()),
-            "[green]agrees[/]" if ledger.agrees else "[red]differs[/]",
+            _verdict(ledger),
         )
     OUT.print(table)
     for note in (text for ledger in ledgers for text in ledger.notes()):
@@ -104,3 +148,9 @@ def _show(ledgers: Sequence[PartitionLedger], differences: Sequence[str]) -> Non
         OUT.print(text, style="red")
     if not differences:
         OUT.print("Each consumed message has exactly one outcome.", style="green")
+
+
+def _verdict(ledger: PartitionLedger) -> str:
+    if not ledger.agrees:
+        return "[red]differs[/]"
+    return "[red]waits[/]" if ledger.waiting else "[green]agrees[/]"

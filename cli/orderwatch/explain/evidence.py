@@ -5,19 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from order_contract.dead_letters.origin import Origin
 from order_contract.decision import OrderRow
 from orderwatch.record import Found, Missing
-
-
-class Origin(NamedTuple):
-    """Where on topic `orders` a message stands; as text `orders/3/12345`."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return "/".join(map(str, self))
 
 
 class Refusal(NamedTuple):
@@ -26,6 +16,7 @@ class Refusal(NamedTuple):
     topic: str
     partition: int
     offset: int
+    epoch: int
     outcome: str
     order_id: str | None
     error_type: str | None
@@ -35,7 +26,7 @@ class Refusal(NamedTuple):
     @property
     def origin(self) -> Origin:
         """Where the message stands."""
-        return Origin(self.topic, self.partition, self.offset)
+        return Origin(self.topic, self.partition, self.offset, self.epoch)
 
 
 @dataclass(frozen=True, slots=True)

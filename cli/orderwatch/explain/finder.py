@@ -1,6 +1,5 @@
 """Finding the evidence: in Postgres, on topic `orders`, and on the topics that the detector writes."""
 
-import re
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,11 +8,13 @@ from datetime import datetime, timedelta
 import asyncpg
 import orjson
 
+from order_contract.dead_letters.origin import Origin, parse_origin, row_origin
 from order_contract.event import readable_id
 from order_contract.settings import KafkaSettings
+from order_contract.topic_epochs import epoch_of, known_epochs
 from orderwatch import queries
 from orderwatch.errors import OrderwatchError
-from orderwatch.explain.evidence import OrderEvidence, Origin, Refusal, RefusalEvidence
+from orderwatch.explain.evidence import OrderEvidence, Refusal, RefusalEvidence
 from orderwatch.invocation import command
 from orderwatch.record import Found, Missing
 from orderwatch.record_finder import RecordFinder, Wanted
@@ -31,6 +32,7 @@ class EvidenceFinder:
         self._kafka = kafka
         self._database = database
         self._records = records
+        self._epochs: dict[str, int | None] = {}
 
     async def find(self, asked: str) -> OrderEvidence | RefusalEvidence:
         """What is known under an order id, or an origin such as `orders/3/12345`. Raises OrderwatchError."""
@@ -62,14 +64,13 @@ class EvidenceFinder:
         others: dict[str | None, list[Refusal]] = defaultdict(list)
         for refusal in await queries.refusals(self._database, topic, list(rows)):
             others[refusal.order_id].append(refusal)
-        places = [(row.source_partition, row.source_offset) for row in rows.values()]
-        messages = await self._records.at(topic, places)
+        messages = await self._messages([row_origin(row) for row in rows.values()])
         announced = await self._announced({row.order_id: row.decided_at for row in rows.values()})
         return [
             OrderEvidence(
                 row=row,
-                origin=Origin(topic, row.source_partition, row.source_offset),
-                message=messages[row.source_partition, row.source_offset],
+                origin=row_origin(row),
+                message=messages[row_origin(row)],
                 ruleset=rulesets.get(row.ruleset_version),
                 announced=announced[order_id],
                 others=others[order_id],
@@ -77,6 +78,28 @@ class EvidenceFinder:
             for order_id in order_ids
             if (row := rows.get(order_id)) is not None
         ]
+
+    async def _messages(self, origins: Sequence[Origin]) -> dict[Origin, Found]:
+        """The message at each origin; missing where the topic that it was on has been deleted."""
+        found: dict[Origin, Found] = {}
+        by_topic: dict[str, list[Origin]] = defaultdict(list)
+        for origin in origins:
+            by_topic[origin.topic].append(origin)
+        for topic, wanted in by_topic.items():
+            epoch = await self._epoch(topic)
+            deleted = Missing(f"topic {topic} was deleted and created again since, with other messages")
+            places = [(origin.partition, origin.offset) for origin in wanted if origin.epoch == epoch]
+            records = await self._records.at(topic, places)
+            for origin in wanted:
+                place = (origin.partition, origin.offset)
+                found[origin] = records[place] if origin.epoch == epoch else deleted
+        return found
+
+    async def _epoch(self, topic: str) -> int | None:
+        if topic not in self._epochs:
+            known = await known_epochs(self._database, topic)
+            self._epochs[topic] = epoch_of(known, await self._records.topic_id(topic))
+        return self._epochs[topic]
 
     async def _announced(self, decided_at: dict[str, datetime]) -> dict[str, Found]:
         topic = self._kafka.decisions_topic
@@ -94,7 +117,7 @@ class EvidenceFinder:
         refusal = await queries.refusal_at(self._database, origin)
         if refusal is not None:
             return await self._refusal(refusal)
-        message = (await self._records.at(origin.topic, [origin[1:]]))[origin[1:]]
+        message = (await self._messages([origin]))[origin]
         # The row is found by its key while the message says which; else there is no index for it.
         claimed = None if isinstance(message, Missing) else _claimed_id(message.value)
         order_id = claimed or await queries.order_at(self._database, origin)
@@ -112,8 +135,7 @@ class EvidenceFinder:
         )
 
     async def _refusal(self, refusal: Refusal) -> RefusalEvidence:
-        place = (refusal.partition, refusal.offset)
-        message = (await self._records.at(refusal.topic, [place]))[place]
+        message = (await self._messages([refusal.origin]))[refusal.origin]
         rows = await queries.rows(self._database, [refusal.order_id] if refusal.order_id else [])
         return RefusalEvidence(
             refusal, message, await self._dead_letter(refusal), rows.get(refusal.order_id) if refusal.order_id else None
@@ -129,8 +151,11 @@ class EvidenceFinder:
         return (await self._records.by_key(topic, wanted)).get(key, Missing(f"there is no topic {topic}"))
 
     def _origin(self, text: str) -> Origin | None:
-        match = re.fullmatch(rf"({re.escape(self._kafka.orders_topic)})/([0-9]{{1,9}})/([0-9]{{1,18}})", text)
-        return Origin(match[1], int(match[2]), int(match[3])) if match else None
+        try:
+            origin = parse_origin(text)
+        except ValueError:
+            return None
+        return origin if origin.topic == self._kafka.orders_topic else None
 
 
 def _ms(moment: datetime) -> int:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from order_contract.dead_letters.origin import Origin
 from order_contract.message import Message
-from orderwatch.explain.evidence import OrderEvidence, Origin, RefusalEvidence
+from orderwatch.explain.evidence import OrderEvidence, RefusalEvidence
 from orderwatch.explain.section import Section, differences
 from orderwatch.record import Missing
 
@@ -52,5 +53,7 @@ def _facts(record: Message) -> dict[str, object]:
 
 
 def _missing(origin: Origin, message: Missing) -> Section:
-    where = {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
+    where = {
+        "topic": origin.topic, "epoch": origin.epoch, "partition": origin.partition, "offset": origin.offset
+    }  # fmt: skip
     return replace(_MESSAGE, facts=where, notes=[message.reason])

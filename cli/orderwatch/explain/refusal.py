@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from order_contract.dead_letters.origin import row_origin
 from order_contract.decision import OrderRow
 from order_contract.decoder import EventDecoder
 from order_contract.event import BadEvent, OrderEvent
@@ -61,7 +62,7 @@ def _bad(recorded: Section, refusal: Refusal, error: BadEvent) -> Section:
 def _duplicate(recorded: Section, row: OrderRow, event: OrderEvent) -> Section:
     return replace(
         recorded,
-        facts={**recorded.facts, "stands_since": _origin(row)},
+        facts={**recorded.facts, "stands_since": str(row_origin(row))},
         checked="its content is that of the order which stands",
         here="this message",
         differences=content_differences(row, event),
@@ -72,13 +73,9 @@ def _conflict(recorded: Section, row: OrderRow, event: OrderEvent) -> Section:
     found = content_differences(row, event)
     return replace(
         recorded,
-        facts={**recorded.facts, "stands_since": _origin(row)},
+        facts={**recorded.facts, "stands_since": str(row_origin(row))},
         rows=[{"field": each.field, "stands": each.stored, "this message": each.here} for each in found],
         checked="its content is not that of the order which stands",
         here="this message",
         differences=[] if found else [Difference("content", "a conflict", "the same content")],
     )
-
-
-def _origin(row: OrderRow) -> str:
-    return f"partition {row.source_partition}, offset {row.source_offset}"

@@ -11,6 +11,8 @@ from orderwatch.record import Missing
 _WAREHOUSE = Section("warehouse", "The row in the warehouse")
 # When it was stored is the database's own, and not part of what is compared everywhere else.
 _NOT_COMPARED = {"stored_at"}
+# Null in what an earlier release loaded.
+_ADDED = {"source_topic", "source_epoch"}
 
 
 def warehouse_section(evidence: OrderEvidence) -> Section:
@@ -24,7 +26,11 @@ def warehouse_section(evidence: OrderEvidence) -> Section:
     if found.columns is None:
         what = "it came after that load" if found.loaded_at else "its date is not loaded yet"
         return replace(_WAREHOUSE, facts=facts, notes=[what])
-    here = {name: value for name, value in found.columns.items() if name not in _NOT_COMPARED}
+    here = {
+        name: value
+        for name, value in found.columns.items()
+        if name not in _NOT_COMPARED and not (value is None and name in _ADDED)
+    }
     row = {**evidence.row._asdict(), "business_date": business_date(evidence.row.created_date).isoformat()}
     stored = {name: row.get(name) for name in here}
     return replace(

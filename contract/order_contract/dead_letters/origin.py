@@ -3,23 +3,36 @@
 import re
 from typing import NamedTuple
 
-_ORIGIN = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
+from order_contract.decision import OrderRow
+
+_ORIGIN = re.compile(r"([A-Za-z0-9._-]{1,249})(?:@([1-9][0-9]{0,8}))?/([0-9]{1,9})/([0-9]{1,18})")
 
 
 class Origin(NamedTuple):
-    """A place on a topic, written `orders/3/12345`."""
+    """A place on a topic, written `orders/3/12345`.
+
+    `epoch` tells the topics of one name apart: it is 1 for the first, and one more each time that the topic was
+    deleted and created again; `orders@2/3/12345` is a place on the second.
+    """
 
     topic: str
     partition: int
     offset: int
+    epoch: int = 1
 
     def __str__(self) -> str:
-        return f"{self.topic}/{self.partition}/{self.offset}"
+        topic = self.topic if self.epoch == 1 else f"{self.topic}@{self.epoch}"
+        return f"{topic}/{self.partition}/{self.offset}"
+
+
+def row_origin(row: OrderRow) -> Origin:
+    """Where a stored order came from."""
+    return Origin(row.source_topic, row.source_partition, row.source_offset, row.source_epoch)
 
 
 def parse_origin(text: str) -> Origin:
-    """The origin in a text. Raises ValueError, in words."""
+    """The origin in a text. Raises ValueError with a message for a person."""
     match = _ORIGIN.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no origin like orders/3/12345 (topic, partition, offset)")
-    return Origin(match[1], int(match[2]), int(match[3]))
+        raise ValueError(f"{text!r} is not a valid origin; write it as orders/3/12345 (topic, partition, offset)")
+    return Origin(match[1], int(match[3]), int(match[4]), int(match[2] or 1))

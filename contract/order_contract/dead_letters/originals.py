@@ -12,6 +12,8 @@ from order_contract.dead_letters.letter import Letter, Original
 from order_contract.dead_letters.origin import Origin
 from order_contract.settings import KafkaSettings
 from order_contract.topic_client import TopicClient
+from order_contract.topic_epochs import Database, epoch_of, known_epochs
+from order_contract.topic_identity import TopicIdentity
 
 READ_SECONDS: Final = 10.0
 # One message is wanted, and what is fetched behind it thrown away; a larger one comes whole all the same.
@@ -31,27 +33,35 @@ class Originals(TopicClient):
     Raises KafkaError or TimeoutError when the broker is away.
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, database: Database) -> None:
         super().__init__(
             settings, auto_offset_reset="none", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=100
         )
+        self._settings = settings
+        self._database = database
         self._dead_letter_topic = settings.dead_letter_topic
 
     async def find(self, letter: Letter) -> Original | None:
         """The message that became this letter, None when it is on neither topic any more."""
         return await self._at_origin(letter) or await self._among_dead_letters(letter)
 
+    async def epoch(self, topic: str) -> int | None:
+        """The epoch of the topic that is there now; None for one that is not accepted yet."""
+        async with TopicIdentity(self._settings, topic) as identity:
+            return epoch_of(await known_epochs(self._database, topic), await identity.read())
+
     async def _at_origin(self, letter: Letter) -> Original | None:
         part = TopicPartition(letter.origin.topic, letter.origin.partition)
         if part not in await self.partitions(letter.origin.topic):
             return None
+        if letter.origin.epoch != await self.epoch(letter.origin.topic):
+            return None  # the topic was deleted and created again: there is another message at this place
         beginning, end = await self.bounds([part])
         if not beginning[part] <= letter.origin.offset < end[part]:
             return None
         self._seek(part, letter.origin.offset)
         async with asyncio.timeout(READ_SECONDS):
             record = await self._consumer.getone()
-        # Another message at this place: the topic was created anew.
         if record.offset != letter.origin.offset or claimed_id(record.value, "order_id") != letter.order_id:
             return None
         return Original(letter.origin.topic, record.key, tuple(record.headers), record.value)

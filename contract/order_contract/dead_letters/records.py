@@ -37,8 +37,8 @@ class LetterPosition(NamedTuple):
     origin: Origin
 
 
-_COLUMNS: Final = 'topic, partition, "offset", kind, order_id, error_type, error, recorded_at, redrives, state'
-_PLACE: Final = '(recorded_at, topic, partition, "offset")'
+_COLUMNS: Final = 'topic, partition, "offset", epoch, kind, order_id, error_type, error, recorded_at, redrives, state'
+_PLACE: Final = '(recorded_at, topic, epoch, partition, "offset")'
 _CONDITIONS: Final = {
     "error_type": "error_type = {}",
     "order_id": "order_id = {}",
@@ -46,28 +46,31 @@ _CONDITIONS: Final = {
     "recorded_from": "recorded_at >= {}",
     "recorded_to": "recorded_at < {}",
 }
-_LETTER: Final = f'select {_COLUMNS} from dead_letters where topic = $1 and partition = $2 and "offset" = $3'  # noqa: S608
+_LETTER: Final = f"""
+    select {_COLUMNS} from dead_letters
+    where topic = $1 and partition = $2 and "offset" = $3 and epoch = $4
+"""  # noqa: S608
 _STATES: Final = """
-    select topic, partition, "offset", state
+    select topic, partition, "offset", epoch, state
     from dead_letters
-    join unnest($1::text[], $2::integer[], $3::bigint[]) as wanted (topic, partition, "offset")
-        using (topic, partition, "offset")
+    join unnest($1::text[], $2::integer[], $3::bigint[], $4::integer[]) as wanted (topic, partition, "offset", epoch)
+        using (topic, partition, "offset", epoch)
 """
 _REDRIVES: Final = """
-    select attempt, redriven_by, corrected, started_at, new_partition, new_offset, published_at, outcome
+    select attempt, redriven_by, corrected, started_at, new_partition, new_offset, new_epoch, published_at, outcome
     from redrive_outcomes
-    where topic = $1 and partition = $2 and "offset" = $3
+    where topic = $1 and partition = $2 and "offset" = $3 and epoch = $4
     order by attempt
 """
 _BEGIN: Final = """
-    insert into redrives (topic, partition, "offset", attempt, redriven_by, corrected, order_id)
-    values ($1, $2, $3, $4, $5, $6, $7)
+    insert into redrives (topic, partition, "offset", epoch, attempt, redriven_by, corrected, order_id)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)
     on conflict do nothing
     returning attempt
 """
 _COMPLETE: Final = """
-    update redrives set new_partition = $5, new_offset = $6, published_at = now()
-    where topic = $1 and partition = $2 and "offset" = $3 and attempt = $4
+    update redrives set new_partition = $6, new_offset = $7, new_epoch = $8, published_at = now()
+    where topic = $1 and partition = $2 and "offset" = $3 and epoch = $4 and attempt = $5
     returning attempt
 """
 
@@ -79,11 +82,12 @@ def listing(
     arguments = Arguments()
     conditions = arguments.conditions(criteria, _CONDITIONS)
     if after is not None:
-        place = ", ".join(map(arguments.add, (after.recorded_at, *after.origin)))
+        topic, partition, offset, epoch = after.origin
+        place = ", ".join(map(arguments.add, (after.recorded_at, topic, epoch, partition, offset)))
         conditions.append(f"{_PLACE} {'>' if oldest_first else '<'} ({place})")
     where = f"where {' and '.join(conditions)}" if conditions else ""
     direction = "asc" if oldest_first else "desc"
-    order = ", ".join(f"{column} {direction}" for column in ("recorded_at", "topic", "partition", '"offset"'))
+    order = ", ".join(f"{column} {direction}" for column in ("recorded_at", "topic", "epoch", "partition", '"offset"'))
     return f"select {_COLUMNS} from dead_letters {where} order by {order} limit {count:d}", arguments.values  # noqa: S608
 
 
@@ -108,9 +112,8 @@ async def letter(database: Database, origin: Origin) -> Letter | None:
 
 async def states(database: Database, origins: Sequence[Origin]) -> dict[Origin, State]:
     """What became of some dead letters."""
-    topics, partitions, offsets = zip(*origins, strict=True)
-    found = await database.fetch(_STATES, topics, partitions, offsets)
-    return {Origin(record["topic"], record["partition"], record["offset"]): State(record["state"]) for record in found}
+    found = await database.fetch(_STATES, *zip(*origins, strict=True))
+    return {_origin(record): State(record["state"]) for record in found}
 
 
 async def redrives(database: Database, origin: Origin) -> list[Redrive]:
@@ -128,12 +131,16 @@ async def begin_redrive(
 
 async def complete_redrive(database: Database, origin: Origin, attempt: int, published_as: Origin) -> None:
     """Record where it was published."""
-    await database.fetchrow(_COMPLETE, *origin, attempt, published_as.partition, published_as.offset)
+    await database.fetchrow(_COMPLETE, *origin, attempt, *published_as[1:])
+
+
+def _origin(record: asyncpg.Record) -> Origin:
+    return Origin(record["topic"], record["partition"], record["offset"], record["epoch"])
 
 
 def _letter(record: asyncpg.Record) -> Letter:
     return Letter(
-        Origin(record["topic"], record["partition"], record["offset"]),
+        _origin(record),
         record["kind"],
         record["order_id"],
         record["error_type"],
@@ -151,7 +158,7 @@ def _redrive(topic: str, record: asyncpg.Record) -> Redrive:
         record["redriven_by"],
         record["corrected"],
         record["started_at"],
-        Origin(topic, record["new_partition"], record["new_offset"]) if published else None,
+        Origin(topic, record["new_partition"], record["new_offset"], record["new_epoch"]) if published else None,
         record["published_at"],
         State(record["outcome"]),
     )

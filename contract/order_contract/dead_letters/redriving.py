@@ -46,6 +46,10 @@ class OriginalGoneError(RedriveError):
     """Its bytes are on no topic any more."""
 
 
+class TopicNotAcceptedError(RedriveError):
+    """The topic is another one than the detectors read."""
+
+
 class UnconfirmedError(RedriveError):
     """The broker gave no answer: it may have been published or not."""
 
@@ -57,7 +61,7 @@ class Redriver:
         self._topic = settings.orders_topic
         self._database = database
         self._redriven_by = redriven_by
-        self._originals = Originals(settings)
+        self._originals = Originals(settings, database)
         self._producer = AIOKafkaProducer(
             **settings.client_options(),
             enable_idempotence=True,
@@ -95,6 +99,12 @@ class Redriver:
                 )
             original = Original(self._topic, None, (), None)
         value = original.value if correction is None else correction
+        epoch = await self._originals.epoch(self._topic)
+        if epoch is None:
+            raise TopicNotAcceptedError(
+                f"{letter.origin}: topic {self._topic} was deleted and created again, and no detector reads it; run "
+                f"`fraud-detector accept-topic` first"
+            )
         attempt = letter.redrives + 1
         begun = await records.begin_redrive(
             self._database,
@@ -106,7 +116,7 @@ class Redriver:
         )
         if not begun:
             raise AlreadyRedrivenError(f"{letter.origin}: somebody else is redriving it at this moment")
-        published_as = await self._publish(letter.origin, attempt, original, value)
+        published_as = await self._publish(letter.origin, attempt, original, value, epoch)
         await records.complete_redrive(self._database, letter.origin, attempt, published_as)
         return published_as
 
@@ -117,12 +127,15 @@ class Redriver:
         except (KafkaError, TimeoutError):
             pass  # what was acknowledged is on record, and what was not is unconfirmed
 
-    async def _publish(self, origin: Origin, attempt: int, original: Original, value: bytes | None) -> Origin:
+    async def _publish(
+        self, origin: Origin, attempt: int, original: Original, value: bytes | None, epoch: int
+    ) -> Origin:
         key = _key(original, value)
         headers = [(name, old) for name, old in original.headers if name not in {REDRIVEN_FROM, REDRIVE_ATTEMPT}]
         headers += [(REDRIVEN_FROM, str(origin).encode()), (REDRIVE_ATTEMPT, str(attempt).encode())]
         # Under the same key into the same partition, whichever partitioner chose it: a user's orders stay together.
-        partition = origin.partition if key == original.key else None
+        same_topic = (origin.topic, origin.epoch) == (self._topic, epoch)
+        partition = origin.partition if key == original.key and same_topic else None
         try:
             metadata = await self._producer.send_and_wait(self._topic, value, key, partition, headers=headers)
         except KafkaError as error:
@@ -130,7 +143,7 @@ class Redriver:
                 f"{origin}: the broker did not acknowledge it ({error!r}), so it may be published or not; "
                 f"redriving it again is safe"
             ) from error
-        return Origin(self._topic, metadata.partition, metadata.offset)
+        return Origin(self._topic, metadata.partition, metadata.offset, epoch)
 
 
 def check_correction(value: bytes, decoder: EventDecoder) -> None:

@@ -26,10 +26,11 @@ def _config() -> Config:
     return config
 
 
-async def upgrade(database_url: str) -> tuple[str | None, str | None]:
+async def upgrade(database_url: str, orders_topic: str = "orders") -> tuple[str | None, str | None]:
     """Migrate the database at `postgresql://...` to the newest schema; returns the revisions (before, after).
 
     Afterwards the roles that exist hold what database_roles.py says, and PUBLIC nothing.
+    `orders_topic` is where the orders came from that were stored before rows named their topic.
     Safe to repeat and to run in several places at once: a lock lets one migrate, the others find it done.
     Raises OSError and asyncpg's errors.
     """
@@ -41,6 +42,7 @@ async def upgrade(database_url: str) -> tuple[str | None, str | None]:
     def migrate(connection: Connection) -> tuple[str | None, str | None]:
         config = _config()
         config.attributes["connection"] = connection
+        config.attributes["orders_topic"] = orders_topic
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         before = MigrationContext.configure(connection).get_current_revision()
         command.upgrade(config, "head")

@@ -111,6 +111,9 @@ def _add_order(data: RawData, random: Random, known: Row) -> None:
             "source_offset": len(data.orders),
             "appended_at": moment + timedelta(seconds=1),
             "stored_at": moment + timedelta(seconds=3),
+            # Null in what an earlier release loaded.
+            "source_topic": random.choice([None, "orders"]),
+            "source_epoch": random.choice([None, 1, 2]),
         }
     )
     if fraud:

@@ -9,11 +9,12 @@ import structlog
 import typer
 from pydantic import ValidationError
 
+from fraud_detector.accept_topic import accept_topic
 from fraud_detector.dead_letters.commands import app as dead_letters
 from fraud_detector.rules.ruleset import RulesetError, load_ruleset
 from fraud_detector.service import run as run_service
 from fraud_detector.settings import DetectorSettings
-from fraud_detector.stream.ports import LostOffsetsError
+from fraud_detector.stream.ports import LostOffsetsError, RecreatedTopicError, RefusedError
 from order_contract.health import PortTakenError
 from order_contract.logs import configure_logging
 
@@ -21,9 +22,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orde
 rules = typer.Typer(no_args_is_help=True, help="Look after rule files.")
 app.add_typer(rules, name="rules")
 app.add_typer(dead_letters, name="dead-letters")
+app.command()(accept_topic)
 
 # What an operator can mend: said in one line, without a traceback.
-_EXPECTED = (RulesetError, PortTakenError, LostOffsetsError)
+_EXPECTED = (RulesetError, PortTakenError, LostOffsetsError, RecreatedTopicError, RefusedError)
 
 
 @app.command()

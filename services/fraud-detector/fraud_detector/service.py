@@ -5,6 +5,7 @@ import signal
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from uuid import UUID
 
 import structlog
 
@@ -19,7 +20,7 @@ from fraud_detector.stream.pipeline import Limits, Pipeline
 from fraud_detector.stream.ports import UnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.retry import until_available
-from fraud_detector.stream.status import Dependency, Status
+from fraud_detector.stream.status import Check, Status
 from order_contract.codes import PaymentMethods
 from order_contract.database_watch import leaving_at_shutdown
 from order_contract.garbage import collect_rarely
@@ -50,25 +51,35 @@ async def run(settings: DetectorSettings) -> None:
                 ready=status.unready,
             )
         )
-        store = PostgresStore(settings.database_url.get_secret_value(), topic=settings.orders_topic, ruleset=ruleset)
+        store = PostgresStore(
+            settings.database_url.get_secret_value(),
+            topic=settings.orders_topic,
+            ruleset=ruleset,
+            group=settings.consumer_group,
+        )
         stack.push_async_callback(store.close)
         announcer = KafkaAnnouncer(settings)
         stack.push_async_callback(announcer.close)
         order_log = KafkaOrderLog(settings, accept_lost_offsets=settings.accept_lost_offsets)
+        stack.push_async_callback(order_log.leave)
+        epoch = await _bind(order_log, store, status, stop)
+        if epoch is None:
+            return
         pipeline = Pipeline(
             order_log,
             store,
             announcer,
-            Judge(settings.event_decoder(), Engine(ruleset)),
+            Judge(settings.event_decoder(), Engine(ruleset), epoch),
             now=lambda: datetime.now(UTC),
             metrics=metrics,
             status=status,
             limits=Limits(batch_messages=settings.batch_messages, drain=settings.drain_seconds),
         )
-        log.info("detector_started", port=health.port, topic=settings.orders_topic, ruleset=ruleset.version)
-        stack.push_async_callback(order_log.leave)
+        log.info(
+            "detector_started", port=health.port, topic=settings.orders_topic, epoch=epoch, ruleset=ruleset.version
+        )
         await until_available(
-            lambda: order_log.join(pipeline), dependency=Dependency.BROKER, status=status, pointless=stop.is_set
+            lambda: order_log.join(pipeline), check=Check.JOINING, status=status, pointless=stop.is_set
         )
         await stack.enter_async_context(leaving_at_shutdown(settings.database_url.get_secret_value(), store.leave))
         collect_rarely()
@@ -79,24 +90,36 @@ async def run(settings: DetectorSettings) -> None:
     log.info("detector_stopped")
 
 
+async def _bind(order_log: KafkaOrderLog, store: PostgresStore, status: Status, stop: asyncio.Event) -> int | None:
+    """The epoch of the topic that the group reads; None when the detector is stopped before that is known."""
+
+    async def bind() -> int:
+        return await store.bind(topic_id)
+
+    async def identify() -> tuple[UUID | None]:
+        return (await order_log.identify(),)
+
+    identified = await until_available(identify, check=Check.JOINING, status=status, pointless=stop.is_set)
+    if identified is None:
+        return None
+    (topic_id,) = identified
+    epoch = await until_available(bind, check=Check.STORING, status=status, pointless=stop.is_set)
+    if epoch is not None:
+        order_log.bind(epoch)
+    return epoch
+
+
 async def _watch(order_log: KafkaOrderLog, store: PostgresStore, metrics: Metrics, status: Status) -> None:
     """Ask broker and database from time to time: one that is dead must not be taken for a quiet topic."""
-
-    database_away = False
     while True:
         try:
             metrics.lag(await order_log.lags())
-            status.back(Dependency.BROKER)
+            status.back(Check.BROKER)
         except UnavailableError as error:
-            status.away(Dependency.BROKER, str(error))
+            status.away(Check.BROKER, str(error))
         try:
-            await store.check()
+            if await store.check():
+                status.back(Check.DATABASE)
         except UnavailableError as error:
-            status.away(Dependency.DATABASE, str(error))
-            database_away = True
-        else:
-            # Only what was found here: a database can answer this and still refuse to store, as one that is full.
-            if database_away:
-                status.back(Dependency.DATABASE)
-            database_away = False
+            status.away(Check.DATABASE, str(error))
         await asyncio.sleep(WATCH_EVERY)

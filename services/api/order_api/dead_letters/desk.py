@@ -45,7 +45,7 @@ class DeadLetterDesk:
 
     async def original(self, letter: Letter) -> Original | None:
         """The message of a letter, None when it is on no topic any more."""
-        async with self._looking, _available(), Originals(self._settings) as originals:
+        async with self._looking, _available(), Originals(self._settings, self._database) as originals:
             return await originals.find(letter)
 
     async def redrive(self, letter: Letter, correction: bytes | None, *, by: str, again: bool) -> Origin:

@@ -10,14 +10,21 @@ from order_api.dead_letters.cursor import CursorText
 from order_api.parameters import DIGITS_ONLY, Bound, Identifier, Limit, Optional
 from order_contract.dead_letters.catalogue import CATALOGUE
 from order_contract.dead_letters.letter import State
-from order_contract.dead_letters.origin import Origin
+from order_contract.dead_letters.origin import Origin, parse_origin
 from order_contract.dead_letters.records import LetterCriteria
 
 MOST_AT_ONCE: Final = 100
 
 ErrorType = StrEnum("ErrorType", {name: name for name in CATALOGUE})  # type: ignore[misc]  # made of the catalogue
 
-_Topic = Annotated[str, Path(pattern="^[A-Za-z0-9._-]{1,249}$", description="of the origin", examples=["orders"])]
+_Topic = Annotated[
+    str,
+    Path(
+        pattern="^[A-Za-z0-9._-]{1,249}(@[1-9][0-9]{0,8})?$",
+        description="of the origin; `orders@2` once the topic was deleted and created again",
+        examples=["orders"],
+    ),
+]
 _Partition = Annotated[
     int,
     Field(ge=0, le=10**9 - 1),
@@ -33,7 +40,7 @@ _Offset = Annotated[
 
 
 async def _origin(topic: _Topic, partition: _Partition, offset: _Offset) -> Origin:
-    return Origin(topic, partition, offset)
+    return parse_origin(f"{topic}/{partition}/{offset}")
 
 
 AtOrigin = Annotated[Origin, Depends(_origin)]

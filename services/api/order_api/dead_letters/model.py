@@ -12,6 +12,7 @@ _LETTER: Final[dict[str, Any]] = {
     "topic": "orders",
     "partition": 3,
     "offset": 12345,
+    "epoch": 1,
     "kind": "dead-letter",
     "order_id": "o-1",
     "error_type": "bad-value",
@@ -46,6 +47,7 @@ class DeadLetter(BaseModel):
     topic: str
     partition: int
     offset: int
+    epoch: Annotated[int, Field(description="which topic of that name: one more each time that it was created again")]
     kind: Annotated[str, Field(description="`dead-letter`, or `conflict`")]
     order_id: Annotated[str | None, Field(description="the order that it claims to be, where that can be read")]
     error_type: str

@@ -77,7 +77,7 @@ class Desk:
 
     async def original(self, letter: Letter) -> Original | None:
         """Its message as it was published, None when it is on no topic any more."""
-        async with Originals(self._settings) as originals:
+        async with Originals(self._settings, self._connection) as originals:
             return await originals.find(letter)
 
     async def redrive(

@@ -26,6 +26,9 @@ class Batch:
     def __len__(self) -> int:
         return len(self.orders) + len(self.dead_letters)
 
+    def __bool__(self) -> bool:
+        return bool(self.orders or self.dead_letters or self.gaps)
+
     def extend(self, later: "Batch") -> None:
         """Append what was judged after this."""
         self.orders += later.orders

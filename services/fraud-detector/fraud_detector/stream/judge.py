@@ -15,11 +15,12 @@ from order_contract.message import Message, append_time
 
 
 class Judge:
-    """Decodes and decides messages by one ruleset."""
+    """Decodes and decides messages by one ruleset; `epoch` is that of the topic which they are read from."""
 
-    def __init__(self, decoder: EventDecoder, engine: Engine) -> None:
+    def __init__(self, decoder: EventDecoder, engine: Engine, epoch: int = 1) -> None:
         self._decoder = decoder
         self._engine = engine
+        self._epoch = epoch
         # The last ones, as the next message's are mostly the same.
         self._decision: Decision | None = None
         self._columns: tuple[Any, ...] = ()
@@ -38,7 +39,15 @@ class Judge:
         try:
             event = self._decoder.decode(message.value, self._appended_at)
         except BadEvent as error:
-            return DeadLetter(message, error.error_type, str(error), error.field, error.order_id, fields=error.fields)
+            return DeadLetter(
+                message,
+                error.error_type,
+                str(error),
+                error.field,
+                error.order_id,
+                fields=error.fields,
+                epoch=self._epoch,
+            )
         decision = self._engine.decide(event, features_of(event))
         if decision is not self._decision:
             self._decision, self._columns = decision, decision_columns(decision)
@@ -49,6 +58,8 @@ class Judge:
                 attributes,
                 *self._columns,
                 decided_at,
+                message.topic,
+                self._epoch,
                 message.partition,
                 message.offset,
                 self._appended_at,

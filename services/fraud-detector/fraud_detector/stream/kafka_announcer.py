@@ -11,8 +11,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from fraud_detector.stream.message import DeadLetter
-from fraud_detector.stream.ports import UnavailableError
+from fraud_detector.stream.ports import PublishRefusedError, UnavailableError
 from order_contract.decision import OrderRow, decision_message
+from order_contract.kafka_errors import describe, is_permanent
 from order_contract.settings import KafkaSettings
 from order_contract.topics import MAX_DEAD_LETTER_BYTES
 
@@ -40,14 +41,19 @@ class KafkaAnnouncer:
                 acknowledged.append(
                     await producer.send(
                         self._settings.dead_letter_topic,
-                        key=dead_letter_key(self._settings.orders_topic, letter),
+                        key=str(letter.origin).encode(),
                         value=letter.message.value,
-                        headers=dead_letter_headers(self._settings.orders_topic, letter),
+                        headers=dead_letter_headers(letter),
                     )
                 )
             if acknowledged:
                 await asyncio.gather(*acknowledged)
         except KafkaError as error:
+            if is_permanent(error):
+                raise PublishRefusedError(
+                    f"the broker refuses what is published on {self._settings.decisions_topic} and "
+                    f"{self._settings.dead_letter_topic}: {describe(error)}"
+                ) from error
             # The failed producer's sequence numbers may have a hole: a new one starts clean.
             await self.close()
             raise UnavailableError(f"decisions could not be published: {error!r}") from error
@@ -104,18 +110,14 @@ class KafkaAnnouncer:
         return acknowledged
 
 
-def dead_letter_key(topic: str, letter: DeadLetter) -> bytes:
-    """The origin, `orders/3/12345`: a repeat after a crash has the same key."""
-    return f"{topic}/{letter.message.partition}/{letter.message.offset}".encode()
-
-
-def dead_letter_headers(topic: str, letter: DeadLetter) -> list[tuple[str, bytes]]:
+def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     """The error in words, the origin, and the original key and headers (those prefixed `original.`)."""
     message = letter.message
     headers = [
         ("error_type", letter.error_type.encode()),
         ("error", letter.error.encode()),
-        ("origin_topic", topic.encode()),
+        ("origin_topic", message.topic.encode()),
+        ("origin_epoch", str(letter.epoch).encode()),
         ("origin_partition", str(message.partition).encode()),
         ("origin_offset", str(message.offset).encode()),
         ("origin_timestamp", str(message.timestamp).encode()),

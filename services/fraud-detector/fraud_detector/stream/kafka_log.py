@@ -1,7 +1,11 @@
 """Topic `orders` read by aiokafka, as a member of the consumer group."""
 
 import asyncio
+import math
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -15,9 +19,22 @@ from aiokafka.errors import (
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
+from aiokafka.structs import OffsetAndMetadata
 
-from fraud_detector.stream.ports import Assignee, CommitRefusedError, LostOffsetsError, UnavailableError
+from fraud_detector.stream.message import Gap
+from fraud_detector.stream.ports import (
+    AcceptedLossError,
+    Assignee,
+    CommitRefusedError,
+    LostOffsetsError,
+    RecreatedTopicError,
+    RefusedError,
+    UnavailableError,
+)
+from order_contract.committed_offsets import commit_metadata, read_committed
+from order_contract.kafka_errors import describe, is_permanent
 from order_contract.settings import KafkaSettings
+from order_contract.topic_identity import TopicIdentity
 
 log = structlog.get_logger()
 
@@ -25,18 +42,35 @@ log = structlog.get_logger()
 SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_INTERVAL_MS = 1_000
 CALL_TIMEOUT = 10.0
+ACCEPTED_GAP = "deleted from the topic (retention) before they were read, which the settings accept"
 FETCH_BYTES = 4 * 1024 * 1024
+# A topic cannot be deleted, be created again and get so many messages in each partition within this time: until then
+# its id need not be read again, which costs as much as deciding several orders.
+FRESH_SECONDS = 0.02
+FRESH_OFFSETS = 1_000
+# Partitions that are added to the topic are noticed within this time.
+METADATA_MAX_AGE_MS = 30_000
 
 
 class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """The real OrderLog. `join` and `leave` bracket its use; all calls come from one event loop."""
+    """The real OrderLog. `identify`, `join` and `leave` bracket its use; all calls come from one event loop.
+
+    What was polled is handed out only after the topic's id was asked for again: a topic that is deleted and created
+    again between two polls would else be read on at the old one's offset, and what lies before be skipped.
+    """
 
     def __init__(self, settings: KafkaSettings, *, accept_lost_offsets: bool = False) -> None:
+        self._settings = settings
+        self._identity = TopicIdentity(settings, settings.orders_topic)
+        self._topic_id: UUID | None = None
+        self._verified_at = -math.inf
+        self._epoch = 1
         self._topic = settings.orders_topic
         self._group = settings.consumer_group
         self._accept_lost_offsets = accept_lost_offsets
         self._assignee: Assignee | None = None
         self._resumed: set[TopicPartition] = set()
+        self._unverified: dict[int, Sequence[ConsumerRecord]] = {}
         self._consumer = AIOKafkaConsumer(
             **settings.client_options(),
             group_id=settings.consumer_group,
@@ -47,7 +81,30 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
             max_partition_fetch_bytes=FETCH_BYTES,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
         )
+
+    async def identify(self) -> UUID | None:
+        """Connect and ask for the topic's id; None when the broker gives none.
+
+        Raises UnavailableError, RefusedError.
+        """
+        try:
+            await self._identity.start()
+            self._topic_id = await self._identity.read()
+        except KafkaError as error:
+            raise _unavailable(error, f"the id of topic {self._topic} could not be read") from error
+        if self._topic_id is None:
+            log.warning(
+                "topic_without_id",
+                topic=self._topic,
+                consequence="a topic that is deleted and created again is recognised by its offsets alone",
+            )
+        return self._topic_id
+
+    def bind(self, epoch: int) -> None:
+        """Commit for this epoch of the topic: see `Origin`."""
+        self._epoch = epoch
 
     async def join(self, assignee: Assignee) -> None:
         """Connect and ask for a share of the partitions. Raises UnavailableError."""
@@ -55,7 +112,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         try:
             await self._consumer.start()
         except KafkaError as error:
-            raise UnavailableError(f"the broker does not answer: {error!r}") from error
+            raise _unavailable(error, "the broker does not respond") from error
         self._consumer.subscribe([self._topic], listener=self)
 
     async def leave(self) -> None:
@@ -63,20 +120,38 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         # The pipeline has drained; there is nothing left to revoke.
         self._assignee = None
         await self._consumer.stop()
+        await self._identity.stop()
 
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[ConsumerRecord]]:
+        if not self._unverified:
+            self._unverified = await self._fetch(max_messages, wait_seconds)
+        if self._unverified and not self._is_identity_fresh():
+            # When this fails they are kept: the consumer is past them, and will not give them out again.
+            await self.verify_identity()
+        polled, self._unverified = self._unverified, {}
+        return polled
+
+    def _is_identity_fresh(self) -> bool:
+        """Whether what was polled cannot be of another topic than at the last time that its id was read."""
+        return (
+            time.monotonic() - self._verified_at < FRESH_SECONDS
+            and min(records[0].offset for records in self._unverified.values()) >= FRESH_OFFSETS
+        )
+
+    async def _fetch(self, max_messages: int, wait_seconds: float) -> dict[int, Sequence[ConsumerRecord]]:
         try:
             polled = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=max_messages)
         except OffsetOutOfRangeError as error:
+            await self.verify_identity()
             raise await self._lost(error) from None
         except NoOffsetForPartitionError:
             # A new group's partition that is not resumed yet: seeking to its start clears this.
             await asyncio.sleep(0.01)
             return {}
         except KafkaError as error:
-            if not error.retriable:
+            if not error.retriable and not is_permanent(error):
                 raise
-            raise UnavailableError(f"the broker does not answer: {error!r}") from error
+            raise _unavailable(error, f"topic {self._topic} cannot be read") from error
         return {partition.partition: records for partition, records in polled.items() if partition in self._resumed}
 
     async def keep_alive(self) -> None:
@@ -87,26 +162,46 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         finally:
             self._consumer.resume(*(assigned & self._resumed & self._consumer.assignment()))
 
-    async def start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+    async def start_offsets(self, partitions: Collection[int]) -> tuple[dict[int, int], list[Gap]]:
         parts = self._parts(partitions)
+        await self.verify_identity()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 beginnings = await self._consumer.beginning_offsets(parts)
                 ends = await self._consumer.end_offsets(parts)
-                committed = {part: await self._consumer.committed(part) for part in parts}
+                committed = await read_committed(self._settings, parts, commit_metadata(self._topic_id, self._epoch))
         except (KafkaError, TimeoutError) as error:
-            raise UnavailableError(f"offsets could not be read: {error!r}") from error
-        starts = {}
+            raise _unavailable(error, "offsets could not be read") from error
+        starts, gaps = {}, []
         for part in parts:
-            beginning, end, start = beginnings[part], ends[part], committed[part]
+            beginning, end, start = beginnings[part], ends[part], committed.get(part)
             if start is None:
                 start = beginning
             elif start < beginning and self._accept_lost_offsets:
+                gaps.append(Gap(part.partition, start, beginning, ACCEPTED_GAP))
                 log.error("lost_offsets_accepted", partition=part.partition, first=start, next=beginning)
+                start = beginning
             elif not beginning <= start <= end:
                 raise self._lost_range(part, start, beginning, end)
             starts[part.partition] = start
-        return starts
+        return starts, gaps
+
+    async def verify_identity(self) -> None:
+        """Raises RecreatedTopicError when the topic is another one than at the start, UnavailableError."""
+        if self._topic_id is None:
+            return
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                topic_id = await self._identity.read()
+        except (KafkaError, TimeoutError) as error:
+            raise _unavailable(error, f"the id of topic {self._topic} could not be read") from error
+        if topic_id != self._topic_id:
+            raise RecreatedTopicError(
+                f"topic {self._topic} was deleted and created again while it was read: its id was {self._topic_id} and "
+                f"is {topic_id} now"
+            )
+        self._verified_at = started
 
     def resume(self, offsets: Mapping[int, int]) -> None:
         assigned = self._consumer.assignment()
@@ -118,7 +213,12 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         assigned = self._consumer.assignment()
-        ours = {part: offsets[part.partition] for part in self._parts(offsets) if part in assigned}
+        metadata = commit_metadata(self._topic_id, self._epoch)
+        ours = {
+            part: OffsetAndMetadata(offsets[part.partition], metadata)
+            for part in self._parts(offsets)
+            if part in assigned
+        }
         if not ours:
             raise CommitRefusedError("none of the partitions is ours any more")
         try:
@@ -133,13 +233,14 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         ) as error:
             raise CommitRefusedError(repr(error)) from error
         except (KafkaError, TimeoutError) as error:
-            raise UnavailableError(f"offsets could not be committed: {error!r}") from error
+            raise _unavailable(error, "offsets could not be committed") from error
 
     async def lags(self) -> dict[int, int]:
         """Messages behind, by partition of ours; a round trip that shows whether the broker answers.
 
-        Raises UnavailableError.
+        Raises UnavailableError, RecreatedTopicError.
         """
+        await self.verify_identity()
         parts = [part for part in self._consumer.assignment() if part in self._resumed]
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
@@ -151,7 +252,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         except IllegalStateError:  # rebalanced meanwhile
             return {}
         except (KafkaError, TimeoutError) as error:
-            raise UnavailableError(f"the broker does not answer: {error!r}") from error
+            raise _unavailable(error, "the broker does not respond") from error
 
     # ---- aiokafka's listener
 
@@ -159,6 +260,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         if self._assignee is not None and self._resumed:
             await self._assignee.revoked()
         self._resumed.clear()
+        self._unverified = {}
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         partitions = list(assigned)
@@ -171,22 +273,40 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
     async def _lost(self, error: OffsetOutOfRangeError) -> LostOffsetsError:
         part, position = next(iter(error.args[0].items()))
-        beginning = (await self._consumer.beginning_offsets([part]))[part]
-        end = (await self._consumer.end_offsets([part]))[part]
-        return self._lost_range(part, position, beginning, end)
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                beginning = (await self._consumer.beginning_offsets([part]))[part]
+                end = (await self._consumer.end_offsets([part]))[part]
+        except (KafkaError, TimeoutError) as unavailable:
+            raise _unavailable(unavailable, "offsets could not be read") from unavailable
+        lost = self._lost_range(part, position, beginning, end)
+        if self._accept_lost_offsets and position < beginning:
+            self._resumed.discard(part)
+            with suppress(IllegalStateError):
+                self._consumer.pause(part)
+                self._consumer.seek(part, beginning)
+            return AcceptedLossError(str(lost), part.partition)
+        return lost
 
     def _lost_range(self, part: TopicPartition, position: int, beginning: int, end: int) -> LostOffsetsError:
         where = f"{part.topic}/{part.partition}"
         if position < beginning:
             return LostOffsetsError(
-                f"{where}: offsets {position} to {beginning - 1} are gone from the topic (retention) before group "
-                f"'{self._group}' read them; set ORDERWATCH_ACCEPT_LOST_OFFSETS=true to go on at {beginning} and have "
+                f"{where}: offsets {position} to {beginning - 1} were deleted from the topic (retention) before group "
+                f"'{self._group}' read them; set ORDERWATCH_ACCEPT_LOST_OFFSETS=true to resume at {beginning} and have "
                 f"the gap recorded, or publish the missing orders again"
             )
         return LostOffsetsError(
-            f"{where}: group '{self._group}' goes on at offset {position}, but the topic ends at {end}: was it "
-            f"created anew? Set ORDERWATCH_CONSUMER_GROUP to a new group to read it from its beginning"
+            f"{where}: group '{self._group}' resumes at offset {position}, but the topic ends at {end}: it lost its "
+            f"last messages or was created again. `fraud-detector accept-topic` reads it from its beginning"
         )
 
     def _parts(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
+
+
+def _unavailable(error: KafkaError | TimeoutError, what: str) -> Exception:
+    """What to raise for an error of the broker: RefusedError when no retry cures it."""
+    if isinstance(error, KafkaError) and is_permanent(error):
+        return RefusedError(f"{what}: {describe(error)}")
+    return UnavailableError(f"{what}: {error!r}")

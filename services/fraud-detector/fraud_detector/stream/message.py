@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from order_contract.dead_letters.origin import Origin
 from order_contract.message import Message
 
 
@@ -11,7 +12,7 @@ class DeadLetter:
 
     `field` is the first field at fault, `fields` are all of them, where fields are at fault at all.
     `order_id` is the order it claims to be, where that could be read. For a conflict, `fingerprints` are those of
-    the event that stands and of this one.
+    the event that is stored and of this one. `epoch` tells topics of one name apart: see `Origin`.
     """
 
     message: Message
@@ -21,6 +22,12 @@ class DeadLetter:
     order_id: str | None = None
     fingerprints: tuple[str, str] | None = None
     fields: tuple[str, ...] = ()
+    epoch: int = 1
+
+    @property
+    def origin(self) -> Origin:
+        """Where the message came from."""
+        return Origin(self.message.topic, self.message.partition, self.message.offset, self.epoch)
 
 
 @dataclass(frozen=True, slots=True)

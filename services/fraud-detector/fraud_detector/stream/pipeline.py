@@ -11,7 +11,7 @@ stored decision stands and everyone announces what is stored.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -23,10 +23,17 @@ from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.message import DeadLetter, Gap
 from fraud_detector.stream.metrics import Metrics
 from fraud_detector.stream.outbox import Announcement, Outbox
-from fraud_detector.stream.ports import Announcer, CommitRefusedError, DecisionStore, OrderLog, UnavailableError
+from fraud_detector.stream.ports import (
+    AcceptedLossError,
+    Announcer,
+    CommitRefusedError,
+    DecisionStore,
+    OrderLog,
+    UnavailableError,
+)
 from fraud_detector.stream.progress import Progress
 from fraud_detector.stream.retry import until_available
-from fraud_detector.stream.status import Dependency, Status
+from fraud_detector.stream.status import Check, Status
 from order_contract.message import Message
 
 log = structlog.get_logger()
@@ -87,7 +94,8 @@ class Pipeline:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish and commit what was read, within the drain budget.
 
-        Raises an ExceptionGroup with what must not be survived: our own bugs, LostOffsetsError.
+        Raises an ExceptionGroup with what must not be survived: our own bugs, LostOffsetsError,
+        RecreatedTopicError, RefusedError.
         """
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(work()) for work in (self._write, self._announce, self._commit_behind)]
@@ -131,9 +139,16 @@ class Pipeline:
             try:
                 polled = await self._log.poll(self._limits.batch_messages, self._limits.poll_timeout)
             except UnavailableError as error:
-                self._status.away(Dependency.BROKER, str(error))
+                self._status.away(Check.READING, str(error))
                 await asyncio.sleep(self._limits.poll_timeout)
                 continue
+            except AcceptedLossError as error:
+                # What was read before has to be committed first: the gap begins where the group left off.
+                if not await self._drain():
+                    raise
+                self._to_open.add(error.partition)
+                continue
+            self._status.back(Check.READING)
             for partition, messages in polled.items():
                 if not await self._take_in(epoch, partition, messages):
                     break
@@ -171,13 +186,17 @@ class Pipeline:
         """Find where to go on in newly assigned partitions, and resume them there."""
         epoch, partitions = self._epoch, set(self._to_open)
         self._to_open.clear()
-        starts = await until_available(
+        opened = await until_available(
             lambda: self._log.start_offsets(partitions),
-            dependency=Dependency.BROKER,
+            check=Check.OFFSETS,
             status=self._status,
             pointless=lambda: stop.is_set() or epoch != self._epoch,
         )
-        if starts is not None and epoch == self._epoch:
+        if opened is not None and epoch == self._epoch:
+            starts, gaps = opened
+            if gaps:
+                self._backlog.add(Batch(gaps=gaps, next_offsets={gap.partition: gap.next for gap in gaps}))
+                self._finished.clear()
             self._expected.update(starts)
             self._log.resume(starts)
             log.info("partitions_opened", offsets=starts)
@@ -197,7 +216,7 @@ class Pipeline:
             epoch = self._epoch
             stored = await until_available(
                 lambda batch=batch: self._store.store(batch),  # type: ignore[misc]
-                dependency=Dependency.DATABASE,
+                check=Check.STORING,
                 status=self._status,
                 pointless=lambda epoch=epoch: epoch != self._epoch,  # type: ignore[misc]
             )
@@ -218,7 +237,7 @@ class Pipeline:
             letters = list(chain.from_iterable(announcement.dead_letters for announcement in announcements))
             await until_available(
                 lambda: self._announcer.announce(orders, letters),  # noqa: B023  (awaited before the next turn)
-                dependency=Dependency.BROKER,
+                check=Check.PUBLISHING,
                 status=self._status,
                 pointless=lambda: newest != self._epoch,  # noqa: B023
             )
@@ -248,20 +267,31 @@ class Pipeline:
             except CommitRefusedError as error:
                 log.info("commit_refused", problem=str(error))
             except UnavailableError as error:
-                self._status.away(Dependency.BROKER, str(error))
+                self._status.away(Check.COMMITTING, str(error))
                 self._progress.not_committed()
             else:
+                self._status.back(Check.COMMITTING)
                 self._progress.committed(offsets)
                 self._metrics.committed(offsets)
+                await self._record_positions(offsets)
 
-    async def _drain(self) -> None:
-        """Finish what was read, then commit; within the budget."""
+    async def _record_positions(self, offsets: Mapping[int, int]) -> None:
+        try:
+            await self._store.record_positions(offsets)
+        except UnavailableError as error:
+            # Recorded positions may trail: the next commit brings them up to date, and storing reports the outage.
+            log.info("positions_not_recorded", problem=str(error))
+
+    async def _drain(self) -> bool:
+        """Finish what was read, then commit; False when the budget is over before."""
         try:
             async with asyncio.timeout(self._limits.drain):
                 await self._finished.wait()
                 await self._commit()
         except TimeoutError:
             log.warning("drain_timed_out", seconds=self._limits.drain, consequence="the rest is read again")
+            return False
+        return True
 
     def _count_finished(self) -> None:
         if not self._unfinished and not self._backlog:

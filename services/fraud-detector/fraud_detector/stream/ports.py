@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import DeadLetter
+from fraud_detector.stream.message import DeadLetter, Gap
 from order_contract.decision import OrderRow
 from order_contract.message import Message
 
@@ -22,7 +22,27 @@ class CommitRefusedError(Exception):
 
 
 class LostOffsetsError(Exception):
-    """The offset to go on from is not on the topic: going on would skip messages in silence."""
+    """The offset to resume at is not on the topic: reading on would skip messages in silence."""
+
+
+class AcceptedLossError(LostOffsetsError):
+    """Offsets were deleted before they were read, which the settings accept: open `partition` again."""
+
+    def __init__(self, message: str, partition: int) -> None:
+        super().__init__(message)
+        self.partition = partition
+
+
+class RecreatedTopicError(Exception):
+    """The topic was deleted and created again: which messages to read is the operator's decision."""
+
+
+class RefusedError(Exception):
+    """The broker refuses what no retry cures, such as a missing permission; the text says what to change."""
+
+
+class PublishRefusedError(RefusedError):
+    """The broker refuses what is published."""
 
 
 class Assignee(Protocol):
@@ -41,16 +61,17 @@ class OrderLog(Protocol):
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
         """Messages by partition, in offset order; waits up to `wait_seconds` for the first, may return nothing.
 
-        Raises UnavailableError, LostOffsetsError.
+        Raises UnavailableError, LostOffsetsError, RecreatedTopicError.
         """
 
     async def keep_alive(self) -> None:
         """Poll without reading: a member that stops polling is thrown out of the group."""
 
-    async def start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
-        """Where to go on: the committed offset, or the beginning for a new group.
+    async def start_offsets(self, partitions: Collection[int]) -> tuple[dict[int, int], list[Gap]]:
+        """Where to resume: the committed offset, or the beginning for a new group; and gaps that were accepted.
 
-        Raises UnavailableError; LostOffsetsError when that offset is not on the topic any more.
+        Raises UnavailableError; LostOffsetsError when that offset is not on the topic any more, unless the settings
+        accept it; RecreatedTopicError.
         """
 
     def resume(self, offsets: Mapping[int, int]) -> None:
@@ -69,6 +90,9 @@ class DecisionStore(Protocol):
         The first decision of an order stands. Raises UnavailableError, after which it may or may not have happened.
         """
 
+    async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
+        """Record where the group is, by partition, after it was committed. Raises UnavailableError."""
+
 
 class Announcer(Protocol):
     """Topics `decisions` and `orders.dlq`."""
@@ -76,5 +100,6 @@ class Announcer(Protocol):
     async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[DeadLetter]) -> None:
         """Publish stored decisions and dead letters; returns when the broker has acknowledged them all.
 
-        Raises UnavailableError, after which some may have been published: a repeat is identical to the byte.
+        Raises UnavailableError, after which some may have been published: a repeat is identical to the byte;
+        PublishRefusedError for what no retry cures.
         """

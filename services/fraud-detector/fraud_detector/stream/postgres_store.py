@@ -13,14 +13,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
 from fraud_detector.rules.ruleset import Ruleset
+from fraud_detector.stream import topic_epochs
 from fraud_detector.stream.batch import Batch, Stored
 from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import UnavailableError
 from order_contract.database_errors import LOST_CONNECTION
+from order_contract.dead_letters.origin import row_origin
 from order_contract.decision import OrderRow
 from order_contract.event import OrderEvent, fingerprint
 from order_contract.message import Message
@@ -33,7 +36,7 @@ _COLUMNS = OrderRow._fields
 _TYPES: Mapping[str, str] = {
     "quantity": "bigint", "amount": "bigint", "created_date": "timestamptz", "account_created_date": "timestamptz",
     "attributes": "json", "risk_score": "smallint", "hits": "json", "features": "json", "decided_at": "timestamptz",
-    "source_partition": "integer", "source_offset": "bigint", "appended_at": "timestamptz",
+    "source_epoch": "integer", "source_partition": "integer", "source_offset": "bigint", "appended_at": "timestamptz",
 }  # fmt: skip
 _RULE_IDS = _COLUMNS.index("rule_ids")
 
@@ -55,13 +58,13 @@ _INSERT_STAGED = f"""
 _STAGING = "create temporary table if not exists staged_orders (like orders including defaults) on commit delete rows"
 _STORED = f"select {_COLUMN_LIST} from orders where order_id = any($1::text[])"  # noqa: S608
 _OUTCOMES = """
-    insert into stream_outcomes (topic, partition, "offset", outcome, order_id, error_type, error)
-    select $1, * from unnest($2::integer[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+    insert into stream_outcomes (topic, epoch, partition, "offset", outcome, order_id, error_type, error)
+    select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
     on conflict do nothing
 """
 _GAPS = """
-    insert into stream_gaps (topic, partition, first_offset, next_offset, reason)
-    select $1, * from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::text[])
+    insert into stream_gaps (topic, epoch, partition, first_offset, next_offset, reason)
+    select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::bigint[], $6::text[])
     on conflict do nothing
 """
 _RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict (version) do nothing"
@@ -82,17 +85,40 @@ _TRANSIENT: tuple[type[Exception], ...] = (
 
 
 class PostgresStore:
-    """The real DecisionStore, on one connection at a time; `open` and `close` bracket its use."""
+    """The real DecisionStore, on one connection at a time; `bind` comes first, `close` ends its use."""
 
-    def __init__(self, database_url: str, *, topic: str, ruleset: Ruleset, copy_from: int = COPY_FROM) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        topic: str,
+        ruleset: Ruleset,
+        group: str = "fraud-detector",
+        copy_from: int = COPY_FROM,
+    ) -> None:
         self._database_url = database_url
         self._topic = topic
+        self._group = group
+        self._epoch = 1
         self._ruleset = ruleset
         self._copy_from = copy_from
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         # Orders that are there already come in rows (a replayed file): then staging at once saves the failed COPY.
         self._collided = False
         self._in_use = asyncio.Lock()
+
+    async def bind(self, topic_id: UUID | None) -> int:
+        """Find which epoch of the topic the group reads, and record for that one.
+
+        `topic_id` is the topic's id now. Raises UnavailableError, RecreatedTopicError.
+        """
+        async with self._connected() as connection:
+            self._epoch = await topic_epochs.bind(connection, self._group, self._topic, topic_id)
+        return self._epoch
+
+    async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
+        async with self._connected() as connection:
+            await topic_epochs.record(connection, self._group, self._topic, self._epoch, next_offsets)
 
     async def store(self, batch: Batch) -> Stored:
         async with self._connected() as connection:
@@ -105,14 +131,16 @@ class PostgresStore:
                     self._collided = True
             return await self._stage(connection, batch)
 
-    async def check(self) -> None:
-        """Ask whether the database answers, unless something is being stored, which shows by itself.
+    async def check(self) -> bool:
+        """Ask the database; False when that was not done, as something is being stored, which shows by itself.
 
         Raises UnavailableError.
         """
-        if not self._in_use.locked():
-            async with self._connected() as connection:
-                await connection.execute("select from orders limit 1")
+        if self._in_use.locked():
+            return False
+        async with self._connected() as connection:
+            await connection.execute("select from orders limit 1")
+        return True
 
     async def leave(self) -> None:
         """Close the connection once nothing is being stored; the next batch makes a new one, when it can."""
@@ -176,8 +204,8 @@ class PostgresStore:
                 raise UnavailableError(f"order {row.order_id} was deleted while it was being stored")
             prints = fingerprint(stored.event()), fingerprint(row.event())
             if prints[0] != prints[1]:
-                conflicts.append(_conflict(self._topic, stored, row, message, prints))
-            elif (stored.source_partition, stored.source_offset) == (row.source_partition, row.source_offset):
+                conflicts.append(_conflict(stored, row, message, prints))
+            elif row_origin(stored) == row_origin(row):
                 orders.append(stored)
             else:
                 duplicates.append(row)
@@ -193,13 +221,13 @@ class PostgresStore:
             await self._record_outcomes(connection, [_outcome(letter, "dead-letter") for letter in batch.dead_letters])
         if batch.gaps:
             gaps = [(gap.partition, gap.first, gap.next, gap.reason) for gap in batch.gaps]
-            await connection.execute(_GAPS, self._topic, *zip(*gaps, strict=True))
+            await connection.execute(_GAPS, self._topic, self._epoch, *zip(*gaps, strict=True))
 
     async def _record_outcomes(
         self, connection: asyncpg.Connection[asyncpg.Record], outcomes: Sequence[tuple[Any, ...]]
     ) -> None:
         if outcomes:
-            await connection.execute(_OUTCOMES, self._topic, *zip(*outcomes, strict=True))
+            await connection.execute(_OUTCOMES, self._topic, self._epoch, *zip(*outcomes, strict=True))
 
     # ---- the connection
 
@@ -256,16 +284,16 @@ def _as_columns(rows: Sequence[OrderRow]) -> list[Sequence[Any]]:
     return columns
 
 
-def _conflict(topic: str, stored: OrderRow, row: OrderRow, message: Message, prints: tuple[str, str]) -> DeadLetter:
+def _conflict(stored: OrderRow, row: OrderRow, message: Message, prints: tuple[str, str]) -> DeadLetter:
     fields = [name for name in OrderEvent._fields if getattr(stored, name) != getattr(row, name)]
-    origin = f"{topic}/{stored.source_partition}/{stored.source_offset}"
     return DeadLetter(
         message,
         "conflict",
-        f"order {row.order_id} stands with other content since {origin}; the first stays. "
+        f"order {row.order_id} is stored with other content since {row_origin(stored)}; the first stays. "
         f"Different: {', '.join(fields)}",
         order_id=row.order_id,
         fingerprints=prints,
+        epoch=row.source_epoch,
     )
 
 

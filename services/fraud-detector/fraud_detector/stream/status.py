@@ -8,11 +8,24 @@ import structlog
 log = structlog.get_logger()
 
 
-class Dependency(StrEnum):
-    """What the detector depends on."""
+class Check(StrEnum):
+    """What the detector needs to go well, each reported by one owner: what one finds is not undone by another."""
 
+    JOINING = "broker-joining"
+    READING = "broker-reading"
+    OFFSETS = "broker-offsets"
+    PUBLISHING = "broker-publishing"
+    COMMITTING = "broker-committing"
     BROKER = "broker"
+    """Asked from time to time, also while nothing is read."""
+    STORING = "database-storing"
     DATABASE = "database"
+    """Asked from time to time, also while nothing is stored."""
+
+    @property
+    def dependency(self) -> str:
+        """What is unavailable when the check fails."""
+        return self.value.partition("-")[0]
 
 
 class Status:
@@ -23,7 +36,7 @@ class Status:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._away: dict[Dependency, str] = {}
+        self._away: dict[Check, str] = {}
         self._joined = False
         self._stopping = False
         self._last_turn = clock()
@@ -40,16 +53,16 @@ class Status:
         """No new work is taken."""
         self._stopping = True
 
-    def away(self, dependency: Dependency, problem: str) -> None:
-        """A call to the dependency failed and will be tried again."""
-        if dependency not in self._away:
-            log.warning("dependency_away", dependency=dependency.value, problem=problem)
-        self._away[dependency] = problem
+    def away(self, check: Check, problem: str) -> None:
+        """The check failed and will be made again."""
+        if check not in self._away:
+            log.warning("dependency_away", dependency=check.dependency, check=check.value, problem=problem)
+        self._away[check] = problem
 
-    def back(self, dependency: Dependency) -> None:
-        """A call to the dependency went through."""
-        if self._away.pop(dependency, None) is not None:
-            log.warning("dependency_back", dependency=dependency.value)
+    def back(self, check: Check) -> None:
+        """The check went well."""
+        if self._away.pop(check, None) is not None:
+            log.warning("dependency_back", dependency=check.dependency, check=check.value)
 
     def unhealthy(self) -> str | None:
         """Why the process should be restarted, or None."""
@@ -61,5 +74,6 @@ class Status:
         if self._stopping:
             return "stopping"
         if self._away:
-            return "; ".join(f"{dependency.value}: {problem}" for dependency, problem in self._away.copy().items())
+            problems = (f"{check.dependency}: {problem}" for check, problem in self._away.copy().items())
+            return "; ".join(dict.fromkeys(problems))
         return None if self._joined else "waiting for the consumer group to assign partitions"

@@ -1,0 +1,110 @@
+"""`fraud-detector accept-topic`: the operator's decision to read a topic that was deleted and created again."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+import asyncpg
+import typer
+from aiokafka.errors import KafkaError
+
+from fraud_detector.stream import topic_epochs
+from fraud_detector.stream.topic_epochs import Binding
+from order_contract.database_errors import DATABASE_ERRORS
+from order_contract.lag import LagReader
+from order_contract.settings import DatabaseSettings, KafkaSettings
+
+TIMEOUT = 15.0
+
+
+class AcceptSettings(KafkaSettings, DatabaseSettings):
+    """Where topic and group are, and where it is recorded what the group reads."""
+
+
+class NothingToAcceptError(Exception):
+    """The group can read the topic as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be decided: what the group has read, and what is on the topic now."""
+
+    group: str
+    topic: str
+    binding: Binding
+    topic_id: UUID | None
+    beginnings: Mapping[int, int]
+    messages: int
+
+    def __str__(self) -> str:
+        return (
+            f"Group '{self.group}' has read {self.binding.messages} messages of topic {self.topic} with id "
+            f"{self.binding.topic_id}.\nThe topic's id is {self.topic_id} now, and it holds {self.messages} messages.\n"
+            f"What the group had not read of the old topic cannot be read any more. Orders that are stored stay; those "
+            f"that are published again are recorded as duplicates."
+        )
+
+
+def accept_topic(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Read topic orders from its beginning after it was deleted and created again.
+
+    The detector stops when it finds another topic under the name: reading on at the old offsets would skip messages.
+    This records that the group reads the new one, from its first message on; detectors do so at their next start.
+    """
+    settings = AcceptSettings()
+    try:
+        question = asyncio.run(_question(settings))
+        typer.echo(str(question))
+        if not yes:
+            typer.confirm("Read the new topic from its beginning?", abort=True)
+        epoch = asyncio.run(_accept(settings, question))
+    except NothingToAcceptError as nothing:
+        typer.echo(str(nothing))
+        return
+    except (KafkaError, *DATABASE_ERRORS) as error:
+        typer.echo(f"Kafka or Postgres is unavailable ({type(error).__name__}): nothing was changed.", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"Accepted: group '{question.group}' reads {question.topic} from its beginning, as epoch {epoch}.")
+
+
+async def _question(settings: AcceptSettings) -> Question:
+    async with asyncio.timeout(TIMEOUT), LagReader(settings) as reader:
+        topic_id, positions = await reader.topic_id(), await reader.read()
+    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
+    try:
+        binding = await topic_epochs.bound(connection, settings.consumer_group, settings.orders_topic)
+    finally:
+        await connection.close()
+    if binding is None:
+        raise NothingToAcceptError(
+            f"Group '{settings.consumer_group}' has read nothing of topic {settings.orders_topic}: detectors begin at "
+            f"its first message."
+        )
+    lost_its_end = any((position.committed or 0) > position.end for position in positions)
+    if binding.topic_id in {None, topic_id} and not lost_its_end:
+        raise NothingToAcceptError(
+            f"Topic {settings.orders_topic} is the one that group '{settings.consumer_group}' reads: there is nothing "
+            f"to accept."
+        )
+    return Question(
+        settings.consumer_group,
+        settings.orders_topic,
+        binding,
+        topic_id,
+        {position.partition: position.beginning for position in positions},
+        sum(position.end - position.beginning for position in positions),
+    )
+
+
+async def _accept(settings: AcceptSettings, question: Question) -> int:
+    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
+    try:
+        return await topic_epochs.accept(
+            connection, question.group, question.topic, question.topic_id, question.beginnings
+        )
+    finally:
+        await connection.close()

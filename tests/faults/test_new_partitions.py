@@ -1,0 +1,60 @@
+"""Partitions that are added to the topic: read within a minute, and counted until then."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from order_contract.settings import KafkaSettings
+from tests.support.broker_topics import add_partitions
+from tests.support.consumed import consumed_everything
+from tests.support.detector import DetectorProcess
+from tests.support.plain_order import plain_order
+from tests.support.service import run_command
+from tests.support.waiting import until
+
+
+@pytest.mark.integration
+async def test_messages_of_a_new_partition_are_missed_by_nothing(
+    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> None:
+    settings = kafka_settings
+    with DetectorProcess(settings, database_url, tmp_path / "detector.log") as detector:
+        async with AIOKafkaProducer(**settings.client_options()) as producer:
+            await producer.send_and_wait(settings.orders_topic, orjson.dumps(plain_order("o0")), partition=0)
+        await until(lambda: consumed_everything(settings), "the first order to be consumed")
+        await add_partitions(settings, settings.orders_topic, 6)
+        async with AIOKafkaProducer(**settings.client_options()) as producer:
+            for number in range(1, 7):
+                partition = 4 + number % 2
+                await producer.send_and_wait(
+                    settings.orders_topic, orjson.dumps(plain_order(f"o{number}")), partition=partition
+                )
+        done = await asyncio.to_thread(run_command, settings, database_url, "orderwatch", "reconcile", "--no-wait")
+        if done.returncode == 0:  # the detector was quicker
+            assert "3" in done.stdout
+        else:
+            assert "3 messages wait: no detector reads this partition" in done.stdout
+            assert "exactly one outcome" not in done.stdout
+        await until(lambda: consumed_everything(settings), "the new partitions to be read", within=60)
+        assert detector.terminate() == 0
+    done = await asyncio.to_thread(run_command, settings, database_url, "orderwatch", "reconcile")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.integration
+async def test_messages_that_nothing_reads_are_a_difference(kafka_settings: KafkaSettings, database_url: str) -> None:
+    settings = kafka_settings
+    async with AIOKafkaProducer(**settings.client_options()) as producer:
+        for number in range(5):
+            await producer.send_and_wait(
+                settings.orders_topic, orjson.dumps(plain_order(f"o{number}")), partition=number % 2
+            )
+    for options in (["--no-wait"], ["--wait", "0.5"]):
+        done = await asyncio.to_thread(run_command, settings, database_url, "orderwatch", "reconcile", *options)
+        assert done.returncode == 1
+        assert "partition 0: 3 messages wait: no detector reads this partition" in done.stdout
+        assert "partition 1: 2 messages wait" in done.stdout
+        assert "exactly one outcome" not in done.stdout
