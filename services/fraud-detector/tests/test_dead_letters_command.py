@@ -276,7 +276,7 @@ async def test_it_says_what_is_away(system: System) -> None:
         (["redrive", "--all", "--body", "x"], "--body corrects one letter"),
         (["redrive", "orders/1/2", "--body", "/nowhere"], "cannot be read"),
         (["list", "--from", "yesterday"], "is no date or time"),
-        (["show", "orders-1-2"], "is no origin"),
+        (["show", "orders-1-2"], "not a valid origin"),
     ],
 )
 def test_it_says_how_it_is_used(arguments: list[str], problem: str) -> None:
