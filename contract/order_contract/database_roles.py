@@ -64,6 +64,17 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
     },
     "stream_outcomes": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
     "stream_gaps": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
+    "topic_epochs": {
+        DatabaseRole.DETECTOR: "select, insert, update",
+        DatabaseRole.API: "select",
+        DatabaseRole.READER: "select",
+        DatabaseRole.OPERATOR: "select, insert",
+    },
+    "group_positions": {
+        DatabaseRole.DETECTOR: "select, insert, update",
+        DatabaseRole.READER: "select",
+        DatabaseRole.OPERATOR: "select, insert, update",
+    },
     "rulesets": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
     "api_keys": {
         DatabaseRole.API: "select, insert, update",

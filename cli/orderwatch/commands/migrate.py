@@ -20,7 +20,7 @@ def migrate() -> None:
     """
     kafka, database = kafka_settings(), database_settings(MIGRATE_ENV)
     with database_answers(database):
-        before, after = asyncio.run(upgrade(database.database_url.get_secret_value()))
+        before, after = asyncio.run(upgrade(database.database_url.get_secret_value(), kafka.orders_topic))
     with broker_answers(kafka):
         created = asyncio.run(ensure_topics(kafka))
     OUT.print(f"schema: {after}" if before == after else f"schema: {before or 'none'} -> {after}")

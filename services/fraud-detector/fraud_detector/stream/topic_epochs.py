@@ -15,8 +15,8 @@ from fraud_detector.stream.ports import RecreatedTopicError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-# Detectors that start together must not number the same topic twice.
-_LOCK = "lock table topic_epochs in share row exclusive mode"
+# Detectors that start together must not number the same topic twice; any constant serves.
+_LOCK = f"select pg_advisory_xact_lock({0x4F58})"
 _BOUND = """
     select epoch, topic_id, sum(next_offset)::bigint as messages
     from group_positions
