@@ -51,7 +51,7 @@ def test_a_dead_letter_names_all_fields_at_fault() -> None:
     letter = judged(plain_order(amount="much", country="IDN", ip_address="x"), milliseconds(NOW))
 
     assert isinstance(letter, DeadLetter)
-    headers = dict(dead_letter_headers("orders", letter))
+    headers = dict(dead_letter_headers(letter))
     assert headers["error_field"] == b"amount"
     assert orjson.loads(headers["error_fields"]) == ["amount", "country", "ip_address"]
     assert headers["error_type"] == b"bad-value"
@@ -63,4 +63,4 @@ def test_a_dead_letter_of_no_field_names_none() -> None:
     letter = Judge(EventDecoder(), Engine(load_ruleset())).judge(message, NOW)
 
     assert isinstance(letter, DeadLetter)
-    assert not {"error_field", "error_fields"} & dict(dead_letter_headers("orders", letter)).keys()
+    assert not {"error_field", "error_fields"} & dict(dead_letter_headers(letter)).keys()
