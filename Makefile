@@ -41,7 +41,7 @@ clean: ## Delete the data of this checkout's system: YES=1 stops it first when i
 
 ##@ Its orders
 
-.PHONY: flags order explain lag topics generate replay reconcile
+.PHONY: flags order explain lag topics generate replay accept-topic reconcile
 flags: ## Flagged orders and why: FOLLOW=1, LIMIT=20, ARGS="--rule foreign-country --since 2h"
 	$(INSTALLED)
 	@$(BIN)/orderwatch flags $(if $(FOLLOW),--follow) $(if $(LIMIT),--limit $(LIMIT)) $(ARGS)
@@ -70,6 +70,11 @@ generate: ## Publish orders of past days: START=2026-11-18, DAYS=3, COUNT=30000,
 	@test -n "$(START)" || { echo "From which day on? make generate START=2026-11-18 DAYS=3 COUNT=30000"; exit 1; }
 	@$(SYSTEM) $(BIN)/order-producer generate --start "$(START)" --count $(or $(COUNT),10000) \
 		$(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED))
+
+accept-topic: ## Read topic orders from its beginning after it was deleted and created again: YES=1
+	$(INSTALLED)
+	@env=$${ORDERWATCH_HOME:-.orderwatch}/admin.env; test ! -f "$$env" || . "$$env"; \
+		$(BIN)/fraud-detector accept-topic $(if $(YES),--yes)
 
 replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 	$(INSTALLED)

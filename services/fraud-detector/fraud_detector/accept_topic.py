@@ -65,6 +65,13 @@ def accept_topic(
     except NothingToAcceptError as nothing:
         typer.echo(str(nothing))
         return
+    except asyncpg.InsufficientPrivilegeError as error:
+        typer.echo(
+            f"The database role of ORDERWATCH_DATABASE_URL may not do this: {error}. Accepting a topic is the "
+            "operator's: `. .orderwatch/admin.env`, or docs/security.md",
+            err=True,
+        )
+        raise typer.Exit(1) from None
     except (KafkaError, *DATABASE_ERRORS) as error:
         typer.echo(f"Kafka or Postgres is unavailable ({type(error).__name__}): nothing was changed.", err=True)
         raise typer.Exit(1) from None
