@@ -11,6 +11,7 @@ from order_contract.decision import OrderRow
 from orderwatch.explain.evidence import Refusal
 
 _DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
+_ROLES = "select rolname from pg_roles where rolname = any($1)"
 _KEY_VALID = "select exists (select from api_keys where key_id = $1 and revoked_at is null)"
 
 # What became of each consumed message, over both tables that record it.
@@ -113,6 +114,11 @@ async def ensure_database(connection: asyncpg.Connection, name: str) -> None:
     """Create a database unless it is there."""
     if not await connection.fetchval(_DATABASE_EXISTS, name):
         await connection.execute(f"create database {name}")
+
+
+async def existing_roles(connection: asyncpg.Connection, names: Collection[str]) -> set[str]:
+    """Those of the database roles that the server has."""
+    return {name for (name,) in await connection.fetch(_ROLES, list(names))}
 
 
 async def key_is_valid(connection: asyncpg.Connection, key_id: str | None) -> bool:

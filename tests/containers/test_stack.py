@@ -57,6 +57,13 @@ def test_up_ends_with_what_to_try(stack: Stack) -> None:
     assert "ow_" not in printed, "a key in a log"
 
 
+def test_who_administers_has_a_key_and_a_role_of_their_own(stack: Stack) -> None:
+    listing = ("exec", "--no-TTY", "cli", "sh", "-c", 'eval "$(orderwatch env --admin)" && order-api keys list')
+    roles = [line.split()[1] for line in stack.compose(*listing).splitlines()]
+    assert sorted(roles) == ["admin", "review"]
+    assert "orderwatch_reader" in stack.environment()["ORDERWATCH_DATABASE_URL"]
+
+
 def test_topics_show_decisions_in_readable_form(stack: Stack) -> None:
     printed = stack.orderwatch("topics")
     assert "last of decisions" in printed

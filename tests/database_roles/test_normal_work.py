@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from order_api.keys import create_key
 from order_contract.database_roles import DatabaseRole
 from order_contract.settings import KafkaSettings
+from orderwatch.provisioning import create_roles
 from tests.database_roles.conftest import Prepared
 from tests.support.api import ApiProcess
 from tests.support.detector import DetectorProcess
@@ -66,6 +67,26 @@ def test_detector_api_and_people_do_their_work(
         assert "Traceback" not in refused.stderr
 
 
+def test_migrating_says_which_roles_are_missing(
+    earlier_release: Callable[[], Prepared], kafka_settings: KafkaSettings
+) -> None:
+    prepared = earlier_release()
+    asyncio.run(prepared.prepare())
+    migrate = "-m", "orderwatch", "migrate"
+    done = _run(prepared, DatabaseRole.MIGRATOR, kafka_settings, *migrate)
+    assert (done.returncode, "roles: each holds what it needs" in done.stdout) == (0, True)
+    asyncio.run(_drop_role(prepared, DatabaseRole.READER))
+    done = _run(prepared, DatabaseRole.MIGRATOR, kafka_settings, *migrate)
+    assert "nothing was granted to orderwatch_reader" in done.stdout
+    # Something to do that only the owner may.
+    asyncio.run(_drop_role(prepared, DatabaseRole.OPERATOR))
+    asyncio.run(create_roles(prepared.server.url(), prepared.passwords))
+    done = _run(prepared, DatabaseRole.API, kafka_settings, *migrate)
+    assert done.returncode == 1
+    assert "the database role of ORDERWATCH_DATABASE_URL may not do this" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 async def test_the_batch_side_replaces_marts_and_the_api_reads_them(prepared: Prepared) -> None:
     async with prepared.connected(DatabaseRole.BATCH) as batch:
         async with batch.transaction():
@@ -84,6 +105,12 @@ async def _publish(kafka: KafkaSettings, values: Sequence[bytes]) -> None:
     async with AIOKafkaProducer(**kafka.client_options()) as producer:
         for value in values:
             await producer.send(kafka.orders_topic, value, partition=0)
+
+
+async def _drop_role(prepared: Prepared, role: DatabaseRole) -> None:
+    connection = await asyncpg.connect(prepared.server.url("orderwatch"))
+    await connection.execute(f"drop owned by {role}; drop role {role}")
+    await connection.close()
 
 
 async def _create_key(prepared: Prepared) -> str:

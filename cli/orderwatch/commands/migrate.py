@@ -2,12 +2,15 @@
 
 import asyncio
 
+from order_contract.database_roles import DatabaseRole
 from order_contract.migrations import upgrade
+from order_contract.settings import DatabaseSettings
 from order_contract.topics import ensure_topics
+from orderwatch import queries
 from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.console import OUT
-from orderwatch.database import database_answers
+from orderwatch.database import database_answers, open_database
 from orderwatch.embedded.layout import MIGRATE_ENV
 
 
@@ -21,7 +24,20 @@ def migrate() -> None:
     kafka, database = kafka_settings(), database_settings(MIGRATE_ENV)
     with database_answers(database):
         before, after = asyncio.run(upgrade(database.database_url.get_secret_value(), kafka.orders_topic))
+        missing = asyncio.run(_missing_roles(database))
     with broker_answers(kafka):
         created = asyncio.run(ensure_topics(kafka))
     OUT.print(f"schema: {after}" if before == after else f"schema: {before or 'none'} -> {after}")
+    if missing:
+        OUT.print(f"roles: nothing was granted to {', '.join(missing)}, which do not exist: docs/security.md")
+    else:
+        OUT.print("roles: each holds what it needs")
     OUT.print(f"topics: created {', '.join(created)}" if created else "topics: all there")
+
+
+async def _missing_roles(database: DatabaseSettings) -> list[str]:
+    """Roles of our processes that the server does not have; Airflow's has nothing in this database."""
+    async with open_database(database) as connection:
+        wanted = [role for role in DatabaseRole if role is not DatabaseRole.AIRFLOW]
+        found = await queries.existing_roles(connection, wanted)
+    return [role for role in wanted if role not in found]
