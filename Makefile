@@ -6,10 +6,12 @@ BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 # Where nothing may keep bytecode, each run of dbt compiles 2,000 modules again: 13 s instead of 6.
 unexport PYTHONDONTWRITEBYTECODE
+# Another installation's libraries must not go before those that are installed here.
+unexport PYTHONPATH PYTHONHOME
 
 # Questions about a system that was never installed need no installation.
 # With the settings of the system that was started here, unless there is none.
-SYSTEM := env=$${ORDERWATCH_HOME:-.orderwatch}/env; test ! -f "$$env" || . "$$env"; unset ORDERWATCH_PRODUCER_PORT;
+SYSTEM := env=$${ORDERWATCH_HOME:-.orderwatch}/env; case "$$env" in "~/"*) env="$$HOME/$${env\#??}";; esac; test ! -f "$$env" || . "$$env"; unset ORDERWATCH_PRODUCER_PORT;
 # The batch side has a database role of its own.
 BATCH_SYSTEM := $(subst /env;,/batch.env;,$(SYSTEM))
 INSTALLED := @test -x $(BIN)/orderwatch || { echo "Nothing is installed yet: run 'make up' first."; exit 1; }
@@ -90,9 +92,9 @@ reconcile: ## Count what went in, what came out, what was loaded: WAIT=30, DATE=
 ##@ The warehouse
 
 .PHONY: batch marts dbt-docs bigquery-smoke
-batch: ## Load business dates, build and show the marts: DATE=2026-11-20 or DATE=2026-11-18..2026-11-20
+batch: ## Load business dates, build and show the marts: DATE=2026-11-20, 2026-11-18..2026-11-20 or 2026-11-18..
 	$(INSTALLED)
-	@test -n "$(DATE)" || { echo "Which date? make batch DATE=2026-11-20, or DATE=2026-11-18..2026-11-20"; exit 1; }
+	@test -n "$(DATE)" || { echo "Which date? make batch DATE=2026-11-20, DATE=2026-11-18..2026-11-20, or DATE=2026-11-18.. up to yesterday"; exit 2; }
 	@$(PYTHON) scripts/install.py --project airflow
 	@$(PYTHON) scripts/install.py --project dbt
 	@$(BATCH_SYSTEM) airflow/.venv/bin/order-batch run "$(DATE)"

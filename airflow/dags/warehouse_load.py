@@ -25,17 +25,17 @@ def warehouse_load() -> None:
     """Three loads, side by side."""
 
     @task(outlets=[ORDERS], doc_md="Orders with their decisions, and the rules that fired, from one snapshot.")
-    def load_orders(partition_key: str | None = None) -> int:
+    def load_orders(partition_key: str | None = None) -> dict[str, int]:
         with open_pipeline() as pipeline:
             return pipeline.load_orders(run_date(partition_key, datetime.now(UTC)))
 
     @task(outlets=[USERS], doc_md="Months of users that are not loaded as they stand: the newest, as a rule.")
-    def load_users(partition_key: str | None = None) -> int:
+    def load_users(partition_key: str | None = None) -> dict[str, int]:
         with open_pipeline() as pipeline:
             return pipeline.load_users(run_date(partition_key, datetime.now(UTC)))
 
     @task(outlets=[PRODUCTS], doc_md="The same of products.")
-    def load_products(partition_key: str | None = None) -> int:
+    def load_products(partition_key: str | None = None) -> dict[str, int]:
         with open_pipeline() as pipeline:
             return pipeline.load_products(run_date(partition_key, datetime.now(UTC)))
 

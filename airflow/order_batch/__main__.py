@@ -1,15 +1,16 @@
 """`order-batch`: the batch side from the command line, without Airflow."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any
 
+import duckdb
 import orjson
 import psycopg
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -22,11 +23,22 @@ from order_batch.warehouse.comparison import Comparison, State, dirty_dates
 from order_batch.warehouse.lookup import LoadedOrder
 from order_batch.warehouse.partitions import business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
-from order_contract.business_time import BUSINESS_ZONE
+from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
+from order_contract.business_dates import parse_business_dates
+from order_contract.business_time import BUSINESS_ZONE, business_text
+from order_contract.command import ExitCode
 from order_contract.logs import configure_logging
+from order_contract.settings_errors import read_settings
 
 # A pipe has no width; marts have many columns.
 OUT, ERR = Console(width=None if sys.stdout.isatty() else 240), Console(stderr=True)
+
+_LOADED = {
+    ORDERS.name: "orders",
+    RULE_HITS.name: "hits of rules",
+    USERS.name: "versions of users",
+    PRODUCTS.name: "versions of products",
+}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +48,12 @@ app = typer.Typer(
     help="Loads orders into the warehouse, builds the marts with dbt, and publishes them.",
 )
 
-Dates = Annotated[str, typer.Argument(help="a business date, `2026-11-20`, or a range, `2026-11-18..2026-11-20`")]
+Dates = Annotated[
+    str,
+    typer.Argument(
+        help="a business date, `2026-11-20`, a range, `2026-11-18..2026-11-20`, or `2026-11-18..`, up to yesterday"
+    ),
+]
 
 
 @app.command()
@@ -52,21 +69,23 @@ def run(dates: Dates) -> None:
             step("catalog")
             users, products = pipeline.fill_catalog()
             step(f"catalog: {users:,} users, {products:,} versions of products added; loading")
-            rows = pipeline.load_users(last) + pipeline.load_products(last)
+            rows = Counter(pipeline.load_users(last)) + Counter(pipeline.load_products(last))
             for day in days:
                 step(f"orders of {day}")
-                rows += pipeline.load_orders(day)
-            step(f"{rows:,} rows loaded; dbt")
+                rows += Counter(pipeline.load_orders(day))
+            loaded = ", ".join(f"{rows[name]:,} {what}" for name, what in _LOADED.items())
+            step(f"loaded {loaded}; dbt")
             build = pipeline.build(first, last)
             build.require_success()
             step("marts")
             pipeline.publish()
+        OUT.print(f"{first}: loaded {loaded}" if first == last else f"{first} to {last}: loaded {loaded}")
         _show_build(build)
         _show_marts(pipeline, 3)
 
 
 @app.command()
-def marts(rows: Annotated[int, typer.Option(help="rows of each")] = 10) -> None:
+def marts(rows: Annotated[int, typer.Option(help="rows of each", min=1, max=1_000)] = 10) -> None:
     """Show the first rows of each published mart."""
     with _pipeline() as pipeline:
         _show_marts(pipeline, rows)
@@ -78,7 +97,7 @@ def orders(
     as_json: Annotated[bool, typer.Option("--json", help="an object an order")] = False,
 ) -> None:
     """Show what the warehouse holds of some orders, and since when."""
-    wanted = order_ids or _ids(sys.stdin.read())
+    wanted = order_ids or _ids(sys.stdin.buffer.read().decode(errors="replace"))
     with _pipeline() as pipeline:
         for order in pipeline.look_up(wanted):
             if as_json:
@@ -125,44 +144,46 @@ def reconcile(
 @contextmanager
 def _pipeline() -> Iterator[BatchPipeline]:
     """The pipeline as the settings say; expected failures end in a sentence and exit code 1."""
+    settings = read_settings(BatchSettings)
     try:
-        settings = BatchSettings()
         # What is done shows in the progress; the log is for what goes wrong, unless asked for.
         quiet = settings.model_copy(update={"log_level": "WARNING"})
         configure_logging(settings if "log_level" in settings.model_fields_set else quiet, "order-batch")
         with open_pipeline(settings) as pipeline:
             yield pipeline
-    except ValidationError as error:
-        for each in error.errors():
-            ERR.print(f"ORDERWATCH_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}", style="red", markup=False)
-        raise typer.Exit(2) from None
     except psycopg.OperationalError as error:
-        _fail(f"Postgres does not answer: {error}\nIs it up? `make status`; ORDERWATCH_DATABASE_URL says where it is.")
+        _fail(
+            f"Postgres does not answer: {error}\nIs it up? `make status`; ORDERWATCH_DATABASE_URL says where it is.",
+            ExitCode.UNAVAILABLE,
+        )
     except psycopg.errors.InsufficientPrivilege as error:
         _fail(
             f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}\n"
-            "Loading and publishing are the batch role's: `. .orderwatch/batch.env`, or docs/security.md"
+            "Loading and publishing are the batch role's: `. .orderwatch/batch.env`, or docs/security.md",
+            ExitCode.USAGE,
         )
     except psycopg.errors.UndefinedTable as error:
-        _fail(f"{error}\nThe database is older than this version: run `orderwatch migrate`.")
-    except (WarehouseError, WarehouseUnavailableError, DbtError) as error:
+        _fail(f"{error}\nThe database is older than this version: run `orderwatch migrate`.", ExitCode.UNAVAILABLE)
+    except psycopg.Error as error:
+        _fail(f"Postgres refuses: {error}", ExitCode.UNAVAILABLE)
+    except duckdb.Error as error:
+        _fail(f"the warehouse {settings.warehouse_path} refuses: {error}", ExitCode.UNAVAILABLE)
+    except (WarehouseError, WarehouseUnavailableError) as error:
+        _fail(str(error), ExitCode.UNAVAILABLE)
+    except DbtError as error:
         _fail(str(error))
 
 
-def _fail(message: str) -> None:
-    ERR.print(message, style="red", markup=False)
-    raise typer.Exit(1)
+def _fail(message: str, code: ExitCode = ExitCode.NEGATIVE) -> None:
+    ERR.print(message, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(code)
 
 
 def _span(dates: str) -> tuple[date, date]:
-    first, _, last = dates.partition("..")
     try:
-        span = date.fromisoformat(first), date.fromisoformat(last or first)
-    except ValueError:
-        raise typer.BadParameter(f"'{dates}' is neither a date like 2026-11-20 nor a range of two") from None
-    if span[0] > span[1]:
-        raise typer.BadParameter(f"'{dates}' ends before it begins")
-    return span
+        return parse_business_dates(dates, datetime.now(BUSINESS_ZONE).date())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager
@@ -242,7 +263,7 @@ def _readable(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return f"{value.astimezone(BUSINESS_ZONE):%Y-%m-%d %H:%M}"
+        return business_text(value, "minutes")
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -251,4 +272,6 @@ def _readable(value: object) -> str:
 
 
 if __name__ == "__main__":
-    app()
+    from order_batch.entry_point import main
+
+    main()

@@ -29,7 +29,7 @@ def open_warehouse(settings: BatchSettings) -> Warehouse:
 
         warehouse = BigQueryWarehouse(settings)
     else:
-        warehouse = DuckDbWarehouse(settings.warehouse_path)
+        warehouse = DuckDbWarehouse(settings.warehouse_path, settings.warehouse_wait_seconds)
     warehouse.prepare()
     return warehouse
 

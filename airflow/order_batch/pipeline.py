@@ -35,16 +35,16 @@ class BatchPipeline:
         """Append users and products that are missing up to now; returns how many of each."""
         return fill_gaps(self._connection, World(self._settings.world_seed), datetime.now(BUSINESS_ZONE))
 
-    def load_users(self, last: date) -> int:
-        """Load what is not loaded as it stands of users up to a date; returns the number of rows."""
+    def load_users(self, last: date) -> dict[str, int]:
+        """Load what is not loaded as it stands of users up to a date; returns the number of rows by table."""
         return self._load_catalog(USERS, last)
 
-    def load_products(self, last: date) -> int:
+    def load_products(self, last: date) -> dict[str, int]:
         """The same of products."""
         return self._load_catalog(PRODUCTS, last)
 
-    def load_orders(self, day: date) -> int:
-        """Load a business date's orders and hits; returns the number of rows."""
+    def load_orders(self, day: date) -> dict[str, int]:
+        """Load a business date's orders and hits; returns the number of rows by table."""
         return self._load(order_partitions(day))
 
     def loaded_dates(self) -> tuple[date, date] | None:
@@ -75,9 +75,9 @@ class BatchPipeline:
     def mend(self, day: date) -> int:
         """Load and build a date again; returns the number of rows. Raises DbtError when a model or test fails."""
         # Who orders late may be new as well.
-        rows = self.load_users(day) + self.load_products(day) + self.load_orders(day)
+        loads = (self.load_users(day), self.load_products(day), self.load_orders(day))
         self.build(day, day).require_success()
-        return rows
+        return sum(count for each in loads for count in each.values())
 
     def publish(self) -> dict[str, int]:
         """Copy the marts to Postgres; returns the number of rows of each."""
@@ -88,9 +88,9 @@ class BatchPipeline:
         """The first rows of each published mart."""
         return first_rows(self._connection, count)
 
-    def _load_catalog(self, table: Table, last: date) -> int:
+    def _load_catalog(self, table: Table, last: date) -> dict[str, int]:
         """Load months that are not loaded as they stand: the newest, as a rule."""
         return self._load((table, partition) for partition in self._ledger.dirty(table, BEGINNING.date(), last))
 
-    def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> int:
+    def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> dict[str, int]:
         return load(self._warehouse, self._ledger, extract(self._connection, wanted, self._settings.staging))

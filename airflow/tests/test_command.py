@@ -1,15 +1,18 @@
 """`order-batch` as its user types it."""
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
 import structlog
 from typer.testing import CliRunner
 
-from order_batch.__main__ import app
+from order_batch.__main__ import _readable, app
 from order_batch.composition import open_pipeline
 from order_batch.settings import BatchSettings
+from order_contract.business_time import BUSINESS_ZONE
 
 from .conftest import StoreOrders
 from .test_load import FIRST
@@ -48,7 +51,15 @@ def test_reconcile_shows_both_sides_and_says_what_to_do(
 
 @pytest.mark.parametrize(
     ("dates", "told"),
-    [("2026-11-31", "neither a date"), ("yesterday", "neither a date"), ("2026-11-20..2026-11-18", "ends before")],
+    [
+        ("2026-11-31", "no calendar has it"),
+        ("yesterday", "is not a date"),
+        ("2026-11-20..2026-11-18", "ends before"),
+        ("1999-12-31", "is not a date between"),
+        ("..2026-11-18", "has no first date"),
+        ("2000-01-01..2100-12-31", "at most"),
+        ("2100-01-01..", "would end yesterday"),
+    ],
 )
 def test_what_is_no_date_is_named(run: CliRunner, dates: str, told: str) -> None:
     result = run.invoke(app, ["run", dates])
@@ -68,6 +79,26 @@ def test_a_database_that_does_not_answer(
 ) -> None:
     monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/none")
     result = run.invoke(app, ["marts"])
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "Postgres does not answer" in result.stderr
     assert "secret" not in result.output
+
+
+def test_an_open_range_without_orders_counts_nothing_and_says_what(settings: BatchSettings, run: CliRunner) -> None:
+    yesterday = datetime.now(BUSINESS_ZONE).date() - timedelta(days=1)
+    result = run.invoke(app, ["run", f"{yesterday}.."])
+    assert result.exit_code == 0, result.output
+    assert f"{yesterday}: loaded 0 orders, 0 hits of rules, " in result.stdout
+    assert "versions of users" in result.stdout
+
+
+def test_a_time_of_a_mart_is_business_time_whatever_the_machine_s_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = set()
+    for zone in ("UTC", "Asia/Jakarta", "America/New_York"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        local, aware = datetime(2026, 11, 21, 0, 30), datetime(2026, 11, 20, 17, 30, tzinfo=UTC)  # noqa: DTZ001
+        shown |= {_readable(local), _readable(aware), _readable(aware.astimezone())}
+    monkeypatch.undo()
+    time.tzset()
+    assert shown == {"2026-11-21 00:30 WIB"}

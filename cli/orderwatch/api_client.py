@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
+from order_contract.command import ExitCode, SettingsError
 from orderwatch.environment import how_to_reach, not_set, variables
 from orderwatch.errors import NotUpError, OrderwatchError
 
@@ -16,6 +17,10 @@ Fields = dict[str, Any]
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 PAGE = 100
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_STRAY = {
+    "\n": "a line break", "\r": "a line break", " ": "a space", "\t": "a tab", "\0": "a NUL character",
+    '"': "a quotation mark", "'": "a quotation mark", "\ufeff": "a byte order mark",
+}  # fmt: skip
 _ADVICE = {
     "not-authenticated": "ORDERWATCH_API_KEY is no key of this API, or was revoked: "
     "`order-api keys create --name NAME --role read` makes one.",
@@ -31,6 +36,10 @@ class ApiProblem(OrderwatchError):
         self.document = document
         self.retry_after = retry_after
         self.code = str(document.get("code", ""))
+        if self.may_pass:
+            self.exit_code = ExitCode.UNAVAILABLE
+        elif status != httpx.codes.NOT_FOUND:  # a key that is refused, a parameter that is not valid
+            self.exit_code = ExitCode.USAGE
         detail = document.get("detail") or document.get("title") or f"status {status}"
         super().__init__(f"the API says: {detail}", _ADVICE.get(self.code, ""))
 
@@ -44,12 +53,9 @@ class ApiClient:
     """Calls one API with one key. Use as a context manager."""
 
     def __init__(self, url: str, key: str) -> None:
-        self.url = url.rstrip("/")
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise OrderwatchError(
-                f"ORDERWATCH_API_URL is no URL of an API: {url!r}", "For example: http://127.0.0.1:8000"
-            )
+        self.url = url.strip().rstrip("/")
+        parts = _parts(self.url)
+        _check_key(key)
         self.http = httpx.Client(
             headers={"Authorization": f"Bearer {key}"},
             timeout=TIMEOUT,
@@ -111,6 +117,36 @@ class ApiClient:
             parameters["cursor"] = page["next"]
 
 
+def _parts(url: str) -> SplitResult:
+    """The URL's parts. Raises SettingsError, without a password that it may hold."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        usable = False
+    if not usable or "@" in url or parts.query or parts.fragment:
+        # Where a password may be, nothing of it is shown.
+        shown = "" if "@" in url else f"={url!r}"
+        raise SettingsError(
+            f"ORDERWATCH_API_URL{shown} is not the URL of an API",
+            "Write http or https, a host and, where needed, a port and a path: http://127.0.0.1:8000. "
+            "The key goes into ORDERWATCH_API_KEY.",
+        )
+    return parts
+
+
+def _check_key(key: str) -> None:
+    """Raises SettingsError for what no key holds; it is not shown."""
+    stray = next((each for each in key if not each.isascii() or not (each.isalnum() or each in "_-.~+/=")), None)
+    if stray is not None:
+        what = _STRAY.get(stray, "a character that is not a letter, digit, underscore or hyphen")
+        raise SettingsError(
+            f"ORDERWATCH_API_KEY holds {what}",
+            "Copy the key again, without quotes and on one line: ow_ID_SECRET.",
+        )
+
+
 def raise_for_problem(response: httpx.Response) -> None:
     """Raises ApiProblem unless the answer is a good one."""
     if response.is_success:
@@ -129,9 +165,12 @@ def _setting(given: Mapping[str, str], name: str) -> str:
     value = given.get(name)
     if not value and (file := given.get(f"{name}_FILE")):
         try:
-            value = Path(file).read_text().strip()
-        except OSError as error:
-            raise OrderwatchError(f"{name}_FILE: {file} cannot be read: {error.strerror}", "Mend that.") from None
+            value = Path(file).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = (
+                error.strerror if isinstance(error, OSError) else None
+            ) or "it is not text in UTF-8, or not a path"
+            raise SettingsError(f"{name}_FILE={file!r} cannot be read: {reason}", "Name a file with it.") from None
     if not value:
         raise not_set(name)
     return value

@@ -4,6 +4,7 @@ import os
 from typing import Any, TypeVar
 
 from order_contract.settings import DatabaseSettings, KafkaSettings, ProcessSettings
+from order_contract.settings_errors import read_settings
 from orderwatch.environment import not_set, variables
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
@@ -26,7 +27,7 @@ def _given(kind: type[Settings], required: str, file: str = "env") -> Settings:
     written: dict[str, Any] = {
         field: given[name] for field, name in names.items() if name in given and not os.environ.get(name)
     }
-    settings = kind(**written)
+    settings = read_settings(kind, **written)
     # Its default is for processes that `up` starts; a person is told rather than shown some other system.
     if required not in settings.model_fields_set:
         raise not_set(f"ORDERWATCH_{required.upper()}")

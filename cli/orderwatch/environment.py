@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from orderwatch.embedded.launch import read_environment
-from orderwatch.errors import NotUpError
+from orderwatch.errors import NotUpError, OrderwatchError
 from orderwatch.project import ROOT
 
 ADDRESSES = ("ORDERWATCH_API_URL", "ORDERWATCH_KAFKA", "ORDERWATCH_DATABASE_URL")
@@ -29,10 +29,13 @@ def _written(file: str) -> Mapping[str, str]:
     It is one system or the other: this checkout's key must not be sent to an API elsewhere, nor a broker elsewhere be
     compared with this checkout's database.
     """
-    path = Path(os.environ.get("ORDERWATCH_HOME") or ROOT / ".orderwatch") / file
-    if not path.exists():
+    path = Path(os.path.expanduser(os.environ.get("ORDERWATCH_HOME") or ROOT / ".orderwatch")) / file  # noqa: PTH111
+    try:
+        written = read_environment(path)
+    except FileNotFoundError:
         return {}
-    written = read_environment(path)
+    except (ValueError, NotADirectoryError):
+        raise OrderwatchError(f"{path} cannot be read as variables", "Run `make up` to write it again.") from None
     elsewhere = any(_place(os.environ.get(name, "")) != _place(written.get(name, "")) for name in _named())
     return {} if elsewhere else written
 
@@ -63,4 +66,7 @@ def _named() -> list[str]:
 
 def _place(address: str) -> str:
     """Host and port of a URL, whoever calls; bootstrap servers as they are."""
-    return urlsplit(address).netloc.rpartition("@")[2] or address
+    try:
+        return urlsplit(address).netloc.rpartition("@")[2] or address
+    except ValueError:  # a bracket that is not closed, for example: it is refused where it is used
+        return address

@@ -1,15 +1,19 @@
-"""Expected failures: what went wrong, and what to do next. `__main__` prints them without a traceback."""
+"""Expected failures: what went wrong, and what to do next. The entry point prints them without a traceback."""
+
+from order_contract.command import CommandError, ExitCode
 
 
-class OrderwatchError(Exception):
+class OrderwatchError(CommandError):
     """Something a person can act on: the message says what happened, `advice` what to do about it."""
 
-    def __init__(self, message: str, advice: str = "") -> None:
-        super().__init__(message)
-        self.advice = advice
-        if advice:
-            self.add_note(advice)  # for those who see a traceback: tests
+
+class UsageError(OrderwatchError):
+    """A command was not called as it can be."""
+
+    exit_code = ExitCode.USAGE
 
 
 class NotUpError(OrderwatchError):
     """A command needs the system, and it is not running."""
+
+    exit_code = ExitCode.UNAVAILABLE

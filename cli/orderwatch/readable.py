@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
-from order_contract.business_time import BUSINESS_ZONE
+from order_contract.business_time import business_text
 
 SHOWN = 300
 """Characters of a message; it can be megabytes."""
@@ -29,10 +29,10 @@ def plain_bytes(value: bytes | None) -> str | dict[str, str] | None:
 
 
 def business_time(moment: datetime | str) -> str:
-    """A moment in business time, to the second: `2026-11-22 10:15:00`."""
+    """A moment in business time, to the second, with the zone: `2026-11-22 10:15:00 WIB`."""
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
-    return f"{moment.astimezone(BUSINESS_ZONE):%Y-%m-%d %H:%M:%S}"
+    return business_text(moment)
 
 
 def money(amount: int, currency: str) -> str:

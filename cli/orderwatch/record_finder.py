@@ -12,6 +12,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from order_contract.business_time import business_text
 from order_contract.message import Message
 from order_contract.settings import KafkaSettings
 from order_contract.topic_client import Offsets, TopicClient
@@ -75,7 +76,7 @@ class RecordFinder(TopicClient):
         starts: dict[TopicPartition, dict[bytes, int]] = {part: {} for part in ends}
         for each, start in zip(wanted, await asyncio.gather(*map(self._start, repeat(topic), wanted)), strict=True):
             place = f"{topic}/{each.partition}"
-            since = f"{datetime.fromtimestamp(each.since / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            since = business_text(datetime.fromtimestamp(each.since / 1000, UTC))
             if start is None:
                 found[each.key] = Missing(f"{place} has no record since {since}")
             else:

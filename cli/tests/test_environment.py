@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from order_contract.command import SettingsError
 from orderwatch.api_client import ApiClient
 from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.embedded.launch import exports
-from orderwatch.errors import NotUpError, OrderwatchError
+from orderwatch.errors import NotUpError
 
 WRITTEN = {
     "ORDERWATCH_API_URL": "http://127.0.0.1:8000",
@@ -92,6 +93,34 @@ def test_secrets_come_from_files_and_further_settings_count(monkeypatch: pytest.
 
 
 def test_what_is_no_url_is_refused() -> None:
-    for url in ("127.0.0.1:8000", "ftp://here", "http://"):
-        with pytest.raises(OrderwatchError, match="ORDERWATCH_API_URL"):
+    for url in (
+        "127.0.0.1:8000",
+        "ftp://here",
+        "http://",
+        "http://[::1",
+        "http://host:99999",
+        "http://host:0",
+        "http://a b\x00",
+    ):
+        with pytest.raises(SettingsError, match="ORDERWATCH_API_URL"):
             ApiClient(url, "ow_key")
+
+
+def test_a_password_in_the_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        ApiClient("http://ana:hunter2@host:8000", "ow_key")
+    assert "ORDERWATCH_API_URL" in str(caught.value)
+    assert "hunter2" not in f"{caught.value}{caught.value.advice}"
+
+
+@pytest.mark.parametrize(
+    ("stray", "named"),
+    [("\n", "a line break"), ("\r", "a line break"), (" ", "a space"), ('"', "a quotation mark"),
+     ("\u00e9", "not a letter"), ("\x07", "not a letter"), ("\ufeff", "a byte order mark")],
+)  # fmt: skip
+def test_a_key_with_stray_characters_is_refused_and_not_shown(stray: str, named: str) -> None:
+    for key in (f"ow_hunter2{stray}", f"{stray}ow_hunter2", f"ow_hun{stray}ter2"):
+        with pytest.raises(SettingsError, match=named) as caught:
+            ApiClient("http://127.0.0.1:8000", key)
+        assert "ORDERWATCH_API_KEY" in str(caught.value)
+        assert "hun" not in f"{caught.value}{caught.value.advice}"

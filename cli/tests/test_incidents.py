@@ -1,6 +1,6 @@
 """What ended unexpectedly, from supervisord's own words."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from orderwatch.embedded.incidents import Incident, parse_incidents, read_incidents
@@ -16,8 +16,8 @@ LOG = """\
 2026-11-22 11:00:05,500 WARN stopped: api (exit status 143)
 """
 SINCE_THE_LAST_START = [
-    Incident("kafka", datetime(2026, 11, 22, 11, 0, 3).astimezone(), "terminated by SIGKILL"),
-    Incident("producer", datetime(2026, 11, 22, 11, 0, 4).astimezone(), "exit status 0"),
+    Incident("kafka", datetime(2026, 11, 22, 11, 0, 3, tzinfo=UTC), "terminated by SIGKILL"),
+    Incident("producer", datetime(2026, 11, 22, 11, 0, 4, tzinfo=UTC), "exit status 0"),
 ]
 
 

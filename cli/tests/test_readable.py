@@ -34,7 +34,7 @@ def test_other_bytes_are_shown_without_steering_the_terminal() -> None:
 
 def test_values_read_as_people_write_them() -> None:
     assert money(125_000_000, "IDR") == "125,000,000 IDR"
-    assert business_time("2026-11-22T03:15:00.123Z") == "2026-11-22 10:15:00"
+    assert business_time("2026-11-22T03:15:00.123Z") == "2026-11-22 10:15:00 WIB"
     assert outcome_text("review", 50).plain == "review 50"
     assert printable("a\nb\x1b[2J") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}[2J"
     assert printable("a\nb", keep="\n") == "a\nb"

@@ -41,6 +41,7 @@ def test_the_env_file_is_private_and_can_be_sourced(home: Path) -> None:
     assert read_environment(layout.env) == {
         "ORDERWATCH_API_URL": "http://127.0.0.1:8000",
         "ORDERWATCH_API_KEY": "ow_key",
+        "ORDERWATCH_HOME": str(home),
         "ORDERWATCH_KAFKA": "127.0.0.1:19092",
         "ORDERWATCH_DATABASE_URL": database_url(DatabaseRole.READER),
         "ORDERWATCH_WAREHOUSE_PATH": str(home / "warehouse.duckdb"),
@@ -125,6 +126,33 @@ def test_a_running_system_keeps_its_ports_unless_asked_otherwise(home: Path, mon
     assert System(EmbeddedSettings()).settings.api_port == 9000
     assert System(EmbeddedSettings()).settings.kafka_port == 9999
     assert System(EmbeddedSettings()).layout == Layout(home)
+
+
+@pytest.mark.usefixtures("running")
+def test_port_0_becomes_a_free_port_that_every_file_names_and_that_stays(home: Path) -> None:
+    asked = EmbeddedSettings(api_port=0, kafka_port=0, postgres_port=0, detector_port=0)
+    system = System(asked)
+    system.credentials = Credentials("password", "id", "ow_key")
+    system.choose_ports()
+    system.save()
+    ports = system.settings.ports()
+    assert all(ports.values())
+    assert len(set(ports.values())) == len(ports)
+    written = read_environment(Layout(home).env)
+    assert written["ORDERWATCH_API_URL"] == f"http://127.0.0.1:{ports['api_port']}"
+    assert written["ORDERWATCH_KAFKA"] == f"127.0.0.1:{ports['kafka_port']}"
+    assert f":{ports['postgres_port']}/" in written["ORDERWATCH_DATABASE_URL"]
+    assert System(asked).settings.ports() == ports
+
+
+def test_a_home_of_its_own_is_in_the_env_file_the_default_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderwatch.embedded.system.HOME", tmp_path)
+    system = System(EmbeddedSettings(home=tmp_path))
+    system.credentials = Credentials("password", "id", "ow_key")
+    system.save()
+    assert "ORDERWATCH_HOME" not in read_environment(system.layout.env)
 
 
 def test_the_producer_and_more_detectors_are_settings(home: Path) -> None:

@@ -34,6 +34,35 @@ def business_hour(moment: datetime) -> int:
     return moment.astimezone(BUSINESS_ZONE).hour
 
 
+def business_text(moment: datetime, timespec: str = "seconds") -> str:
+    """A moment for people, in business time with the zone named: `2026-11-22 10:15:00 WIB`.
+
+    One without an offset is business time already, as a business-time column of the warehouse is: what the machine's
+    own zone is changes nothing. `timespec` is as in `datetime.isoformat`.
+    """
+    local = (
+        moment.replace(tzinfo=None) if moment.tzinfo is None else moment.astimezone(BUSINESS_ZONE).replace(tzinfo=None)
+    )
+    return f"{local.isoformat(' ', timespec)} {BUSINESS_ZONE}"
+
+
+def parse_typed_time(text: str) -> datetime:
+    """A date, or a date with a time of day, as people type it, in UTC; without an offset it is business time.
+
+    A bare date is its first moment. Raises ValueError, as a sentence.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if is_in_range(moment):
+            return to_utc(moment)
+    except ValueError:
+        raise ValueError(
+            f"{text[:60]!r} is not a date or time; write 2026-11-22 or 2026-11-22T10:15, which are business time "
+            f"({BUSINESS_ZONE}), or 2026-11-22T10:15:00+07:00"
+        ) from None
+    raise ValueError(f"{text[:60]!r} lies outside the years 1970 to 9998")
+
+
 def parse_moment(text: str) -> datetime:
     """An ISO 8601 date with a time of day as a datetime in UTC; without an offset it is business time.
 

@@ -2,10 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_settings import NoDecode
 
 from order_contract.codes import MAX_PAYMENT_METHOD_LENGTH
 from order_contract.decoder import DEFAULT_MAX_FUTURE_HOURS, MAX_FUTURE_HOURS, EventDecoder
+from order_contract.setting_types import parse_names
 from order_contract.settings import ProcessSettings
 
 PaymentMethodName = Annotated[
@@ -16,8 +18,8 @@ PaymentMethodName = Annotated[
 class EventSettings(ProcessSettings):
     """How messages of topic orders are decoded."""
 
-    payment_methods: tuple[PaymentMethodName, ...] = Field(
-        (), description='more payment methods, as JSON: ["ShopeePay Later"]'
+    payment_methods: Annotated[tuple[PaymentMethodName, ...], NoDecode, BeforeValidator(parse_names)] = Field(
+        (), description='more payment methods: ["ShopeePay Later"], or separated by commas'
     )
     max_future_hours: float = Field(
         DEFAULT_MAX_FUTURE_HOURS,

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from order_contract.setting_types import FilePath
+
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -23,10 +25,12 @@ class KafkaSecurity(BaseModel):
     )
     kafka_username: str | None = Field(None, validate_default=True, description="with SASL")
     kafka_password: SecretStr | None = Field(None, validate_default=True, description="with SASL")
-    kafka_ca_file: Path | None = Field(None, description="with TLS: who is trusted, PEM; the system's when left out")
-    kafka_certificate_file: Path | None = Field(None, description="with TLS: the client's certificate, PEM")
+    kafka_ca_file: FilePath | None = Field(
+        None, description="with TLS: who is trusted, PEM; the system's when left out"
+    )
+    kafka_certificate_file: FilePath | None = Field(None, description="with TLS: the client's certificate, PEM")
     kafka_key_password: SecretStr | None = Field(None, description="of the client's key, where it is encrypted")
-    kafka_key_file: Path | None = Field(
+    kafka_key_file: FilePath | None = Field(
         None, validate_default=True, description="the client's key, PEM; may stand in the certificate's file"
     )
 

@@ -24,9 +24,9 @@ class SecretFiles(PydanticBaseSettingsSource):
         if os.environ.get(variable):
             raise self._bad(field_name, f"is set beside {variable}; set one of the two")
         try:
-            secret = Path(path).read_text().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            secret = Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8, or not a path"
             raise self._bad(field_name, f"{path} cannot be read: {reason}") from None
         if not secret:
             raise self._bad(field_name, f"{path} is empty")

@@ -3,15 +3,16 @@
 A variable that is empty counts as one that is not set. Any secret can be given as a file: see secret_files.py.
 """
 
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from order_contract.database_url import check, with_password
 from order_contract.kafka_security import KafkaSecurity
 from order_contract.secret_files import SecretFiles
+from order_contract.setting_types import BrokerAddresses, LogLevel, TopicName, invalid, repeated
 
 
 class ProcessSettings(BaseSettings):
@@ -21,8 +22,8 @@ class ProcessSettings(BaseSettings):
         env_prefix="ORDERWATCH_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
-    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="auto: text on a terminal, else JSON")
+    log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON")
 
     @classmethod
     def settings_customise_sources(
@@ -40,11 +41,22 @@ class ProcessSettings(BaseSettings):
 class KafkaSettings(KafkaSecurity, ProcessSettings):
     """How to reach the broker, and the topics' names."""
 
-    kafka: str = Field("127.0.0.1:19092", description="bootstrap servers, comma separated")
-    orders_topic: str = "orders"
-    decisions_topic: str = "decisions"
-    dead_letter_topic: str = "orders.dlq"
+    kafka: BrokerAddresses = Field("127.0.0.1:19092", description="bootstrap servers, comma separated")
+    orders_topic: TopicName = "orders"
+    decisions_topic: TopicName = "decisions"
+    dead_letter_topic: TopicName = "orders.dlq"
     consumer_group: str = "fraud-detector"
+
+    @model_validator(mode="after")
+    def _one_topic_for_each_purpose(self) -> Self:
+        topics = {
+            "ORDERWATCH_ORDERS_TOPIC": self.orders_topic,
+            "ORDERWATCH_DECISIONS_TOPIC": self.decisions_topic,
+            "ORDERWATCH_DEAD_LETTER_TOPIC": self.dead_letter_topic,
+        }
+        if (twice := repeated(topics)) is not None:
+            raise invalid(f"{' and '.join(twice)} are the same topic, {topics[twice[0]]}; give each its own")
+        return self
 
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments that every aiokafka client of the process takes."""

@@ -14,6 +14,7 @@ import orjson
 import structlog
 
 from order_batch.settings import BatchSettings, WarehouseKind
+from order_batch.warehouse.duckdb_file import connect_when_free
 from order_batch.warehouse.single_writer import single_writer
 
 log = structlog.get_logger()
@@ -72,6 +73,10 @@ class Dbt:
     def run(self, *arguments: str) -> Build:
         """Run a command that leaves results. Raises DbtError when it leaves none."""
         with self._alone() as inherited:
+            if self._settings.warehouse is WarehouseKind.DUCKDB:
+                # Another program may have the file open: better said here than in dbt's words.
+                with connect_when_free(self._settings.warehouse_path, self._settings.warehouse_wait_seconds, {}):
+                    pass
             results = self._target / "run_results.json"
             results.unlink(missing_ok=True)
             done = subprocess.run(

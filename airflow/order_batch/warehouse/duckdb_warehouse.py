@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from order_batch.warehouse.duckdb_file import connect_when_free
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Relation, WarehouseError
 from order_batch.warehouse.queries import arranged
@@ -32,8 +33,9 @@ _ROWS_AT_ONCE = 10_000
 class DuckDbWarehouse:
     """The Warehouse in a DuckDB file. Each call opens it and closes it again: dbt needs it for itself in between."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait_seconds: float = 60.0) -> None:
         self._path = path
+        self._wait_seconds = wait_seconds
 
     @property
     def name(self) -> str:
@@ -90,7 +92,10 @@ class DuckDbWarehouse:
 
     @contextmanager
     def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with single_writer(self._path), duckdb.connect(self._path, config=_SETTINGS) as connection:
+        with (
+            single_writer(self._path),
+            connect_when_free(self._path, self._wait_seconds, _SETTINGS) as connection,
+        ):
             connection.execute("set TimeZone = 'UTC'")
             yield connection
 

@@ -1,5 +1,6 @@
 """Loading: extracts brought into the warehouse, compared and recorded."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 
@@ -22,16 +23,16 @@ def order_partitions(day: date) -> list[tuple[Table, Partition]]:
     return [(table, Partition.of(table, day)) for table in ORDER_TABLES]
 
 
-def load(warehouse: Warehouse, ledger: LoadLedger, extracts: Iterable[Extract]) -> int:
-    """Load extracts, record them and delete their files; returns the number of rows.
+def load(warehouse: Warehouse, ledger: LoadLedger, extracts: Iterable[Extract]) -> dict[str, int]:
+    """Load extracts, record them and delete their files; returns the number of rows of each table.
 
     A repeat loads the same again. Raises WarehouseError and WarehouseUnavailableError; the files then stay.
     """
-    rows = 0
+    rows: Counter[str] = Counter()
     for each in extracts:
         warehouse.load(each.table, each.partition, each.files, each.totals)
         ledger.record(each.table, each.partition, each.totals)
         each.discard()
-        rows += each.totals.rows
+        rows[each.table.name] += each.totals.rows
         log.info("loaded", table=each.table.name, partition=str(each.partition), rows=each.totals.rows)
-    return rows
+    return dict(rows)

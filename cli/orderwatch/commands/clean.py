@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from order_contract.settings_errors import read_settings
 from orderwatch.commands.down import stop
 from orderwatch.console import OUT
 from orderwatch.embedded.system import System
@@ -17,7 +18,7 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Stop it first when it runs, without asking.")] = False,
 ) -> None:
     """Delete all orders, decisions, logs and passwords of this checkout's embedded system."""
-    with System.to_change(EmbeddedSettings()) as system:
+    with System.to_change(read_settings(EmbeddedSettings)) as system:
         if system.running:
             if not yes and not (sys.stdin.isatty() and typer.confirm("Orderwatch is up. Stop it and delete its data?")):
                 raise OrderwatchError("Orderwatch is up; nothing was deleted", "Run `make down` first, or add --yes.")

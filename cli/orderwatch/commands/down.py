@@ -1,5 +1,6 @@
 """`orderwatch down`: drain and stop everything that `up` started."""
 
+from order_contract.settings_errors import read_settings
 from orderwatch.console import OUT, Checklist
 from orderwatch.embedded.shutdown import take_down
 from orderwatch.embedded.system import System
@@ -8,7 +9,7 @@ from orderwatch.settings import EmbeddedSettings
 
 def down() -> None:
     """Stop everything in order; the data stays, and `up` goes on from there."""
-    with System.to_change(EmbeddedSettings()) as system:
+    with System.to_change(read_settings(EmbeddedSettings)) as system:
         stop(system)
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from order_contract.settings_errors import read_settings
 from orderwatch.embedded.layout import Layout
 from orderwatch.errors import NotUpError
 from orderwatch.settings import EmbeddedSettings
@@ -18,7 +19,7 @@ def env(
 
     The key is for reading and reviewing, and the database role for reading; --admin gives those that may more.
     """
-    layout = Layout(EmbeddedSettings().home)
+    layout = Layout(read_settings(EmbeddedSettings).home)
     files = (layout.host_admin_env, layout.admin_env) if admin else (layout.host_env, layout.env)
     for file in files:
         if file.exists():

@@ -15,7 +15,7 @@ from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.console import ERR, OUT, print_json
 from orderwatch.database import database_answers, open_database
-from orderwatch.errors import OrderwatchError
+from orderwatch.errors import UsageError
 from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.explanation import Explanation, explained
 from orderwatch.explain.finder import EvidenceFinder
@@ -50,7 +50,7 @@ def explain(
     orderwatch explain --sample 1000 --warehouse
     """
     if (asked is None) is (sample is None):
-        raise OrderwatchError("explain wants an order's id, an origin, or --sample", "For example: --sample 1000")
+        raise UsageError("explain wants an order's id, an origin, or --sample", "For example: --sample 1000")
     kafka, database = kafka_settings(), database_settings()
     with broker_answers(kafka), database_answers(database):
         if asked is not None:

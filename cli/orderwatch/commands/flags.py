@@ -10,10 +10,11 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
+from order_contract.business_time import parse_typed_time
 from orderwatch.api_client import ApiClient
 from orderwatch.console import ERR, OUT, print_json
 from orderwatch.decision_stream import DecisionStream
-from orderwatch.errors import OrderwatchError
+from orderwatch.errors import UsageError
 from orderwatch.invocation import command
 from orderwatch.readable import business_time, decision_text, money, outcome_text, printable, reasons
 
@@ -39,7 +40,7 @@ def flags(  # noqa: PLR0917  (options, given by name)
 ) -> None:
     """Show flagged orders, those to review or decline, with the reasons; newest first.
 
-    Times are business time. A time without an offset is business time, too.
+    Times are business time (WIB), also those that are typed without an offset.
 
     orderwatch flags --rule foreign-country --since 2h
     orderwatch flags --user U1042 --limit 5
@@ -54,7 +55,7 @@ def flags(  # noqa: PLR0917  (options, given by name)
         return
     given = _given({"country": country, "device": device, "ip": ip, "since": since, "until": until, "limit": limit})
     if given:
-        raise OrderwatchError(
+        raise UsageError(
             f"--{next(iter(given))} does not go with --follow, which shows new decisions",
             "With --follow there are --user, --rule and --outcome.",
         )
@@ -129,11 +130,12 @@ def _moment(text: str | None, option: str) -> str | None:
         return None
     ago = _DURATION.fullmatch(text)
     if ago is not None:
-        return (datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+        try:
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            return parse_typed_time(moment.isoformat()).isoformat()
+        except (ValueError, OverflowError):
+            raise UsageError(f"{option} {text!r} is too long ago", "Write 30m, 2h or 7d, or a date.") from None
     try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        raise OrderwatchError(
-            f"{option} {text!r} is no time", "Write 30m, 2h or 7d ago, 2026-11-22, or 2026-11-22T10:15:00+07:00."
-        ) from None
-    return text
+        return parse_typed_time(text).isoformat()
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}", "Or write how long ago: 30m, 2h or 7d.") from None

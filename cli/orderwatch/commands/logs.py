@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from order_contract.settings_errors import read_settings
 from orderwatch.console import OUT, print_json
 from orderwatch.embedded.layout import Layout
 from orderwatch.errors import NotUpError, OrderwatchError
@@ -32,7 +33,7 @@ def logs(
     orderwatch logs detector --follow
     orderwatch logs supervisor --lines 100
     """
-    layout = Layout(EmbeddedSettings().home)
+    layout = Layout(read_settings(EmbeddedSettings).home)
     files = {path.stem: path for path in sorted(layout.logs.glob("*.log"))}
     if not files:
         raise NotUpError(f"there are no logs in {layout.logs}", "Run `make up`.")

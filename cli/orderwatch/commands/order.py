@@ -33,7 +33,7 @@ def order(
     except ApiProblem as problem:
         if as_json:
             print_json(problem.document)
-            raise typer.Exit(1) from problem
+            raise typer.Exit(_in_words(problem, order_id).exit_code) from problem
         raise _in_words(problem, order_id) from problem
     if as_json:
         print_json(found)

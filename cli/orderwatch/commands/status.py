@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from order_contract.business_time import business_text
+from order_contract.settings_errors import read_settings
 from orderwatch.console import OUT, print_json
 from orderwatch.embedded.report import ProcessReport, report
 from orderwatch.embedded.system import System
@@ -25,7 +27,7 @@ def status(
     orderwatch status
     orderwatch status --json | jq '.[] | select(.state != "running")'
     """
-    processes = asyncio.run(report(System(EmbeddedSettings())))
+    processes = asyncio.run(report(System(read_settings(EmbeddedSettings))))
     if as_json:
         print_json([asdict(process) for process in processes])
     elif not processes:
@@ -35,7 +37,7 @@ def status(
         for process in processes:
             if process.last_end is not None:
                 OUT.print(
-                    f"{process.service} ended last at {process.last_end:%H:%M:%S} ({process.last_end_reason}) "
+                    f"{process.service} ended last at {business_text(process.last_end)} ({process.last_end_reason}) "
                     f"and was restarted; see `make logs SERVICE={process.service}`."
                 )
             if process.problem:

@@ -11,14 +11,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from order_contract.business_time import BUSINESS_ZONE
+from order_contract.business_time import business_text
 from order_contract.lag import LagReader
 from order_contract.message import Message
 from order_contract.settings import KafkaSettings
 from orderwatch.broker import broker_answers
 from orderwatch.connection import kafka_settings
 from orderwatch.console import ERR, OUT, print_json
-from orderwatch.errors import OrderwatchError
+from orderwatch.errors import OrderwatchError, UsageError
 from orderwatch.invocation import command
 from orderwatch.lag_table import lag_object, lag_table
 from orderwatch.readable import plain_bytes, readable
@@ -47,7 +47,7 @@ def topics(
     orderwatch topics orders --follow --json
     """
     if follow and name is None:
-        raise OrderwatchError("--follow wants a topic", f"For example: {command('topics', 'decisions', '--follow')}")
+        raise UsageError("--follow wants a topic", f"For example: {command('topics', 'decisions', '--follow')}")
     kafka = kafka_settings()
     show = _print_as_json if as_json else _print_for_people
     with broker_answers(kafka), contextlib.suppress(KeyboardInterrupt):
@@ -109,9 +109,9 @@ def _topics_table(shapes: Sequence[TopicShape]) -> Table:
 
 
 def _print_for_people(record: Message) -> None:
-    at = datetime.fromtimestamp(record.timestamp / 1000, BUSINESS_ZONE)
+    at = business_text(datetime.fromtimestamp(record.timestamp / 1000, UTC), "milliseconds")
     OUT.print(
-        Text(f"  {at:%H:%M:%S.%f}"[:-3], "dim"),
+        Text(f"  {at}", "dim"),
         Text(f"{record.partition}:{record.offset}", "cyan"),
         readable(record.key, record.value, record.headers),
         no_wrap=True,

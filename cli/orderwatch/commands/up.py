@@ -11,13 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
+from order_contract.settings_errors import read_settings
 from orderwatch.commands.status import status_table
 from orderwatch.console import ERR, OUT, Checklist
 from orderwatch.embedded import airflow
 from orderwatch.embedded.report import report
+from orderwatch.embedded.service_settings import check_services
 from orderwatch.embedded.startup import bring_up
 from orderwatch.embedded.system import System
-from orderwatch.errors import OrderwatchError
+from orderwatch.errors import UsageError
 from orderwatch.first_steps import say_first_steps
 from orderwatch.settings import EmbeddedSettings
 
@@ -29,8 +31,8 @@ def up(
         bool | None, typer.Option("--producer/--no-producer", help="Publish generated orders, or none.")
     ] = None,
     batch: Annotated[bool | None, typer.Option("--batch/--no-batch", help="Run Airflow too, or not.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Generated orders per second.", min=0)] = None,
-    detectors: Annotated[int | None, typer.Option(help="How many detectors share the work.", min=1)] = None,
+    rate: Annotated[float | None, typer.Option(help="Generated orders per second.", min=0, max=1_000_000)] = None,
+    detectors: Annotated[int | None, typer.Option(help="How many detectors share the work.", min=1, max=64)] = None,
 ) -> None:
     """Start everything on this machine and wait until it is ready; repeat it to mend or change what runs.
 
@@ -45,6 +47,8 @@ def up(
     began = time.monotonic()
     os.umask(0o077)  # all that it writes is private
     with System.to_change(_asked(producer=producer, batch=batch, rate=rate, detectors=detectors)) as system:
+        system.choose_ports()
+        check_services(system)
         changed = _interruptible(system)
     if changed:
         OUT.print(f"Orderwatch is up, after {time.monotonic() - began:.1f} s.", style="bold")
@@ -67,11 +71,11 @@ def _asked(*, producer: bool | None, batch: bool | None, rate: float | None, det
         options["producer_rate"] = 0
     elif rate is not None:
         options["producer_rate"] = rate
-    elif producer is True and EmbeddedSettings().producer_rate == 0:
-        raise OrderwatchError("--producer, but ORDERWATCH_PRODUCER_RATE is 0", "Give a --rate, too.")
+    elif producer is True and read_settings(EmbeddedSettings).producer_rate == 0:
+        raise UsageError("--producer, but ORDERWATCH_PRODUCER_RATE is 0", "Give a --rate, too.")
     elif producer is True:
-        options["producer_rate"] = EmbeddedSettings().producer_rate
-    return EmbeddedSettings(**options)
+        options["producer_rate"] = read_settings(EmbeddedSettings).producer_rate
+    return read_settings(EmbeddedSettings, **options)
 
 
 def _interruptible(system: System) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 _STARTED = "supervisord started with pid"
@@ -35,7 +35,7 @@ def parse_incidents(lines: Iterable[str]) -> list[Incident]:
         if _STARTED in line:
             incidents.clear()
         elif match := _EXITED.match(line):
-            # The log is in local time.
-            at = datetime.strptime(match["at"], "%Y-%m-%d %H:%M:%S").astimezone()
+            # The supervisor writes local time, and is started with UTC for that.
+            at = datetime.strptime(match["at"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
             incidents.append(Incident(match["name"], at, match["reason"]))
     return incidents

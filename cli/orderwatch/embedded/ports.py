@@ -2,10 +2,11 @@
 
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import psutil
 
+from order_contract.command import ExitCode
 from orderwatch.errors import OrderwatchError
 
 # Below the range that the system picks outgoing ports from: there, a client that retries while its server restarts
@@ -15,6 +16,8 @@ _FREE = range(20_000, 32_000)
 
 class PortsTakenError(OrderwatchError):
     """Ports that something else listens on."""
+
+    exit_code = ExitCode.UNAVAILABLE
 
 
 def is_free(port: int) -> bool:
@@ -35,13 +38,23 @@ def free_port() -> int:
     return port
 
 
+def free_ports(count: int, not_these: Collection[int] = ()) -> list[int]:
+    """So many different ports that nobody listens on now."""
+    found: list[int] = []
+    while len(found) < count:
+        if (port := free_port()) not in {*found, *not_these}:
+            found.append(port)
+    return found
+
+
 def require_free(ports: Mapping[str, int]) -> None:
     """Raise PortsTakenError unless the ports, given by the variables that move them, are free. 0 is any free port."""
     taken = {variable: port for variable, port in ports.items() if port and not is_free(port)}
     if taken:
+        others = zip(taken, free_ports(len(taken), ports.values()), strict=True)
         raise PortsTakenError(
-            "; ".join(f"port {port} is taken{_by(port)}" for port in taken.values()),
-            "Stop what listens there, or move: " + " ".join(f"{name}={port + 10_000}" for name, port in taken.items()),
+            "; ".join(f"port {port} ({variable}) is taken{_by(port)}" for variable, port in taken.items()),
+            "Stop what listens there, or move: " + " ".join(f"{name}={port}" for name, port in others),
         )
 
 
@@ -49,9 +62,12 @@ def _by(port: int) -> str:
     """Who listens on the port, as far as we may know."""
     try:
         connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:
+    except (psutil.Error, OSError):
         return ""
     for connection in connections:
         if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid is not None:
-            return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+            try:
+                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+            except psutil.Error:  # it ended in between
+                return ""
     return ""

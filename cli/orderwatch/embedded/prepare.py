@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from order_contract.settings_errors import read_settings
 from orderwatch.console import ERR, OUT, Checklist
 from orderwatch.embedded import kafka_runtime
 from orderwatch.embedded.aot import make_aot_cache
@@ -15,7 +16,7 @@ def main() -> None:
     # A broker that was never asked before is not ready for everything at once; the clients try again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with Checklist(OUT) as steps:
-        cache = EmbeddedSettings().writable_cache()
+        cache = read_settings(EmbeddedSettings).writable_cache()
         runtime = kafka_runtime.find(cache)
         if runtime is None:
             with steps.step("Kafka's jars") as note:

@@ -82,6 +82,7 @@ class Supervisor:
             check=False,
             umask=0o077,  # its log is there before its own setting holds
             start_new_session=True,  # Ctrl-C is for the command that starts it
+            env={**os.environ, "TZ": "UTC"},  # its log is in local time, which must not depend on who reads it
         )
         if done.returncode != 0:
             raise OrderwatchError("the supervisor does not start", done.stdout.strip())

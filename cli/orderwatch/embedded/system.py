@@ -1,9 +1,11 @@
 """The embedded system of one home folder: its settings, its parts, and the files that it writes for people."""
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 from order_contract.database_roles import DatabaseRole
@@ -13,12 +15,13 @@ from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.launch import exports
 from orderwatch.embedded.layout import OLD_PROCESSES, Layout
+from orderwatch.embedded.ports import free_ports
 from orderwatch.embedded.postgres import EmbeddedPostgres
 from orderwatch.embedded.programs import Program, batch, servers, services
 from orderwatch.embedded.supervisor import Supervisor
 from orderwatch.errors import OrderwatchError
 from orderwatch.provisioning import ORDERS_DATABASE
-from orderwatch.settings import EmbeddedSettings
+from orderwatch.settings import HOME, EmbeddedSettings
 from orderwatch.whole_file import PRIVATE, write_whole
 
 
@@ -34,8 +37,10 @@ class System:
             # What it was started with holds where nothing else is asked for: a terminal that was never told of a
             # moved port finds the system all the same.
             started_with = EmbeddedSettings.model_validate_json(self.layout.settings.read_text())
+            ports = asked.ports()
             self.settings = started_with.model_copy(
-                update={name: getattr(asked, name) for name in asked.model_fields_set}
+                # A port of 0 is any free one: the one that was chosen stays.
+                update={name: getattr(asked, name) for name in asked.model_fields_set if ports.get(name) != 0}
             )
         self.credentials = Credentials.load(self.layout.credentials)
 
@@ -44,20 +49,20 @@ class System:
     def to_change(cls, asked: EmbeddedSettings) -> Iterator[Self]:
         """The system for the one command at a time that changes what runs; raises OrderwatchError for a second."""
         layout = Layout(asked.home.absolute())
-        layout.make_runtime()
-        with layout.lock.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OrderwatchError(
-                    f"another command is starting or stopping the system in {layout.home}", "Wait for it to end."
-                ) from None
+        with _locked(layout):
             system = cls(asked)
             try:
                 yield system
             finally:
                 if system.supervisor.pid() is None:
-                    shutil.rmtree(layout.runtime)
+                    shutil.rmtree(layout.runtime, ignore_errors=True)
+
+    def choose_ports(self) -> None:
+        """Put a free port in place of each 0, so that everything that is written down names it."""
+        ports = self.settings.ports()
+        open_ones = [name for name, port in ports.items() if not port]
+        chosen = dict(zip(open_ones, free_ports(len(open_ones), ports.values()), strict=True))
+        self.settings = self.settings.model_copy(update=chosen)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -118,6 +123,8 @@ class System:
             airflow.write_passwords(self.layout, self.credentials)
             write_whole(self.layout.airflow_env, exports({**processes["batch"], **variables}), PRIVATE)
         people = {"ORDERWATCH_API_URL": self.api_url, **kafka, **batch_side}
+        if self.layout.home != HOME:
+            people["ORDERWATCH_HOME"] = str(self.layout.home)
         if self.credentials.api_key is not None:
             reader = {"ORDERWATCH_API_KEY": self.credentials.api_key, **self._database(DatabaseRole.READER)}
             write_whole(self.layout.env, exports({**people, **reader}), PRIVATE)
@@ -127,3 +134,33 @@ class System:
 
     def _database(self, role: DatabaseRole) -> dict[str, str]:
         return {"ORDERWATCH_DATABASE_URL": self.database_url(role)}
+
+
+@contextmanager
+def _locked(layout: Layout) -> Iterator[None]:
+    """Hold the lock of a system; raises OrderwatchError where another command holds it."""
+    while True:
+        layout.make_runtime()
+        try:
+            lock = layout.lock.open("w")
+        except FileNotFoundError:  # another command has just removed the folder
+            continue
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OrderwatchError(
+                    f"another command is starting or stopping the system in {layout.home}", "Wait for it to end."
+                ) from None
+            if not _is_still(lock.fileno(), layout.lock):
+                continue
+            yield
+            return
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one at a path: it may have been removed with its folder."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

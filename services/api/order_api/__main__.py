@@ -8,13 +8,15 @@ from typing import Annotated, TypeVar
 
 import asyncpg
 import typer
-from pydantic import ValidationError
 
 from order_api import keys
 from order_api.settings import ApiSettings
+from order_contract.business_time import business_text
+from order_contract.command import ExitCode
 from order_contract.database_errors import DATABASE_ERRORS
 from order_contract.health import PortTakenError
 from order_contract.logs import configure_logging
+from order_contract.settings_errors import read_settings
 
 Result = TypeVar("Result")
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on standard output.")]
@@ -24,23 +26,18 @@ keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API key
 app.add_typer(keys_app, name="keys")
 
 
-def main() -> None:
-    """The entry point."""
-    app()
-
-
 @app.command()
 def serve() -> None:
     """Serve the API, at ORDERWATCH_API_HOST and ORDERWATCH_API_PORT, until it is told to stop."""
     # Here, so that looking after keys need not load a web server.
     from order_api import server  # noqa: PLC0415
 
-    settings = _settings()
+    settings = read_settings(ApiSettings)
     configure_logging(settings, "order-api")
     try:
         server.serve(settings)
     except (PortTakenError, OSError) as error:
-        raise _failed(f"cannot listen: {error}") from None
+        raise _failed(f"cannot listen: {error}", ExitCode.UNAVAILABLE) from None
 
 
 @keys_app.command("create")
@@ -87,19 +84,11 @@ def revoke(
 
 
 def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}Z"
-
-
-def _settings() -> ApiSettings:
-    try:
-        return ApiSettings()
-    except ValidationError as error:
-        problems = [f"ORDERWATCH_{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
-        raise _failed("; ".join(problems)) from None
+    return business_text(moment, "minutes")
 
 
 def _with_connection(work: Callable[[asyncpg.Connection], Awaitable[Result]]) -> Result:
-    url = _settings().database_url.get_secret_value()
+    url = read_settings(ApiSettings).database_url.get_secret_value()
 
     async def run() -> Result:
         connection = await asyncpg.connect(url, timeout=5)
@@ -117,13 +106,15 @@ def _with_connection(work: Callable[[asyncpg.Connection], Awaitable[Result]]) ->
         ) from None
     except DATABASE_ERRORS as error:
         reason = str(error) or "no answer"
-        raise _failed(f"Postgres at ORDERWATCH_DATABASE_URL does not do it: {reason}") from None
+        raise _failed(f"Postgres at ORDERWATCH_DATABASE_URL: {reason}", ExitCode.UNAVAILABLE) from None
 
 
-def _failed(message: str) -> typer.Exit:
+def _failed(message: str, code: ExitCode = ExitCode.NEGATIVE) -> typer.Exit:
     typer.echo(f"order-api: {message}", err=True)
-    return typer.Exit(1)
+    return typer.Exit(code)
 
 
 if __name__ == "__main__":
+    from order_api.entry_point import main
+
     main()

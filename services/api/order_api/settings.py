@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 from pydantic_settings import NoDecode
 
 from order_contract.event_settings import EventSettings
+from order_contract.setting_types import Port
 from order_contract.settings import DatabaseSettings, KafkaSettings
 
 
@@ -39,7 +40,7 @@ class ApiSettings(EventSettings, KafkaSettings, DatabaseSettings):
     """Where the API listens, where orders are stored, the broker whose lag it reports, and what callers may do."""
 
     api_host: str = Field("127.0.0.1", description="address to listen on")
-    api_port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes any that is free")
+    api_port: Port = Field(8000, description="port to listen on; 0 takes any that is free")
     api_trusted_proxies: str = Field(
         "127.0.0.1,::1", description="addresses whose X-Forwarded-For and X-Forwarded-Proto are believed; * for all"
     )

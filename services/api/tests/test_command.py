@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from order_api.__main__ import app
+from order_contract.command import SettingsError
 
 runner = CliRunner()
 
@@ -52,7 +53,7 @@ def test_for_machines(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/nothing")
     ended = runner.invoke(app, ["keys", "list"])
-    assert ended.exit_code == 1
+    assert ended.exit_code == 3
     assert "ORDERWATCH_DATABASE_URL" in ended.stderr
     assert "secret" not in ended.output
 
@@ -60,5 +61,5 @@ def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERWATCH_API_PORT", "many")
     ended = runner.invoke(app, ["serve"])
-    assert ended.exit_code == 1
-    assert "ORDERWATCH_API_PORT" in ended.stderr
+    assert isinstance(ended.exception, SettingsError)
+    assert "ORDERWATCH_API_PORT='many' is not a port" in str(ended.exception)

@@ -76,7 +76,7 @@ def test_it_says_which_setting_moves_it() -> None:
             listen("127.0.0.1", port)
         command = [sys.executable, "-m", "order_api", "serve"]
         ended = subprocess.run(command, env=environment(port), capture_output=True, text=True, timeout=30, check=False)
-    assert ended.returncode == 1
+    assert ended.returncode == 3
     assert "ORDERWATCH_API_PORT" in ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import structlog
 import typer
-from pydantic import ValidationError
 
 from fraud_detector.accept_topic import accept_topic
 from fraud_detector.dead_letters.commands import app as dead_letters
@@ -17,6 +16,7 @@ from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.ports import LostOffsetsError, RecreatedTopicError, RefusedError
 from order_contract.health import PortTakenError
 from order_contract.logs import configure_logging
+from order_contract.settings_errors import read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orders: topic orders in, decisions out.")
 rules = typer.Typer(no_args_is_help=True, help="Look after rule files.")
@@ -36,10 +36,7 @@ def run() -> None:
     Settings come from the environment: ORDERWATCH_KAFKA, ORDERWATCH_DATABASE_URL, ORDERWATCH_RULES,
     ORDERWATCH_DETECTOR_PORT (health and metrics), and more in docs/operations.md.
     """
-    try:
-        settings = DetectorSettings()
-    except ValidationError as error:
-        _fail("; ".join(f"ORDERWATCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
+    settings = read_settings(DetectorSettings)
     configure_logging(settings, "fraud-detector")
     try:
         asyncio.run(run_service(settings))
@@ -68,10 +65,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _fail(message: str) -> None:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
-
-
 if __name__ == "__main__":
-    app()
+    from fraud_detector.entry_point import main
+
+    main()

@@ -1,19 +1,18 @@
 """The detector's settings, from `ORDERWATCH_*`."""
 
-from pathlib import Path
-
 from pydantic import Field
 
 from order_contract.event_settings import EventSettings
+from order_contract.setting_types import FilePath, Port
 from order_contract.settings import DatabaseSettings, KafkaSettings
 
 
 class DetectorSettings(EventSettings, KafkaSettings, DatabaseSettings):
     """Everything that one detector process can be told."""
 
-    rules: Path | None = Field(None, description="YAML file of rules; the seed's four when left out")
+    rules: FilePath | None = Field(None, description="YAML file of rules; the seed's four when left out")
     detector_host: str = "127.0.0.1"
-    detector_port: int = Field(0, ge=0, le=65535, description="health and metrics; 0 takes any free port")
+    detector_port: Port = Field(0, description="health and metrics; 0 takes any free port")
     drain_seconds: float = Field(15.0, gt=0, description="budget for finishing what was read, at a stop or rebalance")
     batch_messages: int = Field(10_000, ge=1, description="largest batch that is stored at once")
     accept_lost_offsets: bool = Field(False, description="go on where messages are gone from the topic, gap recorded")

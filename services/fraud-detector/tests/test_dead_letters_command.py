@@ -275,7 +275,7 @@ async def test_it_says_what_is_away(system: System) -> None:
         (["redrive", "--all", "--error", "not-json"], "say which"),
         (["redrive", "--all", "--body", "x"], "--body corrects one letter"),
         (["redrive", "orders/1/2", "--body", "/nowhere"], "cannot be read"),
-        (["list", "--from", "yesterday"], "is no date or time"),
+        (["list", "--from", "yesterday"], "is not a date or time"),
         (["show", "orders-1-2"], "not a valid origin"),
     ],
 )

@@ -7,7 +7,7 @@ import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from errno import EISDIR
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -15,11 +15,12 @@ from typing import Annotated, NoReturn
 import structlog
 import typer
 from aiokafka.errors import KafkaError
-from pydantic import ValidationError
 
+from order_contract.business_dates import LAST_DATE, MOST_DATES
 from order_contract.business_time import BUSINESS_ZONE
 from order_contract.health import PortTakenError
 from order_contract.logs import configure_logging
+from order_contract.settings_errors import read_settings
 from order_contract.topics import MAX_ORDER_BYTES
 from order_contract.world import EPOCH, World
 from order_producer.connection import TopicMissingError
@@ -64,7 +65,7 @@ def generate(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="First business date of orders of the past.", show_default="now"),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Business dates, from --start on.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=MOST_DATES, help="Business dates, from --start on.")] = 1,
     fraud_share: Annotated[float, typer.Option(min=0, max=1, help="Share of orders that are fraud.")] = 0.05,
     seed: Annotated[
         int | None,
@@ -110,11 +111,13 @@ def generate(
 
     It exits with 1 when an order was not acknowledged, after naming it.
     """
-    settings = _settings()
+    settings = read_settings(ProducerSettings)
     if start is None and days != 1:
         raise typer.BadParameter("it counts from --start; give that too", param_hint="--days")
     if start is not None and start.date() < EPOCH.date():
         raise typer.BadParameter(f"the marketplace opened on {EPOCH:%Y-%m-%d}", param_hint="--start")
+    if start is not None and start.date() > LAST_DATE - timedelta(days=days - 1):
+        raise typer.BadParameter(f"the last date would be after {LAST_DATE}", param_hint="--start")
     first_day = None if start is None else start.date()
     if first_day is not None:
         count = ORDERS_PER_DAY * days if count is None else count
@@ -163,7 +166,7 @@ def replay(
     """
     if rate and speedup:
         raise typer.BadParameter("give --rate or --speedup, not both", param_hint="--speedup")
-    settings = _settings()
+    settings = read_settings(ProducerSettings)
     try:
         descriptor = sys.stdin.fileno() if file == STANDARD else os.open(file, os.O_RDONLY)
         size = _size(descriptor)
@@ -201,13 +204,6 @@ def _size(descriptor: int) -> int:
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
-def _settings() -> ProducerSettings:
-    try:
-        return ProducerSettings()
-    except ValidationError as error:
-        _fail("; ".join(f"ORDERWATCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()), 2)
-
-
 def _carry_out(
     messages: AsyncIterator[Message],
     settings: ProducerSettings,
@@ -235,10 +231,7 @@ def _quieten_client(settings: ProducerSettings) -> None:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
-    sys.exit(code)
-
-
 if __name__ == "__main__":
-    app()
+    from order_producer.entry_point import main
+
+    main()

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from order_contract.setting_types import Port
 from order_contract.settings import KafkaSettings
 from order_contract.world import WorldSettings
 
@@ -10,7 +11,7 @@ class ProducerSettings(KafkaSettings, WorldSettings):
     """Everything that a producer process is told by its environment; the rest are options of its commands."""
 
     producer_host: str = "127.0.0.1"
-    producer_port: int | None = Field(
-        None, ge=0, le=65535, description="health and metrics; 0 takes any free port, left out serves none"
+    producer_port: Port | None = Field(
+        None, description="health and metrics; 0 takes any free port, left out serves none"
     )
     drain_seconds: float = Field(10.0, gt=0, description="budget for acknowledgements still missing at a stop")

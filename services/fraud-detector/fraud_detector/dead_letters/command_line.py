@@ -9,12 +9,12 @@ from typing import Annotated, NoReturn, TypeVar
 
 import orjson
 import typer
-from pydantic import ValidationError
 
 from fraud_detector.dead_letters.desk import Desk, DeskError, DeskSettings, open_desk
 from fraud_detector.dead_letters.report import ERR
-from order_contract.business_time import BUSINESS_ZONE
+from order_contract.business_time import parse_typed_time
 from order_contract.dead_letters.origin import Origin, parse_origin
+from order_contract.settings_errors import read_settings
 
 Result = TypeVar("Result")
 
@@ -30,10 +30,9 @@ def origin(text: str) -> Origin:
 def moment(text: str) -> datetime:
     """A time as it is typed; without an offset it is business time."""
     try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date or time like 2026-11-22T10:15") from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=BUSINESS_ZONE)
+        return parse_typed_time(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one object a line.")]
@@ -41,10 +40,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs: one object a
 
 def settings() -> DeskSettings:
     """From the environment."""
-    try:
-        return DeskSettings()
-    except ValidationError as error:
-        fail("; ".join(f"ORDERWATCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()), code=2)
+    return read_settings(DeskSettings)
 
 
 def run(work: Callable[[Desk], Awaitable[Result]]) -> Result:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from order_contract.business_time import business_text
 from order_contract.dead_letters.catalogue import CATALOGUE
 from order_contract.dead_letters.letter import Letter, Original, Redrive, State
 
@@ -101,4 +102,4 @@ def _safe(text: str) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    return business_text(moment)

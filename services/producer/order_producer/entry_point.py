@@ -1,0 +1,14 @@
+"""The entry point of `order-producer`: nothing is imported before it is certain that it can be."""
+
+from order_contract.command import run_command
+
+
+def main() -> None:
+    """Run the command and exit."""
+    run_command("order-producer", _load, services=("generate", "replay"))
+
+
+def _load() -> object:
+    from order_producer.__main__ import app  # noqa: PLC0415  (see above)
+
+    return app

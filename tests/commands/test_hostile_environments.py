@@ -1,0 +1,197 @@
+"""Every command in environments that it was not written for: a sentence and an exit code, never a traceback."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from order_contract.command import ExitCode
+from tests.commands.everyday import ASKING, NOWHERE, PROGRAMS, WORKING, assert_civil, run
+
+pytestmark = pytest.mark.skipif(
+    not PROGRAMS["order-batch"].exists(), reason="the batch side is not installed: `make install`"
+)
+
+# Modules of which an old or foreign one in PYTHONPATH broke a command once.
+OLD_LIBRARIES = ("typing_extensions", "enum", "signal", "re", "click", "typer", "rich", "pydantic", "structlog", "six")
+
+ENVIRONMENTS = {
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "strict latin-1": {"PYTHONIOENCODING": "latin-1:strict"},
+    "C": {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "unknown locale": {"LANG": "xx_YY.UTF-8", "LC_ALL": "xx_YY.UTF-8"},
+    "no columns": {"COLUMNS": "0", "LINES": "0"},
+    "odd columns": {"COLUMNS": "-1", "LINES": "many"},
+    "endless columns": {"COLUMNS": "9" * 12, "LINES": "9" * 12},
+    "dumb": {"TERM": "dumb", "NO_COLOR": "1"},
+    "no terminal": {"TERM": "", "FORCE_COLOR": "1"},
+    "unknown zone": {"TZ": "Nowhere/None"},
+    "no home": {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"},
+    "no temporary folder": {"TMPDIR": "/nonexistent"},
+    "optimised": {"PYTHONOPTIMIZE": "2"},
+    "no path": {"PATH": "/usr/bin:/bin"},
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_command_works_and_says_what_is_missing(name: str, environment: str, tmp_path: Path) -> None:
+    working = run(name, *WORKING[name], home=tmp_path, environment=ENVIRONMENTS[environment])
+    assert working.returncode == 0, working.stderr
+    assert working.stdout.strip()
+    asking = run(name, *ASKING[name], home=tmp_path, environment=ENVIRONMENTS[environment])
+    assert asking.returncode in {ExitCode.NEGATIVE, ExitCode.USAGE, ExitCode.UNAVAILABLE}
+    assert asking.stderr.strip()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_old_libraries_in_pythonpath_change_nothing(name: str, tmp_path: Path) -> None:
+    libraries = tmp_path / "old"
+    libraries.mkdir()
+    for module in OLD_LIBRARIES:
+        (libraries / f"{module}.py").write_text("raise RuntimeError('an old library')\n")
+    done = run(name, *WORKING[name], home=tmp_path, environment={"PYTHONPATH": f"{libraries}:/nonexistent:"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_folder_of_our_own_packages_may_be_in_pythonpath(name: str, tmp_path: Path) -> None:
+    own = Path(PROGRAMS["orderwatch"]).parents[2] / "contract"
+    done = run(name, *WORKING[name], home=tmp_path, environment={"PYTHONPATH": str(own)})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_streams_that_are_closed_or_full(name: str, tmp_path: Path) -> None:
+    closed = run(name, *WORKING[name], home=tmp_path, shell=">&-")
+    assert closed.returncode == 0, closed.stderr
+    everything_closed = run(name, *WORKING[name], home=tmp_path, shell="<&- >&- 2>&-")
+    assert everything_closed.returncode == 0
+    full = run(name, *WORKING[name], home=tmp_path, shell=">/dev/full")
+    assert full.returncode in {ExitCode.NEGATIVE, ExitCode.UNAVAILABLE}
+    assert "No space left on device" in full.stderr
+    mute = run(name, *ASKING[name], home=tmp_path, shell="2>/dev/full")
+    assert mute.returncode in {ExitCode.NEGATIVE, ExitCode.USAGE, ExitCode.UNAVAILABLE}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_reader_who_has_enough_is_not_an_answer(name: str, tmp_path: Path) -> None:
+    done = run(name, "--help", home=tmp_path, shell="| true")
+    # The reader may be gone before or after all was written; either way there was no fault.
+    assert done.stdout.strip() in {f"code {ExitCode.BROKEN_PIPE}", "code 0"}
+    assert not done.stderr
+
+
+def test_an_endless_output_ends_with_its_reader(tmp_path: Path) -> None:
+    done = run(
+        "order-producer", "generate", "--start", "2026-11-01", "--count", "200000", "--to-stdout",
+        home=tmp_path, shell="| head -n 1 | cut -c 1-13",
+    )  # fmt: skip
+    assert set(done.stdout.splitlines()) == {'{"order_id":"', f"code {ExitCode.BROKEN_PIPE}"}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_arguments_that_are_not_text(name: str, tmp_path: Path) -> None:
+    command = [str(PROGRAMS[name]).encode(), *(each.encode() for each in ASKING[name][:1]), b"caf\xe9"]
+    variables = {**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert_civil(done)
+    assert done.returncode == ExitCode.USAGE
+    assert "caf\\xe9" in done.stderr
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_quietly_whenever_it_comes(name: str, number: signal.Signals, tmp_path: Path) -> None:
+    arguments = {
+        "orderwatch": ("reconcile",), "fraud-detector": ("run",), "order-api": ("serve",),
+        "order-producer": ("generate",), "order-batch": ("orders",),
+    }[name]  # fmt: skip
+    variables = {**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path), "ORDERWATCH_API_PORT": "0"}
+    for after in (0.15, 0.4, 1.5):
+        with subprocess.Popen(
+            [PROGRAMS[name], *arguments], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        ) as process:  # fmt: skip
+            time.sleep(after)
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=60)
+        done = subprocess.CompletedProcess([name], process.returncode, output, errors)
+        if after > 0.15:  # before that, Python itself may not have begun to listen
+            assert_civil(done)
+        assert process.returncode in {0, 1, 3, 128 + number, -number}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_user_without_a_name_and_a_home(name: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    command = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", str(PROGRAMS[name])]
+    for arguments in (WORKING[name], ASKING[name]):
+        for variables in ({}, {"HOME": "/root"}, {"HOME": "/root", "ORDERWATCH_HOME": "~/orderwatch"}):
+            done = subprocess.run(
+                [*command, *arguments], env={"PATH": "/usr/bin:/bin", **NOWHERE, **variables}, cwd="/",
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert_civil(done)
+            assert (done.stdout + done.stderr).strip()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_working_directory_that_is_gone(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    line = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
+    variables = {**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path)}
+    for arguments in (WORKING[name], ASKING[name]):
+        folder.mkdir(exist_ok=True)
+        done = subprocess.run(
+            ["bash", "-c", line, "-", str(folder), str(PROGRAMS[name]), *arguments], env=variables, capture_output=True,
+            stdin=subprocess.DEVNULL, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert_civil(done)
+        assert (done.stdout + done.stderr).strip()
+
+
+SETTINGS = {
+    "ORDERWATCH_LOG_LEVEL": "loud",
+    "ORDERWATCH_LOG_FORMAT": "xml",
+    "ORDERWATCH_DATABASE_URL": "postgresql://u:hunter2/x@h/d",
+    "ORDERWATCH_DATABASE_PASSWORD": "hunter2",
+    "ORDERWATCH_KAFKA": "PLAINTEXT://a:1",
+    "ORDERWATCH_PAYMENT_METHODS": '["GoPay"',
+    "ORDERWATCH_WAREHOUSE_PATH": "/etc",
+    "ORDERWATCH_API_PORT": "70000",
+    "ORDERWATCH_PRODUCER_PORT": "70000",
+    "ORDERWATCH_DETECTOR_PORT": "70000",
+}
+READ_BY = {
+    "orderwatch": ("up", ("LOG", "API_PORT", "PRODUCER_PORT", "DETECTOR_PORT", "PAYMENT", "WAREHOUSE")),
+    "fraud-detector": ("run", ("LOG", "DATABASE", "KAFKA", "PAYMENT", "DETECTOR_PORT")),
+    "order-api": ("serve", ("LOG", "DATABASE", "KAFKA", "PAYMENT", "API_PORT")),
+    "order-producer": ("generate", ("LOG", "KAFKA", "PRODUCER_PORT")),
+    "order-batch": ("marts", ("LOG", "DATABASE", "WAREHOUSE")),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "variable"),
+    [
+        (name, command, variable)
+        for name, (command, read) in READ_BY.items()
+        for variable in SETTINGS
+        if variable.removeprefix("ORDERWATCH_").startswith(read)
+    ],
+)
+def test_a_setting_that_is_not_valid_is_named_by_those_that_read_it(
+    name: str, command: str, variable: str, tmp_path: Path
+) -> None:
+    done = run(name, command, home=tmp_path, environment={variable: SETTINGS[variable]})
+    assert done.returncode == ExitCode.USAGE, done.stderr
+    assert variable in done.stderr
+    assert done.stderr.startswith(f"{name}: ORDERWATCH_")
+    assert not done.stdout
