@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def test_a_running_system_keeps_its_ports_unless_asked_otherwise(home: Path, mon
 def test_port_0_becomes_a_free_port_that_every_file_names_and_that_stays(home: Path) -> None:
     asked = EmbeddedSettings(api_port=0, kafka_port=0, postgres_port=0, detector_port=0)
     system = System(asked)
-    system.credentials = Credentials("password", "id", "ow_key")
+    system.credentials = replace(system.credentials, api_key="ow_key")
     system.choose_ports()
     system.save()
     ports = system.settings.ports()
@@ -150,7 +151,7 @@ def test_a_home_of_its_own_is_in_the_env_file_the_default_one_is_not(
 ) -> None:
     monkeypatch.setattr("orderwatch.embedded.system.HOME", tmp_path)
     system = System(EmbeddedSettings(home=tmp_path))
-    system.credentials = Credentials("password", "id", "ow_key")
+    system.credentials = replace(system.credentials, api_key="ow_key")
     system.save()
     assert "ORDERWATCH_HOME" not in read_environment(system.layout.env)
 

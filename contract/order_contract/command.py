@@ -144,7 +144,8 @@ def _explain(name: str, error: BaseException, *, as_service: bool) -> int:
     """Say what happened; returns the exit code."""
     error = _first(error)
     _show_traceback_when_asked(error)
-    if isinstance(error, KeyboardInterrupt):
+    if any(isinstance(each, KeyboardInterrupt) for each in _chain(error)):
+        # While a class is created, Python turns an interrupt into an error of its creation.
         return int(ExitCode.INTERRUPTED)
     if isinstance(error, BrokenPipeError):
         _discard_output()
@@ -232,13 +233,18 @@ def _code_of(name: str, error: SystemExit) -> int:
 
 
 def _came_from_broken_pipe(error: BaseException) -> bool:
+    if any(isinstance(each, OSError) and each.errno == errno.EPIPE for each in _chain(error)):
+        _discard_output()
+        return True
+    return False
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it was raised from or in handling of."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno == errno.EPIPE:
-            _discard_output()
-            return True
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _flush(name: str, code: int) -> int:
