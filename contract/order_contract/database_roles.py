@@ -99,7 +99,7 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
 }
 
 # Functions of schema public, with their arguments' types. A trigger's function needs no privilege to be fired.
-FUNCTIONS: Final[Mapping[str, Privileges]] = {"notify_recorded()": {}}
+FUNCTIONS: Final[Mapping[str, Privileges]] = {"notify_recorded()": {}, "notify_credentials()": {}}
 
 # Who reads the tables of schema marts; the batch side grants it on each table that it publishes.
 MART_READERS: Final = (DatabaseRole.API, DatabaseRole.READER, DatabaseRole.OPERATOR)

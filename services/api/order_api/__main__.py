@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import asyncpg
 import typer
 
 from order_api import keys
+from order_api.key_expiry import parse_expiry
 from order_api.settings import ApiSettings
 from order_contract.business_time import business_text
 from order_contract.command import ExitCode
@@ -44,15 +45,26 @@ def serve() -> None:
 def create(
     name: Annotated[str, typer.Option(help="Who or what the key is for.")],
     role: Annotated[keys.Role, typer.Option(help="What it may do; each role includes the ones before it.")],
+    expires: Annotated[
+        str | None, typer.Option(help="Until when: 90d or 12h from now, or a date and time; else for good.")
+    ] = None,
+    scope: Annotated[
+        list[keys.Scope] | None,
+        typer.Option(help="A part of the API that it is for; may be repeated; else all."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key. Prints it to standard output, this once: only its hash is stored."""
     try:
-        key_id, key = _with_connection(lambda connection: keys.create_key(connection, name, role))
+        expires_at = None if expires is None else parse_expiry(expires, datetime.now(UTC))
+        key_id, key = _with_connection(
+            lambda connection: keys.create_key(connection, name, role, expires_at=expires_at, scopes=scope or None)
+        )
     except ValueError as error:
         raise _failed(str(error)) from None
     if as_json:
-        typer.echo(json.dumps({"key_id": key_id, "name": name, "role": role, "key": key}))
+        made = {"key_id": key_id, "name": name, "role": role, "scopes": scope or None, "expires_at": expires_at}
+        typer.echo(json.dumps({**made, "key": key}, default=datetime.isoformat))
         return
     typer.echo(f"key {key_id} for {name} with role {role}; it is not shown again:", err=True)
     typer.echo(key)
@@ -66,21 +78,28 @@ def list_(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([entry._asdict() for entry in entries], default=datetime.isoformat))
         return
     for entry in entries:
-        state = "valid" if entry.revoked_at is None else f"revoked {_minute(entry.revoked_at)}"
+        state = _state(entry, datetime.now(UTC))
+        name = entry.name if entry.scopes is None else f"{entry.name}  (only {', '.join(entry.scopes)})"
         used = "never used" if entry.last_used_at is None else f"used {_minute(entry.last_used_at)}"
-        typer.echo(
-            f"{entry.key_id}  {entry.role:6}  made {_minute(entry.created_at)}  {used:22}  {state}  {entry.name}"
-        )
+        typer.echo(f"{entry.key_id}  {entry.role:6}  made {_minute(entry.created_at)}  {used:22}  {state}  {name}")
 
 
 @keys_app.command("revoke")
 def revoke(
     key_id: Annotated[str, typer.Argument(help="Id of the key, as `list` shows it.")], as_json: AsJson = False
 ) -> None:
-    """Revoke a key; the API refuses it, and the sessions that it began, within five seconds."""
+    """Revoke a key; the API refuses it and its sessions at once, behind a connection pooler within 5 s."""
     if not _with_connection(lambda connection: keys.revoke_key(connection, key_id)):
         raise _failed(f"no valid key has the id {key_id}")
     typer.echo(json.dumps({"key_id": key_id, "revoked": True}) if as_json else f"key {key_id} is revoked")
+
+
+def _state(entry: keys.KeyEntry, now: datetime) -> str:
+    if entry.revoked_at is not None:
+        return f"revoked {_minute(entry.revoked_at)}"
+    if entry.expires_at is None:
+        return "valid"
+    return f"{'valid until' if entry.expires_at > now else 'expired'} {_minute(entry.expires_at)}"
 
 
 def _minute(moment: datetime) -> str:

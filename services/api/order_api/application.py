@@ -18,6 +18,7 @@ from order_api.dead_letters.routes import router as dead_letters
 from order_api.decisions.routes import router as decisions
 from order_api.head_requests import HeadRequests
 from order_api.health.routes import router as health
+from order_api.key_management.routes import router as keys
 from order_api.lag import OpenLagSource
 from order_api.marts.routes import router as marts
 from order_api.metrics import Metrics
@@ -82,7 +83,7 @@ def create_app(settings: ApiSettings, open_lag: OpenLagSource | None = None) -> 
     if settings.api_cors_origins:
         app.add_middleware(CrossOriginPages, origins=settings.api_cors_origins)
     app.add_middleware(RequestObserver, metrics=metrics)
-    for router in (orders, users, decisions, dead_letters, stats, marts, sessions, health, guide.router):
+    for router in (orders, users, decisions, dead_letters, stats, marts, keys, sessions, health, guide.router):
         app.include_router(router)
     guide.add_documentation(app)
     return app

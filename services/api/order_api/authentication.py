@@ -1,16 +1,16 @@
 """Who asks: API keys as `Authorization: Bearer KEY`, or the session of a browser in its cookie, with roles.
 
-A route takes `caller: Reader`, `Reviewer` or `Administrator`; a router takes `dependencies=[READER]` and the like.
+A router takes `dependencies=[reader(Scope.ORDERS)]` and the like; its routes find the principal with `caller_of`.
 """
 
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection, Request
 
 from order_api.key_ring import KeyRing, Principal
-from order_api.keys import Role
+from order_api.keys import Role, Scope
 from order_api.problems.refusals import TooManyRequests
 from order_api.problems.requests import NotAuthenticated, NotPermitted
 from order_api.rate_limits import RateLimits
@@ -27,11 +27,12 @@ class KeyOfRole(HTTPBearer):
     One step rather than a chain of dependencies: each link costs every request about as much as a query.
     """
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, scope: Scope | None = None) -> None:
         super().__init__(
             scheme_name="apiKey", bearerFormat="ow_<id>_<secret>", description="An API key.", auto_error=False
         )
         self._role = role
+        self._scope = scope
 
     async def __call__(self, request: HTTPConnection) -> Principal:  # type: ignore[override]  # never credentials
         """The caller. Raises NotAuthenticated, NotPermitted, TooManyRequests, TooManyGuesses or CrossOrigin."""
@@ -41,6 +42,9 @@ class KeyOfRole(HTTPBearer):
             caller = await (_principal_of_session(request) if key is None else principal_of_key(request, key))
         if not caller.role.includes(self._role):
             raise NotPermitted(f"this needs a key of role {self._role}; yours has role {caller.role}")
+        if not caller.has_scope(self._scope):
+            scopes = ", ".join(sorted(caller.scopes or ()))
+            raise NotPermitted(f"this needs a key with scope {self._scope}; yours has {scopes}")
         return caller
 
 
@@ -60,14 +64,22 @@ class HeaderKey:
         return None if key is None else await principal_of_key(request, key)
 
 
+def reader(scope: Scope) -> Any:
+    """The dependency of a router whose routes need role read, and a key for this part of the API."""
+    return Depends(KeyOfRole(Role.READ, scope))
+
+
+def administrator(scope: Scope) -> Any:
+    """The dependency of a router whose routes need role admin, and a key for this part of the API."""
+    return Depends(KeyOfRole(Role.ADMIN, scope))
+
+
+# Without a scope: a key may always ask about itself.
 READER: Final = Depends(KeyOfRole(Role.READ))
-REVIEWER: Final = Depends(KeyOfRole(Role.REVIEW))
-ADMINISTRATOR: Final = Depends(KeyOfRole(Role.ADMIN))
 
 CallerByHeader = Annotated[Principal | None, Depends(HeaderKey())]
 Reader = Annotated[Principal, READER]
-Reviewer = Annotated[Principal, REVIEWER]
-Administrator = Annotated[Principal, ADMINISTRATOR]
+Reviewer = Annotated[Principal, Depends(KeyOfRole(Role.REVIEW))]
 
 
 def caller_of(request: HTTPConnection) -> Principal:
@@ -93,7 +105,7 @@ async def principal_of_key(request: HTTPConnection, key: str) -> Principal:
     services = services_of(request)
     caller = await _looked_up(request, services.keys, services.limits, key)
     if caller is None:
-        raise NotAuthenticated("the API key is unknown or revoked", f'{CHALLENGE}, error="invalid_token"')
+        raise NotAuthenticated("the API key is unknown, expired or revoked", f'{CHALLENGE}, error="invalid_token"')
     return await _counted(request, services.limits, caller)
 
 

@@ -28,6 +28,7 @@ PARAMETERS: Final[dict[str, object]] = {
     "get_mart.name": "mart_user_blacklist_status",
     "get_mart.cursor": "Xn3Hc1pGTdGq0uJ5o2rWbQAAAAAAAABk",
     "error_type": "bad-value",
+    "key_id": "3f9c0a7be412",
     "stream_decisions.from": "0:21611,1:21480,2:21702",
 }
 """By the parameter's name, or `operation.name` where one name means several things."""

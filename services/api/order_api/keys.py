@@ -3,15 +3,16 @@
 import hashlib
 import re
 import secrets
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-import asyncpg
-
-from order_api import queries
+from order_api import credential_queries
+from order_api.database import Reads as Connection
 
 MAX_NAME_LENGTH = 100
+NAME_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]{1,100}$"
 # 256 random bits, so a plain hash is safe to store: there is nothing to guess, and looking the hash up
 # tells an attacker nothing by its timing.
 SECRET_BYTES = 32
@@ -31,6 +32,19 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+class Scope(StrEnum):
+    """A part of the API that a key can be restricted to; sessions, health and documentation need none."""
+
+    ORDERS = "orders"
+    """Orders and flags."""
+    USERS = "users"
+    DECISIONS = "decisions"
+    STATS = "stats"
+    MARTS = "marts"
+    DEAD_LETTERS = "dead-letters"
+    KEYS = "keys"
+
+
 class KeyEntry(NamedTuple):
     """A key as it is listed."""
 
@@ -40,6 +54,16 @@ class KeyEntry(NamedTuple):
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    expires_at: datetime | None
+    scopes: list[str] | None
+
+
+class NewKey(NamedTuple):
+    """A key that was made; `key` cannot be read again."""
+
+    key_id: str
+    key: str
+    created_at: datetime
 
 
 def looks_like_key(text: str) -> bool:
@@ -52,26 +76,57 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-async def create_key(connection: asyncpg.Connection, name: str, role: str) -> tuple[str, str]:
+async def create_key(
+    connection: Connection,
+    name: str,
+    role: str,
+    *,
+    expires_at: datetime | None = None,
+    scopes: Collection[str] | None = None,
+) -> tuple[str, str]:
     """Store a new key for `name` and return (key_id, key); the key cannot be read again.
 
-    Raises ValueError, in words, for a role that is not one or a name that is empty or longer than 100 characters.
+    Raises ValueError, which says what to write, for a name, role, expiry or scopes that cannot be.
     """
+    made = await store_key(connection, name, role, expires_at=expires_at, scopes=scopes)
+    return made.key_id, made.key
+
+
+async def store_key(
+    connection: Connection, name: str, role: str, *, expires_at: datetime | None, scopes: Collection[str] | None
+) -> NewKey:
+    """As `create_key`."""
     if role not in list(Role):
         raise ValueError(f"role {role!r} is none of {', '.join(Role)}")
-    if not 0 < len(name) <= MAX_NAME_LENGTH or "\0" in name:
-        raise ValueError(f"a key's name has 1 to {MAX_NAME_LENGTH} characters")
+    if re.fullmatch(NAME_PATTERN, name) is None:
+        raise ValueError(f"a key's name has 1 to {MAX_NAME_LENGTH} characters, none of them a control character")
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise ValueError(f"expires_at {expires_at.isoformat()} is in the past")
+    if scopes is not None:
+        if not scopes:
+            raise ValueError(f"scopes are some of {', '.join(Scope)}; leave them out for all")
+        if unknown := sorted(set(scopes) - set(Scope)):
+            raise ValueError(f"scope {unknown[0]!r} is none of {', '.join(Scope)}")
+        scopes = [scope for scope in Scope if scope in set(scopes)]
     key_id = secrets.token_hex(6)
     key = f"ow_{key_id}_{secrets.token_hex(SECRET_BYTES)}"
-    await connection.execute(queries.INSERT_KEY, key_id, name, role, hash_key(key))
-    return key_id, key
+    record = await connection.fetchrow(
+        credential_queries.INSERT_KEY, key_id, name, role, hash_key(key), expires_at, scopes
+    )
+    assert record is not None
+    return NewKey(key_id, key, record["created_at"])
 
 
-async def list_keys(connection: asyncpg.Connection) -> list[KeyEntry]:
+async def list_keys(connection: Connection) -> list[KeyEntry]:
     """All keys, revoked ones too, oldest first."""
-    return [KeyEntry(**row) for row in await connection.fetch(queries.LIST_KEYS)]
+    return [KeyEntry(**row) for row in await connection.fetch(credential_queries.LIST_KEYS)]
 
 
-async def revoke_key(connection: asyncpg.Connection, key_id: str) -> bool:
+async def newest_keys(connection: Connection, count: int) -> list[KeyEntry]:
+    """Up to `count` keys, valid ones first, of these the newest first."""
+    return [KeyEntry(**row) for row in await connection.fetch(credential_queries.NEWEST_KEYS, count)]
+
+
+async def revoke_key(connection: Connection, key_id: str) -> bool:
     """Revoke a key; False when no valid key has this id. The API refuses it within seconds."""
-    return await connection.fetchval(queries.REVOKE_KEY, key_id) is not None
+    return await connection.fetchrow(credential_queries.REVOKE_KEY, key_id) is not None

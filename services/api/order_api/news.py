@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import asyncpg
 import structlog
@@ -12,21 +12,30 @@ from order_contract.database_errors import DATABASE_ERRORS
 log = structlog.get_logger(__name__)
 
 # The channel that the triggers on `orders` and `stream_outcomes` notify; the payload is the table's name.
-CHANNEL = "recorded"
+RECORDED = "recorded"
+# That of the triggers on `api_keys` and `api_sessions`: `key ID`, or `session` with the hash of its token in hex.
+CREDENTIALS = "credentials"
 CONNECT_SECONDS = 3.0
 RETRY_SECONDS = 1.0
 
 
 class News:
-    """Calls `tell` with the name of each table that rows were committed to.
+    """Calls the handler of a channel with the payload of each notification.
 
-    Hearing nothing proves nothing: a connection can be lost, and poolers in transaction mode pass no notices on.
-    Whoever relies on news looks by themselves from time to time.
+    Silence proves nothing: a connection can be lost, and poolers in transaction mode pass no notifications on.
+    What relies on notifications looks by itself from time to time; `connected` is called when they may have been
+    missed.
     """
 
-    def __init__(self, database_url: str, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        handlers: Mapping[str, Callable[[str], None]],
+        connected: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database_url = database_url
-        self._tell = tell
+        self._handlers = handlers
+        self._connected = connected
         self._listening: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None
 
@@ -64,8 +73,13 @@ class News:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         try:
-            await connection.add_listener(CHANNEL, lambda _connection, _pid, _channel, table: self._tell(str(table)))
+            for channel in self._handlers:
+                await connection.add_listener(channel, self._handle)
+            self._connected()
             await lost.wait()
         finally:
             self._connection = None
             connection.terminate()
+
+    def _handle(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
+        self._handlers[channel](str(payload))

@@ -20,6 +20,7 @@ TAGS: Final = [
     {"name": "dead letters", "description": "Messages that were refused; role admin."},
     {"name": "marts", "description": "What the batch side published."},
     {"name": "stats", "description": "Counts, sums and lag."},
+    {"name": "keys", "description": "API keys; role admin."},
     {"name": "session", "description": "How a browser asks on behalf of a key."},
     {"name": "operations", "description": "For probes and scrapers; open to everybody."},
     {"name": "guide", "description": "Finding one's way; open to everybody."},

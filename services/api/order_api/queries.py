@@ -1,14 +1,13 @@
-"""All SQL of the API."""
+"""The SQL about orders, users, statistics and marts; that about keys and sessions is in credential_queries.py."""
 
-import contextlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple, cast
 from uuid import UUID
 
 import asyncpg
 
-from order_api.database import Database, Reads
+from order_api.database import Reads
 from order_api.orders.criteria import Criteria, Position
 from order_api.orders.stored import DeadLetter, Recorded, StoredOrder
 from order_contract.decision import OrderRow, Outcome, Status
@@ -305,71 +304,6 @@ async def publication_of(database: Reads, name: str) -> UUID | None:
     """Which publication of a mart is there now."""
     record = await database.fetchrow(_PUBLICATION, name)
     return None if record is None else cast("UUID", record["publication"])
-
-
-# A key's last use is noted to the minute, which costs a write a minute.
-_FIND_KEY: Final = """
-    select key_id, role, coalesce(last_used_at < now() - interval '1 minute', true) as is_note_due
-    from api_keys
-    where key_hash = $1 and revoked_at is null
-"""
-_NOTE_USE: Final = "update api_keys set last_used_at = now() where key_id = $1"
-INSERT_KEY: Final = "insert into api_keys (key_id, name, role, key_hash) values ($1, $2, $3, $4)"
-LIST_KEYS: Final = """
-    select key_id, name, role, created_at, last_used_at, revoked_at from api_keys order by created_at, key_id
-"""
-REVOKE_KEY: Final = "update api_keys set revoked_at = now() where key_id = $1 and revoked_at is null returning key_id"
-
-
-async def find_key(database: Database, key_hash: bytes) -> tuple[str, str] | None:
-    """Id and role of the valid key with this hash; notes that it is used."""
-    record = await database.fetchrow(_FIND_KEY, key_hash)
-    if record is None:
-        return None
-    if record["is_note_due"]:
-        with contextlib.suppress(asyncpg.ReadOnlySQLTransactionError):  # a standby answers just the same
-            await database.fetchrow(_NOTE_USE, record["key_id"])
-    return record["key_id"], record["role"]
-
-
-# What ended is cleared away on the way.
-_OPEN_SESSION: Final = """
-    with ended as (delete from api_sessions where expires_at <= now())
-    insert into api_sessions (token_hash, key_id, expires_at) values ($1, $2, now() + $3) returning expires_at
-"""
-_FIND_SESSION: Final = """
-    select key_id, role, expires_at
-    from api_sessions join api_keys using (key_id)
-    where token_hash = $1 and expires_at > now() and revoked_at is null
-"""
-_CLOSE_SESSION: Final = "delete from api_sessions where token_hash = $1 and key_id = $2"
-
-
-async def open_session(database: Database, token_hash: bytes, key_id: str, lifetime: timedelta) -> datetime:
-    """Store a session of a key; returns when it ends."""
-    record = await database.fetchrow(_OPEN_SESSION, token_hash, key_id, lifetime)
-    assert record is not None
-    return cast("datetime", record["expires_at"])
-
-
-async def find_session(database: Database, token_hash: bytes) -> tuple[str, str, datetime] | None:
-    """The key's id and role, and the end, of the session with this hash, while both are valid."""
-    record = await database.fetchrow(_FIND_SESSION, token_hash)
-    return None if record is None else tuple(record)
-
-
-async def close_session(database: Database, token_hash: bytes, key_id: str) -> None:
-    """End a session of a key."""
-    await database.fetchrow(_CLOSE_SESSION, token_hash, key_id)
-
-
-_KEY_NAME: Final = "select name from api_keys where key_id = $1"
-
-
-async def key_name(database: Database, key_id: str) -> str:
-    """A key for people: its name and id."""
-    record = await database.fetchrow(_KEY_NAME, key_id)
-    return key_id if record is None else f"{record['name']} ({key_id})"
 
 
 async def ping(database: Reads) -> None:

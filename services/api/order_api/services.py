@@ -8,17 +8,17 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from order_api import queries
+from order_api import credential_queries, queries
 from order_api.costly import Costly
+from order_api.credentials import Credentials
 from order_api.database import LISTINGS, STATISTICS, Databases, open_databases
 from order_api.dead_letters.desk import DeadLetterDesk
 from order_api.decisions.stream import DecisionStreams
 from order_api.decisions.topic import open_decisions
-from order_api.key_ring import KeyRing, Principal
-from order_api.keys import Role
+from order_api.key_ring import KeyRing, Principal, principal_of
 from order_api.lag import LagMonitor, OpenLagSource
 from order_api.metrics import Metrics
-from order_api.news import News
+from order_api.news import CREDENTIALS, RECORDED, News
 from order_api.orders.waiting import OrderWaiting
 from order_api.rate_limits import RateLimits
 from order_api.sessions.token import looks_like_token
@@ -55,23 +55,31 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
         database = databases.lookups
 
         async def find_key(key_hash: bytes) -> Principal | None:
-            found = await queries.find_key(database, key_hash)
-            return None if found is None else Principal(found[0], Role(found[1]))
+            news.listen()  # from the first key on: its end is to be noticed
+            found = await credential_queries.find_key(database, key_hash)
+            return None if found is None else principal_of(found)
 
         async def find_session(token_hash: bytes) -> Principal | None:
-            found = await queries.find_session(database, token_hash)
-            return None if found is None else Principal(found[0], Role(found[1]), found[2])
+            news.listen()
+            found = await credential_queries.find_session(database, token_hash)
+            return None if found is None else principal_of(found)
 
         waiting = OrderWaiting(
             lambda order_ids: queries.orders(database, order_ids),
             lambda order_ids: queries.dead_letters(database, order_ids),
         )
-        news = News(settings.database_url.get_secret_value(), waiting.tell)
+        decisions = DecisionStreams(open_decisions(settings), settings.api_stream_seconds)
+        keys, sessions = KeyRing(find_key), KeyRing(find_session, looks_right=looks_like_token)
+        credentials = Credentials(keys, sessions, decisions.recheck)
+        news = News(
+            settings.database_url.get_secret_value(),
+            {RECORDED: waiting.tell, CREDENTIALS: credentials.ended},
+            credentials.may_have_ended,
+        )
         lag = LagMonitor(open_lag)
         # Fewer for a key than there are in all: another key finds one free.
         listings = Costly(databases.listings, Turns(LISTINGS.connections, LISTINGS.connections - 1))
         statistics = Costly(databases.statistics, Turns(STATISTICS.connections, STATISTICS.connections - 1))
-        decisions = DecisionStreams(open_decisions(settings), settings.api_stream_seconds)
         metrics.watch("waiting_requests", "Requests that wait for an order", lambda: waiting.count)
         metrics.watch("decision_streams", "Open streams of decisions", lambda: decisions.count)
         metrics.watch("pool_connections", "Open connections to Postgres", lambda: databases.connections[0])
@@ -86,8 +94,8 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             databases=databases,
             listings=listings,
             statistics=statistics,
-            keys=KeyRing(find_key),
-            sessions=KeyRing(find_session, looks_right=looks_like_token),
+            keys=keys,
+            sessions=sessions,
             limits=RateLimits(settings.api_key_limit, settings.api_guess_limit),
             lag=lag,
             waiting=waiting,

@@ -53,6 +53,9 @@ class ApiSettings(EventSettings, KafkaSettings, DatabaseSettings):
     api_secure_cookies: Literal["auto", "always", "never"] = Field(
         "auto", description="whether the session's cookie is for HTTPS only; auto: when it is asked for over HTTPS"
     )
+    api_mask_personal_data: Literal["never", "read", "review"] = Field(
+        "never", description="the largest role of keys that e-mail, IP address, device and names are masked for"
+    )
     api_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="origins whose pages may ask, comma separated, like https://shop.example"
     )

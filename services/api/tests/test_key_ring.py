@@ -61,6 +61,38 @@ async def test_a_revoked_key_is_refused_within_five_seconds() -> None:
     assert await ring.principal(KEY) is None
 
 
+@pytest.mark.parametrize("end", ["forget", "forget_key", "forget_all"])
+@pytest.mark.parametrize("steps", range(6))
+async def test_an_end_is_final_whatever_runs_beside_it(end: str, steps: int) -> None:
+    """A look-up that began before the end is not remembered, nor joined by requests that come after it."""
+    keys = Keys(KEY)
+    ring = KeyRing(keys.find)
+    before = asyncio.create_task(ring.principal(KEY))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    keys.valid.clear()
+    if end == "forget":
+        ring.forget(hash_key(KEY))
+    elif end == "forget_key":
+        ring.forget_key("0" * 12)
+    else:
+        ring.forget_all()
+    assert await ring.principal(KEY) is None
+    await before
+    assert await ring.principal(KEY) is None
+
+
+async def test_the_end_of_a_key_leaves_others_remembered() -> None:
+    other = f"ow_{'1' * 12}_{'a' * 64}"
+    keys = Keys(KEY, other)
+    ring = KeyRing(keys.find)
+    await ring.principal(KEY)
+    await ring.principal(other)
+    ring.forget_key("0" * 12)
+    assert await ring.principal(other) is not None
+    assert keys.asked == 2
+
+
 async def test_a_new_key_works_at_once() -> None:
     keys, clock = Keys(), Clock()
     ring = KeyRing(keys.find, clock)

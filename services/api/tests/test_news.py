@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from order_api import news as news_module
-from order_api.news import News
+from order_api.news import RECORDED, News
 from tests.support.waiting import until
 
 LISTENERS = """
@@ -20,7 +20,7 @@ LISTENERS = """
 async def told(database_url: str, connection: asyncpg.Connection) -> AsyncIterator[list[str]]:
     """What a listener hears."""
     tables: list[str] = []
-    news = News(database_url, tables.append)
+    news = News(database_url, {RECORDED: tables.append})
     news.listen()
     news.listen()  # once is enough
     await _listening(connection)

@@ -8,9 +8,9 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api import key_ring
+from order_api import credential_queries, key_ring
 from order_api.keys import create_key, revoke_key
-from order_api.sessions.cookie import COOKIE
+from order_api.sessions.cookie import COOKIE, HOST_COOKIE
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,8 @@ def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cookie_of(response: httpx.Response) -> Morsel[str]:
     """The session's cookie as the answer sets it."""
-    return SimpleCookie(response.headers["set-cookie"])[COOKIE]
+    (cookie,) = SimpleCookie(response.headers["set-cookie"]).values()
+    return cookie
 
 
 async def begin(client: httpx.AsyncClient) -> None:
@@ -88,6 +89,48 @@ async def test_a_session_ends_when_told_to(serve: Any, connection: asyncpg.Conne
         assert "the session has ended" in response.json()["detail"]
         assert response.headers["www-authenticate"]
     assert await connection.fetchval("select count(*) from api_sessions") == 0
+
+
+async def test_a_new_session_replaces_the_one_whose_cookie_comes_along(
+    serve: Any, connection: asyncpg.Connection
+) -> None:
+    async with serve() as client:
+        key = client.headers["Authorization"]
+        await begin(client)
+        old = client.cookies[COOKIE]
+        client.headers["Authorization"] = key
+        await begin(client)
+        assert client.cookies[COOKIE] != old
+        assert await connection.fetchval("select count(*) from api_sessions") == 1
+        client.cookies.clear()
+        assert (await client.get("/v1/session", headers={"Cookie": f"{COOKIE}={old}"})).status_code == 401
+
+
+async def test_a_key_has_so_many_sessions(
+    serve: Any, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credential_queries, "MAX_SESSIONS", 3)
+    async with serve() as client, serve() as other:
+        await begin(other)
+        tokens = []
+        for _ in range(5):
+            tokens.append((await client.post("/v1/session")).cookies[COOKIE])
+            client.cookies.clear()
+        del client.headers["Authorization"]
+        answers = [
+            (await client.get("/v1/session", headers={"Cookie": f"{COOKIE}={token}"})).status_code for token in tokens
+        ]
+        assert answers == [401, 401, 200, 200, 200]
+        assert (await other.get("/v1/session")).status_code == 200
+    assert await connection.fetchval("select count(*) from api_sessions") == 4
+
+
+async def test_a_session_ends_with_its_key_at_the_latest(serve: Any, connection: asyncpg.Connection) -> None:
+    soon = datetime.now(UTC) + timedelta(minutes=5)
+    _, key = await create_key(connection, "visitor", "read", expires_at=soon)
+    async with serve(None) as client:
+        begun = (await client.post("/v1/session", json={"key": key})).json()
+        assert datetime.fromisoformat(begun["expires_at"]) == soon
 
 
 async def test_a_key_has_no_session_to_end(client: httpx.AsyncClient) -> None:
@@ -170,4 +213,12 @@ async def test_other_pages_begin_no_session(client: httpx.AsyncClient) -> None:
 async def test_over_https_the_cookie_is_for_https_only(serve: Any, setting: str, scheme: str, secure: bool) -> None:
     async with serve(api_secure_cookies=setting) as client:
         response = await client.post(f"{scheme}://api/v1/session")
-        assert bool(cookie_of(response)["secure"]) is secure
+        cookie = cookie_of(response)
+        assert bool(cookie["secure"]) is secure
+        assert cookie.key == (HOST_COOKIE if secure else COOKIE)
+        client.cookies.clear()
+        headers = {"Cookie": f"{cookie.key}={cookie.value}", "Authorization": ""}
+        assert (await client.get("/v1/session", headers=headers)).status_code == 200
+        # Another cookie of the same name was planted; one without the prefix may have been.
+        planted = {**headers, "Cookie": f"{COOKIE}=ows_{'a' * 64}; {headers['Cookie']}"}
+        assert (await client.get("/v1/session", headers=planted)).status_code == (200 if secure else 401)

@@ -5,8 +5,8 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from order_api import queries
-from order_api.authentication import ADMINISTRATOR, Administrator, caller_of
+from order_api import credential_queries
+from order_api.authentication import administrator, caller_of
 from order_api.database import Reads
 from order_api.dead_letters.correction import corrected
 from order_api.dead_letters.cursor import read_cursor, write_cursor
@@ -18,6 +18,7 @@ from order_api.dead_letters.model import (
     Redriven,
 )
 from order_api.guarded_route import GuardedRoute
+from order_api.keys import Scope
 from order_api.openapi import responses
 from order_api.parameters import refuse_null_body, refuse_repeated
 from order_api.problems.orders import DeadLetterUnknown
@@ -29,7 +30,9 @@ from order_contract.dead_letters.letter import Letter, State
 from order_contract.dead_letters.origin import Origin
 from order_contract.dead_letters.records import LetterCriteria, LetterPosition
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["dead letters"], dependencies=[ADMINISTRATOR])
+router = APIRouter(
+    prefix="/v1", route_class=GuardedRoute, tags=["dead letters"], dependencies=[administrator(Scope.DEAD_LETTERS)]
+)
 
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}},
@@ -83,7 +86,6 @@ async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
 async def redrive_dead_letter(
     request: Request,
     services: AllServices,
-    caller: Administrator,
     origin: AtOrigin,
     given: Annotated[RedriveRequest | None, Body()] = None,
 ) -> Response:
@@ -98,7 +100,7 @@ async def redrive_dead_letter(
     correction = None
     if wanted.body is not None:
         correction = corrected(wanted.body, wanted.encoding, services.settings.event_decoder())
-    by = await queries.key_name(services.databases.lookups, caller.key_id)
+    by = await credential_queries.key_name(services.databases.lookups, caller_of(request).key_id)
     published_as = await services.dead_letters.redrive(letter, correction, by=by, again=wanted.again)
     return json_response({"origin": str(letter.origin), "published_as": str(published_as)}, 202)
 
@@ -110,14 +112,14 @@ async def redrive_dead_letter(
     response_model=ManyRedriven,
     responses=responses(401, 403, 413, 415, 422, 429, 503),
 )
-async def redrive_dead_letters(services: AllServices, caller: Administrator, wanted: ManyRedriveRequest) -> Response:
+async def redrive_dead_letters(request: Request, services: AllServices, wanted: ManyRedriveRequest) -> Response:
     """Publish up to 100 dead letters of an error type again, as they were, that were not redriven yet.
 
     Redrive the originals once their cause is gone: a new payment method that is configured now, for example.
     """
     criteria = LetterCriteria(error_type=wanted.error_type, state=State.OPEN)
     letters = await records.letters(services.databases.listings, criteria, None, wanted.limit + 1, oldest_first=True)
-    by = await queries.key_name(services.databases.lookups, caller.key_id)
+    by = await credential_queries.key_name(services.databases.lookups, caller_of(request).key_id)
     results = await services.dead_letters.redrive_many(letters[: wanted.limit], by=by, again=wanted.again)
     return json_response(
         {

@@ -71,9 +71,9 @@ class StreamParameters(BaseModel):
     rule: Annotated[Optional[Identifier], Field(description="id of a rule that hit, shadow rules too")] = None
     min_risk_score: Optional[RiskScore] = None
 
-    def wanted(self) -> Wanted:
-        """What to send."""
-        wanted = Wanted(**self.model_dump(exclude={"start"}))
+    def wanted(self, *, masked: bool = False) -> Wanted:
+        """What to send, with or without personal data."""
+        wanted = Wanted(**self.model_dump(exclude={"start"}), masked=masked)
         return EVERYTHING if wanted == EVERYTHING else wanted
 
     def begins(self, last_event_id: Mapping[int, int] | None) -> Start:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from order_api.decisions.events import decision_event
 from order_api.decisions.position import Position, covers
 from order_api.decisions.wanted import EVERYTHING, Traits, Wanted, traits_of
+from order_api.personal_data import mask_decision
 
 RING_BYTES: Final = 16 * 1024 * 1024
 # A listener is sent a stretch at a time: what waits for a slow one is never more.
@@ -55,7 +56,9 @@ def passage(messages: Iterable[Message], position: Position, wanted: Wanted) -> 
             continue
         offsets[message.partition] = message.offset + 1
         if wanted is EVERYTHING or wanted.matches(message.traits):
-            events.append(decision_event(tuple(offsets), message.value))
+            events.append(
+                decision_event(tuple(offsets), mask_decision(message.value) if wanted.masked else message.value)
+            )
     return Passage(b"".join(events), tuple(offsets))
 
 

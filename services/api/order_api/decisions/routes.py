@@ -7,20 +7,22 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from order_api.authentication import READER, still_permitted
+from order_api.authentication import caller_of, reader, still_permitted
 from order_api.decisions.events import KEEP_ALIVE
 from order_api.decisions.model import EVENT_SCHEMA, EXAMPLE_EVENT
 from order_api.decisions.parameters import LastEventId, StreamParameters
 from order_api.guarded_route import GuardedRoute
+from order_api.keys import Scope
 from order_api.openapi import responses
 from order_api.parameters import refuse_repeated
+from order_api.personal_data import is_masked
 from order_api.problems.requests import NotAcceptable
 from order_api.services import AllServices
 
 MEDIA_TYPE: Final = "text/event-stream"
 KEEP_ALIVE_SECONDS: Final = 15
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["decisions"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["decisions"], dependencies=[reader(Scope.DECISIONS)])
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -62,7 +64,9 @@ async def stream_decisions(
         raise NotAcceptable(MEDIA_TYPE)
     services.decisions.admit()
     stream: AsyncIterator[bytes] = services.decisions.stream(
-        parameters.begins(last_event_id), parameters.wanted(), partial(still_permitted, request)
+        parameters.begins(last_event_id),
+        parameters.wanted(masked=is_masked(services.settings, caller_of(request))),
+        partial(still_permitted, request),
     )
     return EventSourceResponse(stream, ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive)
 

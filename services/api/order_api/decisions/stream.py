@@ -1,6 +1,7 @@
 """A listener's stream: from where it left off, over the topic's past, into the ring, and on as decisions are made."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +20,8 @@ from order_api.problems.requests import NotAuthenticated
 MAX_LISTENERS: Final = 10_000
 # How long a key that was revoked can still listen.
 CHECK_SECONDS: Final = 10.0
+# Keys and sessions that end are checked at once, but not more often than this: each check wakes all listeners.
+RECHECK_SECONDS: Final = 1.0
 AWAY_SECONDS: Final = 1.0
 # A filtered stream says where it stands when it has been silent for this long while others got something.
 PLACE_SECONDS: Final = 5.0
@@ -62,6 +65,8 @@ class DecisionStreams:
         self._past = Past(open_topic)
         self._longest = longest_seconds
         self._closed = asyncio.Event()
+        self._recheck_at = -math.inf
+        self._rechecking: asyncio.TimerHandle | None = None
 
     @property
     def count(self) -> int:
@@ -75,9 +80,22 @@ class DecisionStreams:
         if self.count >= MAX_LISTENERS:
             raise TooManyListening(MAX_LISTENERS)
 
+    def recheck(self) -> None:
+        """Have all listeners checked: a key or a session has ended."""
+        if self._rechecking is None and not self._closed.is_set():
+            loop = asyncio.get_running_loop()
+            self._rechecking = loop.call_at(max(loop.time(), self._recheck_at + RECHECK_SECONDS), self._recheck)
+
+    def _recheck(self) -> None:
+        self._rechecking = None
+        self._recheck_at = asyncio.get_running_loop().time()
+        self._ring.wake()
+
     def release(self) -> None:
         """End all streams now."""
         self._closed.set()
+        if self._rechecking is not None:
+            self._rechecking.cancel()
         self._ring.wake()
 
     async def close(self) -> None:
@@ -109,7 +127,7 @@ class DecisionStreams:
             return "the API is shutting down"
         if now >= listener.ends:
             return "it was open for long enough; go on with the last id"
-        if now - listener.checked_at >= CHECK_SECONDS:
+        if now - listener.checked_at >= CHECK_SECONDS or listener.checked_at < self._recheck_at:
             listener.checked_at = now
             try:
                 await listener.check()

@@ -33,6 +33,8 @@ class Wanted:
     user_id: str | None = None
     rule: str | None = None
     min_risk_score: int | None = None
+    masked: bool = False
+    """Send them without personal data."""
 
     def matches(self, traits: Traits) -> bool:
         """Whether a decision with these traits is wanted."""

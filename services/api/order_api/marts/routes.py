@@ -7,19 +7,21 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from order_api import queries
-from order_api.authentication import READER, caller_of
+from order_api.authentication import caller_of, reader
 from order_api.database import Database
 from order_api.guarded_route import GuardedRoute
+from order_api.keys import Scope
 from order_api.marts.cursor import CursorText, read_cursor, write_cursor
 from order_api.marts.model import MartList, MartPage
 from order_api.openapi import responses
 from order_api.parameters import DIGITS_ONLY, Optional, refuse_repeated
+from order_api.personal_data import is_masked, mask_row
 from order_api.problems.availability import MartBeingPublished
 from order_api.problems.orders import MartUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["marts"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["marts"], dependencies=[reader(Scope.MARTS)])
 
 # Postgres' types, by their names in JSON Schema.
 _TYPES: Final = {
@@ -68,6 +70,8 @@ async def get_mart(
     mart, after, rows = await services.listings.run(
         request, caller_of(request), lambda database: _read(database, name, parameters)
     )
+    if is_masked(services.settings, caller_of(request)):
+        rows = list(map(mask_row, rows))
     headers, cursor = {}, None
     if rows and after + len(rows) < mart.rows:
         cursor = write_cursor(mart.publication, after + len(rows))

@@ -6,10 +6,11 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 
 from order_api import queries
-from order_api.authentication import READER, caller_of, still_permitted
+from order_api.authentication import caller_of, reader, still_permitted
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
 from order_api.disconnection import disconnected
 from order_api.guarded_route import GuardedRoute
+from order_api.keys import Scope
 from order_api.openapi import responses
 from order_api.orders.cursor import read_cursor
 from order_api.orders.filters import FlagParameters, LookupParameters, OrderParameters, PageParameters
@@ -18,11 +19,12 @@ from order_api.orders.paging import read_page
 from order_api.orders.stored import DeadLetter, order_details
 from order_api.parameters import refuse_repeated
 from order_api.paths import OrderId
+from order_api.personal_data import FILTERS, is_masked, mask_order, refuse_personal_filters
 from order_api.problems.orders import OrderDeadLettered, OrderUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices, Services
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["orders"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["orders"], dependencies=[reader(Scope.ORDERS)])
 
 PAGE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}},
@@ -56,8 +58,11 @@ async def get_order(
     if recorded is None:
         raise OrderUnknown((await services.lag.read()).total)
     if isinstance(recorded, DeadLetter):
-        raise OrderDeadLettered(recorded)
-    return conditional_response(request, order_details(recorded, services.settings.orders_topic))
+        raise OrderDeadLettered(recorded, masked=is_masked(services.settings, caller_of(request)))
+    details = order_details(recorded, services.settings.orders_topic)
+    if is_masked(services.settings, caller_of(request)):
+        details = mask_order(details)
+    return conditional_response(request, details)
 
 
 @router.get(
@@ -92,12 +97,15 @@ async def list_flags(
 async def _page(request: Request, services: Services, parameters: PageParameters) -> Response:
     refuse_repeated(request)
     criteria = parameters.criteria()
+    masked = is_masked(services.settings, caller_of(request))
+    if masked:
+        refuse_personal_filters(parameters.model_dump(include=set(FILTERS)))
     after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria)
     page = await services.listings.run(
         request, caller_of(request), lambda database: read_page(database, criteria, after, parameters.limit)
     )
     headers = {} if page.next is None else {"Link": f'<{_next_page(request, page.next)}>; rel="next"'}
-    return json_response(page.members(services.settings.orders_topic), headers=headers)
+    return json_response(page.members(services.settings.orders_topic, masked=masked), headers=headers)
 
 
 def _next_page(request: Request, cursor: str) -> str:

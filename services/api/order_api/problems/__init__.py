@@ -35,6 +35,7 @@ Problem
 │   ├── AlreadyRedriven      409  its redrive is under way, or went well
 │   ├── ConflictStands       409  another order has this id
 │   ├── CorrectionRefused    409  no order event either
+│   ├── KeyUnknown           404  never made, or revoked already
 │   └── MartUnknown          404  not published
 └── availability.py               our side: report it (500), or try again (503)
     ├── InternalError        500  a bug of ours

@@ -36,12 +36,14 @@ class OrderDeadLettered(Problem):
     code = "order-dead-lettered"
     title = "The order's message is bad data"
 
-    def __init__(self, letter: DeadLetter) -> None:
+    def __init__(self, letter: DeadLetter, *, masked: bool = False) -> None:
+        # The error quotes values of the message.
+        error = "masked for your key, as it quotes values of the message" if masked else letter.error
         super().__init__(
-            f"the message of this order is bad data: {letter.error}",
+            f"the message of this order is bad data: {error}",
             members={
                 "error_type": letter.error_type,
-                "error": letter.error,
+                "error": error,
                 "source": {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset},
                 "recorded_at": letter.recorded_at,
             },
@@ -118,6 +120,17 @@ class CorrectionRefused(Problem):
 
     def __init__(self, detail: str, error_type: str) -> None:
         super().__init__(detail, members={"error_type": error_type})
+
+
+class KeyUnknown(Problem):
+    """No valid key has this id: it was never made, or it is revoked already. `GET /v1/keys` lists the keys."""
+
+    status = 404
+    code = "key-unknown"
+    title = "No valid key has this id"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"no valid key has the id {key_id}")
 
 
 class MartUnknown(Problem):

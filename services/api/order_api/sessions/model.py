@@ -4,9 +4,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from order_api.keys import Role
+from order_api.keys import Role, Scope
 
-EXAMPLE: Final[dict[str, Any]] = {"key_id": "3f9c0a7be412", "role": "review", "expires_at": "2026-11-22T15:15:00Z"}
+EXAMPLE: Final[dict[str, Any]] = {
+    "key_id": "3f9c0a7be412",
+    "role": "review",
+    "scopes": None,
+    "expires_at": "2026-11-22T15:15:00Z",
+}
 
 
 class SessionRequest(BaseModel):
@@ -24,6 +29,7 @@ class Session(BaseModel):
 
     key_id: str
     role: Role
+    scopes: Annotated[list[Scope] | None, Field(description="what the key is restricted to; null for everything")]
     expires_at: Annotated[
-        AwareDatetime | None, Field(description="when the session ends; null when the call came with a key")
+        AwareDatetime | None, Field(description="when the session, or the key, ends; null for a key without expiry")
     ]

@@ -1,13 +1,14 @@
 """`/v1/session`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request, Response
 
-from order_api import queries
+from order_api import credential_queries
 from order_api.authentication import CHALLENGE, CallerByHeader, Reader, principal_of_key
 from order_api.guarded_route import GuardedRoute
+from order_api.key_ring import Principal
 from order_api.keys import hash_key
 from order_api.openapi import responses
 from order_api.parameters import refuse_null_body
@@ -16,7 +17,7 @@ from order_api.responses import json_response
 from order_api.services import AllServices
 from order_api.sessions.cookie import clear_token, read_token, set_token
 from order_api.sessions.model import Session, SessionRequest
-from order_api.sessions.token import new_token
+from order_api.sessions.token import looks_like_token, new_token
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["session"])
 
@@ -46,7 +47,9 @@ async def create_session(
     """Begin a session: send a key once, as `Authorization: Bearer KEY` or in the body, and get a cookie for it.
 
     For browsers: the cookie goes along with every call and with `EventSource`, scripts cannot read it, and other sites
-    cannot use it. The session ends after some hours, at `DELETE /v1/session`, or when its key is revoked.
+    cannot use it. The session ends after some hours, at `DELETE /v1/session`, or with its key: when that is revoked or
+    expires. A session whose cookie came along ends when the new one begins; a key has 50 sessions at most, of which
+    the oldest makes room.
     """
     await refuse_null_body(request)
     if caller is None:
@@ -55,8 +58,14 @@ async def create_session(
         caller = await principal_of_key(request, given.key)
     token = new_token()
     lifetime = timedelta(hours=services.settings.api_session_hours)
-    expires_at = await queries.open_session(services.databases.lookups, hash_key(token), caller.key_id, lifetime)
-    response = json_response({"key_id": caller.key_id, "role": caller.role, "expires_at": expires_at}, 201)
+    old = read_token(request)
+    replaced = hash_key(old) if old is not None and looks_like_token(old) else None
+    expires_at = await credential_queries.open_session(
+        services.databases.lookups, hash_key(token), caller.key_id, lifetime, replaced
+    )
+    if replaced is not None:
+        services.sessions.forget(replaced)
+    response = json_response(_described(caller, expires_at), 201)
     set_token(response, token, request, services.settings)
     return response
 
@@ -66,7 +75,7 @@ async def create_session(
 )
 async def get_session(caller: Reader) -> Response:
     """On whose behalf the caller asks, what they may do, and when their session ends."""
-    return json_response({"key_id": caller.key_id, "role": caller.role, "expires_at": caller.session_ends})
+    return json_response(_described(caller, caller.expires_at))
 
 
 @router.delete(
@@ -80,8 +89,14 @@ async def delete_session(request: Request, services: AllServices, caller: Reader
     token = read_token(request)
     if token is None:
         raise NoSession
-    services.sessions.forget(token)
-    await queries.close_session(services.databases.lookups, hash_key(token), caller.key_id)
+    await credential_queries.close_session(services.databases.lookups, hash_key(token), caller.key_id)
+    # After the end is stored: what was looked up before must not be taken for valid.
+    services.sessions.forget(hash_key(token))
     response = Response(status_code=204)
     clear_token(response, request, services.settings)
     return response
+
+
+def _described(caller: Principal, expires_at: datetime | None) -> dict[str, object]:
+    scopes = None if caller.scopes is None else sorted(caller.scopes)
+    return {"key_id": caller.key_id, "role": caller.role, "scopes": scopes, "expires_at": expires_at}

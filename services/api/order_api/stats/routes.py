@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from order_api import queries
-from order_api.authentication import READER, caller_of
+from order_api.authentication import caller_of, reader
 from order_api.database import Database
 from order_api.guarded_route import GuardedRoute
+from order_api.keys import Scope
 from order_api.openapi import responses
 from order_api.parameters import Bound, Optional, refuse_repeated
 from order_api.services import AllServices
@@ -19,7 +20,7 @@ from order_api.stats.summary import Counted, statistics
 WINDOW: Final = timedelta(hours=24)
 MOST_FLAGGED: Final = 10
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["stats"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["stats"], dependencies=[reader(Scope.STATS)])
 
 
 class WindowParameters(BaseModel):

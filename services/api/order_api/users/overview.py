@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from order_api.orders.paging import Page
+from order_api.personal_data import MASK
 from order_api.queries import Use, UserGroup
 from order_api.users.model import Standing
 from order_contract.decision import Outcome
@@ -31,8 +32,8 @@ def standing_of(flagged: int) -> Standing:
     return Standing.WATCHLIST if flagged >= _WATCHLIST_FROM else Standing.GOOD
 
 
-def overview(user_id: str, known: Known, topic: str) -> dict[str, object]:
-    """The answer about a user; `topic` is where orders come from."""
+def overview(user_id: str, known: Known, topic: str, *, masked: bool = False) -> dict[str, object]:
+    """The answer about a user, with or without personal data; `topic` is where orders come from."""
     outcomes: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     flagged_amounts: Counter[str] = Counter()
@@ -55,13 +56,13 @@ def overview(user_id: str, known: Known, topic: str) -> dict[str, object]:
         ],
         "first_order_at": min(group.first for group in known.groups),
         "last_order_at": max(group.last for group in known.groups),
-        "habits": _habits(known.uses),
-        "latest_orders": _latest("/v1/orders", user_id, known.orders, topic),
-        "latest_flags": _latest("/v1/flags", user_id, known.flags, topic),
+        "habits": _habits(known.uses, masked=masked),
+        "latest_orders": _latest("/v1/orders", user_id, known.orders.members(topic, masked=masked)),
+        "latest_flags": _latest("/v1/flags", user_id, known.flags.members(topic, masked=masked)),
     }
 
 
-def _habits(uses: Sequence[Use]) -> dict[str, object]:
+def _habits(uses: Sequence[Use], *, masked: bool) -> dict[str, object]:
     payment_methods: Counter[str] = Counter()
     devices: Counter[str] = Counter()
     for use in uses:
@@ -71,7 +72,7 @@ def _habits(uses: Sequence[Use]) -> dict[str, object]:
     return {
         "orders": payment_methods.total(),
         "payment_methods": [{"payment_method": name, "orders": orders} for name, orders in _most_used(payment_methods)],
-        "devices": [{"device_id": name, "orders": orders} for name, orders in _most_used(devices)],
+        "devices": [{"device_id": MASK if masked else name, "orders": orders} for name, orders in _most_used(devices)],
     }
 
 
@@ -79,5 +80,5 @@ def _most_used(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_USED]
 
 
-def _latest(path: str, user_id: str, page: Page, topic: str) -> dict[str, object]:
-    return {**page.members(topic), "url": f"{path}?{urlencode({'user_id': user_id})}"}
+def _latest(path: str, user_id: str, page: dict[str, object]) -> dict[str, object]:
+    return {**page, "url": f"{path}?{urlencode({'user_id': user_id})}"}

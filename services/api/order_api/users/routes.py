@@ -5,14 +5,16 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from order_api import queries
-from order_api.authentication import READER, caller_of
+from order_api.authentication import caller_of, reader
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
 from order_api.database import Database
 from order_api.guarded_route import GuardedRoute
+from order_api.keys import Scope
 from order_api.openapi import responses
 from order_api.orders.criteria import Criteria
 from order_api.orders.paging import read_page
 from order_api.paths import UserId
+from order_api.personal_data import is_masked
 from order_api.problems.orders import UserUnknown
 from order_api.services import AllServices
 from order_api.users.model import User
@@ -20,7 +22,7 @@ from order_api.users.overview import Known, overview
 
 LATEST: Final = 10
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["users"], dependencies=[READER])
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["users"], dependencies=[reader(Scope.USERS)])
 
 
 @router.get(
@@ -38,7 +40,8 @@ async def get_user(request: Request, services: AllServices, user_id: UserId) -> 
     known = await services.listings.run(request, caller_of(request), lambda database: _read(database, user_id))
     if not known.groups:
         raise UserUnknown
-    return conditional_response(request, overview(user_id, known, services.settings.orders_topic))
+    masked = is_masked(services.settings, caller_of(request))
+    return conditional_response(request, overview(user_id, known, services.settings.orders_topic, masked=masked))
 
 
 async def _read(database: Database, user_id: str) -> Known:

@@ -1,0 +1,86 @@
+"""`/v1/keys`."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from order_api.authentication import administrator, caller_of
+from order_api.guarded_route import GuardedRoute
+from order_api.key_management.model import CreatedKey, KeyList, KeyRequest
+from order_api.key_ring import Principal
+from order_api.keys import Scope, newest_keys, revoke_key, store_key
+from order_api.openapi import responses
+from order_api.problems.orders import KeyUnknown
+from order_api.problems.requests import NotPermitted
+from order_api.responses import json_response
+from order_api.services import AllServices
+
+MOST_LISTED: Final = 1000
+
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["keys"], dependencies=[administrator(Scope.KEYS)])
+
+KeyId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="of a key: the part after `ow_`")]
+
+
+@router.get("/keys", operation_id="list_keys", response_model=KeyList, responses=responses(401, 403, 503))
+async def list_keys(services: AllServices) -> Response:
+    """The keys, without the secrets: valid ones first, of these the newest first; 1,000 at most."""
+    now = datetime.now(UTC)
+    keys = await newest_keys(services.databases.lookups, MOST_LISTED)
+    valid = [key.revoked_at is None and (key.expires_at is None or key.expires_at > now) for key in keys]
+    items = [{**key._asdict(), "valid": is_valid} for key, is_valid in zip(keys, valid, strict=True)]
+    return json_response({"items": items})
+
+
+@router.post(
+    "/keys",
+    operation_id="create_key",
+    status_code=201,
+    response_model=CreatedKey,
+    responses={201: {"description": "The key has been made"}, **responses(401, 403, 413, 415, 422, 429, 503)},
+)
+async def create_key(request: Request, services: AllServices, wanted: KeyRequest) -> Response:
+    """Make a key. The response holds it, this once: only its hash is stored.
+
+    A key that is restricted to scopes, or expires, makes only keys that are restricted at least as much.
+    """
+    _refuse_more_than_own(caller_of(request), wanted)
+    try:
+        made = await store_key(
+            services.databases.lookups, wanted.name, wanted.role, expires_at=wanted.expires_at, scopes=wanted.scopes
+        )
+    except ValueError as error:  # all else is in the schema
+        raise RequestValidationError(
+            [{"type": "value", "loc": ("body", "expires_at"), "input": wanted.expires_at, "msg": str(error)}]
+        ) from None
+    body = {**wanted.model_dump(), "key_id": made.key_id, "created_at": made.created_at, "key": made.key}
+    return json_response(body, 201)
+
+
+@router.delete(
+    "/keys/{key_id}",
+    operation_id="revoke_key",
+    status_code=204,
+    responses={204: {"description": "The key is revoked"}, **responses(401, 403, 404, 422, 429, 503)},
+)
+async def delete_key(services: AllServices, key_id: KeyId) -> Response:
+    """Revoke a key: it and its sessions are refused from then on, and its streams end within seconds."""
+    if not await revoke_key(services.databases.lookups, key_id):
+        raise KeyUnknown(key_id)
+    # After it is stored; other processes are notified by the database.
+    services.keys.forget_key(key_id)
+    services.sessions.forget_key(key_id)
+    return Response(status_code=204)
+
+
+def _refuse_more_than_own(caller: Principal, wanted: KeyRequest) -> None:
+    """Raises NotPermitted for a key that could do more, or for longer, than the one that makes it."""
+    if caller.scopes is not None and not (wanted.scopes and caller.scopes.issuperset(wanted.scopes)):
+        own = ", ".join(sorted(caller.scopes))
+        raise NotPermitted(f"your key is restricted to the scopes {own}: give `scopes`, some of these")
+    if caller.key_expires_at is not None and not (wanted.expires_at and wanted.expires_at <= caller.key_expires_at):
+        raise NotPermitted(
+            f"your key expires at {caller.key_expires_at.isoformat()}: give `expires_at`, at the latest that"
+        )
