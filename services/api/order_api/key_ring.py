@@ -1,6 +1,7 @@
 """Cache of the look-ups of keys and sessions, valid for 5 s or until their end is notified."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -80,12 +81,13 @@ class KeyRing:
         asked, changes = self._clock(), self._changes
         principal = await self._ask(key_hash)
         self._remembered.pop(key_hash, None)
-        # What was looked up while something ended may be from before.
-        if principal is not None and changes == self._changes:
+        if principal is not None:
             while len(self._remembered) >= MAX_REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
             left = REMEMBERED_SECONDS if principal.seconds_left is None else principal.seconds_left
-            self._remembered[key_hash] = principal, asked + min(REMEMBERED_SECONDS, left)
+            # What was looked up while something ended may be from before: the next request looks it up again.
+            until = asked + min(REMEMBERED_SECONDS, left) if changes == self._changes else -math.inf
+            self._remembered[key_hash] = principal, until
         return principal
 
     def forget(self, key_hash: bytes) -> None:
@@ -102,10 +104,11 @@ class KeyRing:
             del self._remembered[key_hash]
 
     def forget_all(self) -> None:
-        """The same for everything, when something may have ended unnoticed."""
+        """Look everything up again, when something may have ended unnoticed; all still count as valid lately."""
         self._changes += 1
         self._asking.clear()
-        self._remembered.clear()
+        for key_hash, (found, _) in self._remembered.items():
+            self._remembered[key_hash] = found, -math.inf
 
     async def _ask(self, key_hash: bytes) -> Principal | None:
         """One query for all requests with this key that arrive meanwhile."""
