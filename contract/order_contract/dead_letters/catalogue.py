@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from order_contract.nearest import nearest_name
+
 
 class ErrorKind(NamedTuple):
     """One type of error."""
@@ -38,3 +40,12 @@ CATALOGUE: Final[Mapping[str, ErrorKind]] = {
         "find out which of the two is right; ids must not be used twice. A redrive needs a body with another order_id",
     ),
 }
+
+
+def check_error_type(text: str) -> str:
+    """An error type as it was typed. Raises ValueError, which names the nearest one."""
+    if text in CATALOGUE:
+        return text
+    nearest = nearest_name(text.strip().lower().replace("_", "-")[:64], {name: name for name in CATALOGUE})
+    hint = f"; write {nearest}" if nearest else ""
+    raise ValueError(f"{text[:64]!r} is not an error type; there are {', '.join(CATALOGUE)}{hint}")

@@ -10,10 +10,13 @@ import typer
 
 from fraud_detector.accept_topic import accept_topic
 from fraud_detector.dead_letters.commands import app as dead_letters
+from fraud_detector.rules.lint import ruleset_warnings
 from fraud_detector.rules.ruleset import RulesetError, load_ruleset
 from fraud_detector.service import run as run_service
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.ports import LostOffsetsError, RecreatedTopicError, RefusedError
+from order_contract.codes import PaymentMethods
+from order_contract.event_settings import EventSettings
 from order_contract.health import PortTakenError
 from order_contract.logs import configure_logging
 from order_contract.settings_errors import read_settings
@@ -47,7 +50,12 @@ def run() -> None:
 
 @rules.command()
 def lint(files: Annotated[list[Path], typer.Argument(help="YAML files of rules.")]) -> None:
-    """Check rule files: file, line and what to write instead; exits 1 when one is not accepted."""
+    """Check rule files: file, line and what to write instead; exits 1 when one is not accepted.
+
+    A rule that names a payment method, country or currency that does not exist is a warning, which fails nothing:
+    ORDERWATCH_PAYMENT_METHODS says which methods exist besides the usual ones.
+    """
+    methods = PaymentMethods(read_settings(EventSettings).payment_methods)
     failed = False
     for file in files:
         try:
@@ -56,6 +64,8 @@ def lint(files: Annotated[list[Path], typer.Argument(help="YAML files of rules."
             typer.echo(str(error), err=True)
             failed = True
         else:
+            for warning in ruleset_warnings(ruleset, str(file), methods):
+                typer.echo(warning, err=True)
             typer.echo(f"{file}: {len(ruleset.rules)} rules, version {ruleset.version}")
     raise typer.Exit(1 if failed else 0)
 

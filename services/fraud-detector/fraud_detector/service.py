@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from fraud_detector.rules.engine import Engine
+from fraud_detector.rules.lint import ruleset_warnings
 from fraud_detector.rules.ruleset import load_ruleset
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.judge import Judge
@@ -34,7 +35,10 @@ WATCH_EVERY = 5.0
 async def run(settings: DetectorSettings) -> None:
     """Decide orders until SIGTERM or SIGINT; raises what must not be survived."""
     ruleset = load_ruleset(settings.rules)
-    metrics = Metrics(PaymentMethods(settings.payment_methods).names)
+    methods = PaymentMethods(settings.payment_methods)
+    for warning in ruleset_warnings(ruleset, str(settings.rules or "default.yaml"), methods):
+        log.warning("ruleset_warning", problem=warning)
+    metrics = Metrics(methods.names)
     status = Status(time.monotonic)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

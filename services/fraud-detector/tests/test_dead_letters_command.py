@@ -277,6 +277,8 @@ async def test_it_says_what_is_away(system: System) -> None:
         (["redrive", "orders/1/2", "--body", "/nowhere"], "cannot be read"),
         (["list", "--from", "yesterday"], "is not a date or time"),
         (["show", "orders-1-2"], "not a valid origin"),
+        (["list", "--error", "bad_valu"], "write bad-value"),
+        (["redrive", "--error", "no-json"], "write not-json"),
     ],
 )
 def test_it_says_how_it_is_used(arguments: list[str], problem: str) -> None:

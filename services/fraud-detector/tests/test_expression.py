@@ -53,7 +53,7 @@ def test_any_order_gets_a_truth_value(amount: int, quantity: int, hour: int) -> 
     [
         ("", "not an expression"),
         ("amount >", "not an expression"),
-        ("amont > 1", "unknown name 'amont'; there are amount"),
+        ("amont > 1", "unknown name 'amont'; write amount; there are amount"),
         ("amount", "gives a number"),
         ("amount + 1", "gives a number"),
         ("amount > 'x'", "needs a number"),

@@ -13,6 +13,7 @@ import typer
 from fraud_detector.dead_letters.desk import Desk, DeskError, DeskSettings, open_desk
 from fraud_detector.dead_letters.report import ERR
 from order_contract.business_time import parse_typed_time
+from order_contract.dead_letters.catalogue import check_error_type
 from order_contract.dead_letters.origin import Origin, parse_origin
 from order_contract.settings_errors import read_settings
 
@@ -23,6 +24,14 @@ def origin(text: str) -> Origin:
     """An origin as it is typed."""
     try:
         return parse_origin(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def error_type(text: str) -> str:
+    """An error type as it is typed."""
+    try:
+        return check_error_type(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

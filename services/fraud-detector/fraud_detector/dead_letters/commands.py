@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fraud_detector.dead_letters.command_line import AsJson, fail, moment, origin, print_json, run
+from fraud_detector.dead_letters.command_line import AsJson, error_type, fail, moment, origin, print_json, run
 from fraud_detector.dead_letters.desk import Desk
 from fraud_detector.dead_letters.redrive import redrive
 from fraud_detector.dead_letters.report import (
@@ -27,7 +27,10 @@ app.command()(redrive)
 @app.command("list")
 def list_(
     *,
-    error: Annotated[str | None, typer.Option(help="Of this error type; docs/errors.md explains them.")] = None,
+    error: Annotated[
+        str | None,
+        typer.Option(parser=error_type, metavar="TYPE", help="Of this error type; docs/errors.md explains them."),
+    ] = None,
     order: Annotated[str | None, typer.Option(help="Of this order.")] = None,
     state: Annotated[State | None, typer.Option(help="That became this.")] = None,
     since: Annotated[

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from fraud_detector.dead_letters.command_line import AsJson, fail, origin, print_json, run, settings
+from fraud_detector.dead_letters.command_line import AsJson, error_type, fail, origin, print_json, run, settings
 from fraud_detector.dead_letters.desk import Desk
 from fraud_detector.dead_letters.report import ERR, OUT, error_table
 from order_contract.dead_letters.letter import Letter, State
@@ -30,7 +30,10 @@ def redrive(
     ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All that were not redriven yet.")] = False,
-    error: Annotated[str | None, typer.Option(help="All of this error type that were not redriven yet.")] = None,
+    error: Annotated[
+        str | None,
+        typer.Option(parser=error_type, metavar="TYPE", help="All of this error type that were not redriven yet."),
+    ] = None,
     body: Annotated[
         Path | None, typer.Option(help="A corrected body, for one letter; - is standard input.", allow_dash=True)
     ] = None,

@@ -13,6 +13,7 @@ from types import CodeType
 from typing import Any
 
 from order_contract.event import OrderEvent
+from order_contract.nearest import nearest_name
 
 Condition = Callable[[OrderEvent, Mapping[str, Any]], bool]
 """Whether a rule fires for an event and its features."""
@@ -62,20 +63,29 @@ def compile_sentence(text: str, fields: Mapping[str, type], features: Mapping[st
                 parts.append(_formatted(name, given or "", conversion, kinds))
     except ExpressionError:
         raise
-    except ValueError as error:
-        raise ExpressionError(f"the description is no template: {error}") from None
+    except ValueError:
+        raise ExpressionError(
+            "the description is no template: each { wants a } and a name between them; write {{ for a brace"
+        ) from None
     sentence: Sentence = _compiled(ast.JoinedStr(parts), features)
     return sentence
 
 
 def _formatted(name: str, given: str, conversion: str | None, kinds: Mapping[str, type]) -> ast.expr:
     if name not in kinds or conversion is not None:
-        raise ExpressionError(f"unknown value '{{{name}}}' in the description; there are {', '.join(sorted(kinds))}")
+        raise ExpressionError(f"unknown value '{{{name}}}' in the description; {_there_are(name, kinds)}")
     if _FORMAT.fullmatch(given) is None or (given and kinds[name] is str):
         raise ExpressionError(
             f"'{{{name}:{given}}}' is not a format for it; write {{{name}}}, for numbers also {{{name}:,}}"
         )
     return ast.FormattedValue(ast.Name(name, ast.Load()), -1, ast.JoinedStr([ast.Constant(given)]))
+
+
+def _there_are(name: str, known: Mapping[str, object]) -> str:
+    """What names there are, the one that is most like `name` first."""
+    nearest = nearest_name(name[:MAX_LENGTH], {each: each for each in known})
+    names = f"there are {', '.join(sorted(known))}"
+    return f"write {nearest}; {names}" if nearest else names
 
 
 _FALSE = ast.Constant(value=False)
@@ -88,10 +98,20 @@ def _checked_condition(text: str, fields: Mapping[str, type], features: Mapping[
     try:
         tree = ast.parse(text.strip(), mode="eval")
         found = _Checker(kinds).kind(tree.body)
+    except ExpressionError:
+        raise
     except RecursionError:
         raise ExpressionError("the expression is nested too deeply; split the rule in two") from None
     except SyntaxError as error:
-        raise ExpressionError(f"not an expression: {error}") from None
+        place = f"at character {error.offset} of line {error.lineno}" if error.offset else "at its end"
+        raise ExpressionError(
+            f"not an expression: {place} something is missing or too much; write comparisons joined by and/or, "
+            "such as amount > 10 and country == 'ID'"
+        ) from None
+    except ValueError:
+        raise ExpressionError(
+            "not an expression: it holds a character that no expression has, or a huge number"
+        ) from None
     if found != "truth value":
         raise ExpressionError(f"a condition is a comparison or a combination of them, this one gives a {found}")
     return tree.body
@@ -120,7 +140,7 @@ class _Checker:
                 return _KINDS[type(literal)]
             case ast.Name(id=name):
                 if name not in self._names:
-                    raise ExpressionError(f"unknown name '{name}'; there are {', '.join(sorted(self._names))}")
+                    raise ExpressionError(f"unknown name '{name}'; {_there_are(name, self._names)}")
                 return self._names[name]
             case ast.BoolOp(values=values):
                 for value in values:

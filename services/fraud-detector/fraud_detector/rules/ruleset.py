@@ -12,6 +12,7 @@ import orjson
 import yaml
 
 from fraud_detector.rules.expression import (
+    MAX_LENGTH,
     Condition,
     ExpressionError,
     Sentence,
@@ -20,6 +21,7 @@ from fraud_detector.rules.expression import (
     compile_sentence,
 )
 from fraud_detector.rules.features import FEATURES
+from order_contract.nearest import nearest_name
 
 # The event's fields that every order has: an expression over them always has a value.
 FIELDS: dict[str, type] = {
@@ -61,6 +63,8 @@ class Rule:
     owner: str | None
     condition: Condition
     sentence: Sentence
+    when_line: int
+    """Where in its file the condition is, for warnings about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ def load_ruleset(path: Path | None = None) -> Ruleset:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RulesetError(f"{path}: cannot be read ({error}); ORDERWATCH_RULES names a YAML file of rules") from error
+        why = error.strerror if isinstance(error, OSError) else f"byte {error.start:,} is not UTF-8"
+        raise RulesetError(f"{path}: cannot be read ({why}); ORDERWATCH_RULES names a YAML file of rules") from error
     return parse_ruleset(text, str(path))
 
 
@@ -91,10 +96,13 @@ def parse_ruleset(text: str, name: str) -> Ruleset:
     """The ruleset in YAML `text`; `name` stands for the file in errors. Raises RulesetError."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise RulesetError(f"{name}:{line}: not YAML: {getattr(error, 'problem', error)}") from None
+        raise RulesetError(
+            f"{name}:{line}: not YAML from about there on; look at indentation, quotes and brackets, and quote text "
+            "that begins with a special character"
+        ) from None
     return _Reader(name).ruleset(root, text)
 
 
@@ -146,6 +154,7 @@ class _Reader:
             owner=self._text(entries["owner"], "owner") if "owner" in entries else None,
             condition=condition,
             sentence=sentence,
+            when_line=entries["when"].start_mark.line + 1,
         )
 
     def _compiled(
@@ -164,7 +173,8 @@ class _Reader:
         entries: dict[str, yaml.Node] = {}
         for key, value in node.value:
             if key.value not in known:
-                raise self._error(key, f"{what} has no '{key.value}'; there are {', '.join(known)}")
+                hint = _nearest(key.value, known)
+                raise self._error(key, f"{what} has no '{key.value}'; there are {', '.join(known)}{hint}")
             if key.value in entries:
                 raise self._error(key, f"'{key.value}' stands twice in {what}")
             entries[key.value] = value
@@ -188,8 +198,14 @@ class _Reader:
     def _choice(self, node: yaml.Node, name: str, choices: tuple[str, ...]) -> str:
         value = node.value
         if value not in choices:
-            raise self._error(node, f"{name} is one of {', '.join(choices)}, got '{value}'")
+            raise self._error(node, f"{name} is one of {', '.join(choices)}, got '{value}'{_nearest(value, choices)}")
         return str(value)
 
     def _error(self, node: yaml.Node, message: str) -> RulesetError:
         return RulesetError(f"{self._name}:{node.start_mark.line + 1}: {message}")
+
+
+def _nearest(value: object, known: tuple[str, ...]) -> str:
+    """The known word that is most like a value, as the end of a sentence."""
+    nearest = nearest_name(value[:MAX_LENGTH], {each: each for each in known}) if isinstance(value, str) else None
+    return f"; write {nearest}" if nearest else ""
