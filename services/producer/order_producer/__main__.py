@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from errno import EISDIR
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -23,12 +24,14 @@ from order_contract.logs import configure_logging
 from order_contract.settings_errors import read_settings
 from order_contract.topics import MAX_ORDER_BYTES
 from order_contract.world import EPOCH, World
-from order_producer.connection import TopicMissingError
+from order_producer.connection import BrokerUnavailableError, TopicMissingError
+from order_producer.counts import Counts
+from order_producer.file_check import NotLinesError, check_lines
 from order_producer.generator import Recipe, live_orders, past_orders
-from order_producer.lines import read_lines
+from order_producer.lines import Check, count_lines, read_lines
 from order_producer.message import Message
 from order_producer.pace import WallClock, at_rate, by_created_date
-from order_producer.replay import replayed
+from order_producer.replay import Reading, replayed
 from order_producer.report import LogReport, Report, Share, TerminalReport
 from order_producer.service import as_asked, run
 from order_producer.settings import ProducerSettings
@@ -43,9 +46,13 @@ app = typer.Typer(
 LIVE_RATE = 5.0
 ORDERS_PER_DAY = 5_000
 STANDARD = Path("-")
+# A broker that restarts takes seconds; one that is away for longer wants a person.
+BROKER_TIMEOUT = 60.0
+# Of a larger file the lines that were not read are not counted: it takes seconds.
+COUNTED_BYTES = 1024**3
 
 # What an operator can mend: said in one line, without a traceback.
-_EXPECTED = (TopicMissingError, PortTakenError, KafkaError, OSError)
+_EXPECTED = (TopicMissingError, BrokerUnavailableError, PortTakenError, KafkaError, OSError)
 
 
 @app.command()
@@ -148,11 +155,20 @@ def replay(
         float | None,
         typer.Option(min=0, help="Keep the pauses between the orders' created_date, so many times shorter."),
     ] = None,
+    broker_timeout: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait for a broker that does not answer; 0 waits for ever."),
+    ] = BROKER_TIMEOUT,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Publish each line even when the file is not lines of JSON.")
+    ] = False,
 ) -> None:
     """Publish the lines of a file, one message a line, their bytes untouched.
 
-    Lines that are no orders are published too: the detector judges them. The key is the line's user_id, none where
-    it cannot be read. Lines are read as they are needed, so the file may be of any size, or a pipe that never ends.
+    Lines that are not valid orders are published too: the detector decides what is wrong with them. The key is the
+    line's user_id, none where it cannot be read. Lines are read as they are needed, so the file may be of any size, or
+    a pipe that never ends. A file of another kind (compressed, UTF-16, CSV, a JSON array, JSON over several lines) is
+    recognised before anything is published.
 
         order-producer replay orders.jsonl
 
@@ -160,9 +176,11 @@ def replay(
 
         order-producer replay orders.jsonl --speedup 60      an hour of orders in a minute
 
-        zcat orders.jsonl.gz | order-producer replay -
+        gunzip -c orders.jsonl.gz | order-producer replay -
 
-    It exits with 1 when a line was not acknowledged, after naming it.
+    It exits with 1 when a line was not acknowledged, also after Ctrl-C, and says how many were. A broker that does not
+    answer for `--broker-timeout` seconds (60) ends it so. What was published already may be replayed again: those
+    orders are duplicates, which change nothing.
     """
     if rate and speedup:
         raise typer.BadParameter("give --rate or --speedup, not both", param_hint="--speedup")
@@ -172,11 +190,37 @@ def replay(
         size = _size(descriptor)
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
-    _carry_out(
-        _replayed(descriptor, rate or 0, speedup or 0),
+    reading = Reading()
+    check = None if as_is else partial(_check_lines, str(file))
+    counts, failed = _carried_out(
+        _replayed(descriptor, check, reading, rate or 0, speedup or 0),
         settings,
         share=lambda _: os.lseek(descriptor, 0, os.SEEK_CUR) / size if size else None,
+        broker_timeout=broker_timeout or None,
     )
+    log = structlog.get_logger()
+    if isinstance(failed, NotLinesError):
+        log.error("not_lines_of_json", problem=str(failed))
+        sys.exit(2)
+    if reading.ended and reading.lines == 0:
+        source = "standard input" if file == STANDARD else file
+        log.warning("nothing_to_publish", problem=f"{source} is empty")
+        sys.exit(0)
+    # Of a file that was not read to its end, the lines behind count, too; of a pipe nobody knows them.
+    lines = reading.lines if reading.ended or not size else count_lines(descriptor, COUNTED_BYTES)
+    missing = (reading.lines if lines is None else lines) - counts.acknowledged
+    if missing > 0 or lines is None or failed is not None:
+        more = "" if lines is not None else " of those that were read, and the rest of the file was not read"
+        problem = (
+            f"{counts.acknowledged:,} lines were acknowledged, {missing:,} were not{more}; replay the file again: "
+        )
+        log.error("replay_incomplete", problem=f"{problem}lines that are on the topic already become duplicates")
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _check_lines(name: str, head: bytes, whole: bool) -> None:
+    check_lines(head, name, whole=whole)
 
 
 def _generated(
@@ -189,8 +233,10 @@ def _generated(
     return at_rate(messages, rate, WallClock()) if rate else messages
 
 
-def _replayed(descriptor: int, rate: float, speedup: float) -> AsyncIterator[Message]:
-    messages = replayed(read_lines(descriptor, MAX_ORDER_BYTES), dated=bool(speedup))
+def _replayed(
+    descriptor: int, check: Check | None, reading: Reading, rate: float, speedup: float
+) -> AsyncIterator[Message]:
+    messages = replayed(read_lines(descriptor, MAX_ORDER_BYTES, check), dated=bool(speedup), reading=reading)
     if speedup:
         return by_created_date(messages, speedup, WallClock())
     return at_rate(messages, rate, WallClock()) if rate else messages
@@ -212,17 +258,45 @@ def _carry_out(
     output: Path | None = None,
     truth: Path | None = None,
 ) -> NoReturn:
+    """Publish or write the messages, and exit with what became of them."""
+    counts, failed = _carried_out(messages, settings, share=share, output=output, truth=truth)
+    sys.exit(0 if failed is None and counts.failed == 0 else 1)
+
+
+def _carried_out(
+    messages: AsyncIterator[Message],
+    settings: ProducerSettings,
+    *,
+    share: Share,
+    output: Path | None = None,
+    truth: Path | None = None,
+    broker_timeout: float | None = None,
+) -> tuple[Counts, Exception | None]:
+    """Publish or write the messages; returns what became of them, and what made an end to it."""
+    counts = Counts()
     report: Report = TerminalReport(share) if sys.stderr.isatty() else LogReport()
     try:
         # Logs are set up while the progress bar stands, so that their lines come above it.
         with report:
             configure_logging(settings, "order-producer")
             _quieten_client(settings)
-            counts = asyncio.run(run(messages, settings, report, output=output, truth=truth))
+            counts = asyncio.run(
+                run(
+                    messages,
+                    settings,
+                    report,
+                    output=output,
+                    truth=truth,
+                    counts=counts,
+                    broker_timeout=broker_timeout,
+                )
+            )
+    except NotLinesError as error:
+        return counts, error
     except _EXPECTED as error:
         structlog.get_logger().error("producer_failed", problem=str(error))
-        sys.exit(1)
-    sys.exit(0 if counts.failed == 0 else 1)
+        return counts, error
+    return counts, None
 
 
 def _quieten_client(settings: ProducerSettings) -> None:

@@ -25,10 +25,18 @@ class TopicMissingError(RuntimeError):
     """The broker is there and the topic is not."""
 
 
-async def connect(settings: KafkaSettings) -> AIOKafkaProducer:
+class BrokerUnavailableError(RuntimeError):
+    """The broker did not answer for as long as it was waited for."""
+
+
+UNTIL_IT_ANSWERS = "until it answers"
+
+
+async def connect(settings: KafkaSettings, patience: str = UNTIL_IT_ANSWERS) -> AIOKafkaProducer:
     """A producer ready to send to topic orders: idempotent, with sequence numbers of its own.
 
-    Tries until the broker answers. Raises TopicMissingError when it does and knows no such topic.
+    Tries until the broker answers; `patience` tells people how long that may take. Raises TopicMissingError when it
+    does and knows no such topic.
     """
     pause, told = _FIRST_PAUSE, False
     while True:
@@ -46,7 +54,7 @@ async def connect(settings: KafkaSettings) -> AIOKafkaProducer:
                     "broker_away",
                     kafka=settings.kafka,
                     problem="nothing answers there" if silent else str(error),
-                    hint="trying until it answers; ORDERWATCH_KAFKA says where it is",
+                    hint=f"trying {patience}; ORDERWATCH_KAFKA says where it is",
                 )
                 told = True
         except BaseException:

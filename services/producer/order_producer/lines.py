@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 CHUNK_BYTES = 256 * 1024
 _CHUNKS_AHEAD = 4
@@ -48,17 +48,50 @@ class LineCutter:
         return line
 
 
-async def read_lines(descriptor: int, longest: int) -> AsyncIterator[bytes]:
+# Of a pipe so many lines are waited for, to see what it is, unless the first one is a JSON object already.
+_LINES_THAT_TELL = 3
+
+Check = Callable[[bytes, bool], None]
+"""Looks at the first bytes, and whether they are all; raises when lines should not be read of them."""
+
+
+async def read_lines(descriptor: int, longest: int, check: Check | None = None) -> AsyncIterator[bytes]:
     """The lines of an open file, pipe or terminal, each as soon as it is there; none is held back, none kept.
 
-    Raises OSError when it cannot be read.
+    Raises OSError when it cannot be read, and what `check` raises, before the first line is given.
     """
     cutter = LineCutter(longest)
-    async for chunk in _chunks(descriptor):
+    chunks = _chunks(descriptor)
+    async for chunk in chunks if check is None else _checked(chunks, check):
         for line in cutter.feed(chunk):
             yield line
     for line in cutter.end():
         yield line
+
+
+def tells_enough(head: bytes) -> bool:
+    """Whether the first bytes show of what kind the lines are."""
+    first, end, _ = head.partition(b"\n")
+    if not end:
+        return False
+    return (first.startswith(b"{") and first.rstrip().endswith(b"}")) or head.count(b"\n") >= _LINES_THAT_TELL
+
+
+async def _checked(chunks: AsyncIterator[bytes], check: Check) -> AsyncIterator[bytes]:
+    """The chunks, the first ones checked as soon as they tell enough."""
+    head: bytes | None = b""
+    async for chunk in chunks:
+        if head is None:
+            yield chunk
+            continue
+        head += chunk
+        if tells_enough(head) or len(head) >= CHUNK_BYTES:
+            check(head, False)
+            yield head
+            head = None
+    if head:
+        check(head, True)
+        yield head
 
 
 async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
@@ -86,3 +119,15 @@ async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
             raise chunk
         room.release()
         yield chunk
+
+
+def count_lines(descriptor: int, most_bytes: int) -> int | None:
+    """The lines of an open regular file, None when it has more bytes than `most_bytes`."""
+    lines, place, last = 0, 0, b"\n"
+    while chunk := os.pread(descriptor, CHUNK_BYTES, place):
+        place += len(chunk)
+        if place > most_bytes:
+            return None
+        lines += chunk.count(b"\n")
+        last = chunk[-1:]
+    return lines + (last != b"\n")

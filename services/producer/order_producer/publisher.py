@@ -22,7 +22,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from order_contract.settings import KafkaSettings
 from order_contract.topics import MAX_ORDER_BYTES
-from order_producer.connection import connect, stop
+from order_producer.connection import UNTIL_IT_ANSWERS, BrokerUnavailableError, connect, stop
 from order_producer.counts import Counts
 from order_producer.lane import Lane
 from order_producer.message import Message
@@ -47,10 +47,13 @@ class Publisher:
     """The Sink that is the topic. Use as an async context manager; the first message waits for the broker.
 
     A broker that restarts is waited for too, and its restart makes no message appear twice: the producer is idempotent.
-    A message that the broker refuses is given up and named, and the others go on.
+    A message that the broker refuses is given up and named, and the others go on. A broker that does not answer for
+    `broker_timeout` seconds makes an end to it (BrokerUnavailableError); None waits for ever.
     """
 
-    def __init__(self, settings: KafkaSettings, counts: Counts, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: KafkaSettings, counts: Counts, metrics: Metrics, *, broker_timeout: float | None = None
+    ) -> None:
         self.counts = counts
         self._metrics = metrics
         self._settings = settings
@@ -62,10 +65,16 @@ class Publisher:
         self._bytes_waiting = 0
         self._changed = asyncio.Event()
         self._broken: Exception | None = None
+        self._broker_timeout = broker_timeout
+        self._patience = UNTIL_IT_ANSWERS if broker_timeout is None else f"for {broker_timeout:g} s (--broker-timeout)"
+        self._waiting_since = monotonic()
         self._lane_of_key = lru_cache(_KEYS_REMEMBERED)(self._partition)
 
     async def __aenter__(self) -> Self:
+        self._waiting_since = monotonic()
         self._spawn(self._open())
+        if self._broker_timeout is not None:
+            self._spawn(self._give_up_on_broker(self._broker_timeout))
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -106,12 +115,28 @@ class Publisher:
         """Why nothing gets through at the moment, or None."""
         if not self._lanes:
             return f"waiting for the broker at {self._settings.kafka}"
-        stuck = max(lane.stuck_for() for lane in self._lanes)
+        stuck = self._unavailable_for()
         return f"no acknowledgement from {self._settings.kafka} for {stuck:.0f} s" if stuck > _STUCK_SECONDS else None
+
+    def _unavailable_for(self) -> float:
+        """Seconds for which nothing has got through although something waits."""
+        if not self._lanes:
+            return monotonic() - self._waiting_since
+        return max(lane.stuck_for() for lane in self._lanes)
+
+    async def _give_up_on_broker(self, seconds: float) -> None:
+        while (remaining := seconds - self._unavailable_for()) > 0:  # noqa: ASYNC110  (time passes, and nothing tells)
+            await asyncio.sleep(min(remaining, 1))
+        self._break(
+            BrokerUnavailableError(
+                f"no answer from the broker at {self._settings.kafka} for {seconds:g} s (--broker-timeout): given up; "
+                "see whether it runs, and whether ORDERWATCH_KAFKA says where"
+            )
+        )
 
     async def _open(self) -> None:
         try:
-            self._producer = await connect(self._settings)
+            self._producer = await connect(self._settings, self._patience)
             partitions = await self._producer.partitions_for(self._topic)
         except Exception as error:  # noqa: BLE001  (as below)
             self._break(error)
@@ -181,7 +206,7 @@ class Publisher:
         """Replace a producer, unless another lane has done so."""
         async with self._renewing:
             if self._producer is used:
-                self._producer = await connect(self._settings)
+                self._producer = await connect(self._settings, self._patience)
                 # In the background: other lanes' batches are still on their way through it.
                 self._spawn(stop(used))
 
@@ -192,7 +217,7 @@ class Publisher:
             await asyncio.sleep(1)
             problem = self.problem()
             if problem is not None and not told:
-                hint = "nothing is lost, it is tried until the broker answers; ORDERWATCH_KAFKA says where it is"
+                hint = f"nothing is lost, it is tried {self._patience}; ORDERWATCH_KAFKA says where it is"
                 log.warning("broker_away", problem=problem, waiting=self.counts.waiting, hint=hint)
             elif problem is None and told:
                 log.info("broker_back", waiting=self.counts.waiting)

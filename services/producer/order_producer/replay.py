@@ -1,6 +1,7 @@
 """Messages made of the lines of a file: their bytes as they are."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +13,23 @@ from order_producer.message import Message
 _LONGEST_KEY = 64  # characters: the longest user_id of an order event
 
 
-async def replayed(lines: AsyncIterator[bytes], *, dated: bool) -> AsyncIterator[Message]:
-    """A message a line, named by its number; with the event's time where it can be read, when `dated`."""
-    number = 0
+@dataclass(slots=True)
+class Reading:
+    """How far the lines were read."""
+
+    lines: int = 0
+    ended: bool = False
+
+
+async def replayed(
+    lines: AsyncIterator[bytes], *, dated: bool, reading: Reading | None = None
+) -> AsyncIterator[Message]:
+    """One message per line, named by its number; with the event's time where it can be read, when `dated`."""
+    reading = reading or Reading()
     async for line in lines:
-        number += 1
-        yield message_of_line(line, number, dated=dated)
+        reading.lines += 1
+        yield message_of_line(line, reading.lines, dated=dated)
+    reading.ended = True
 
 
 def message_of_line(line: bytes, number: int, *, dated: bool = False) -> Message:

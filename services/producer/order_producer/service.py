@@ -29,10 +29,13 @@ async def run(
     *,
     output: Path | None = None,
     truth: Path | None = None,
+    counts: Counts | None = None,
+    broker_timeout: float | None = None,
 ) -> Counts:
     """Carry the messages to topic orders, or to the file `output`, until their end, SIGTERM or SIGINT.
 
-    Returns what became of them. Raises OSError for files, and what made publishing pointless.
+    Returns what became of them; `counts`, when given, is kept up to date with that. Raises OSError for files, and what
+    made publishing pointless.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,7 +44,7 @@ async def run(
         truth_file = stack.enter_context(TruthFile(truth))
         sink: Sink
         if output is None:
-            sink = await _publisher(settings, stack)
+            sink = await _publisher(settings, stack, counts or Counts(), broker_timeout)
         else:
             sink = stack.enter_context(FileSink(output))
         await feed_until(stop, messages, sink, truth=truth_file, report=report, drain_seconds=settings.drain_seconds)
@@ -54,10 +57,11 @@ async def as_asked(messages: Iterable[Message]) -> AsyncIterator[Message]:
         yield message
 
 
-async def _publisher(settings: ProducerSettings, stack: AsyncExitStack) -> Publisher:
-    counts = Counts()
+async def _publisher(
+    settings: ProducerSettings, stack: AsyncExitStack, counts: Counts, broker_timeout: float | None
+) -> Publisher:
     metrics = Metrics(counts)
-    publisher = Publisher(settings, counts, metrics)
+    publisher = Publisher(settings, counts, metrics, broker_timeout=broker_timeout)
     if settings.producer_port is not None:
         health = stack.enter_context(
             HealthServer(

@@ -158,7 +158,80 @@ def test_a_stop_while_the_broker_is_away_is_no_failure() -> None:
         assert process.wait(10) == 0
 
 
+NOWHERE = KafkaSettings(kafka="127.0.0.1:1")
+ORDER = b'{"order_id":"o-1","user_id":"U1"}\n'
+
+
+def test_a_replay_without_a_broker_ends_after_a_stated_time(tmp_path: Path) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.write_bytes(ORDER * 5)
+
+    done = run("replay", str(file), "--broker-timeout", "1", settings=NOWHERE)
+
+    assert done.returncode == 1
+    said = {event["event"]: event for event in events(done.stderr)}
+    assert "for 1 s (--broker-timeout)" in said["broker_away"]["hint"]
+    assert "no answer from the broker at 127.0.0.1:1 for 1 s" in said["producer_failed"]["problem"]
+    assert "0 lines were acknowledged, 5 were not" in said["replay_incomplete"]["problem"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_replay_that_is_stopped_says_what_was_not_acknowledged(tmp_path: Path, number: signal.Signals) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.write_bytes(ORDER * 1_000)
+
+    with running("replay", str(file), settings=NOWHERE) as process:
+        next_event(process, "broker_away")
+        process.send_signal(number)
+
+        assert "0 lines were acknowledged, 1,000 were not" in next_event(process, "replay_incomplete")["problem"]
+        assert process.wait(20) == 1
+
+
+@pytest.mark.parametrize("from_stdin", [False, True])
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, *, from_stdin: bool) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.touch()
+
+    done = run("replay", "-" if from_stdin else str(file), settings=NOWHERE)
+
+    assert done.returncode == 0
+    assert events(done.stderr)[-1]["problem"] == f"{'standard input' if from_stdin else file} is empty"
+
+
+@pytest.mark.parametrize("from_stdin", [False, True])
+def test_a_file_of_another_kind_is_recognised_before_anything_is_published(tmp_path: Path, *, from_stdin: bool) -> None:
+    file = tmp_path / "orders.json"
+    file.write_bytes(b'{\n  "order_id": "o-1",\n  "user_id": "U1"\n}\n')
+
+    name = "-" if from_stdin else str(file)
+    done = run("replay", name, settings=NOWHERE, given=file.read_bytes())
+
+    assert done.returncode == 2
+    [error] = [event for event in events(done.stderr) if event["event"] == "not_lines_of_json"]
+    assert f"jq -c . {'FILE' if from_stdin else file} | order-producer replay -" in error["problem"]
+
+
+def test_help_says_how_long_a_broker_is_waited_for() -> None:
+    said = CliRunner().invoke(app, ["replay", "--help"], terminal_width=200).output
+
+    assert "--broker-timeout" in said
+    assert "60" in said
+
+
 # With one
+
+
+@pytest.mark.integration
+async def test_a_file_of_another_kind_can_be_published_as_it_is(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
+    file = tmp_path / "orders.json"
+    file.write_bytes(b'[\n{"order_id":"o-1"}\n]')
+
+    assert run("replay", str(file), settings=kafka_settings).returncode == 2
+    assert await read_topic(kafka_settings, kafka_settings.orders_topic) == []
+    assert run("replay", str(file), "--as-is", settings=kafka_settings).returncode == 0
+    records = await read_topic(kafka_settings, kafka_settings.orders_topic)
+    assert sorted(record.value for record in records) == sorted(file.read_bytes().split(b"\n"))
 
 
 @pytest.mark.integration
@@ -186,7 +259,10 @@ def test_a_line_that_was_not_published_makes_the_exit_code(kafka_settings: Kafka
     done = run("replay", "-", settings=kafka_settings, given=b"a\n" + b"x" * 9_000_000 + b"\nb\n")
 
     assert done.returncode == 1
-    assert {"sent": 3, "acknowledged": 2, "failed": 1}.items() <= events(done.stderr)[-1].items()
+    [finished, incomplete] = events(done.stderr)[-2:]
+    assert {"sent": 3, "acknowledged": 2, "failed": 1}.items() <= finished.items()
+    assert incomplete["event"] == "replay_incomplete"
+    assert "2 lines were acknowledged, 1 were not" in incomplete["problem"]
     [failure] = [event for event in events(done.stderr) if event["event"] == "not_published"]
     assert failure["message"] == "line 2"
 
