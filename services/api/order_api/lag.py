@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import structlog
 from aiokafka.errors import KafkaError
 
+from order_api.patience import Patience
 from order_contract.lag import PartitionLag
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ class LagMonitor:
         self._last = Reading(None)
         self._good_until = 0.0
         self._away = False
+        self._patience = Patience(ASK_SECONDS)
 
     async def read(self) -> Reading:
         """The lag now, at most FRESH_SECONDS old; never raises for a broker that is away."""
@@ -66,19 +68,28 @@ class LagMonitor:
 
     async def close(self) -> None:
         """Let go of the broker."""
+        if source := self._detach():
+            self._patience.in_background(source.__aexit__(None, None, None))
+        await self._patience.close()
+
+    async def _read(self) -> Sequence[PartitionLag]:
+        return await (await self._connected()).read()
+
+    def _detach(self) -> AbstractAsyncContextManager[LagSource] | None:
+        """The source, which is then this one's no more."""
         source, self._source, self._reader = self._source, None, None
-        if source is not None:
-            await source.__aexit__(None, None, None)
+        return source
 
     async def _ask(self) -> Reading:
         try:
-            async with asyncio.timeout(ASK_SECONDS):
-                partitions = await (await self._connected()).read()
+            partitions = await self._patience.run(self._read())
         except (KafkaError, OSError, TimeoutError) as error:
             if not self._away:
                 self._away = True
                 log.warning("kafka_unavailable", error=str(error) or type(error).__name__)
-            await self.close()  # a fresh start next time finds a broker that came back elsewhere
+            # A fresh start next time finds a broker that recovered elsewhere; leaving one that hangs takes long.
+            if source := self._detach():
+                self._patience.in_background(source.__aexit__(None, None, None))
             return Reading(None, f"Kafka cannot be asked ({type(error).__name__})")
         if self._away:
             self._away = False

@@ -111,6 +111,7 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             waiting.close()
             await decisions.close()
             await news.close()
+            await services.dead_letters.close()
             await lag.close()
 
 

@@ -226,6 +226,8 @@ async def test_the_broker_is_away(connection: asyncpg.Connection, database_url: 
             transport=httpx.ASGITransport(app), base_url="http://api", headers={"Authorization": f"Bearer {key}"}
         ) as caller,
     ):
-        refused(await caller.get(f"{PATH}/{recorded}"), 503, "broker-unavailable")
+        details = (await caller.get(f"{PATH}/{recorded}")).raise_for_status().json()
+        assert (details["origin"], details["message"]) == (recorded, None)
+        assert "Kafka" in details["message_problem"]
         refused(await caller.post(f"{PATH}/{recorded}/redrive"), 503, "broker-unavailable")
         assert len((await caller.get(PATH)).json()["items"]) == 1

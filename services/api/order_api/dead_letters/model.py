@@ -110,6 +110,7 @@ class DeadLetterDetails(DeadLetter):
                     **_LETTER,
                     **CATALOGUE["bad-value"]._asdict(),
                     "message": _MESSAGE,
+                    "message_problem": None,
                     "redriven": [_REDRIVE],
                 }
             ]
@@ -118,7 +119,10 @@ class DeadLetterDetails(DeadLetter):
 
     meaning: Annotated[str | None, Field(description="of the error type")]
     advice: Annotated[str | None, Field(description="what to do about it")]
-    message: Annotated[Message | None, Field(description="null when it is on no topic any more")]
+    message: Annotated[Message | None, Field(description="null when it is on no topic any more, or cannot be read")]
+    message_problem: Annotated[
+        str | None, Field(description="why the message cannot be read now; null when that is not so")
+    ]
     redriven: Annotated[list[Redrive], Field(description="oldest first")]
 
 

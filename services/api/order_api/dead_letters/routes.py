@@ -21,6 +21,7 @@ from order_api.guarded_route import GuardedRoute
 from order_api.keys import Scope
 from order_api.openapi import responses
 from order_api.parameters import refuse_null_body, refuse_repeated
+from order_api.problems.availability import BrokerUnavailable
 from order_api.problems.orders import DeadLetterUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices
@@ -73,7 +74,12 @@ async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
     async with services.databases.lookups.snapshot() as snapshot:  # the count of redrives and their list agree
         letter = await _letter(snapshot, origin)
         redrives = await records.redrives(snapshot, letter.origin)
-    return json_response(letter_details(letter, await services.dead_letters.original(letter), redrives))
+    original, problem = None, None
+    try:
+        original = await services.dead_letters.original(letter)
+    except BrokerUnavailable as error:
+        problem = error.detail  # what Postgres has is worth showing
+    return json_response({**letter_details(letter, original, redrives), "message_problem": problem})
 
 
 @router.post(
