@@ -1,20 +1,32 @@
 """Installs what is locked into .venv: `python3 scripts/install.py [--dev]`, or, with `--project dbt`, into the virtual
 environment of a project that has a lock of its own. The make targets call it; it is quick when there is nothing to do.
 
-Standard library only. A Python that is too old gets as far as being told so.
+It may be interrupted at any moment, by any signal. An environment is complete exactly when its stamp is there: that is
+removed before anything changes and written at the end, and an environment without one is built from nothing, as no tool
+can tell what an interrupted one lacks. It is built where it stays, since its scripts hold its path; what was downloaded
+is in the caches, so that takes seconds. One process at a time installs into a checkout; what an interrupted one left
+running holds the lock until it ends.
+
+Standard library only. A Python that is too old gets as far as saying so.
 """
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
-import venv
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 OLDEST = (3, 11)
 if sys.version_info < OLDEST:  # before anything that an older one does not understand
@@ -31,6 +43,11 @@ PYTHON = VENV / "bin" / "python"
 UV_FOLDER = VENV / "uv"
 LOCKS = ROOT / "locks"
 PACKAGES = ("contract", "services/producer", "services/fraud-detector", "services/api", "cli")
+
+# The descriptor that holds the lock, while it is held: what is started inherits it.
+HELD: list[int] = []
+# Signals that came, other than Ctrl-C.
+RECEIVED: list[int] = []
 
 # Projects with pins that clash with the others', and those of our packages that they get.
 PROJECTS = {"airflow": ("contract", "airflow"), "dbt": ()}
@@ -72,10 +89,16 @@ class Environment:
     def read_stamp(self) -> dict[str, object]:
         """What was installed last; empty when nothing was, or not to its end."""
         try:
-            stamp: dict[str, object] = json.loads(self.stamp.read_text())
-        except (FileNotFoundError, ValueError):
+            stamp: object = json.loads(self.stamp.read_text())
+        except (OSError, ValueError):
             return {}
-        return stamp
+        return stamp if isinstance(stamp, dict) else {}
+
+    def write_stamp(self, stamp: Mapping[str, object]) -> None:
+        """Say that what was installed is complete: whole or not at all."""
+        partial = self.stamp.with_suffix(".partial")
+        partial.write_text(json.dumps(stamp) + "\n")
+        partial.replace(self.stamp)
 
     def inputs(self) -> str:
         """Changes when anything does that the installation depends on."""
@@ -90,11 +113,45 @@ def main() -> None:
     parser.add_argument("--dev", action="store_true", help="with what checking and testing needs")
     parser.add_argument("--project", choices=PROJECTS, help="this project's own environment instead")
     options = parser.parse_args()
+    # Another installation's libraries must not go before those that are installed here.
+    for name in ("PYTHONPATH", "PYTHONHOME"):
+        os.environ.pop(name, None)
     require_venv()
-    if options.project:
-        install_project(options.project)
-    else:
-        install_workspace(dev=options.dev)
+    try:
+        with one_at_a_time():
+            if options.project:
+                install_project(options.project)
+            else:
+                install_workspace(dev=options.dev)
+    except KeyboardInterrupt:
+        print("The installation was interrupted; run it again to complete it.", file=sys.stderr)
+        sys.exit(128 + (RECEIVED[0] if RECEIVED else signal.SIGINT))
+    except OSError as error:
+        where = f": {error.filename}" if error.filename is not None else ""
+        sys.exit(f"The installation failed: {error.strerror or error}{where}. Repair that, then run it again.")
+
+
+def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    """End as Ctrl-C does, with what was started."""
+    RECEIVED.append(number)
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Hold this checkout's lock; wait for it, and say so, while another installation has it."""
+    lock = os.open(ROOT, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another installation is at work in this folder; waiting for its end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        HELD.append(lock)
+        yield
+    finally:
+        HELD.clear()
+        os.close(lock)
 
 
 def install_workspace(*, dev: bool) -> None:
@@ -103,14 +160,19 @@ def install_workspace(*, dev: bool) -> None:
     dev = dev or bool(workspace("embedded").read_stamp().get("dev"))
     environment = workspace("dev" if dev else "embedded")
     wanted = {"dev": dev, "root": str(ROOT), "inputs": environment.inputs()}
-    if environment.read_stamp() == wanted and environment.python.exists():
+    stamp = environment.read_stamp()
+    prepared = stamp.pop("prepared", False)
+    complete = stamp == wanted and environment.python.exists()
+    if complete and prepared:
         return
-    create_venv(environment)
-    install_uv()
-    install_packages(environment)
+    if not complete:
+        create_venv(environment)
+        install_uv()
+        install_packages(environment)
+        environment.write_stamp(wanted)
     # Not fatal: checking code needs no broker. It is tried again next time, and `make up` says what is wrong.
-    if subprocess.run([str(PYTHON), "-m", "orderwatch.embedded.prepare"], check=False).returncode == 0:
-        environment.stamp.write_text(json.dumps(wanted) + "\n")
+    if run([str(PYTHON), "-m", "orderwatch.embedded.prepare"], fatal=False):
+        environment.write_stamp({**wanted, "prepared": True})
 
 
 def install_project(name: str) -> None:
@@ -126,7 +188,7 @@ def install_project(name: str) -> None:
     install_uv()
     create_venv(environment)
     install_packages(environment)
-    environment.stamp.write_text(json.dumps(wanted) + "\n")
+    environment.write_stamp(wanted)
 
 
 def workspace(lock: str) -> Environment:
@@ -144,13 +206,24 @@ def require_venv() -> None:
 
 
 def create_venv(environment: Environment) -> None:
-    """Make the folder, anew when it was copied from elsewhere or its Python is gone. Its stamp no longer holds."""
-    copied = environment.read_stamp().get("root", str(ROOT)) != str(ROOT)
+    """Make the folder, from nothing when it is incomplete, was copied from elsewhere, or its Python is gone.
+
+    Its stamp no longer holds.
+    """
+    stamp = environment.read_stamp()
     environment.stamp.unlink(missing_ok=True)
-    if not copied and works(environment.python, needed="pip" if environment.with_pip else "sys"):
+    complete = stamp.get("root") == str(ROOT)
+    if complete and works(environment.python, needed="pip" if environment.with_pip else "sys"):
         return
     print(f"Creating {environment.folder.relative_to(ROOT)} with Python {sys.version.split()[0]}", flush=True)
-    venv.create(environment.folder, clear=True, symlinks=True, with_pip=environment.with_pip)
+    make_venv(environment)
+
+
+def make_venv(environment: Environment) -> None:
+    """Make the folder with the standard library's own program: should we be killed, that holds the lock to its end."""
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    options = ["--symlinks", *([] if environment.with_pip else ["--without-pip"])]
+    run([sys.executable, "-I", "-m", "venv", *options, str(environment.folder)])
 
 
 def works(python: Path, *, needed: str) -> bool:
@@ -210,12 +283,35 @@ def settings_from_pip() -> dict[str, str]:
     return {UV_FROM_PIP[name]: value.replace("\\n", " ").strip() for name, value in found if name in UV_FROM_PIP}
 
 
-def run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    """Run, and end with its exit code when it fails: it said why."""
-    done = subprocess.run(command, env=environment, check=False)
-    if done.returncode != 0:
-        sys.exit(done.returncode)
+def run(command: list[str], environment: dict[str, str] | None = None, *, fatal: bool = True) -> bool:
+    """Run to the end; when it fails, end with its exit code, as it said why, or return False unless that is `fatal`.
+
+    In a process group of its own: Ctrl-C is for us, and one line is enough. Whatever ends us ends it, too; where
+    nothing can, it holds the lock until it has ended by itself.
+    """
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=HELD, process_group=0)
+    try:
+        code = process.wait()
+    except BaseException:
+        stop(process)
+        raise
+    if code != 0 and fatal:
+        sys.exit(code)
+    return code == 0
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a process with all that it started, in order or else at once."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            return
 
 
 if __name__ == "__main__":
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is signal.SIG_DFL:  # nohup's wish is kept
+            signal.signal(each, interrupt)
     main()

@@ -6,14 +6,14 @@ from pathlib import Path
 _BLOCK = 64 * 1024
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a file, at most `count`; none when it is not there."""
+def last_lines(path: Path, count: int, since: int = 0) -> list[str]:
+    """The last lines of a file, at most `count`, from a position on; none when it is not there."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             tail = b""
-            while size > 0 and tail.count(b"\n") <= count:
-                step = min(_BLOCK, size)
+            while size > since and tail.count(b"\n") <= count:
+                step = min(_BLOCK, size - since)
                 size -= step
                 file.seek(size)
                 tail = file.read(step) + tail
@@ -21,6 +21,29 @@ def last_lines(path: Path, count: int) -> list[str]:
         return []
     lines = tail.decode(errors="replace").splitlines()
     return lines[-count:] if count else []
+
+
+class LogMark:
+    """The end of a log at one moment: what was written since, without what an earlier start left."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._inode, self._position = _place(path)
+
+    def lines(self, count: int) -> list[str]:
+        """The last lines since then, at most `count`; of the current file only, where it was rotated since."""
+        inode, size = _place(self.path)
+        since = self._position if inode == self._inode and size >= self._position else 0
+        return last_lines(self.path, count, since)
+
+
+def _place(path: Path) -> tuple[int, int]:
+    """The file at a path and its size; zeros where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_ino, found.st_size
 
 
 class Follower:

@@ -5,20 +5,31 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from order_contract.command import ExitCode
 from orderwatch.embedded import airflow
 from orderwatch.environment import variables
+from orderwatch.errors import OrderwatchError
 from orderwatch.explain.evidence import WarehouseRow
 from orderwatch.project import ROOT
 from orderwatch.record import Missing
 
 _SECONDS = 120
+_NOT_ASKED = "the warehouse could not be asked: {}"
+
+
+class WarehouseNotAskedError(OrderwatchError):
+    """The warehouse could not be asked, so nothing was compared with it."""
+
+    exit_code = ExitCode.UNAVAILABLE
 
 
 def read_warehouse(order_ids: Sequence[str]) -> Mapping[str, WarehouseRow | Missing]:
-    """What the warehouse holds of each of these orders; why, where it cannot be asked."""
+    """What the warehouse holds of each of these orders. Raises WarehouseNotAskedError."""
     program = airflow.executable("order-batch")
     if not program.exists():
-        return dict.fromkeys(order_ids, Missing(f"{program} is missing: `make marts` installs the batch side"))
+        raise WarehouseNotAskedError(
+            _NOT_ASKED.format(f"{program} is missing"), "`make marts` installs the batch side."
+        )
     try:
         done = subprocess.run(  # noqa: S603  (of this checkout)
             [program, "orders", "--json"],
@@ -29,12 +40,21 @@ def read_warehouse(order_ids: Sequence[str]) -> Mapping[str, WarehouseRow | Miss
             cwd=ROOT,
             env=dict(variables()),
         )
-    except subprocess.TimeoutExpired:
-        return dict.fromkeys(order_ids, Missing(f"the warehouse did not answer within {_SECONDS} seconds"))
+    except subprocess.TimeoutExpired as error:
+        waiting = f": {_text(error.stderr)}" if error.stderr else ""
+        raise WarehouseNotAskedError(_NOT_ASKED.format(f"no response within {_SECONDS} seconds{waiting}")) from None
+    except OSError as error:
+        raise WarehouseNotAskedError(_NOT_ASKED.format(f"{program}: {error.strerror}")) from error
     if done.returncode != 0:
-        return dict.fromkeys(order_ids, Missing(done.stderr.decode(errors="replace").strip()))
+        raise WarehouseNotAskedError(_NOT_ASKED.format(_text(done.stderr)))
     found = map(orjson.loads, done.stdout.splitlines())
     rows: Mapping[str, WarehouseRow | Missing] = {
         each["order_id"]: WarehouseRow(each["business_date"], each["loaded_at"], each["row"]) for each in found
     }
     return {order_id: rows.get(order_id, Missing("the batch side does not know it")) for order_id in order_ids}
+
+
+def _text(output: bytes) -> str:
+    """What a command wrote for people: its log, objects one per line, is for programs."""
+    lines = output.decode(errors="replace").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("{")).strip()

@@ -48,8 +48,16 @@ class Checkout:
 
     def make(self, target: str, *, fails: bool = False, **variables: str) -> str:
         """Run `make target NAME=value ...`; returns what it printed."""
-        named = [f"{name}={value}" for name, value in {"PYTHON": str(BASE_PYTHON), **variables}.items()]
-        return self._run(["make", target, *named], self._environment, fails=fails)
+        return self._run(_make(target, variables), self._environment, fails=fails)
+
+    @contextmanager
+    def starting(self, target: str, **variables: str) -> "Iterator[subprocess.Popen[str]]":
+        """`make target NAME=value ...`, begun in a process group of its own; both streams are its `stdout`."""
+        with subprocess.Popen(
+            _make(target, variables), cwd=self.folder, env=self._environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        ) as process:  # fmt: skip
+            yield process
 
     def orderwatch(self, *arguments: str) -> str:
         """Run `orderwatch` on this system; returns what it printed."""
@@ -92,6 +100,11 @@ class Checkout:
     def processes(self) -> list[psutil.Process]:
         """Every process that `make up` left running."""
         return Supervisor(Layout(self.home)).descendants()
+
+
+def _make(target: str, variables: Mapping[str, str]) -> list[str]:
+    named = {"PYTHON": str(BASE_PYTHON), **variables}
+    return ["make", target, *(f"{name}={value}" for name, value in named.items())]
 
 
 def _copy_what_git_would(folder: Path) -> None:

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-import venv
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,13 @@ def no_installing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Records the steps instead of taking them."""
     steps: list[str] = []
 
-    def create(folder: Path, *, clear: bool, **_options: bool) -> None:
-        assert clear
-        (folder / "bin").mkdir(parents=True, exist_ok=True)
-        (folder / "bin" / "python").touch()
+    def make_venv(environment: install.Environment) -> None:
+        environment.python.parent.mkdir(parents=True, exist_ok=True)
+        environment.python.touch()
         steps.append("venv")
 
-    monkeypatch.setattr(venv, "create", create)
+    monkeypatch.setattr(install, "make_venv", make_venv)
+    monkeypatch.setattr(install, "run", lambda *_args, **_options: True)
     monkeypatch.setattr(install, "install_uv", lambda: steps.append("uv"))
     monkeypatch.setattr(install, "install_packages", lambda environment: steps.append(environment.lock.name))
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_kwargs: subprocess.CompletedProcess([], 0))
@@ -58,9 +58,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_second_time_there_is_nothing_to_do(no_installing: list[str]) -> None:
     install.main()
-    assert no_installing == ["uv", "embedded.txt"]
+    assert no_installing == ["venv", "uv", "embedded.txt"]
     install.main()
-    assert len(no_installing) == 2
+    assert len(no_installing) == 3
 
 
 def test_a_development_environment_stays_one(no_installing: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +77,33 @@ def test_a_changed_lock_is_installed(no_installing: list[str], root: Path) -> No
     (root / "locks" / "embedded.txt").write_text("another==1.0\n")
     install.main()
     assert no_installing.count("embedded.txt") == 2
+    assert no_installing.count("venv") == 1  # a complete environment is changed where it is
+
+
+def test_an_environment_that_says_nothing_readable_of_itself_is_built_again(
+    no_installing: list[str], root: Path
+) -> None:
+    for stamp in ("", "{", "[]", "null", '{"dev": false'):
+        (root / ".venv" / "installed.json").write_text(stamp)
+        no_installing.clear()
+        install.main()
+        assert no_installing == ["venv", "uv", "embedded.txt"]
+
+
+def test_two_installations_take_turns(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    entered = threading.Event()
+
+    def second() -> None:
+        with install.one_at_a_time():
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with install.one_at_a_time():
+        thread.start()
+        assert not entered.wait(0.3)
+    thread.join(10)
+    assert entered.is_set()
+    assert "Another installation is at work in this folder" in capfd.readouterr().out
 
 
 def test_an_environment_that_was_copied_from_elsewhere_is_made_anew(no_installing: list[str], root: Path) -> None:
@@ -109,16 +136,21 @@ def test_a_project_on_its_own_gets_the_installer_first(
     assert no_installing == ["venv", "uv", "venv", "lock.txt"]
 
 
-def test_what_was_interrupted_is_done_again(no_installing: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_interrupted_is_done_again(
+    no_installing: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted(_environment: install.Environment) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(install, "install_packages", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit) as ended:
             install.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "The installation was interrupted; run it again to complete it.\n"
+    assert no_installing == ["venv", "uv"]
     install.main()
-    assert no_installing[-1] == "embedded.txt"
+    assert no_installing[2:] == ["venv", "uv", "embedded.txt"]  # from nothing, however far it had come
 
 
 def test_a_python_without_venv_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated
@@ -16,13 +16,14 @@ from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.console import ERR, OUT, print_json
 from orderwatch.database import database_answers, open_database
 from orderwatch.errors import UsageError
-from orderwatch.explain.evidence import OrderEvidence
+from orderwatch.explain.evidence import OrderEvidence, WarehouseRow
 from orderwatch.explain.explanation import Explanation, explained
 from orderwatch.explain.finder import EvidenceFinder
 from orderwatch.explain.report import document, show
 from orderwatch.readable import printable
+from orderwatch.record import Missing
 from orderwatch.record_finder import RecordFinder
-from orderwatch.warehouse_reader import read_warehouse
+from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse
 
 CHUNK = 100
 """Orders that are looked up together: few enough that their messages fit into memory, whatever their size."""
@@ -43,7 +44,8 @@ def explain(
     The message is read where the stored order says it came from, and decoded again; the order is decided again from
     the stored values, by the ruleset that decided it; the announced decision is compared with the stored one, and
     if asked for, the row that the batch side loaded into the warehouse.
-    Exits 1 when anything disagrees. What cannot be compared, such as a message that retention deleted, is said.
+    Exits 1 when anything disagrees, and 3 when the warehouse was to be asked and could not be. What cannot be
+    compared, such as a message that retention deleted, is said.
 
     orderwatch explain 01KAPB3J9D8GQY7S2V0V4N6R1M
     orderwatch explain orders/3/12345
@@ -52,15 +54,18 @@ def explain(
     if (asked is None) is (sample is None):
         raise UsageError("explain wants an order's id, an origin, or --sample", "For example: --sample 1000")
     kafka, database = kafka_settings(), database_settings()
+    reader = _WarehouseReader() if warehouse else None
     with broker_answers(kafka), database_answers(database):
         if asked is not None:
-            explanations = [asyncio.run(_explain_one(kafka, database, asked, warehouse=warehouse))]
+            explanations = [asyncio.run(_explain_one(kafka, database, asked, reader))]
         else:
-            explanations = asyncio.run(_explain_sample(kafka, database, sample or 0, warehouse=warehouse))
+            explanations = asyncio.run(_explain_sample(kafka, database, sample or 0, reader))
     if asked is not None:
         _show_one(explanations[0], as_json=as_json)
     else:
         _show_sample(explanations, as_json=as_json)
+    if reader is not None and reader.problem is not None:
+        raise reader.problem
     raise typer.Exit(0 if all(explanation.agrees for explanation in explanations) else 1)
 
 
@@ -70,22 +75,38 @@ async def _finder(kafka: KafkaSettings, database: DatabaseSettings) -> AsyncIter
         yield EvidenceFinder(kafka, connection, records)
 
 
-async def _explain_one(kafka: KafkaSettings, database: DatabaseSettings, asked: str, *, warehouse: bool) -> Explanation:
+class _WarehouseReader:
+    """Asks the warehouse; that it could not be asked is raised when all else was shown."""
+
+    def __init__(self) -> None:
+        self.problem: WarehouseNotAskedError | None = None
+
+    async def read(self, order_ids: Sequence[str]) -> Mapping[str, WarehouseRow | Missing]:
+        try:
+            return await asyncio.to_thread(read_warehouse, order_ids)
+        except WarehouseNotAskedError as error:
+            self.problem = error
+            return dict.fromkeys(order_ids, Missing(str(error)))
+
+
+async def _explain_one(
+    kafka: KafkaSettings, database: DatabaseSettings, asked: str, warehouse: _WarehouseReader | None
+) -> Explanation:
     async with _finder(kafka, database) as finder:
         found = await finder.find(asked)
-        if warehouse and isinstance(found, OrderEvidence):
+        if warehouse is not None and isinstance(found, OrderEvidence):
             order_id = found.row.order_id
-            found = replace(found, warehouse=(await asyncio.to_thread(read_warehouse, [order_id]))[order_id])
+            found = replace(found, warehouse=(await warehouse.read([order_id]))[order_id])
         return explained(found)
 
 
 async def _explain_sample(
-    kafka: KafkaSettings, database: DatabaseSettings, count: int, *, warehouse: bool
+    kafka: KafkaSettings, database: DatabaseSettings, count: int, warehouse: _WarehouseReader | None
 ) -> list[Explanation]:
     explanations: list[Explanation] = []
     async with _finder(kafka, database) as finder:
         order_ids = await finder.sample(count)
-        rows = await asyncio.to_thread(read_warehouse, order_ids) if warehouse else {}
+        rows = {} if warehouse is None else await warehouse.read(order_ids)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         # On the error stream, so that what is found can go elsewhere.
         with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:

@@ -23,6 +23,8 @@ from orderwatch.errors import UsageError
 from orderwatch.first_steps import say_first_steps
 from orderwatch.settings import EmbeddedSettings
 
+# An interrupted start may still be at work, undoing what it did.
+WAIT_SECONDS = 180.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -46,7 +48,8 @@ def up(
     """
     began = time.monotonic()
     os.umask(0o077)  # all that it writes is private
-    with System.to_change(_asked(producer=producer, batch=batch, rate=rate, detectors=detectors)) as system:
+    asked = _asked(producer=producer, batch=batch, rate=rate, detectors=detectors)
+    with System.to_change(asked, wait_seconds=WAIT_SECONDS) as system:
         system.choose_ports()
         check_services(system)
         changed = _interruptible(system)

@@ -1,6 +1,7 @@
 """A real Apache Kafka: one node, broker and controller in one process."""
 
 import base64
+import shutil
 import socket
 import subprocess
 import uuid
@@ -70,13 +71,29 @@ class EmbeddedKafka(EmbeddedServer):
         return self.home / "server.properties"
 
     def _format(self, *options: str) -> None:
+        """Complete or not at all: made under another name, then renamed."""
+        if any(self.data.glob("*/*.log")):
+            raise ServerFailedError(
+                f"{self.data} holds messages, but not meta.properties, which says whose they are",
+                "Restore that file, or delete the folder with the messages.",
+            )
+        partial, properties = self.home / "data.partial", self.home / "format.properties"
+        shutil.rmtree(partial, ignore_errors=True)
+        configuration = self._configuration().replace(f"log.dirs={self.data}\n", f"log.dirs={partial}\n")
+        write_whole(properties, configuration, PRIVATE)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = self._runtime.java(
-            "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", f"--config={self._properties}", *options
+            "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", f"--config={properties}", *options
         )
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        try:
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        finally:
+            properties.unlink()
         if done.returncode != 0:
             raise ServerFailedError("Kafka's data folder could not be formatted", done.stdout)
+        # What an interrupted format of an earlier release left there.
+        shutil.rmtree(self.data, ignore_errors=True)
+        partial.rename(self.data)
 
     def _configuration(self) -> str:
         clients, controllers = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.controller_port}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from orderwatch.errors import OrderwatchError
+from orderwatch.log_files import LogMark
 
 LAUNCHER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")))
 """Runs the command after `--` such that it ends with its parent (see launch.py)."""
@@ -38,6 +39,7 @@ class EmbeddedServer(ABC):
     def __init__(self, home: Path, port: int) -> None:
         self.home = home
         self.port = port
+        self._start_of_log = LogMark(self.log)
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -72,6 +74,7 @@ class EmbeddedServer(ABC):
         """Start it and return at once; `wait_ready` tells when it serves."""
         assert not self.running, f"{self.name} runs already"
         self.prepare()
+        self._start_of_log = LogMark(self.log)
 
         def spawn() -> subprocess.Popen[bytes]:
             with self.log.open("ab") as log:
@@ -117,4 +120,5 @@ class EmbeddedServer(ABC):
         psutil.wait_procs(children)
 
     def _last_words(self, lines: int = 15) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        """The end of what it printed since this start."""
+        return "\n".join(self._start_of_log.lines(lines))

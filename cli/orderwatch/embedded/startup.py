@@ -28,7 +28,7 @@ from orderwatch.embedded.shutdown import take_down
 from orderwatch.embedded.supervisor import LOG
 from orderwatch.embedded.system import System
 from orderwatch.errors import OrderwatchError
-from orderwatch.log_files import last_lines
+from orderwatch.log_files import LogMark
 from orderwatch.provisioning import AIRFLOW_DATABASE, ORDERS_DATABASE, create_roles, provision_database
 
 Probe = Callable[[], Awaitable[str | None]]
@@ -85,6 +85,7 @@ async def _bring_up(system: System, steps: Checklist, started: list[str]) -> Non
     ends_before = len(read_incidents(system.layout.log(LOG)))
 
     async def start(program: Program) -> None:
+        log = LogMark(system.layout.log(program.name))
         if program in todo:
             started.append(program.name)
             system.supervisor.start_program(program.name)
@@ -93,7 +94,7 @@ async def _bring_up(system: System, steps: Checklist, started: list[str]) -> Non
         probe = probes.get(program.name) or partial(_service_problem, system, program)
         if await probe() is not None:
             with steps.step(TITLES.get(program.name, program.name)):
-                await _ready(system, program, probe, ends_before)
+                await _ready(system, program, probe, ends_before, log)
 
     servers, workers, producers, batch = (
         [program for program in programs if program.stage in stages] for stages in ((0, 1), (2,), (3,), (4,))
@@ -170,22 +171,24 @@ async def _service_problem(system: System, program: Program) -> str | None:
     return None if state == "RUNNING" else f"is {state}"
 
 
-async def _ready(system: System, program: Program, probe: Probe, ends_before: int) -> None:
+async def _ready(system: System, program: Program, probe: Probe, ends_before: int, log: LogMark) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while (problem := await probe()) is not None:
         incidents = read_incidents(system.layout.log(LOG))[ends_before:]
         ends = [incident for incident in incidents if incident.process == program.name]
         if len(ends) >= ENDS_BEFORE_GIVING_UP:
-            raise _failed(system, program, f"{program.name} does not start: {ends[-1].reason}")
+            raise _failed(log, f"{program.name} does not start: {ends[-1].reason}")
         if time.monotonic() > deadline:
-            raise _failed(system, program, f"{program.name} is not ready after {READY_SECONDS} s: {problem}")
+            raise _failed(log, f"{program.name} is not ready after {READY_SECONDS} s: {problem}")
         await asyncio.sleep(0.05)
 
 
-def _failed(system: System, program: Program, message: str) -> StartFailedError:
-    log = system.layout.log(program.name)
-    said = "\n".join(f"  {line}" for line in last_lines(log, 15)) or "  (nothing)"
-    return StartFailedError(message, f"The end of {log}:\n{said}\nMend what it names, then run `make up` again.")
+def _failed(log: LogMark, message: str) -> StartFailedError:
+    """With the end of what the process wrote since this start: an earlier one failed for reasons of its own."""
+    written = "\n".join(f"  {line}" for line in log.lines(15)) or "  (nothing)"
+    return StartFailedError(
+        message, f"The end of {log.path}, since this start:\n{written}\nRepair what it names, then run `make up` again."
+    )
 
 
 def _ports(programs: Iterable[Program], system: System) -> dict[str, int]:

@@ -3,12 +3,14 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from order_contract.database_roles import DatabaseRole
+from orderwatch.console import ERR
 from orderwatch.embedded import airflow
 from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka import EmbeddedKafka
@@ -46,10 +48,13 @@ class System:
 
     @classmethod
     @contextmanager
-    def to_change(cls, asked: EmbeddedSettings) -> Iterator[Self]:
-        """The system for the one command at a time that changes what runs; raises OrderwatchError for a second."""
+    def to_change(cls, asked: EmbeddedSettings, wait_seconds: float = 0.0) -> Iterator[Self]:
+        """The system for the one command at a time that changes what runs; raises OrderwatchError for a second one.
+
+        That waits so long first, and says so.
+        """
         layout = Layout(asked.home.absolute())
-        with _locked(layout):
+        with _locked(layout, wait_seconds):
             system = cls(asked)
             try:
                 yield system
@@ -137,8 +142,9 @@ class System:
 
 
 @contextmanager
-def _locked(layout: Layout) -> Iterator[None]:
-    """Hold the lock of a system; raises OrderwatchError where another command holds it."""
+def _locked(layout: Layout, wait_seconds: float) -> Iterator[None]:
+    """Hold the lock of a system; raises OrderwatchError where another command holds it for longer than we wait."""
+    deadline, noticed = time.monotonic() + wait_seconds, False
     while True:
         layout.make_runtime()
         try:
@@ -149,9 +155,14 @@ def _locked(layout: Layout) -> Iterator[None]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise OrderwatchError(
-                    f"another command is starting or stopping the system in {layout.home}", "Wait for it to end."
-                ) from None
+                other = f"another command is starting or stopping the system in {layout.home}"
+                if time.monotonic() >= deadline:
+                    raise OrderwatchError(other, "Wait for it to end.") from None
+                if not noticed:
+                    ERR.print(f"{other}; waiting for its end", markup=False)
+                    noticed = True
+                time.sleep(0.1)
+                continue
             if not _is_still(lock.fileno(), layout.lock):
                 continue
             yield

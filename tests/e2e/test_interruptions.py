@@ -1,0 +1,97 @@
+"""`make up` interrupted at random moments by random signals, while it installs and while it starts: then it works."""
+
+import os
+import random
+import shutil
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.e2e.checkout import Checkout
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+ROUNDS = int(os.environ.get("ORDERWATCH_INTERRUPTIONS", "10"))
+"""Of each kind."""
+LONGEST_INSTALLATION, LONGEST_START = 20.0, 12.0
+
+pytestmark = pytest.mark.e2e
+
+
+def interrupted(checkout: Checkout, chance: random.Random, longest: float) -> str:
+    """Run `make up` for a random time, then send a random signal to all of it, or to one process; what it printed."""
+    number, whole_group = chance.choice(SIGNALS), chance.random() < 0.6
+    with checkout.starting("up", PRODUCER="off") as process:
+        until = time.monotonic() + chance.uniform(0, longest)
+        while time.monotonic() < until and process.poll() is None:
+            time.sleep(0.02)
+        if process.poll() is None:
+            below = psutil.Process(process.pid).children(recursive=True)
+            if whole_group or not below:
+                os.killpg(process.pid, number)
+            else:
+                chance.choice(below).send_signal(number)
+        output, _ = process.communicate(timeout=300)
+    assert "Traceback" not in output, f"{number!r}: {output}"
+    return str(output)
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Another one in each run; a failure names the seed."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    return random.Random(seed)
+
+
+def test_an_interrupted_installation_is_completed(clean_checkout: Checkout, chance: random.Random) -> None:
+    for _ in range(ROUNDS):
+        interrupted(clean_checkout, chance, LONGEST_INSTALLATION)
+        if chance.random() < 0.3:
+            # As after a change of version: what was installed is changed.
+            (clean_checkout.folder / ".venv" / "installed.json").unlink(missing_ok=True)
+    with clean_checkout.running(PRODUCER="off") as output:
+        assert "Orderwatch is up" in output
+        assert clean_checkout.status()["api"]["state"] == "running"
+
+
+def test_an_interrupted_first_start_is_completed(clean_checkout: Checkout, chance: random.Random) -> None:
+    with clean_checkout.running(PRODUCER="off"):
+        pass  # installed now, and no data there
+    for _ in range(ROUNDS):
+        interrupted(clean_checkout, chance, LONGEST_START)
+        if chance.random() < 0.5:  # the next start initialises everything again
+            clean_checkout.make("clean", YES="1")
+    with clean_checkout.running(PRODUCER="off") as output:
+        assert "Orderwatch is up" in output
+        assert clean_checkout.status()["kafka"]["state"] == "running"
+
+
+def test_ctrl_c_in_an_installation_prints_one_line(clean_checkout: Checkout) -> None:
+    shutil.rmtree(clean_checkout.folder / ".venv", ignore_errors=True)
+    with clean_checkout.starting("up") as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        time.sleep(1.0)
+        os.killpg(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert first.startswith("Creating .venv"), first
+    # What is installed is named as it begins; make adds a line of its own.
+    said = [line for line in rest.splitlines() if not line.startswith(("make", "Installing"))]
+    assert said == ["The installation was interrupted; run it again to complete it."]
+
+
+def test_the_second_of_two_at_once_waits(clean_checkout: Checkout) -> None:
+    shutil.rmtree(clean_checkout.folder / ".venv", ignore_errors=True)
+    try:
+        with clean_checkout.starting("up", PRODUCER="off") as first:
+            assert first.stdout is not None
+            assert first.stdout.readline().startswith("Creating .venv")
+            with clean_checkout.starting("up", PRODUCER="off") as second:
+                outputs = [process.communicate(timeout=500)[0] for process in (first, second)]
+        assert [first.returncode, second.returncode] == [0, 0], outputs
+        assert "Another installation is at work in this folder" in outputs[1]
+        assert all("Orderwatch is up" in output for output in outputs)
+    finally:
+        clean_checkout.make("clean", YES="1")
