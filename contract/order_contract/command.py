@@ -164,9 +164,11 @@ def _expected(error: BaseException) -> CommandError | None:
         return error
     if isinstance(error, MemoryError):
         return UnavailableError("there is not enough memory", "Give it more, or ask for less at once.")
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename is not None else ""
-        return UnavailableError(f"{error.strerror or error}{where}", "Repair that, then try again.")
+        return UnavailableError(
+            f"{error.strerror or str(error) or type(error).__name__}{where}", "Repair that, then try again."
+        )
     if "pydantic" in sys.modules:
         from order_contract.settings_errors import as_settings_error  # noqa: PLC0415  (it imports pydantic)
 

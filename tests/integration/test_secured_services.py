@@ -146,7 +146,7 @@ def test_a_database_that_refuses_is_named_without_its_password(
     settings = _broker("SCRAM-SHA-512", servers, tmp_path) | database
     command = [sys.executable, "-m", "orderwatch", "migrate"]
     done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "password authentication failed" in done.stderr
     assert "Traceback" not in done.stderr
     assert "guessed" not in done.stderr
