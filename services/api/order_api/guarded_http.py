@@ -17,6 +17,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from order_api.held_bytes import HeldBytes
+from order_api.loop_shares import LoopShares
 from order_api.problems.availability import ShuttingDown
 from order_api.problems.problem import Problem
 from order_api.problems.refusals import (
@@ -42,9 +43,9 @@ MAX_BODY_BYTES_READ: Final = 16_777_216
 # The parser gets this much at a time, so a limit is exceeded by no more, and no more requests are parsed ahead.
 PIECE_BYTES: Final = 1024
 # Bytes of later requests that wait unparsed; beyond, the socket is not read.
-MAX_WAITING_BYTES: Final = 65_536
+MAX_WAITING_BYTES: Final = 16_384
 # Incomplete requests and unread responses of all connections together.
-MAX_HELD_BYTES: Final = 100_000_000
+MAX_HELD_BYTES: Final = 64_000_000
 # What is not read when the server stops is dropped after this time; less than what it gives all responses then.
 STOPPING_SECONDS: Final = 3.0
 # Beyond the limit of connections these many are open for liveness probes, the newest ones, for this long.
@@ -71,13 +72,14 @@ class _ReadGate(FlowControl):
 
     def resume_reading(self) -> None:
         """The application took a body, or completed a response."""
-        self._protocol.parse_soon()
+        self._protocol.go_on()
 
 
 class GuardedHttp(HttpToolsProtocol):
     """One connection; `limit_concurrency` of uvicorn's configuration says how many there may be."""
 
     held: ClassVar[HeldBytes] = HeldBytes(MAX_HELD_BYTES)
+    shares: ClassVar[dict[asyncio.AbstractEventLoop, LoopShares]] = {}
     probes: ClassVar[dict["GuardedHttp", None]] = {}
     """Connections beyond the limit that have not asked yet, oldest first."""
 
@@ -97,7 +99,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._trailers = 0
         self._waiting = bytearray()
         self._is_socket_paused = False
-        self._is_parsing_soon = False
+        self._is_share_coming = False
         self._unsent = 0
         self._held = 0
 
@@ -106,6 +108,9 @@ class GuardedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _ReadGate(transport, self)
         self._watch = UnreadWatch(transport, self.loop)
+        if self.loop not in self.shares:
+            self.shares[self.loop] = LoopShares(self.loop)
+        self._shares = self.shares[self.loop]
         if self._max_connections is None or len(self.connections) <= self._max_connections:
             self._expect("head", HEAD_SECONDS)
             return
@@ -131,23 +136,24 @@ class GuardedHttp(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._deadline is None:
             self._expect("head", HEAD_SECONDS)  # the next one on this connection
-        if len(data) <= PIECE_BYTES and not self._waiting and not self._is_blocked():
+        is_more = bool(self._waiting) or self._is_blocked() or len(data) > PIECE_BYTES
+        if not is_more and self._shares.take():
             data = data[self._feed(data) :]
-        if data:
+        if data and not self.transport.is_closing():
             self._waiting += data
-            self._parse_waiting()
-        else:
-            self._count_held()
+            self._read_or_pause()
+            self.go_on(is_more=is_more)
+        self._count_held()
 
     def refuse_as_too_many(self) -> None:
         """Close a connection beyond the limit."""
         self._refuse(self._too_many_connections())
 
-    def parse_soon(self) -> None:
-        """Go on with what waits, when the application has returned to the loop."""
-        if (self._waiting or self._is_socket_paused) and not self._is_parsing_soon:
-            self._is_parsing_soon = True
-            self.loop.call_soon(self._parse_waiting)
+    def go_on(self, *, is_more: bool = True) -> None:
+        """Take part in sharing the loop, when there is something to start, to parse, or to read."""
+        if not self._is_share_coming and (self.pipeline or self._waiting or self._is_socket_paused):
+            self._is_share_coming = True
+            self._shares.wait(self._use_share, is_more=is_more)
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -212,11 +218,19 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """A whole answer is written, which does not mean that it was read."""
-        super().on_response_complete()
-        self._watch_if_closing()
+        """A whole response is written, which does not mean that it was read. The next one has to wait its turn."""
+        self.server_state.total_requests += 1
         self._count_held()
-        self.parse_soon()
+        if self.transport.is_closing():
+            self._watch.start()
+            return
+        self._unset_keepalive_if_required()
+        if self.pipeline or self._waiting:
+            self.go_on()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def timeout_keep_alive_handler(self) -> None:
         """No further request came."""
@@ -267,21 +281,25 @@ class GuardedHttp(HttpToolsProtocol):
             cycle is not None and not cycle.response_complete and len(cycle.body) > HIGH_WATER_LIMIT
         )
 
-    def _parse_waiting(self) -> None:
-        self._is_parsing_soon = False
-        if self._waiting:
-            self._unset_keepalive_if_required()
-            if self._deadline is None:
-                self._expect("head", HEAD_SECONDS)
-        position = 0
-        while position < len(self._waiting) and not self._is_blocked() and not self.transport.is_closing():
-            position += self._feed(bytes(self._waiting[position : position + PIECE_BYTES]))
+    def _use_share(self) -> None:
+        """Start the next request, or parse a piece."""
+        self._is_share_coming = False
         if self.transport.is_closing():
             self._waiting.clear()
             return
-        del self._waiting[:position]
+        if self.pipeline:
+            if self._answering is None or self._answering.response_complete:
+                self._start_asgi_task(*self.pipeline.pop())
+        elif self._waiting and not self._is_blocked():
+            self._unset_keepalive_if_required()
+            if self._deadline is None:
+                self._expect("head", HEAD_SECONDS)
+            used = self._feed(bytes(self._waiting[:PIECE_BYTES]))
+            del self._waiting[:used]
         self._count_held()
         self._read_or_pause()
+        if self._waiting and not self._is_blocked():
+            self.go_on()
 
     def _read_or_pause(self) -> None:
         is_full = len(self._waiting) >= MAX_WAITING_BYTES

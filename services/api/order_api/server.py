@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 BACKLOG: Final = 2048
 # What the system keeps of an answer for a caller that does not read; by itself it would keep megabytes for each.
 SEND_BUFFER_BYTES: Final = 131_072
+# Half of what a body may have; it bounds what a connection hands over at once.
+RECEIVE_BUFFER_BYTES: Final = 32_768
 SHUTDOWN_SECONDS: Final = 5
 # Every waiting caller holds a connection; the usual soft limit of 1,024 files would be in the way.
 WANTED_FILES: Final = 65_536
@@ -55,7 +57,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise PortTakenError(
             f"port {port} on {host} is taken; set ORDERWATCH_API_PORT to another one, or to 0 for any"
         ) from error
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # connections inherit it
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # connections inherit these
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     return listening
 
 

@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
+from order_api.decisions.parameters import LastEventId
 from order_api.decisions.position import covers, furthest, read_id, write_id
 
 positions = st.lists(st.integers(0, 10**18 - 1), min_size=1, max_size=8).map(tuple)
@@ -33,3 +35,15 @@ def test_the_furthest_covers_both(position: tuple[int, ...]) -> None:
     assert covers(furthest(position, other), position)
     assert covers(furthest(position, other), other)
     assert covers(position, other) == (furthest(position, other) == position)
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_header_is_no_id(text: str) -> None:
+    """Browsers that have had no event yet may send it so."""
+    assert TypeAdapter(LastEventId).validate_python(text) is None
+
+
+def test_a_header_is_an_id() -> None:
+    assert TypeAdapter(LastEventId).validate_python("0:12,1:9") == {0: 12, 1: 9}
+    with pytest.raises(ValidationError):
+        TypeAdapter(LastEventId).validate_python("banana")

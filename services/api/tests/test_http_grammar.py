@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi import Request
+from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from order_api import guarded_http
@@ -44,6 +45,14 @@ async def api(lag: Any) -> AsyncIterator[Api]:
             yield b"two"
 
         return StreamingResponse(body(), headers={"Connection": "keep-alive"})
+
+    @app.get("/events")
+    async def events() -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"data: one\n\n"
+            yield b"data: two\n\n"
+
+        return EventSourceResponse(body())
 
     @app.get("/slow")
     async def slow() -> str:
@@ -212,7 +221,7 @@ async def test_requests_behind_an_upgrade_are_answered(api: Api) -> None:
             assert (await caller.answer())[0] == 200
 
 
-@pytest.mark.parametrize("path", [b"/healthz", b"/pieces", b"/nope"])
+@pytest.mark.parametrize("path", [b"/healthz", b"/pieces", b"/events", b"/nope"])
 async def test_http_1_0(api: Api, path: bytes) -> None:
     async with api.call() as caller:
         await caller.send(b"GET %b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" % path)
@@ -223,6 +232,8 @@ async def test_http_1_0(api: Api, path: bytes) -> None:
     assert b"transfer-encoding" not in head.lower()
     if path == b"/pieces":
         assert body == b"one, two"
+    elif path == b"/events":
+        assert body == b"data: one\n\ndata: two\n\n"
     else:
         assert b"content-length: %d" % len(body) in lines
 
