@@ -133,6 +133,15 @@ async def test_orders_flags_and_lag(desk: Desk) -> None:
     assert len(await listed("--since", "2026-11-22", "--until", "2026-11-23")) == 2 + len(ODD_IDS)
     assert await listed("--until", "2026-11-22T10:15") == []
     assert "No flagged orders like that" in (await desk.ask("flags", "--user", "nobody")).stdout
+    for options, sentence in (
+        (["--country", "UK"], "write GB"),
+        (["--since", "1h", "--until", "2h"], "is not after `from`"),
+        (["--rule", "foreign-contry"], "write foreign-country"),
+        (["--rule", "foreign-contry", "--follow"], "write foreign-country"),
+    ):
+        refused = await desk.ask("flags", *options)
+        assert refused.exit_code == 1, options
+        assert sentence in str(refused.exception), options
 
     lag = json.loads((await desk.ask("lag", "--json")).stdout)
     assert lag["lag"] == 0

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar
 
@@ -13,9 +14,10 @@ from pydantic_core import CoreSchema
 
 from order_api.orders.criteria import EARLIEST, LATEST
 from order_contract.business_time import BUSINESS_ZONE
-from order_contract.codes import PaymentMethods
+from order_contract.codes import COUNTRIES, CURRENCIES, PaymentMethods
 from order_contract.event import MAX_ID_LENGTH, MAX_TEXT_LENGTH
 from order_contract.money import MAX_AMOUNT
+from order_contract.nearest import nearest_country, nearest_currency
 
 # Postgres holds no NUL, so nothing that is stored has one.
 _NO_NUL: Final = r"^[^\x00]*$"
@@ -104,26 +106,41 @@ def canonical_payment_method(value: object) -> object:
 
 
 def parse_country(value: object) -> object:
-    """Two letters, in upper case."""
-    return _letters(value, 2, "a country code of two letters")
+    """An ISO 3166 alpha-2 code, in upper case: no order has another one."""
+    return _code(value, COUNTRIES, "an ISO 3166 alpha-2 code", nearest_country)
 
 
 def parse_currency(value: object) -> object:
-    """Three letters, in upper case."""
-    return _letters(value, 3, "a currency code of three letters")
+    """An ISO 4217 code, in upper case: no order has another one."""
+    return _code(value, CURRENCIES, "an ISO 4217 code", nearest_currency)
 
 
-def _letters(value: object, count: int, what: str) -> object:
+def _code(value: object, codes: Collection[str], what: str, nearest: Callable[[str], str | None]) -> object:
     if not isinstance(value, str):
         return value
-    if len(value) != count or not (value.isascii() and value.isalpha()):
-        raise ValueError(f"is not {what}")
-    return value.upper()
+    if value.isascii() and value.upper() in codes:
+        return value.upper()
+    meant = nearest(value)
+    raise ValueError(f"is not {what}; write {meant}" if meant else f"is not {what}")
 
 
-Country = Annotated[str, BeforeValidator(parse_country), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{2}$"})]
+def _pattern(codes: Iterable[str]) -> str:
+    """A pattern for codes in either case, those that begin alike together: `^(?:[Ii](?:[Dd]|[Tt]))$`."""
+    tails: dict[str, set[str]] = {}
+    for code in codes:
+        tails.setdefault(code[:-1], set()).add(code[-1])
+    groups = [
+        "".join(f"[{letters}{letters.lower()}]" for letters in (*head, "".join(sorted(ends))))
+        for head, ends in sorted(tails.items())
+    ]
+    return f"^(?:{'|'.join(groups)})$"
+
+
+Country = Annotated[
+    str, BeforeValidator(parse_country), WithJsonSchema({"type": "string", "pattern": _pattern(COUNTRIES)})
+]
 Currency = Annotated[
-    str, BeforeValidator(parse_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$"})
+    str, BeforeValidator(parse_currency), WithJsonSchema({"type": "string", "pattern": _pattern(CURRENCIES)})
 ]
 PaymentMethod = Annotated[Text, BeforeValidator(canonical_payment_method)]
 IpAddress = Annotated[

@@ -297,6 +297,14 @@ async def mart_rows(database: Reads, mart: PublishedMart, after: int, count: int
     return [dict(record) for record in await database.fetch(statement, after, count)]
 
 
+_RULESETS: Final = "select version, content from rulesets where version <> all($1)"
+
+
+async def rulesets(database: Reads, known: Sequence[str]) -> list[tuple[str, str]]:
+    """Version and content of the rulesets that decided orders, but for those that are known."""
+    return [(record["version"], record["content"]) for record in await database.fetch(_RULESETS, known)]
+
+
 _PUBLICATION: Final = "select publication from published_marts where name = $1"
 
 

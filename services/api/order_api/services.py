@@ -16,6 +16,7 @@ from order_api.dead_letters.desk import DeadLetterDesk
 from order_api.decisions.stream import DecisionStreams
 from order_api.decisions.topic import open_decisions
 from order_api.key_ring import KeyRing, Principal, principal_of
+from order_api.known_rules import KnownRules
 from order_api.lag import LagMonitor, OpenLagSource
 from order_api.metrics import Metrics
 from order_api.news import CREDENTIALS, RECORDED, News
@@ -44,6 +45,7 @@ class Services:
     waiting: OrderWaiting
     news: News
     stats: CostMemory[Counted]
+    rules: KnownRules
     decisions: DecisionStreams
     dead_letters: DeadLetterDesk
 
@@ -101,6 +103,7 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             waiting=waiting,
             news=news,
             stats=CostMemory(),
+            rules=KnownRules(),
             decisions=decisions,
             dead_letters=DeadLetterDesk(settings, database),
         )

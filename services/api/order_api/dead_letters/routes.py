@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from order_api import credential_queries
 from order_api.authentication import administrator, caller_of
+from order_api.contradictions import refuse_contradictions
 from order_api.database import Reads
 from order_api.dead_letters.correction import corrected
 from order_api.dead_letters.cursor import read_cursor, write_cursor
@@ -47,6 +48,7 @@ async def list_dead_letters(
 ) -> Response:
     """Messages that were refused, as bad data or as a conflict, newest first."""
     refuse_repeated(request)
+    refuse_contradictions(parameters)
     criteria = parameters.criteria()
     after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria)
     # One more than asked for tells whether there is a next page.

@@ -1,5 +1,6 @@
 """`/v1/decisions/stream`."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Any, Final
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from order_api.authentication import caller_of, reader, still_permitted
+from order_api.contradictions import refuse_contradictions
 from order_api.decisions.events import KEEP_ALIVE
 from order_api.decisions.model import EVENT_SCHEMA, EXAMPLE_EVENT
 from order_api.decisions.parameters import LastEventId, StreamParameters
@@ -16,6 +18,7 @@ from order_api.keys import Scope
 from order_api.openapi import responses
 from order_api.parameters import refuse_repeated
 from order_api.personal_data import is_masked
+from order_api.problems.availability import DatabaseUnavailable
 from order_api.problems.requests import NotAcceptable
 from order_api.services import AllServices
 
@@ -62,6 +65,9 @@ async def stream_decisions(
     refuse_repeated(request)
     if not accepts(request.headers.getlist("accept"), MEDIA_TYPE):
         raise NotAcceptable(MEDIA_TYPE)
+    refuse_contradictions(parameters)
+    with contextlib.suppress(DatabaseUnavailable):  # decisions come from the topic
+        await services.rules.refuse_unknown(services.databases.lookups, parameters.rule)
     services.decisions.admit()
     stream: AsyncIterator[bytes] = services.decisions.stream(
         parameters.begins(last_event_id),

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 from order_api import queries
 from order_api.authentication import caller_of, reader, still_permitted
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
+from order_api.contradictions import refuse_contradictions
+from order_api.database import Database
 from order_api.disconnection import disconnected
 from order_api.guarded_route import GuardedRoute
 from order_api.keys import Scope
@@ -15,7 +17,7 @@ from order_api.openapi import responses
 from order_api.orders.cursor import read_cursor
 from order_api.orders.filters import FlagParameters, LookupParameters, OrderParameters, PageParameters
 from order_api.orders.model import Order, OrderPage
-from order_api.orders.paging import read_page
+from order_api.orders.paging import Page, read_page
 from order_api.orders.stored import DeadLetter, order_details
 from order_api.parameters import refuse_repeated
 from order_api.paths import OrderId
@@ -96,14 +98,18 @@ async def list_flags(
 
 async def _page(request: Request, services: Services, parameters: PageParameters) -> Response:
     refuse_repeated(request)
+    refuse_contradictions(parameters)
     criteria = parameters.criteria()
     masked = is_masked(services.settings, caller_of(request))
     if masked:
         refuse_personal_filters(parameters.model_dump(include=set(FILTERS)))
     after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria)
-    page = await services.listings.run(
-        request, caller_of(request), lambda database: read_page(database, criteria, after, parameters.limit)
-    )
+
+    async def read(database: Database) -> Page:
+        await services.rules.refuse_unknown(database, parameters.rule)
+        return await read_page(database, criteria, after, parameters.limit)
+
+    page = await services.listings.run(request, caller_of(request), read)
     headers = {} if page.next is None else {"Link": f'<{_next_page(request, page.next)}>; rel="next"'}
     return json_response(page.members(services.settings.orders_topic, masked=masked), headers=headers)
 

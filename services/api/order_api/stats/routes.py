@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 
 from order_api import queries
 from order_api.authentication import caller_of, reader
+from order_api.contradictions import refuse_contradictions
 from order_api.database import Database
 from order_api.guarded_route import GuardedRoute
 from order_api.keys import Scope
@@ -43,6 +45,8 @@ async def get_stats(
     The window is about when orders were placed; `stream` is about now.
     """
     refuse_repeated(request)
+    refuse_contradictions(window)
+    _refuse_future(window)
     response.headers["Cache-Control"] = "no-store"
     counted = services.stats.fresh(window)
     if counted is None:
@@ -52,6 +56,14 @@ async def get_stats(
             lambda database: services.stats.get(window, lambda: _count(database, window)),
         )
     return statistics(counted, await services.lag.read())
+
+
+def _refuse_future(window: WindowParameters) -> None:
+    if window.start is not None and window.end is None and window.start >= (now := datetime.now(UTC)):
+        message = f"is not before now ({now:%Y-%m-%dT%H:%M:%SZ}), and `to` is now by default; write an earlier time"
+        raise RequestValidationError(
+            [{"type": "contradiction", "loc": ("query", "from"), "input": window.start.isoformat(), "msg": message}]
+        )
 
 
 async def _count(database: Database, window: WindowParameters) -> Counted:
