@@ -58,9 +58,10 @@ def test_up_ends_with_what_to_try(stack: Stack) -> None:
 
 
 def test_who_administers_has_a_key_and_a_role_of_their_own(stack: Stack) -> None:
-    listing = ("exec", "--no-TTY", "cli", "sh", "-c", 'eval "$(orderwatch env --admin)" && order-api keys list')
+    listing = ("exec", "--no-TTY", "cli", "sh", "-c", ". $ORDERWATCH_HOME/admin.env && order-api keys list")
     roles = [line.split()[1] for line in stack.compose(*listing).splitlines()]
     assert sorted(roles) == ["admin", "review"]
+    assert "orderwatch_operator" in stack.orderwatch("env", "--admin")
     assert "orderwatch_reader" in stack.environment()["ORDERWATCH_DATABASE_URL"]
 
 
