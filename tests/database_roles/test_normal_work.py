@@ -151,5 +151,5 @@ def _run(
     }
     return subprocess.run(
         [sys.executable, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False,
+        check=False, timeout=120,
     )  # fmt: skip
