@@ -6,6 +6,7 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +34,7 @@ class RequestObserver:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,8 +70,14 @@ class RequestObserver:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = _route(scope)
-        self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.latency.labels(route).observe(seconds)
+        series = self._series.get((method, route, status))
+        if series is None:
+            # Methods, routes and statuses are closed sets, and so is what they make together.
+            series = self._metrics.requests.labels(method, route, status), self._metrics.latency.labels(route)
+            self._series[method, route, status] = series
+        requests, latency = series
+        requests.inc()
+        latency.observe(seconds)
 
 
 def _request_id(scope: Scope) -> str:

@@ -18,6 +18,7 @@ _COLUMNS: Final = ", ".join((*OrderRow._fields, "stored_at"))
 _LISTED: Final = _COLUMNS.replace("attributes", "null::json as attributes")
 
 _ORDERS_BY_ID: Final = f"select {_COLUMNS} from orders where order_id = any($1)"  # noqa: S608  (names of ours only)
+_ORDER_BY_ID: Final = f"select {_COLUMNS} from orders where order_id = $1"  # noqa: S608  (as above)
 _DEAD_LETTERS_BY_ID: Final = """
     select distinct on (order_id) order_id, topic, partition, "offset", error_type, error, recorded_at
     from stream_outcomes
@@ -43,8 +44,8 @@ async def dead_letters(database: Reads, order_ids: Sequence[str]) -> dict[str, D
 
 async def recorded(database: Reads, order_id: str) -> Recorded | None:
     """What became of an order id: the stored order, else its dead letter."""
-    ids = [order_id]
-    return (await orders(database, ids)).get(order_id) or (await dead_letters(database, ids)).get(order_id)
+    record = await database.fetchrow(_ORDER_BY_ID, order_id)
+    return (await dead_letters(database, [order_id])).get(order_id) if record is None else _stored(record)
 
 
 _FLAGGED_OUTCOMES: Final = frozenset({Outcome.REVIEW, Outcome.DECLINE})

@@ -9,6 +9,7 @@ import pytest
 
 from order_api import key_ring
 from order_api.keys import create_key
+from order_api.rate_limits import SlidingWindow
 
 pytestmark = pytest.mark.integration
 
@@ -40,6 +41,23 @@ async def test_a_key_is_told_what_is_left_until_nothing_is(serve: Any, connectio
         _, other = await create_key(connection, "other", "read")
         response = await client.get("/v1/orders", headers={"Authorization": f"Bearer {other}"})
         assert response.status_code == 200
+
+
+def test_a_window_slides() -> None:
+    """The limit holds for any window, not just from one full hour to the next; after a refusal waiting helps."""
+    now = 1000.0
+    window = SlidingWindow(10, 100, lambda: now)
+    assert [window.hit("a").permitted for _ in range(11)] == [True] * 10 + [False]
+    assert window.hit("b").remaining == 9
+    now = 1100.0  # all of the window before is still in
+    assert not window.hit("a").permitted
+    now = 1150.0
+    assert [window.hit("a").permitted for _ in range(6)] == [True] * 5 + [False]
+    refused = window.hit("a")
+    now += refused.reset
+    assert window.hit("a").permitted
+    now = 1400.0  # long after
+    assert window.hit("a").remaining == 9
 
 
 async def test_sessions_count_for_their_key(serve: Any) -> None:

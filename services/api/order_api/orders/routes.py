@@ -10,8 +10,8 @@ from order_api.authentication import caller_of, reader, still_permitted
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
 from order_api.contradictions import refuse_contradictions
 from order_api.database import Database
+from order_api.direct_route import DirectRoute
 from order_api.disconnection import disconnected
-from order_api.guarded_route import GuardedRoute
 from order_api.keys import Scope
 from order_api.openapi import responses
 from order_api.orders.cursor import read_cursor
@@ -26,7 +26,7 @@ from order_api.problems.orders import OrderDeadLettered, OrderUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices, Services
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["orders"], dependencies=[reader(Scope.ORDERS)])
+router = APIRouter(prefix="/v1", route_class=DirectRoute, tags=["orders"], dependencies=[reader(Scope.ORDERS)])
 
 PAGE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}},
