@@ -14,11 +14,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.api import PATHS, ApiSpeed, measure_api
 from tests.benchmarks.latency import Latency, measure_latency
 from tests.benchmarks.stack import running_stack
 from tests.benchmarks.throughput import Throughput, measure_throughput
 
 console = Console()
+Measured = tuple[list[Throughput], list[Latency], list[ApiSpeed]]
 
 
 def main(
@@ -27,23 +29,24 @@ def main(
     seconds: Annotated[int, typer.Option(help="How long each latency is measured.")] = 20,
     output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path(".orderwatch/bench.json"),
 ) -> None:
-    """Measure topic -> Postgres against a bare COPY, and publish -> REST at 500 and 2,000 orders/s."""
-    throughput, latency = asyncio.run(_measure(orders, pairs, seconds))
-    _show(throughput, latency)
+    """Measure topic -> Postgres against a bare COPY, publish -> REST at 500 and 2,000 orders/s, and the API's speed."""
+    throughput, latency, speeds = asyncio.run(_measure(orders, pairs, seconds))
+    _show(throughput, latency, speeds)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(orjson.dumps(_figures(throughput, latency), option=orjson.OPT_INDENT_2))
+    output.write_bytes(orjson.dumps(_figures(throughput, latency, speeds), option=orjson.OPT_INDENT_2))
     console.print(f"written to {output}")
 
 
-async def _measure(orders: int, pairs: int, seconds: int) -> tuple[list[Throughput], list[Latency]]:
+async def _measure(orders: int, pairs: int, seconds: int) -> Measured:
     with console.status("starting a broker and a database") as status:
         async with running_stack() as stack:
             latency = [await measure_latency(stack, rate, seconds, status.update) for rate in (500, 2_000)]
+            speeds = await measure_api(stack, pairs, seconds / 4, status.update)
             throughput = await measure_throughput(stack, orders, pairs, status.update)
-            return throughput, latency
+            return throughput, latency, speeds
 
 
-def _show(throughput: list[Throughput], latency: list[Latency]) -> None:
+def _show(throughput: list[Throughput], latency: list[Latency], speeds: list[ApiSpeed]) -> None:
     table = Table(
         "orders/s", "bare COPY", "ratio", "detector CPU us/order", "Postgres CPU us/order", title="topic -> Postgres"
     )
@@ -61,15 +64,30 @@ def _show(throughput: list[Throughput], latency: list[Latency]) -> None:
             f"{at.rate:,}", str(at.samples), f"{at.p50:.1f}", f"{at.p95:.1f}", f"{at.p99:.1f}", f"{at.decided_p99:.1f}"
         )
     console.print(table)
+    table = Table(
+        "request", "API/s", "bare handler/s", "ratio", "CPU us/request", "bare CPU us", title="API, 16 connections"
+    )
+    for speed in speeds:
+        table.add_row(
+            speed.request, f"{speed.api:,.0f}", f"{speed.bare:,.0f}", f"{speed.ratio:.2f}",
+            f"{speed.api_cpu:.0f}", f"{speed.bare_cpu:.0f}",
+        )  # fmt: skip
+    console.print(table)
 
 
-def _figures(throughput: list[Throughput], latency: list[Latency]) -> dict[str, Any]:
+def _figures(throughput: list[Throughput], latency: list[Latency], speeds: list[ApiSpeed]) -> dict[str, Any]:
     return {
         "measured_at": datetime.now(UTC),
         "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "throughput": {
             "median_ratio": statistics.median(pair.ratio for pair in throughput),
             "pairs": [{**dataclasses.asdict(pair), "ratio": pair.ratio} for pair in throughput],
+        },
+        "api": {
+            "median_ratios": {
+                name: statistics.median(speed.ratio for speed in speeds if speed.request == name) for name in PATHS
+            },
+            "pairs": [{**dataclasses.asdict(speed), "ratio": speed.ratio} for speed in speeds],
         },
         "latency_ms": [dataclasses.asdict(at) for at in latency],
     }

@@ -1,0 +1,61 @@
+"""`python -m tests.benchmarks.bare_api URL PORT`: what the API is compared with, Starlette and asyncpg alone.
+
+The same rows and the same JSON, without keys, limits, validation, conditional requests, compression and metrics.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from order_api.orders.criteria import Criteria
+from order_api.orders.stored import StoredOrder, order_details, order_summary
+from order_api.queries import page_statement
+from order_contract.decision import OrderRow
+
+_COLUMNS = ", ".join((*OrderRow._fields, "stored_at"))
+_ORDER = f"select {_COLUMNS} from orders where order_id = $1"
+_PAGE, _ = page_statement(Criteria(flagged=True), None, 51)
+
+
+def _stored(record: asyncpg.Record) -> StoredOrder:
+    *values, stored_at = record
+    return StoredOrder(OrderRow(*values), stored_at)
+
+
+def _json(body: object) -> Response:
+    return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), media_type="application/json")
+
+
+def bare_application(url: str) -> Starlette:
+    """The application."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with asyncpg.create_pool(url, min_size=1, max_size=8, server_settings={"jit": "off"}) as pool:
+            app.state.pool = pool
+            yield
+
+    async def order(request: Request) -> Response:
+        record = await request.app.state.pool.fetchrow(_ORDER, request.path_params["order_id"])
+        return _json(order_details(_stored(record), "orders"))
+
+    async def flags(request: Request) -> Response:
+        records = await request.app.state.pool.fetch(_PAGE)
+        return _json({"items": [order_summary(_stored(each), "orders") for each in records[:50]], "next": None})
+
+    return Starlette(routes=[Route("/v1/orders/{order_id}", order), Route("/v1/flags", flags)], lifespan=lifespan)
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        bare_application(sys.argv[1]), port=int(sys.argv[2]),
+        loop="uvloop", http="httptools", access_log=False, log_level="warning",
+    )  # fmt: skip
