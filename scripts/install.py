@@ -22,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,12 +290,21 @@ def run(command: list[str], environment: dict[str, str] | None = None, *, fatal:
     In a process group of its own: Ctrl-C is for us, and one line is enough. Whatever ends us ends it, too; where
     nothing can, it holds the lock until it has ended by itself.
     """
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=HELD, process_group=0)
-    try:
-        code = process.wait()
-    except BaseException:
-        stop(process)
-        raise
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stderr=said, pass_fds=HELD, process_group=0
+        )
+        try:
+            code = process.wait()
+        except BaseException:
+            stop(process)
+            raise
+        said.seek(0)
+        errors = said.read().decode(errors="replace")
+    # A signal to this program alone: Python's would end in a traceback.
+    if code < 0 or errors.rstrip().endswith("KeyboardInterrupt"):
+        raise KeyboardInterrupt
+    sys.stderr.write(errors)
     if code != 0 and fatal:
         sys.exit(code)
     return code == 0

@@ -116,6 +116,6 @@ def test_a_taken_port_is_named_with_the_variable_that_moves_it(checkout: Checkou
     port = int(checkout.env["ORDERWATCH_API_URL"].rpartition(":")[2])
     with socket.create_server(("127.0.0.1", port)):
         printed = checkout.make("up", fails=True)
-    assert f"port {port} is taken" in printed
+    assert f"port {port} (ORDERWATCH_API_PORT) is taken" in printed
     assert "ORDERWATCH_API_PORT=" in printed
     assert checkout.processes() == []

@@ -205,6 +205,7 @@ async def _to_the_end(work: Callable[[], object]) -> None:
         await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
+        running.exception()  # the interruption is what is reported, not what it made fail
         raise
 
 
