@@ -45,11 +45,11 @@ def bare_application(url: str) -> Starlette:
 
     async def order(request: Request) -> Response:
         record = await request.app.state.pool.fetchrow(_ORDER, request.path_params["order_id"])
-        return _json(order_details(_stored(record), "orders"))
+        return _json(order_details(_stored(record)))
 
     async def flags(request: Request) -> Response:
         records = await request.app.state.pool.fetch(_PAGE)
-        return _json({"items": [order_summary(_stored(each), "orders") for each in records[:50]], "next": None})
+        return _json({"items": [order_summary(_stored(each)) for each in records[:50]], "next": None})
 
     return Starlette(routes=[Route("/v1/orders/{order_id}", order), Route("/v1/flags", flags)], lifespan=lifespan)
 

@@ -1,11 +1,13 @@
 """`orderwatch order`: one order with its decision."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from order_contract.dead_letters.origin import Origin
 from orderwatch.api_client import ApiClient, ApiProblem, Fields
 from orderwatch.console import OUT, print_json
 from orderwatch.errors import OrderwatchError
@@ -41,13 +43,16 @@ def order(
         _show(found)
 
 
+def _origin(source: Mapping[str, Any]) -> Origin:
+    return Origin(source["topic"], source["partition"], source["offset"], source["epoch"])
+
+
 def _in_words(problem: ApiProblem, order_id: str) -> OrderwatchError:
     document = problem.document
     if problem.code == "order-unknown-or-undecided":
         return _unknown(order_id, document.get("lag"))
     if problem.code == "order-dead-lettered":
-        source = document["source"]
-        origin = f"{source['topic']}/{source['partition']}/{source['offset']}"
+        origin = str(_origin(document["source"]))
         return OrderwatchError(
             f"order {order_id!r} was not decided, its message {origin} is bad data: {document['error']}",
             f"Publish it again with that corrected. The message as it came: {command('explain', origin)}",
@@ -79,7 +84,6 @@ def _show(found: Fields) -> None:
 
 
 def _lines(found: Fields) -> dict[str, object]:
-    source = found["source"]
     optional = ("device_id", "ip_address", "voucher_code", "email", "shipping_country")
     lines: dict[str, Any] = {
         "order": found["order_id"],
@@ -93,7 +97,7 @@ def _lines(found: Fields) -> dict[str, object]:
         "placed": business_time(found["created_date"]),
         "decided": f"{business_time(found['decided_at'])} by ruleset {found['ruleset_version']}",
         "features": ", ".join(f"{name}={value}" for name, value in found["features"].items()),
-        "came from": f"{source['topic']}, partition {source['partition']}, offset {source['offset']}",
+        "came from": str(_origin(found["source"])),
     }
     if found["attributes"]:
         lines["attributes"] = ", ".join(f"{name}={value}" for name, value in found["attributes"].items())

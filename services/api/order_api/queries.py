@@ -20,7 +20,7 @@ _LISTED: Final = _COLUMNS.replace("attributes", "null::json as attributes")
 _ORDERS_BY_ID: Final = f"select {_COLUMNS} from orders where order_id = any($1)"  # noqa: S608  (names of ours only)
 _ORDER_BY_ID: Final = f"select {_COLUMNS} from orders where order_id = $1"  # noqa: S608  (as above)
 _DEAD_LETTERS_BY_ID: Final = """
-    select distinct on (order_id) order_id, topic, partition, "offset", error_type, error, recorded_at
+    select distinct on (order_id) order_id, topic, partition, "offset", epoch, error_type, error, recorded_at
     from stream_outcomes
     where order_id = any($1) and outcome = 'dead-letter'
     order by order_id, recorded_at desc

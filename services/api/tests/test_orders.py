@@ -33,6 +33,7 @@ async def test_all_about_an_order(client: httpx.AsyncClient, store: Any, order: 
     assert (body["amount"], body["currency"]) == (100_000, "IDR")
     assert body["source"] == {
         "topic": "orders",
+        "epoch": 1,
         "partition": 2,
         "offset": 17,
         "appended_at": "2026-11-22T05:00:00.002000Z",
@@ -83,7 +84,7 @@ async def test_a_dead_letter(client: httpx.AsyncClient, connection: asyncpg.Conn
         "missing-field",
         "amount is missing",
     )
-    assert body["source"] == {"topic": "orders", "partition": 1, "offset": 8}
+    assert body["source"] == {"topic": "orders", "epoch": 1, "partition": 1, "offset": 8}
     assert "retry-after" not in response.headers
 
 

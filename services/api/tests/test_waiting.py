@@ -16,7 +16,7 @@ from order_api.problems.requests import CallerLeft
 
 def letter(order_id: str) -> DeadLetter:
     """Something recorded; what it is does not matter here."""
-    return DeadLetter(order_id, "orders", 0, 1, "not-json", "not JSON", datetime(2026, 11, 22, tzinfo=UTC))
+    return DeadLetter(order_id, "orders", 0, 1, 1, "not-json", "not JSON", datetime(2026, 11, 22, tzinfo=UTC))
 
 
 class Table:

@@ -11,6 +11,8 @@ _DECISION: Final = orjson.dumps(
     {
         **{name: EXAMPLE[name] for name in ("order_id", "user_id", "status", "outcome", "risk_score", "hits")},
         **{name: EXAMPLE[name] for name in ("features", "ruleset_version", "decided_at")},
+        "topic": EXAMPLE["source"]["topic"],
+        "topic_epoch": EXAMPLE["source"]["epoch"],
         "partition": EXAMPLE["source"]["partition"],
         "offset": EXAMPLE["source"]["offset"],
     }

@@ -42,7 +42,13 @@ EXAMPLE: Final[dict[str, Any]] = {
     "email": None,
     "shipping_country": None,
     "account_created_date": None,
-    "source": {"topic": "orders", "partition": 2, "offset": 1742, "appended_at": "2026-11-22T03:15:00.002Z"},
+    "source": {
+        "topic": "orders",
+        "epoch": 1,
+        "partition": 2,
+        "offset": 1742,
+        "appended_at": "2026-11-22T03:15:00.002Z",
+    },
     "stored_at": "2026-11-22T03:15:00.014512Z",
 }
 
@@ -61,6 +67,7 @@ class Source(BaseModel):
     """Where the order came from."""
 
     topic: str
+    epoch: Annotated[int, Field(description="which topic of that name: one more each time that it was created again")]
     partition: int
     offset: int
     appended_at: Annotated[AwareDatetime, Field(description="when the broker took the message")]

@@ -26,9 +26,9 @@ class Page(NamedTuple):
     next: str | None
     searched_to: datetime | None = None
 
-    def members(self, topic: str, *, masked: bool = False) -> dict[str, object]:
-        """The page as it is sent, with or without personal data; `topic` is where its orders came from."""
-        items = [order_summary(order, topic) for order in self.orders]
+    def members(self, *, masked: bool = False) -> dict[str, object]:
+        """The page as it is sent, with or without personal data."""
+        items = [order_summary(order) for order in self.orders]
         return {
             "items": list(map(mask_order, items)) if masked else items,
             "next": self.next,

@@ -61,7 +61,7 @@ async def get_order(
         raise OrderUnknown((await services.lag.read()).total)
     if isinstance(recorded, DeadLetter):
         raise OrderDeadLettered(recorded, masked=is_masked(services.settings, caller_of(request)))
-    details = order_details(recorded, services.settings.orders_topic)
+    details = order_details(recorded)
     if is_masked(services.settings, caller_of(request)):
         details = mask_order(details)
     return conditional_response(request, details)
@@ -111,7 +111,7 @@ async def _page(request: Request, services: Services, parameters: PageParameters
 
     page = await services.listings.run(request, caller_of(request), read)
     headers = {} if page.next is None else {"Link": f'<{_next_page(request, page.next)}>; rel="next"'}
-    return json_response(page.members(services.settings.orders_topic, masked=masked), headers=headers)
+    return json_response(page.members(masked=masked), headers=headers)
 
 
 def _next_page(request: Request, cursor: str) -> str:

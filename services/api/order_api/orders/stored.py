@@ -22,6 +22,7 @@ class DeadLetter(NamedTuple):
     topic: str
     partition: int
     offset: int
+    epoch: int
     error_type: str | None
     error: str | None
     recorded_at: datetime
@@ -30,7 +31,7 @@ class DeadLetter(NamedTuple):
 Recorded = StoredOrder | DeadLetter
 
 
-def order_summary(order: StoredOrder, topic: str) -> dict[str, object]:
+def order_summary(order: StoredOrder) -> dict[str, object]:
     """An order for a listing: everything but `attributes`, of which one order alone can have megabytes.
 
     The JSON columns are passed on as they are stored, to the byte.
@@ -61,7 +62,8 @@ def order_summary(order: StoredOrder, topic: str) -> dict[str, object]:
         "shipping_country": row.shipping_country,
         "account_created_date": row.account_created_date,
         "source": {
-            "topic": topic,
+            "topic": row.source_topic,
+            "epoch": row.source_epoch,
             "partition": row.source_partition,
             "offset": row.source_offset,
             "appended_at": row.appended_at,
@@ -70,10 +72,10 @@ def order_summary(order: StoredOrder, topic: str) -> dict[str, object]:
     }
 
 
-def order_details(order: StoredOrder, topic: str) -> dict[str, object]:
+def order_details(order: StoredOrder) -> dict[str, object]:
     """One order, with what the contract does not know about it in `attributes`."""
     attributes = order.row.attributes
     return {
-        **order_summary(order, topic),
+        **order_summary(order),
         "attributes": None if attributes is None else orjson.Fragment(attributes),
     }

@@ -44,7 +44,12 @@ class OrderDeadLettered(Problem):
             members={
                 "error_type": letter.error_type,
                 "error": error,
-                "source": {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset},
+                "source": {
+                    "topic": letter.topic,
+                    "epoch": letter.epoch,
+                    "partition": letter.partition,
+                    "offset": letter.offset,
+                },
                 "recorded_at": letter.recorded_at,
             },
         )

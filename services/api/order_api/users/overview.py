@@ -32,8 +32,8 @@ def standing_of(flagged: int) -> Standing:
     return Standing.WATCHLIST if flagged >= _WATCHLIST_FROM else Standing.GOOD
 
 
-def overview(user_id: str, known: Known, topic: str, *, masked: bool = False) -> dict[str, object]:
-    """The answer about a user, with or without personal data; `topic` is where orders come from."""
+def overview(user_id: str, known: Known, *, masked: bool = False) -> dict[str, object]:
+    """The answer about a user, with or without personal data."""
     outcomes: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     flagged_amounts: Counter[str] = Counter()
@@ -57,8 +57,8 @@ def overview(user_id: str, known: Known, topic: str, *, masked: bool = False) ->
         "first_order_at": min(group.first for group in known.groups),
         "last_order_at": max(group.last for group in known.groups),
         "habits": _habits(known.uses, masked=masked),
-        "latest_orders": _latest("/v1/orders", user_id, known.orders.members(topic, masked=masked)),
-        "latest_flags": _latest("/v1/flags", user_id, known.flags.members(topic, masked=masked)),
+        "latest_orders": _latest("/v1/orders", user_id, known.orders.members(masked=masked)),
+        "latest_flags": _latest("/v1/flags", user_id, known.flags.members(masked=masked)),
     }
 
 

@@ -41,7 +41,7 @@ async def get_user(request: Request, services: AllServices, user_id: UserId) -> 
     if not known.groups:
         raise UserUnknown
     masked = is_masked(services.settings, caller_of(request))
-    return conditional_response(request, overview(user_id, known, services.settings.orders_topic, masked=masked))
+    return conditional_response(request, overview(user_id, known, masked=masked))
 
 
 async def _read(database: Database, user_id: str) -> Known:
