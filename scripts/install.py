@@ -301,8 +301,8 @@ def run(command: list[str], environment: dict[str, str] | None = None, *, fatal:
             raise
         said.seek(0)
         errors = said.read().decode(errors="replace")
-    # A signal to this program alone: Python's would end in a traceback.
-    if code < 0 or errors.rstrip().endswith("KeyboardInterrupt"):
+    # A signal to this program alone, or to one that it started: Python's end in a traceback, which it passes on.
+    if code < 0 or (code != 0 and "KeyboardInterrupt" in errors):
         raise KeyboardInterrupt
     sys.stderr.write(errors)
     if code != 0 and fatal:
