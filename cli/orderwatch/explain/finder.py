@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
-import orjson
 
+from order_contract.dead_letters.body import claimed_id
 from order_contract.dead_letters.origin import Origin, parse_origin, row_origin
-from order_contract.event import readable_id
 from order_contract.settings import KafkaSettings
 from order_contract.topic_epochs import epoch_of, known_epochs
 from orderwatch import queries
@@ -119,7 +118,7 @@ class EvidenceFinder:
             return await self._refusal(refusal)
         message = (await self._messages([origin]))[origin]
         # The row is found by its key while the message says which; else there is no index for it.
-        claimed = None if isinstance(message, Missing) else _claimed_id(message.value)
+        claimed = None if isinstance(message, Missing) else claimed_id(message.value, "order_id")
         order_id = claimed or await queries.order_at(self._database, origin)
         for found in await self.orders([order_id] if order_id else []):
             if found.origin == origin:
@@ -160,11 +159,3 @@ class EvidenceFinder:
 
 def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def _claimed_id(value: bytes | None) -> str | None:
-    try:
-        fields = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    return readable_id(fields.get("order_id")) if isinstance(fields, dict) else None
