@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -74,10 +75,10 @@ def test_late_orders_are_found_and_mended(checkout: Checkout) -> None:
 
 def test_nothing_that_is_kept_is_open_to_other_users(checkout: Checkout) -> None:
     """After a start, loads by hand, and dbt, whatever the umask of whoever ran it."""
-    others = {path: oct(path.lstat().st_mode) for path in walk(checkout.home) if path.lstat().st_mode & 0o066}
-    assert others == {}
-    readable = {path for path in walk(checkout.home) if path.lstat().st_mode & 0o011}
-    assert readable <= {checkout.home / "postgres"}, "where another user's server passes through"
+    modes = dict(walk(checkout.home))
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o066} == {}
+    passable = {path for path, mode in modes.items() if mode & 0o011}
+    assert passable <= {checkout.home / "postgres"}, "where another user's server passes through"
 
 
 def test_nothing_listens_beyond_loopback_or_holds_a_capability(checkout: Checkout) -> None:
@@ -122,10 +123,15 @@ def listeners(process: psutil.Process) -> list[Any]:
     return [each for each in connections if each.status == psutil.CONN_LISTEN or each.type == socket.SOCK_DGRAM]
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """The folder and what is in it; of links, nobody's rights are asked."""
-    yield folder
-    yield from (path for path in folder.rglob("*") if not path.is_symlink())
+def walk(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Each path under the folder, itself included, with its mode; links have no rights of their own."""
+    for path in (folder, *folder.rglob("*")):
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:  # the running services remove files of theirs
+            continue
+        if not stat.S_ISLNK(mode):
+            yield path, mode
 
 
 def capabilities(process: psutil.Process) -> int:
