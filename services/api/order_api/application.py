@@ -84,6 +84,7 @@ def create_app(settings: ApiSettings, open_lag: OpenLagSource | None = None) -> 
         app.add_middleware(CrossOriginPages, origins=settings.api_cors_origins)
     app.add_middleware(RequestObserver, metrics=metrics)
     for router in (orders, users, decisions, dead_letters, stats, marts, keys, sessions, health, guide.router):
-        app.include_router(router)
+        # Their paths and dependencies are complete; including them would match each request's path twice.
+        app.router.routes.extend(router.routes)
     guide.add_documentation(app)
     return app

@@ -1,9 +1,9 @@
 """The outermost layer of every request: its id, the headers of all answers, its metrics, its log line when it fails."""
 
 import re
+import secrets
 import time
 from typing import Final
-from uuid import uuid4
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -84,7 +84,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == REQUEST_ID_HEADER and _GOOD_REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
-    return uuid4().hex
+    return secrets.token_hex(16)
 
 
 def _route(scope: Scope) -> str:

@@ -9,7 +9,7 @@ import asyncpg
 
 from order_api.database import Reads
 from order_api.orders.criteria import Criteria, Position
-from order_api.orders.stored import DeadLetter, Recorded, StoredOrder
+from order_api.orders.stored import DeadLetter, StoredOrder
 from order_contract.decision import OrderRow, Outcome, Status
 from order_contract.statements import Arguments
 
@@ -18,7 +18,6 @@ _COLUMNS: Final = ", ".join((*OrderRow._fields, "stored_at"))
 _LISTED: Final = _COLUMNS.replace("attributes", "null::json as attributes")
 
 _ORDERS_BY_ID: Final = f"select {_COLUMNS} from orders where order_id = any($1)"  # noqa: S608  (names of ours only)
-_ORDER_BY_ID: Final = f"select {_COLUMNS} from orders where order_id = $1"  # noqa: S608  (as above)
 _DEAD_LETTERS_BY_ID: Final = """
     select distinct on (order_id) order_id, topic, partition, "offset", epoch, error_type, error, recorded_at
     from stream_outcomes
@@ -40,12 +39,6 @@ async def orders(database: Reads, order_ids: Sequence[str]) -> dict[str, StoredO
 async def dead_letters(database: Reads, order_ids: Sequence[str]) -> dict[str, DeadLetter]:
     """The newest dead letter of each of `order_ids` that has one."""
     return {record["order_id"]: DeadLetter(*record) for record in await database.fetch(_DEAD_LETTERS_BY_ID, order_ids)}
-
-
-async def recorded(database: Reads, order_id: str) -> Recorded | None:
-    """What became of an order id: the stored order, else its dead letter."""
-    record = await database.fetchrow(_ORDER_BY_ID, order_id)
-    return (await dead_letters(database, [order_id])).get(order_id) if record is None else _stored(record)
 
 
 _FLAGGED_OUTCOMES: Final = frozenset({Outcome.REVIEW, Outcome.DECLINE})

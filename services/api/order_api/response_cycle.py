@@ -1,7 +1,7 @@
 """Responses on a connection: the framing that the client's version of HTTP knows."""
 
+import secrets
 from typing import cast
-from uuid import uuid4
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -44,7 +44,7 @@ class GuardedCycle(RequestResponseCycle):
 
 def problem_message(problem: Problem) -> bytes:
     """The response to what never became a request of the application, as bytes."""
-    request_id = uuid4().hex
+    request_id = secrets.token_hex(16)
     content = problem_content(problem, request_id)
     headers = {
         "Content-Type": MEDIA_TYPE,

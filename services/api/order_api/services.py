@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -20,6 +21,7 @@ from order_api.known_rules import KnownRules
 from order_api.lag import LagMonitor, OpenLagSource
 from order_api.metrics import Metrics
 from order_api.news import CREDENTIALS, RECORDED, News
+from order_api.orders.lookups import OrderLookups
 from order_api.orders.waiting import OrderWaiting
 from order_api.rate_limits import RateLimits
 from order_api.sessions.token import looks_like_token
@@ -42,6 +44,7 @@ class Services:
     sessions: KeyRing
     limits: RateLimits
     lag: LagMonitor
+    lookups: OrderLookups
     waiting: OrderWaiting
     news: News
     stats: CostMemory[Counted]
@@ -66,10 +69,8 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             found = await credential_queries.find_session(database, token_hash)
             return None if found is None else principal_of(found)
 
-        waiting = OrderWaiting(
-            lambda order_ids: queries.orders(database, order_ids),
-            lambda order_ids: queries.dead_letters(database, order_ids),
-        )
+        find_orders, find_dead_letters = partial(queries.orders, database), partial(queries.dead_letters, database)
+        waiting = OrderWaiting(find_orders, find_dead_letters)
         decisions = DecisionStreams(open_decisions(settings), settings.api_stream_seconds)
         keys, sessions = KeyRing(find_key), KeyRing(find_session, looks_right=looks_like_token)
         credentials = Credentials(keys, sessions, decisions.recheck)
@@ -100,6 +101,7 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             sessions=sessions,
             limits=RateLimits(settings.api_key_limit, settings.api_guess_limit),
             lag=lag,
+            lookups=OrderLookups(find_orders, find_dead_letters),
             waiting=waiting,
             news=news,
             stats=CostMemory(),

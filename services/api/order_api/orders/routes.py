@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
-from order_api import queries
 from order_api.authentication import caller_of, reader, still_permitted
 from order_api.conditional import CONDITIONAL, IF_NONE_MATCH, conditional_response
 from order_api.contradictions import refuse_contradictions
@@ -56,7 +55,7 @@ async def get_order(
         recorded = await services.waiting.recorded(order_id, parameters.wait, lambda: disconnected(request))
         await still_permitted(request)
     if recorded is None:
-        recorded = await queries.recorded(services.databases.lookups, order_id)
+        recorded = await services.lookups.recorded(order_id)
     if recorded is None:
         raise OrderUnknown((await services.lag.read()).total)
     if isinstance(recorded, DeadLetter):

@@ -1,0 +1,48 @@
+"""Look-ups of orders by id: those that arrive while queries are under way share the next one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from order_api.orders.stored import DeadLetter, Recorded, StoredOrder
+
+FindOrders = Callable[[Sequence[str]], Awaitable[Mapping[str, StoredOrder]]]
+FindDeadLetters = Callable[[Sequence[str]], Awaitable[Mapping[str, DeadLetter]]]
+"""Those of these order ids that are recorded so."""
+Query = asyncio.Task[Mapping[str, StoredOrder]]
+
+# Two, so that the database need not wait for the API. They leave connections for keys and sessions.
+MAX_QUERIES: Final = 2
+# Bounds what one query reads: an order can have attributes of a megabyte.
+MAX_IDS: Final = 32
+
+
+class OrderLookups:
+    """Finds orders by id. Under load one query finds many orders, for little more than the price of one."""
+
+    def __init__(self, find_orders: FindOrders, find_dead_letters: FindDeadLetters) -> None:
+        self._find_orders = find_orders
+        self._find_dead_letters = find_dead_letters
+        self._free = asyncio.Semaphore(MAX_QUERIES)
+        self._gathered: set[str] = set()
+        self._next: Query | None = None
+
+    async def recorded(self, order_id: str) -> Recorded | None:
+        """What became of an order id: the stored order, else its dead letter. Raises what the queries raise."""
+        order = await self._stored(order_id)
+        return (await self._find_dead_letters([order_id])).get(order_id) if order is None else order
+
+    async def _stored(self, order_id: str) -> StoredOrder | None:
+        query = self._next
+        if query is None or len(self._gathered) >= MAX_IDS:
+            self._gathered = set()
+            query = self._next = asyncio.create_task(self._query(self._gathered))
+        self._gathered.add(order_id)
+        # A client that leaves must not take the query from the others.
+        return (await asyncio.shield(query)).get(order_id)
+
+    async def _query(self, order_ids: set[str]) -> Mapping[str, StoredOrder]:
+        async with self._free:
+            if order_ids is self._gathered:
+                self._next = None  # the next look-up begins another one
+            return await self._find_orders(list(order_ids))
