@@ -130,6 +130,11 @@ class GuardedHttp(HttpToolsProtocol):
         self._waiting.clear()
         self.held.change(self._held, 0)
         self._held = 0
+        # Protocol and parser refer to each other: what they hold would stay until garbage is collected, which is rare.
+        # Clients that came again and again with heads of 30 KB took half a gigabyte so.
+        self.headers, self.url = [], b""
+        self.scope = None  # type: ignore[assignment]
+        self.parser = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as the responses are."""
