@@ -191,6 +191,9 @@ class FakeOrderLog:
         await (asyncio.sleep(0) if polled else asyncio.sleep(wait_seconds))
         return polled
 
+    async def confirm_polled(self) -> None:
+        pass
+
     async def keep_alive(self) -> None:
         await asyncio.sleep(0)
 

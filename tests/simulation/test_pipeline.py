@@ -12,7 +12,7 @@ from fraud_detector.stream.batch import Batch, Stored
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.metrics import Metrics
 from fraud_detector.stream.pipeline import Limits, Pipeline
-from fraud_detector.stream.ports import UnavailableError
+from fraud_detector.stream.ports import RecreatedTopicError, UnavailableError
 from fraud_detector.stream.status import Status
 from order_contract.decoder import EventDecoder
 from tests.simulation.chance import Chance
@@ -37,6 +37,7 @@ class Log(FakeOrderLog):
         self._all = broker
         self.kept_alive = 0
         self.failing_commits = 0
+        self.doubt: Exception | None = None
 
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence]:  # type: ignore[type-arg]
         polled = {}
@@ -46,6 +47,10 @@ class Log(FakeOrderLog):
                 self._positions[partition] += len(messages)
         await asyncio.sleep(0 if polled else wait_seconds)
         return polled
+
+    async def confirm_polled(self) -> None:
+        if self.doubt is not None:
+            raise self.doubt
 
     async def keep_alive(self) -> None:
         self.kept_alive += 1
@@ -147,6 +152,26 @@ async def test_a_stop_does_not_wait_longer_than_its_budget() -> None:
     await world.end()
     assert 6.9 < world.loop.time() - before < 8
     assert world.broker.committed == {}
+
+
+@simulated
+async def test_nothing_is_stored_before_it_is_known_to_be_of_the_topic() -> None:
+    world = World()
+    world.log.doubt = UnavailableError("the id could not be read")
+    world.publish(0, 5)
+    await asyncio.sleep(3)
+    assert world.log._positions == {0: 5}
+    assert not world.store.sizes
+    assert world.status.unready() == "broker: the id could not be read"
+    world.log.doubt = None
+    await world.until(lambda: world.broker.committed == {0: 5})
+    assert world.status.unready() is None
+    world.log.doubt = RecreatedTopicError("another topic")
+    world.publish(5, 5)
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.running
+    assert raised.value.subgroup(RecreatedTopicError) is not None
+    assert len(world.database.orders) == 5
 
 
 @simulated

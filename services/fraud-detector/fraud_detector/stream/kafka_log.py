@@ -70,7 +70,8 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._accept_lost_offsets = accept_lost_offsets
         self._assignee: Assignee | None = None
         self._resumed: set[TopicPartition] = set()
-        self._unverified: dict[int, Sequence[ConsumerRecord]] = {}
+        self._fetched_at = -math.inf
+        self._verifying: asyncio.Task[None] | None = None
         self._consumer = AIOKafkaConsumer(
             **settings.client_options(),
             group_id=settings.consumer_group,
@@ -119,26 +120,35 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         """Give the partitions back at once, rather than after the session time-out."""
         # The pipeline has drained; there is nothing left to revoke.
         self._assignee = None
+        if self._verifying is not None:
+            self._verifying.cancel()
+            await asyncio.gather(self._verifying, return_exceptions=True)
         await self._consumer.stop()
         await self._identity.stop()
 
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[ConsumerRecord]]:
-        if not self._unverified:
-            self._unverified = await self._fetch(max_messages, wait_seconds)
-        if self._unverified and not self._is_identity_fresh():
-            # When this fails they are kept: the consumer is past them, and will not give them out again.
-            await self.verify_identity()
-        polled, self._unverified = self._unverified, {}
+        polled = await self._fetch(max_messages, wait_seconds)
+        if polled and not self._is_identity_fresh(polled):
+            self._fetched_at = time.monotonic()
+            if self._verifying is None:
+                # Already now: the answer is there by the time that the batch has been decided.
+                self._verifying = asyncio.create_task(self.verify_identity())
         return polled
 
-    def _is_identity_fresh(self) -> bool:
+    async def confirm_polled(self) -> None:
+        while self._topic_id is not None and self._verified_at < self._fetched_at:
+            verifying = self._verifying or asyncio.create_task(self.verify_identity())
+            self._verifying = None
+            await verifying
+
+    def _is_identity_fresh(self, polled: Mapping[int, Sequence[ConsumerRecord]]) -> bool:
         """Whether what was polled cannot be of another topic than at the last time that its id was read."""
         return (
             time.monotonic() - self._verified_at < FRESH_SECONDS
-            and min(records[0].offset for records in self._unverified.values()) >= FRESH_OFFSETS
+            and min(records[0].offset for records in polled.values()) >= FRESH_OFFSETS
         )
 
-    async def _fetch(self, max_messages: int, wait_seconds: float) -> dict[int, Sequence[ConsumerRecord]]:
+    async def _fetch(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[ConsumerRecord]]:
         try:
             polled = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=max_messages)
         except OffsetOutOfRangeError as error:
@@ -260,7 +270,6 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         if self._assignee is not None and self._resumed:
             await self._assignee.revoked()
         self._resumed.clear()
-        self._unverified = {}
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         partitions = list(assigned)

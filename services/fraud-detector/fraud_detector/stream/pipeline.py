@@ -18,7 +18,7 @@ from itertools import chain
 
 import structlog
 
-from fraud_detector.stream.batch import Backlog, Batch
+from fraud_detector.stream.batch import Backlog, Batch, Stored
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.message import DeadLetter, Gap
 from fraud_detector.stream.metrics import Metrics
@@ -214,12 +214,7 @@ class Pipeline:
             batch = await self._backlog.take()
             self._unfinished += 1
             epoch = self._epoch
-            stored = await until_available(
-                lambda batch=batch: self._store.store(batch),  # type: ignore[misc]
-                check=Check.STORING,
-                status=self._status,
-                pointless=lambda epoch=epoch: epoch != self._epoch,  # type: ignore[misc]
-            )
+            stored = await self._store_confirmed(batch, lambda epoch=epoch: epoch != self._epoch)  # type: ignore[misc]
             if stored is None:
                 self._unfinished -= 1
                 self._count_finished()
@@ -227,6 +222,18 @@ class Pipeline:
             self._metrics.stored(batch, stored, self._now())
             letters = (*batch.dead_letters, *stored.conflicts)
             await self._outbox.put(Announcement(epoch, stored.orders, letters, batch.next_offsets))
+
+    async def _store_confirmed(self, batch: Batch, is_given_up: Callable[[], bool]) -> Stored | None:
+        """Store a batch, once it is known to be of the topic that was opened; None when it was given up before."""
+
+        await until_available(
+            self._log.confirm_polled, check=Check.IDENTITY, status=self._status, pointless=is_given_up
+        )
+        if is_given_up():
+            return None
+        return await until_available(
+            lambda: self._store.store(batch), check=Check.STORING, status=self._status, pointless=is_given_up
+        )
 
     async def _announce(self) -> None:
         """Publish what was stored; then its offsets may be committed."""

@@ -64,6 +64,12 @@ class OrderLog(Protocol):
         Raises UnavailableError, LostOffsetsError, RecreatedTopicError.
         """
 
+    async def confirm_polled(self) -> None:
+        """Make sure that what was polled until now is of the topic that was opened: nothing is stored before.
+
+        Raises UnavailableError, RecreatedTopicError.
+        """
+
     async def keep_alive(self) -> None:
         """Poll without reading: a member that stops polling is thrown out of the group."""
 

@@ -13,6 +13,7 @@ class Check(StrEnum):
 
     JOINING = "broker-joining"
     READING = "broker-reading"
+    IDENTITY = "broker-identity"
     OFFSETS = "broker-offsets"
     PUBLISHING = "broker-publishing"
     COMMITTING = "broker-committing"
