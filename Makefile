@@ -147,7 +147,7 @@ test-api:
 	@$(BIN)/pytest services/api
 
 test-services:
-	@$(call in-one-piece,$(BIN)/pytest contract services --ignore=services/api)
+	@$(call in-one-piece,$(BIN)/pytest packages services --ignore=services/api)
 
 test-rest:
 	@$(call in-one-piece,$(BIN)/pytest cli tests --ignore=tests/e2e --ignore=tests/containers)

@@ -43,7 +43,17 @@ PYTHON = VENV / "bin" / "python"
 # Beside the environment's packages, not among them: installing what is locked removes all else from there.
 UV_FOLDER = VENV / "uv"
 LOCKS = ROOT / "locks"
-PACKAGES = ("contract", "services/producer", "services/fraud-detector", "services/api", "cli")
+PACKAGES = (
+    "packages/order-contract",
+    "packages/order-platform",
+    "packages/decision-engine",
+    "packages/dead-letters",
+    "packages/marketplace-simulator",
+    "services/producer",
+    "services/fraud-detector",
+    "services/api",
+    "cli",
+)
 
 # The descriptor that holds the lock, while it is held: what is started inherits it.
 HELD: list[int] = []
@@ -51,7 +61,10 @@ HELD: list[int] = []
 RECEIVED: list[int] = []
 
 # Projects with pins that clash with the others', and those of our packages that they get.
-PROJECTS = {"airflow": ("contract", "airflow"), "dbt": ()}
+PROJECTS = {
+    "airflow": ("packages/order-contract", "packages/order-platform", "packages/marketplace-simulator", "airflow"),
+    "dbt": (),
+}
 
 # How pip is configured, in uv's words: whoever needs a mirror has told pip already.
 UV_FROM_PIP = {
@@ -156,7 +169,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def install_workspace(*, dev: bool) -> None:
-    """What contract/, services/ and cli/ share, and the embedded system's artifacts."""
+    """What packages/, services/ and cli/ share, and the embedded system's artifacts."""
     # A development environment has all that the other one has; it stays what it is.
     dev = dev or bool(workspace("embedded").read_stamp().get("dev"))
     environment = workspace("dev" if dev else "embedded")

@@ -15,8 +15,11 @@ from orderwatch.embedded.artifacts import lock
 from orderwatch.embedded.kafka_runtime import KAFKA_LOCK, KAFKA_ROOTS
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECTS = [ROOT / "contract", *sorted((ROOT / "services").iterdir()), ROOT / "cli"]
-OWN = ("order-contract", "order-producer", "fraud-detector", "order-api", "orderwatch")
+PROJECTS = [*sorted((ROOT / "packages").iterdir()), *sorted((ROOT / "services").iterdir()), ROOT / "cli"]
+OWN = (
+    "order-contract", "order-platform", "decision-engine", "dead-letters", "marketplace-simulator",
+    "order-producer", "fraud-detector", "order-api", "orderwatch",
+)  # fmt: skip
 UV_REQUIREMENT = "uv>=0.13,<0.14"  # the same as in the packages' build-system: uv then builds them by itself
 # It holds typer back, so it has an environment of its own: tests/support/client_generator.py.
 GENERATOR_REQUIREMENT = "openapi-python-client>=0.29"

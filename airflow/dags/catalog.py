@@ -6,8 +6,8 @@ from typing import Any
 from airflow.sdk import CronDataIntervalTimetable, dag, task
 
 from dag_parts import DEFAULTS
+from marketplace_simulator import EmailStyle
 from order_batch.catalog import hours
-from order_contract.world import EmailStyle
 
 
 @dag(

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from marketplace_simulator import BEGINNING, World
 from order_batch.catalog.fill import fill_gaps
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt
@@ -19,7 +20,6 @@ from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
-from order_contract.world import BEGINNING, World
 
 
 class BatchPipeline:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from order_contract.setting_types import FilePath, check_warehouse_file, invalid
-from order_contract.settings import DatabaseSettings
-from order_contract.world import WorldSettings
+from marketplace_simulator import WorldSettings
+from order_platform.setting_types import FilePath, check_warehouse_file, invalid
+from order_platform.settings import DatabaseSettings
 
 
 class WarehouseKind(StrEnum):

@@ -58,7 +58,9 @@ def template(postgres: str) -> str:
     """Name of a migrated database that others are copied from."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("create database migrated")
-    migrate = "import asyncio, sys; from order_contract.migrations import upgrade; asyncio.run(upgrade(sys.argv[1]))"
+    migrate = (
+        "import asyncio, sys; from order_platform.postgres.migrations import upgrade; asyncio.run(upgrade(sys.argv[1]))"
+    )
     subprocess.run([sys.executable, "-c", migrate, _on(postgres, "migrated")], check=True)
     return "migrated"
 

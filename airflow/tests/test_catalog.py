@@ -6,11 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from marketplace_simulator import BEGINNING, EmailStyle, World
 from order_batch.catalog import hours
 from order_batch.catalog.fill import add_products, add_users, fill_gaps
 from order_batch.settings import BatchSettings
 from order_contract.business_time import BUSINESS_ZONE
-from order_contract.world import BEGINNING, EmailStyle, World
 
 HOUR = timedelta(hours=1)
 # Some months of a young world: filling it up to today takes half a minute.

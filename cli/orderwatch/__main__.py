@@ -1,6 +1,6 @@
 """`orderwatch`: the command for people."""
 
-from order_contract.command import run_command
+from order_platform.command import run_command
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from aiokafka.errors import KafkaError
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from orderwatch.environment import how_to_reach
 from orderwatch.errors import NotUpError
 

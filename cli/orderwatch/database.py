@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from order_contract.database_errors import DATABASE_ERRORS
-from order_contract.settings import DatabaseSettings
+from order_platform.postgres.errors import DATABASE_ERRORS
+from order_platform.settings import DatabaseSettings
 from orderwatch.environment import how_to_reach
 from orderwatch.errors import NotUpError, OrderwatchError
 from orderwatch.invocation import command

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import asyncpg
 import orjson
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from orderwatch import queries
 from orderwatch.queries import Source
 from orderwatch.topic_reader import TopicReader

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from order_contract.lag import Group, PartitionLag
+from order_platform.kafka.lag import Group, PartitionLag
 from orderwatch.readable import printable
 
 

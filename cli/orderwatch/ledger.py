@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 
-from order_contract.lag import PartitionLag
-from order_contract.topic_epochs import known_epochs
+from order_platform.kafka.lag import PartitionLag
+from order_platform.postgres.topic_epochs import known_epochs
 from orderwatch import queries
 from orderwatch.queries import Outcomes, Source
 

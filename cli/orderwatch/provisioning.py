@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from order_contract.database_roles import MART_READERS, DatabaseRole
+from order_platform.postgres.roles import MART_READERS, DatabaseRole
 
 _SCRAM_ITERATIONS = 4096
 _ROLE_EXISTS = "select exists (select from pg_roles where rolname = $1)"

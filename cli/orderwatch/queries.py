@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from order_contract.dead_letters.origin import Origin
 from order_contract.decision import OrderRow
+from order_contract.origin import Origin
 from orderwatch.explain.evidence import Refusal
 
 _DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"

@@ -14,9 +14,9 @@ from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from order_contract.business_time import business_text
 from order_contract.message import Message
-from order_contract.settings import KafkaSettings
-from order_contract.topic_client import Offsets, TopicClient
-from order_contract.topic_identity import TopicIdentity
+from order_platform.kafka.topic_client import Offsets, TopicClient
+from order_platform.kafka.topic_identity import TopicIdentity
+from order_platform.settings import KafkaSettings
 from orderwatch.record import Found, Missing
 
 # What follows is read on rather than sought: a seek costs a round trip.

@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from order_contract.setting_types import FilePath, Port, invalid, repeated
-from order_contract.settings import ProcessSettings
+from order_platform.setting_types import FilePath, Port, invalid, repeated
+from order_platform.settings import ProcessSettings
 from orderwatch.project import ROOT
 
 HOME = ROOT / ".orderwatch"

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from order_contract.message import Message
-from order_contract.settings import KafkaSettings
-from order_contract.topic_client import Offsets, TopicClient
-from order_contract.topics import MAX_DEAD_LETTER_BYTES
+from order_platform.kafka.topic_client import Offsets, TopicClient
+from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
+from order_platform.settings import KafkaSettings
 
 
 @dataclass(frozen=True, slots=True)

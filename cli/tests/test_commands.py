@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from orderwatch.command_line import COMMANDS
 from tests.support.command import Orderwatch
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from order_contract.database_roles import DatabaseRole
-from order_contract.migrations import upgrade
+from order_platform.postgres.migrations import upgrade
+from order_platform.postgres.roles import DatabaseRole
 from orderwatch.containers import credentials, password, roles
 from orderwatch.containers.published import Published
 from orderwatch.embedded.launch import read_environment

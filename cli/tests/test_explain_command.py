@@ -14,10 +14,10 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_ORDER_BYTES
-from order_contract.world import World
-from order_producer.generator import Recipe, past_orders
+from marketplace_simulator import World
+from marketplace_simulator.generator import Recipe, past_orders
+from order_platform.kafka.topics import MAX_ORDER_BYTES
+from order_platform.settings import KafkaSettings
 from orderwatch.explain.explanation import explained
 from orderwatch.explain.finder import EvidenceFinder
 from orderwatch.record import Missing

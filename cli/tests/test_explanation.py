@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 import pytest
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.engine import Engine
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.kafka_announcer import dead_letter_headers
 from fraud_detector.stream.message import DeadLetter
-from order_contract.dead_letters.origin import Origin
 from order_contract.decision import OrderRow, decision_message
-from order_contract.decoder import EventDecoder
+from order_contract.decoding.decoder import EventDecoder
+from order_contract.origin import Origin
 from orderwatch.explain.evidence import OrderEvidence, Refusal, RefusalEvidence, WarehouseRow
 from orderwatch.explain.explanation import Explanation, explained
 from orderwatch.explain.report import document

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from order_contract.lag import PartitionLag
+from order_platform.kafka.lag import PartitionLag
 from orderwatch.ledger import PartitionLedger, read_ledger
 from orderwatch.queries import Outcomes, Source
 

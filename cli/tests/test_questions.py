@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import Result
 
 from order_api.keys import create_key
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.command import Orderwatch
 from tests.support.detector import DetectorProcess

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_ORDER_BYTES, ensure_topics
+from order_platform.kafka.topics import MAX_ORDER_BYTES, ensure_topics
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.postgres import EmbeddedPostgres
 from orderwatch.embedded.server import ServerFailedError

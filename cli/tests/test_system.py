@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from order_contract.database_roles import DatabaseRole
+from order_platform.postgres.roles import DatabaseRole
 from orderwatch.embedded.credentials import Credentials
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.launch import read_environment

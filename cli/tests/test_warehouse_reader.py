@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from order_contract.command import ExitCode
-from order_contract.settings import KafkaSettings
+from order_platform.command import ExitCode
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded import airflow
 from orderwatch.record import Missing
 from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse

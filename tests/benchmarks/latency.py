@@ -11,12 +11,12 @@ import asyncpg
 import httpx
 from aiokafka import AIOKafkaProducer
 
+from marketplace_simulator import World
+from marketplace_simulator.generator import Recipe, live_orders
+from marketplace_simulator.message import Message
 from order_api.keys import create_key
 from order_contract.business_time import BUSINESS_ZONE
-from order_contract.garbage import collect_rarely
-from order_contract.world import World
-from order_producer.generator import Recipe, live_orders
-from order_producer.message import Message
+from order_platform.gc_tuning import collect_rarely
 from orderwatch.embedded.ports import free_port
 from tests.benchmarks.stack import Place, Stack
 

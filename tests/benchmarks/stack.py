@@ -15,9 +15,9 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from order_contract.migrations import upgrade
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.postgres.migrations import upgrade
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded.postgres import EmbeddedPostgres
 from tests.support import embedded
 

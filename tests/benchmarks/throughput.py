@@ -10,10 +10,10 @@ from itertools import islice
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
+from marketplace_simulator import World
+from marketplace_simulator.generator import Recipe, past_orders
 from order_contract.decision import OrderRow
-from order_contract.settings import KafkaSettings
-from order_contract.world import World
-from order_producer.generator import Recipe, past_orders
+from order_platform.settings import KafkaSettings
 from tests.benchmarks.stack import Place, Stack
 
 Progress = Callable[[str], None]

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from order_api.keys import create_key
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.commands.everyday import PROGRAMS
 from tests.support.api import ApiProcess
 from tests.support.detector import DetectorProcess

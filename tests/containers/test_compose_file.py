@@ -7,7 +7,7 @@ import pytest
 
 from fraud_detector.settings import DetectorSettings
 from order_api.settings import ApiSettings
-from order_contract.database_roles import DatabaseRole
+from order_platform.postgres.roles import DatabaseRole
 from order_producer.settings import ProducerSettings
 from tests.containers.engine import COMPOSE_FILE, DOCKERFILE, ROOT, services, upstream_images
 

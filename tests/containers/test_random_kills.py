@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.containers.stack import Stack
 from tests.faults.load import Load
 from tests.support.ledger import Ledger, committed_everything

@@ -7,15 +7,15 @@ from typing import Protocol
 import orjson
 import pytest
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.engine import Engine
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.kafka_announcer import KafkaAnnouncer
 from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import Announcer
 from order_contract.decision import OrderRow, decision_message
-from order_contract.decoder import EventDecoder
-from order_contract.settings import KafkaSettings
+from order_contract.decoding.decoder import EventDecoder
+from order_platform.settings import KafkaSettings
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeMessage, Origin
 from tests.support.reading import read_topic

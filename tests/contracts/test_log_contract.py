@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from fraud_detector.stream.kafka_log import KafkaOrderLog
 from fraud_detector.stream.ports import CommitRefusedError, LostOffsetsError, OrderLog
 from order_contract.message import Message
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeBroker, FakeOrderLog
 

@@ -7,15 +7,15 @@ from typing import Protocol
 import asyncpg
 import pytest
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.engine import Engine
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.message import DeadLetter, Gap
 from fraud_detector.stream.ports import DecisionStore
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.decision import OrderRow, decision_message
-from order_contract.decoder import EventDecoder
+from order_contract.decoding.decoder import EventDecoder
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeDatabase, FakeMessage, FakeStore, Origin
 

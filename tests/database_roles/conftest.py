@@ -9,8 +9,8 @@ from typing import NamedTuple
 import asyncpg
 import pytest
 
-from order_contract.database_roles import DatabaseRole
-from order_contract.migrations import upgrade
+from order_platform.postgres.migrations import upgrade
+from order_platform.postgres.roles import DatabaseRole
 from orderwatch.embedded.postgres import EmbeddedPostgres
 from orderwatch.provisioning import AIRFLOW_DATABASE, ORDERS_DATABASE, create_roles, provision_database
 from tests.support import embedded

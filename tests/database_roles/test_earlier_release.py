@@ -5,8 +5,8 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
-from order_contract.database_roles import DatabaseRole
-from order_contract.migrations import upgrade
+from order_platform.postgres.migrations import upgrade
+from order_platform.postgres.roles import DatabaseRole
 from tests.database_roles.conftest import Prepared
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from order_contract.database_roles import RELATIONS, DatabaseRole
+from order_platform.postgres.roles import RELATIONS, DatabaseRole
 from tests.database_roles.conftest import Prepared
 
 pytestmark = pytest.mark.integration

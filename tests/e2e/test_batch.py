@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.e2e.checkout import Checkout
 from tests.support.expected_marts import Names, Order, Row, expected_marts, read_order
 from tests.support.reading import read_topic

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from order_contract.migrations import upgrade
+from order_platform.postgres.migrations import upgrade
 from orderwatch.embedded.postgres import EmbeddedPostgres
 
 

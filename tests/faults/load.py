@@ -6,8 +6,8 @@ import random
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import PARTITIONS
+from order_platform.kafka.topics import PARTITIONS
+from order_platform.settings import KafkaSettings
 from tests.support.ledger import Ledger
 
 

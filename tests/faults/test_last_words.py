@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.message import Gap
 from fraud_detector.stream.ports import UnavailableError

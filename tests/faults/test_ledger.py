@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.postgres import EmbeddedPostgres
 from orderwatch.embedded.server import EmbeddedServer

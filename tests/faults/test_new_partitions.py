@@ -7,7 +7,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import add_partitions
 from tests.support.consumed import consumed_everything
 from tests.support.detector import DetectorProcess

@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import delete_topic
 from tests.support.consumed import consumed_everything
 from tests.support.detector import DetectorProcess

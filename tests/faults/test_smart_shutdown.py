@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from order_api.keys import create_key
-from order_contract.database_watch import close_connections
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.postgres.shutdown_watch import close_connections
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.layout import Layout
 from orderwatch.embedded.postgres import EmbeddedPostgres

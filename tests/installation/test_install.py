@@ -33,8 +33,8 @@ def no_installing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout of its own, with a virtual environment made by this Python."""
-    for name in ("locks", "contract", "airflow", "dbt"):
-        (tmp_path / name).mkdir()
+    for name in ("locks", "packages/order-contract", "airflow", "dbt"):
+        (tmp_path / name).mkdir(parents=True)
     for name in (
         "locks/uv.txt",
         "locks/kafka.txt",
@@ -44,13 +44,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "dbt/lock.txt",
     ):
         (tmp_path / name).touch()
-    for package in ("contract", "airflow"):
+    for package in ("packages/order-contract", "airflow"):
         (tmp_path / package / "pyproject.toml").touch()
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     python = tmp_path / ".venv" / "bin" / "python"
     python.touch()
     changes = {"ROOT": tmp_path, "VENV": tmp_path / ".venv", "PYTHON": python, "LOCKS": tmp_path / "locks"}
-    for name, value in {**changes, "PACKAGES": ("contract",)}.items():
+    for name, value in {**changes, "PACKAGES": ("packages/order-contract",)}.items():
         monkeypatch.setattr(install, name, value)
     monkeypatch.setattr(sys, "argv", ["install.py"])
     return tmp_path

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from order_contract.settings import DatabaseSettings, KafkaSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings
 from tests.support.detector import DetectorProcess
 from tests.support.embedded import new_postgres, serving
 from tests.support.ledger import committed_everything

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_ORDER_BYTES
+from order_platform.kafka.topics import MAX_ORDER_BYTES
+from order_platform.settings import KafkaSettings
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import Ledger, committed_everything
 from tests.support.waiting import until

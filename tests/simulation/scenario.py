@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.engine import Engine
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.metrics import Metrics
 from fraud_detector.stream.pipeline import Limits, Pipeline
 from fraud_detector.stream.status import Status
 from order_contract.decision import OrderRow, decision_message
-from order_contract.decoder import EventDecoder
+from order_contract.decoding.decoder import EventDecoder
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeDatabase, FakeOrderLog, FakeStore, Origin
 

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 
 
 async def delete_topic(settings: KafkaSettings, topic: str) -> None:

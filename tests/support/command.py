@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from orderwatch.command_line import application
 
 Orderwatch = Callable[..., Result]

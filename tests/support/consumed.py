@@ -2,8 +2,8 @@
 
 from aiokafka.errors import KafkaError
 
-from order_contract.lag import LagReader
-from order_contract.settings import KafkaSettings
+from order_platform.kafka.lag import LagReader
+from order_platform.settings import KafkaSettings
 
 
 async def consumed_everything(settings: KafkaSettings) -> bool:

@@ -4,7 +4,7 @@ import uuid
 
 import asyncpg
 
-from order_contract.migrations import upgrade
+from order_platform.postgres.migrations import upgrade
 
 TEMPLATE = "migrated"
 

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics, topic_specs
+from order_platform.kafka.topics import ensure_topics, topic_specs
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.postgres import EmbeddedPostgres
 from tests.support import embedded

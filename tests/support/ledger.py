@@ -11,8 +11,8 @@ import orjson
 from aiokafka.errors import KafkaError
 
 from order_contract.decision import OrderRow, decision_message
-from order_contract.lag import LagReader
-from order_contract.settings import KafkaSettings
+from order_platform.kafka.lag import LagReader
+from order_platform.settings import KafkaSettings
 from tests.support.reading import read_topic
 
 Origin = tuple[int, int]

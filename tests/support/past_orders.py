@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.engine import Engine
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.postgres_store import PostgresStore
-from order_contract.decoder import EventDecoder
-from order_contract.world import World
-from order_producer.generator import Recipe, past_orders
+from marketplace_simulator import World
+from marketplace_simulator.generator import Recipe, past_orders
+from order_contract.decoding.decoder import EventDecoder
 
 BATCH = 10_000
 

@@ -2,8 +2,8 @@
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_DEAD_LETTER_BYTES
+from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
+from order_platform.settings import KafkaSettings
 
 
 async def read_topic(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:

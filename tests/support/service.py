@@ -9,7 +9,7 @@ from typing import Self
 
 import httpx
 
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded.ports import free_port
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from order_contract.world import BEGINNING, Product, User, World
+from marketplace_simulator import BEGINNING, Product, User, World
 
 # World counts what had come by a moment, itself included, in milliseconds.
 _INSTANT = timedelta(milliseconds=1)

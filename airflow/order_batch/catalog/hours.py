@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from marketplace_simulator import EmailStyle, World
 from order_batch.catalog import fill
 from order_batch.composition import connect
 from order_batch.settings import BatchSettings
-from order_contract.world import EmailStyle, World
 
 _HOUR = timedelta(hours=1)
 

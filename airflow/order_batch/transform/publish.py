@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from order_batch.transform.dbt import DbtError
 from order_batch.warehouse.port import Relation, Warehouse
-from order_contract.database_roles import MART_READERS
+from order_platform.postgres.roles import MART_READERS
 
 SCHEMA = "marts"
 # The first column of each published table: a row's place in the mart's order, by which the API turns pages.

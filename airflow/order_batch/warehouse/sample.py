@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from marketplace_simulator import World
 from order_batch.catalog.fill import ProductVersion, UserVersion, product_versions, user_versions
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Table
 from order_batch.warehouse.totals import Totals
 from order_contract.business_time import BUSINESS_ZONE, business_date
-from order_contract.world import World
 
 Row = Mapping[str, Any]
 

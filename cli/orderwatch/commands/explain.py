@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from order_contract.settings import DatabaseSettings, KafkaSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.console import ERR, OUT, print_json

@@ -12,8 +12,8 @@ from rich.console import Group as Lines
 from rich.live import Live
 from rich.text import Text
 
-from order_contract.lag import Group, LagReader, PartitionLag
-from order_contract.settings import KafkaSettings
+from order_platform.kafka.lag import Group, LagReader, PartitionLag
+from order_platform.settings import KafkaSettings
 from orderwatch.broker import broker_answers
 from orderwatch.connection import kafka_settings
 from orderwatch.console import OUT, print_json

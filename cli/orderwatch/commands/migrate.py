@@ -2,10 +2,10 @@
 
 import asyncio
 
-from order_contract.database_roles import DatabaseRole
-from order_contract.migrations import upgrade
-from order_contract.settings import DatabaseSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.postgres.migrations import upgrade
+from order_platform.postgres.roles import DatabaseRole
+from order_platform.settings import DatabaseSettings
 from orderwatch import queries
 from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from order_contract.dead_letters.origin import Origin
+from order_contract.origin import Origin
 from orderwatch.api_client import ApiClient, ApiProblem, Fields
 from orderwatch.console import OUT, print_json
 from orderwatch.errors import OrderwatchError

@@ -11,9 +11,9 @@ import typer
 from aiokafka.errors import UnknownTopicOrPartitionError
 from rich.table import Table
 
-from order_contract.lag import LagReader, PartitionLag
-from order_contract.settings import DatabaseSettings, KafkaSettings
-from order_contract.topic_epochs import epoch_of, known_epochs
+from order_platform.kafka.lag import LagReader, PartitionLag
+from order_platform.postgres.topic_epochs import epoch_of, known_epochs
+from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch import queries
 from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from order_contract.business_time import business_text
-from order_contract.lag import LagReader
 from order_contract.message import Message
-from order_contract.settings import KafkaSettings
+from order_platform.kafka.lag import LagReader
+from order_platform.settings import KafkaSettings
 from orderwatch.broker import broker_answers
 from orderwatch.connection import kafka_settings
 from orderwatch.console import ERR, OUT, print_json

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from order_contract.settings import DatabaseSettings
+from order_platform.settings import DatabaseSettings
 from orderwatch import queries
 from orderwatch.embedded.airflow import DATABASE, USER
 from orderwatch.whole_file import PRIVATE, write_whole

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from order_api.keys import create_key
-from order_contract.settings import DatabaseSettings, KafkaSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch import queries
 from orderwatch.containers.published import API, Published
 from orderwatch.embedded.launch import exports, read_environment

@@ -1,6 +1,6 @@
 """The database's passwords, made at the first start: `python -m orderwatch.containers.password SUPERUSER ROLES`.
 
-The superuser's is the file SUPERUSER; each role of order_contract/database_roles.py has a file in a folder of its name
+The superuser's is the file SUPERUSER; each role of order_platform/postgres/roles.py has a file in a folder of its name
 below ROLES. Each lies in a volume that only the containers that need it mount, so it is part of no file of the project,
 no image and no environment.
 """
@@ -9,7 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from order_contract.database_roles import DatabaseRole
+from order_platform.postgres.roles import DatabaseRole
 from orderwatch.whole_file import PRIVATE, write_whole
 
 # Postgres reads it, too, as a user of its own; who may read it is decided by who mounts the volume.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from order_contract.settings import ProcessSettings
+from order_platform.settings import ProcessSettings
 
 
 class Service(NamedTuple):

@@ -7,8 +7,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from order_contract.database_roles import DatabaseRole
-from order_contract.settings import DatabaseSettings
+from order_platform.postgres.roles import DatabaseRole
+from order_platform.settings import DatabaseSettings
 from orderwatch.containers.password import role_file
 from orderwatch.provisioning import AIRFLOW_DATABASE, ORDERS_DATABASE, create_roles, provision_database
 

@@ -5,7 +5,7 @@ import socket
 
 from rich.table import Table
 
-from order_contract.probe import ready_problem
+from order_platform.healthcheck import ready_problem
 from orderwatch.console import OUT
 from orderwatch.containers.published import AIRFLOW, API, DETECTOR, PRODUCER, Published, Service
 from orderwatch.first_steps import say_first_steps

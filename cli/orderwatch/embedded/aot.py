@@ -6,8 +6,8 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded.kafka import EmbeddedKafka
 from orderwatch.embedded.kafka_runtime import KafkaRuntime
 from orderwatch.embedded.ports import free_port

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from order_contract.database_roles import DatabaseRole
+from order_platform.postgres.roles import DatabaseRole
 from orderwatch.whole_file import PRIVATE, write_whole
 
 
@@ -26,7 +26,7 @@ class Credentials:
     postgres_password: str = field(default_factory=_password)
     """The superuser's: only `make up` uses it, to prepare the server."""
     role_passwords: Mapping[str, str] = field(default_factory=_role_passwords)
-    """One per role of order_contract/database_roles.py."""
+    """One per role of order_platform/postgres/roles.py."""
     api_key_id: str | None = None
     api_key: str | None = None
     """For reading and reviewing."""

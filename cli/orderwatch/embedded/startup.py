@@ -10,10 +10,10 @@ from functools import partial
 import asyncpg
 
 from order_api.keys import create_key
-from order_contract.database_roles import DatabaseRole
-from order_contract.migrations import upgrade
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.postgres.migrations import upgrade
+from order_platform.postgres.roles import DatabaseRole
+from order_platform.settings import KafkaSettings
 from orderwatch import queries
 from orderwatch.console import Checklist, Note
 from orderwatch.embedded import airflow, kafka_runtime

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from order_contract.database_roles import DatabaseRole
+from order_platform.postgres.roles import DatabaseRole
 from orderwatch.console import ERR
 from orderwatch.embedded import airflow
 from orderwatch.embedded.credentials import Credentials

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import orjson
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.features import features_of
+from decision_engine.engine import Engine
+from decision_engine.features import features_of
 from fraud_detector.stream.judge import decision_columns
 from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.nested import from_columns, stored_features, stored_hits

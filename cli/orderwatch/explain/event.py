@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from order_contract.decision import OrderRow
-from order_contract.decoder import MAX_FUTURE_HOURS, EventDecoder
+from order_contract.decoding.decoder import MAX_FUTURE_HOURS, EventDecoder
 from order_contract.event import BadEvent, OrderEvent, same_numbers
 from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.section import Difference, Section, differences

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from order_contract.dead_letters.origin import Origin
 from order_contract.decision import OrderRow
+from order_contract.origin import Origin
 from orderwatch.record import Found, Missing
 
 

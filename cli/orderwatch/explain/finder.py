@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from order_contract.dead_letters.body import claimed_id
-from order_contract.dead_letters.origin import Origin, parse_origin, row_origin
-from order_contract.settings import KafkaSettings
-from order_contract.topic_epochs import epoch_of, known_epochs
+from dead_letters.payload import claimed_id
+from order_contract.origin import Origin, parse_origin, row_origin
+from order_platform.postgres.topic_epochs import epoch_of, known_epochs
+from order_platform.settings import KafkaSettings
 from orderwatch import queries
 from orderwatch.errors import OrderwatchError
 from orderwatch.explain.evidence import OrderEvidence, Refusal, RefusalEvidence

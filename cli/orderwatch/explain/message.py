@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from order_contract.dead_letters.origin import Origin
 from order_contract.message import Message
+from order_contract.origin import Origin
 from orderwatch.explain.evidence import OrderEvidence, RefusalEvidence
 from orderwatch.explain.section import Section, differences
 from orderwatch.record import Missing

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from order_contract.dead_letters.origin import row_origin
 from order_contract.decision import OrderRow
-from order_contract.decoder import EventDecoder
+from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent, OrderEvent
 from order_contract.message import append_time
+from order_contract.origin import row_origin
 from orderwatch.explain.event import content_differences
 from orderwatch.explain.evidence import Refusal, RefusalEvidence
 from orderwatch.explain.section import Difference, Section

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping
 from functools import lru_cache
 
-from fraud_detector.rules.ruleset import Rule, Ruleset, RulesetError, parse_ruleset
+from decision_engine.ruleset import Rule, Ruleset, RulesetError, parse_ruleset
 from order_contract.event import OrderEvent
 from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.nested import stored_features

@@ -33,7 +33,7 @@ from order_api.sessions.routes import router as sessions
 from order_api.settings import ApiSettings
 from order_api.stats.routes import router as stats
 from order_api.users.routes import router as users
-from order_contract.lag import LagReader
+from order_platform.kafka.lag import LagReader
 
 # For what a caller sends: a key, or the corrected body of a dead letter.
 MAX_BODY_BYTES: Final = 65_536

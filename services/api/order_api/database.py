@@ -13,8 +13,8 @@ import asyncpg
 import structlog
 
 from order_api.problems.availability import DatabaseUnavailable, QueryTooSlow
-from order_contract.database_errors import LOST_CONNECTION
-from order_contract.database_watch import close_connections
+from order_platform.postgres.errors import LOST_CONNECTION
+from order_platform.postgres.shutdown_watch import close_connections
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from order_api.patience import Patience
-from order_contract.lag import PartitionLag
+from order_platform.kafka.lag import PartitionLag
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +21,7 @@ AWAY_SECONDS = 1.0
 
 
 class LagSource(Protocol):
-    """What `order_contract.lag.LagReader` gives once it is open."""
+    """What `order_platform.kafka.lag.LagReader` gives once it is open."""
 
     async def read(self) -> Sequence[PartitionLag]: ...
 

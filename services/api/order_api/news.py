@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import asyncpg
 import structlog
 
-from order_contract.database_errors import DATABASE_ERRORS
+from order_platform.postgres.errors import DATABASE_ERRORS
 
 log = structlog.get_logger(__name__)
 

@@ -14,10 +14,10 @@ from pydantic_core import CoreSchema
 
 from order_api.orders.criteria import EARLIEST, LATEST
 from order_contract.business_time import BUSINESS_ZONE
-from order_contract.codes import COUNTRIES, CURRENCIES, PaymentMethods
 from order_contract.event import MAX_ID_LENGTH, MAX_TEXT_LENGTH
 from order_contract.money import MAX_AMOUNT
 from order_contract.nearest import nearest_country, nearest_currency
+from order_contract.reference_data import COUNTRIES, CURRENCIES, PaymentMethods
 
 # Postgres holds no NUL, so nothing that is stored has one.
 _NO_NUL: Final = r"^[^\x00]*$"

@@ -11,7 +11,7 @@ from order_api.database import Reads
 from order_api.orders.criteria import Criteria, Position
 from order_api.orders.stored import DeadLetter, StoredOrder
 from order_contract.decision import OrderRow, Outcome, Status
-from order_contract.statements import Arguments
+from order_platform.postgres.sql_builder import Arguments
 
 _COLUMNS: Final = ", ".join((*OrderRow._fields, "stored_at"))
 # Listings do without attributes: a page of large ones would not fit into memory.

@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from order_api.application import create_app
 from order_api.guarded_http import PROBE_CONNECTIONS, GuardedHttp
 from order_api.settings import ApiSettings
-from order_contract.garbage import collect_rarely
-from order_contract.health import PortTakenError
+from order_platform.gc_tuning import collect_rarely
+from order_platform.health_server import PortTakenError
 
 log = structlog.get_logger(__name__)
 

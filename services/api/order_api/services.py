@@ -29,7 +29,7 @@ from order_api.settings import ApiSettings
 from order_api.stats.memory import CostMemory
 from order_api.stats.summary import Counted
 from order_api.turns import Turns
-from order_contract.database_watch import leaving_at_shutdown
+from order_platform.postgres.shutdown_watch import leaving_at_shutdown
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from limits import RateLimitItem, parse
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 from pydantic_settings import NoDecode
 
-from order_contract.event_settings import EventSettings
-from order_contract.setting_types import Port
-from order_contract.settings import DatabaseSettings, KafkaSettings
+from order_platform.event_settings import EventSettings
+from order_platform.setting_types import Port
+from order_platform.settings import DatabaseSettings, KafkaSettings
 
 
 def _parse_limit(value: object) -> object:

@@ -16,7 +16,7 @@ from order_api.application import create_app
 from order_api.keys import create_key
 from order_api.settings import ApiSettings
 from order_contract.decision import OrderRow
-from order_contract.lag import PartitionLag
+from order_platform.kafka.lag import PartitionLag
 
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"

@@ -12,7 +12,7 @@ import pytest
 from order_api.application import MAX_BODY_BYTES
 from order_api.guarded_http import HEAD_SECONDS
 from order_api.request_head import MAX_HEAD_BYTES
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.waiting import until
 

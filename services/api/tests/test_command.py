@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from order_api.__main__ import app
-from order_contract.command import SettingsError
+from order_platform.command import SettingsError
 
 runner = CliRunner()
 

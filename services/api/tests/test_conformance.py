@@ -23,7 +23,7 @@ from order_api.keys import create_key
 from order_api.server import listen
 from order_api.settings import ApiSettings
 from order_contract.decision import OrderRow
-from order_contract.migrations import upgrade
+from order_platform.postgres.migrations import upgrade
 
 pytestmark = pytest.mark.integration
 api = schemathesis.openapi.from_dict(create_app(ApiSettings()).openapi())

@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from order_api.parameters import Country, Currency
-from order_contract.codes import COUNTRIES, CURRENCIES
+from order_contract.reference_data import COUNTRIES, CURRENCIES
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from order_api.database import Kind, open_database
 from order_api.keys import create_key
 from order_api.problems.availability import DatabaseUnavailable, QueryTooSlow
 from order_api.settings import ApiSettings
-from order_contract.migrations import upgrade
+from order_platform.postgres.migrations import upgrade
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from order_api.application import create_app
 from order_api.keys import create_key
 from order_api.settings import ApiSettings
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import committed_everything
 from tests.support.plain_order import plain_order

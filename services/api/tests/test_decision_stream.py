@@ -24,8 +24,8 @@ from order_api.keys import create_key, revoke_key
 from order_api.server import listen
 from order_api.settings import ApiSettings
 from order_contract.decision import OrderRow, decision_message
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.settings import KafkaSettings
 from orderwatch.embedded.kafka import EmbeddedKafka
 from tests.support.api import ApiProcess
 from tests.support.waiting import until

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from order_api.keys import create_key
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 
 pytestmark = pytest.mark.integration

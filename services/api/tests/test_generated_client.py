@@ -15,7 +15,7 @@ import pytest
 from order_api.application import create_app
 from order_api.keys import create_key
 from order_api.settings import ApiSettings
-from order_contract.settings import KafkaSettings
+from order_platform.settings import KafkaSettings
 from tests.support import client_generator
 from tests.support.api import ApiProcess
 

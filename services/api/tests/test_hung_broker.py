@@ -16,8 +16,8 @@ from order_api.keys import create_key
 from order_api.lag import FRESH_SECONDS
 from order_api.patience import Patience
 from order_api.settings import ApiSettings
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.topics import ensure_topics
+from order_platform.settings import KafkaSettings
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration

@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaProducer
 
 from order_api import lag as lag_module
 from order_api.lag import LagMonitor
-from order_contract.lag import LagReader
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from order_platform.kafka.lag import LagReader
+from order_platform.kafka.topics import ensure_topics
+from order_platform.settings import KafkaSettings
 
 
 async def test_the_total_is_over_all_partitions(lag: Any) -> None:

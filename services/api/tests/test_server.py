@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from order_api.server import listen
-from order_contract.health import PortTakenError
+from order_platform.health_server import PortTakenError
 
 
 def environment(port: int) -> dict[str, str]:

@@ -14,7 +14,7 @@ from order_api.queries import Group
 from order_api.stats import memory
 from order_api.stats.memory import CostMemory
 from order_api.stats.summary import Counted, statistics
-from order_contract.lag import PartitionLag
+from order_platform.kafka.lag import PartitionLag
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -8,18 +8,18 @@ from typing import Annotated
 import structlog
 import typer
 
+from decision_engine.lint import ruleset_warnings
+from decision_engine.ruleset import RulesetError, load_ruleset
 from fraud_detector.accept_topic import accept_topic
 from fraud_detector.dead_letters.commands import app as dead_letters
-from fraud_detector.rules.lint import ruleset_warnings
-from fraud_detector.rules.ruleset import RulesetError, load_ruleset
 from fraud_detector.service import run as run_service
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.ports import LostOffsetsError, RecreatedTopicError, RefusedError
-from order_contract.codes import PaymentMethods
-from order_contract.event_settings import EventSettings
-from order_contract.health import PortTakenError
-from order_contract.logs import configure_logging
-from order_contract.settings_errors import read_settings
+from order_contract.reference_data import PaymentMethods
+from order_platform.event_settings import EventSettings
+from order_platform.health_server import PortTakenError
+from order_platform.logging import configure_logging
+from order_platform.settings_errors import read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orders: topic orders in, decisions out.")
 rules = typer.Typer(no_args_is_help=True, help="Look after rule files.")

@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError
 
 from fraud_detector.stream import topic_epochs
 from fraud_detector.stream.topic_epochs import Binding
-from order_contract.database_errors import DATABASE_ERRORS
-from order_contract.lag import LagReader
-from order_contract.settings import DatabaseSettings, KafkaSettings
+from order_platform.kafka.lag import LagReader
+from order_platform.postgres.errors import DATABASE_ERRORS
+from order_platform.settings import DatabaseSettings, KafkaSettings
 
 TIMEOUT = 15.0
 

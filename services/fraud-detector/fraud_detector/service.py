@@ -9,9 +9,9 @@ from uuid import UUID
 
 import structlog
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.lint import ruleset_warnings
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.engine import Engine
+from decision_engine.lint import ruleset_warnings
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.kafka_announcer import KafkaAnnouncer
@@ -22,10 +22,10 @@ from fraud_detector.stream.ports import UnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.retry import until_available
 from fraud_detector.stream.status import Check, Status
-from order_contract.codes import PaymentMethods
-from order_contract.database_watch import leaving_at_shutdown
-from order_contract.garbage import collect_rarely
-from order_contract.health import HealthServer
+from order_contract.reference_data import PaymentMethods
+from order_platform.gc_tuning import collect_rarely
+from order_platform.health_server import HealthServer
+from order_platform.postgres.shutdown_watch import leaving_at_shutdown
 
 log = structlog.get_logger()
 

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from order_contract.event_settings import EventSettings
-from order_contract.setting_types import FilePath, Port
-from order_contract.settings import DatabaseSettings, KafkaSettings
+from order_platform.event_settings import EventSettings
+from order_platform.setting_types import FilePath, Port
+from order_platform.settings import DatabaseSettings, KafkaSettings
 
 
 class DetectorSettings(EventSettings, KafkaSettings, DatabaseSettings):

@@ -14,8 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner
 
 from fraud_detector.__main__ import app
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_ORDER_BYTES
+from order_platform.kafka.topics import MAX_ORDER_BYTES
+from order_platform.settings import KafkaSettings
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import committed_everything
 from tests.support.plain_order import plain_order

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.engine import Engine
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.kafka_announcer import dead_letter_headers
 from fraud_detector.stream.message import DeadLetter
 from order_contract.decision import OrderRow
-from order_contract.decoder import EventDecoder
+from order_contract.decoding.decoder import EventDecoder
 from tests.simulation.fakes import FakeMessage
 from tests.support.plain_order import plain_order
 

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 import orjson
 from prometheus_client import generate_latest
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.ruleset import load_ruleset
+from decision_engine.engine import Engine
+from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch, Stored
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.metrics import Metrics
-from order_contract.codes import PaymentMethods
 from order_contract.decision import OrderRow
-from order_contract.decoder import EventDecoder
+from order_contract.decoding.decoder import EventDecoder
+from order_contract.reference_data import PaymentMethods
 from tests.simulation.fakes import FakeMessage
 from tests.support.plain_order import plain_order
 

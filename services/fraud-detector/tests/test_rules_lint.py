@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from decision_engine.lint import ruleset_warnings
+from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.__main__ import app
-from fraud_detector.rules.lint import ruleset_warnings
-from fraud_detector.rules.ruleset import load_ruleset, parse_ruleset
-from order_contract.codes import PaymentMethods
+from order_contract.reference_data import PaymentMethods
 
 RULES = """\
 review_at: 50

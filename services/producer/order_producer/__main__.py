@@ -17,19 +17,19 @@ import structlog
 import typer
 from aiokafka.errors import KafkaError
 
+from marketplace_simulator import EPOCH, World
+from marketplace_simulator.generator import Recipe, live_orders, past_orders
+from marketplace_simulator.message import Message
 from order_contract.business_dates import LAST_DATE, MOST_DATES
 from order_contract.business_time import BUSINESS_ZONE
-from order_contract.health import PortTakenError
-from order_contract.logs import configure_logging
-from order_contract.settings_errors import read_settings
-from order_contract.topics import MAX_ORDER_BYTES
-from order_contract.world import EPOCH, World
+from order_platform.health_server import PortTakenError
+from order_platform.kafka.topics import MAX_ORDER_BYTES
+from order_platform.logging import configure_logging
+from order_platform.settings_errors import read_settings
 from order_producer.connection import BrokerUnavailableError, TopicMissingError
 from order_producer.counts import Counts
 from order_producer.file_check import NotLinesError, check_lines
-from order_producer.generator import Recipe, live_orders, past_orders
 from order_producer.lines import Check, count_lines, read_lines
-from order_producer.message import Message
 from order_producer.pace import WallClock, at_rate, by_created_date
 from order_producer.replay import Reading, replayed
 from order_producer.report import LogReport, Report, Share, TerminalReport

@@ -6,8 +6,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
+from order_platform.kafka.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
+from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from order_producer.message import Message
+from marketplace_simulator.message import Message
 from order_producer.report import Report
 from order_producer.sink import Sink
 from order_producer.truth import TruthFile

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from order_contract.file_kinds import compression_of, container_of, wide_encoding_of
+from order_contract.decoding.file_kinds import compression_of, container_of, wide_encoding_of
 
 HEAD_BYTES: Final = 64 * 1024
 """How much of a file is looked at."""

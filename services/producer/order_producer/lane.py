@@ -8,7 +8,7 @@ from time import monotonic
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from order_producer.message import Message
+from marketplace_simulator.message import Message
 
 
 class Lane:

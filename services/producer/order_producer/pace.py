@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Protocol
 
-from order_producer.message import Message
+from marketplace_simulator.message import Message
 
 
 class Clock(Protocol):

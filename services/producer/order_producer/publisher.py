@@ -20,12 +20,12 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import DefaultPartitioner
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_ORDER_BYTES
+from marketplace_simulator.message import Message
+from order_platform.kafka.topics import MAX_ORDER_BYTES
+from order_platform.settings import KafkaSettings
 from order_producer.connection import UNTIL_IT_ANSWERS, BrokerUnavailableError, connect, stop
 from order_producer.counts import Counts
 from order_producer.lane import Lane
-from order_producer.message import Message
 from order_producer.metrics import Metrics
 
 log = structlog.get_logger()

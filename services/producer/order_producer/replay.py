@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
+from marketplace_simulator.message import Message
 from order_contract.business_time import parse_moment
-from order_producer.message import Message
 
 _LONGEST_KEY = 64  # characters: the longest user_id of an order event
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import structlog
 
-from order_contract.health import HealthServer
+from marketplace_simulator.message import Message
+from order_platform.health_server import HealthServer
 from order_producer.counts import Counts
 from order_producer.feed import feed_until
-from order_producer.message import Message
 from order_producer.metrics import Metrics
 from order_producer.publisher import Publisher
 from order_producer.report import Report

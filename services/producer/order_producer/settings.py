@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from order_contract.setting_types import Port
-from order_contract.settings import KafkaSettings
-from order_contract.world import WorldSettings
+from marketplace_simulator import WorldSettings
+from order_platform.setting_types import Port
+from order_platform.settings import KafkaSettings
 
 
 class ProducerSettings(KafkaSettings, WorldSettings):

@@ -5,8 +5,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol, Self
 
+from marketplace_simulator.message import Message
 from order_producer.counts import Counts
-from order_producer.message import Message
 
 
 class Sink(Protocol):

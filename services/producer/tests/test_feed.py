@@ -8,9 +8,9 @@ from typing import Self
 
 import pytest
 
+from marketplace_simulator.message import Message
 from order_producer.counts import Counts
 from order_producer.feed import feed_until
-from order_producer.message import Message
 from order_producer.service import as_asked
 from order_producer.sink import FileSink
 from order_producer.truth import TruthFile

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_contract.file_kinds import compression_of
+from order_contract.decoding.file_kinds import compression_of
 from order_producer.file_check import NotLinesError, check_lines
 from order_producer.lines import LineCutter, tells_enough
 

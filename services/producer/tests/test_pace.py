@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from order_producer.message import Message
+from marketplace_simulator.message import Message
 from order_producer.pace import LONGEST_GAP, MOST_BEHIND, SHORTEST_WAIT, at_rate, by_created_date
 
 START = datetime(2026, 11, 22, tzinfo=UTC)

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from order_contract.command import SettingsError
-from order_contract.settings import KafkaSettings
+from order_platform.command import SettingsError
+from order_platform.settings import KafkaSettings
 from order_producer.__main__ import app
 from tests.support.reading import read_topic
 from tests.support.waiting import until

@@ -11,11 +11,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.partitioner import murmur2
 from structlog.testing import LogCapture
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_ORDER_BYTES
+from marketplace_simulator.message import Message
+from order_platform.kafka.topics import MAX_ORDER_BYTES
+from order_platform.settings import KafkaSettings
 from order_producer.connection import BATCH_BYTES
 from order_producer.counts import Counts
-from order_producer.message import Message
 from order_producer.metrics import Metrics
 from order_producer.publisher import Publisher
 from tests.support.reading import read_topic

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from order_contract.settings import KafkaSettings
-from order_contract.topics import ensure_topics
+from marketplace_simulator.message import Message
+from order_platform.kafka.topics import ensure_topics
+from order_platform.settings import KafkaSettings
 from order_producer.counts import Counts
-from order_producer.message import Message
 from order_producer.metrics import Metrics
 from order_producer.publisher import Publisher
 from orderwatch.embedded.kafka import EmbeddedKafka

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import orjson
 
+from dead_letters.redrive import check_correction
 from order_api.problems.orders import CorrectionRefused
-from order_contract.dead_letters.redriving import check_correction
-from order_contract.decoder import EventDecoder
+from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent
 
 BASE64: Final = "base64"

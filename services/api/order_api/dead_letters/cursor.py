@@ -8,10 +8,10 @@ from typing import Annotated, Final
 import orjson
 from pydantic import StringConstraints
 
+from dead_letters.repository import LetterCriteria, LetterPosition
 from order_api.orders.criteria import EARLIEST
 from order_api.problems.requests import CursorUnknown
-from order_contract.dead_letters.origin import parse_origin
-from order_contract.dead_letters.records import LetterCriteria, LetterPosition
+from order_contract.origin import parse_origin
 
 _CHECKSUM_BYTES: Final = 9
 _MICROSECOND: Final = timedelta(microseconds=1)

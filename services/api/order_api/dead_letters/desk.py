@@ -7,15 +7,9 @@ from typing import Final, NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from order_api.database import Database
-from order_api.patience import Patience
-from order_api.problems.availability import BrokerUnavailable
-from order_api.problems.orders import AlreadyRedriven, ConflictStands, DeadLetterGone
-from order_api.problems.problem import Problem
-from order_contract.dead_letters.letter import Letter, Original
-from order_contract.dead_letters.origin import Origin
-from order_contract.dead_letters.originals import Originals
-from order_contract.dead_letters.redriving import (
+from dead_letters.model import Letter, Original
+from dead_letters.original_message import Originals
+from dead_letters.redrive import (
     AlreadyRedrivenError,
     ConflictStandsError,
     OriginalGoneError,
@@ -23,7 +17,13 @@ from order_contract.dead_letters.redriving import (
     Redriver,
     UnconfirmedError,
 )
-from order_contract.settings import KafkaSettings
+from order_api.database import Database
+from order_api.patience import Patience
+from order_api.problems.availability import BrokerUnavailable
+from order_api.problems.orders import AlreadyRedriven, ConflictStands, DeadLetterGone
+from order_api.problems.problem import Problem
+from order_contract.origin import Origin
+from order_platform.settings import KafkaSettings
 
 # Administrators are few: who comes while others are at it waits for their turn.
 LOOKING_AT_ONCE: Final = 4

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Depends, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
+from dead_letters.model import State
+from dead_letters.repository import LetterCriteria
 from order_api.dead_letters.cursor import CursorText
 from order_api.parameters import DIGITS_ONLY, Bound, Identifier, Limit, Optional
-from order_contract.dead_letters.catalogue import CATALOGUE
-from order_contract.dead_letters.letter import State
-from order_contract.dead_letters.origin import Origin, parse_origin
-from order_contract.dead_letters.records import LetterCriteria
+from order_contract.error_types import CATALOGUE
+from order_contract.origin import Origin, parse_origin
 
 MOST_AT_ONCE: Final = 100
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from order_contract.dead_letters.catalogue import CATALOGUE
-from order_contract.dead_letters.letter import State
+from dead_letters.model import State
+from order_contract.error_types import CATALOGUE
 
 _LETTER: Final[dict[str, Any]] = {
     "origin": "orders/3/12345",

@@ -5,6 +5,10 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from dead_letters import repository
+from dead_letters.model import Letter, State
+from dead_letters.repository import LetterCriteria, LetterPosition
+from dead_letters.serialization import letter_details, letter_object
 from order_api import credential_queries
 from order_api.authentication import administrator, caller_of
 from order_api.contradictions import refuse_contradictions
@@ -26,11 +30,7 @@ from order_api.problems.availability import BrokerUnavailable
 from order_api.problems.orders import DeadLetterUnknown
 from order_api.responses import json_response
 from order_api.services import AllServices
-from order_contract.dead_letters import records
-from order_contract.dead_letters.details import letter_details, letter_object
-from order_contract.dead_letters.letter import Letter, State
-from order_contract.dead_letters.origin import Origin
-from order_contract.dead_letters.records import LetterCriteria, LetterPosition
+from order_contract.origin import Origin
 
 router = APIRouter(
     prefix="/v1", route_class=GuardedRoute, tags=["dead letters"], dependencies=[administrator(Scope.DEAD_LETTERS)]
@@ -55,7 +55,7 @@ async def list_dead_letters(
     letters = await services.listings.run(
         request,
         caller_of(request),
-        lambda database: records.letters(database, criteria, after, parameters.limit + 1),
+        lambda database: repository.letters(database, criteria, after, parameters.limit + 1),
     )
     items, cursor, headers = letters[: parameters.limit], None, {}
     if len(letters) > len(items):
@@ -75,7 +75,7 @@ async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
     """One dead letter: what is wrong and what to do, the original message to the byte, and its redrives."""
     async with services.databases.lookups.snapshot() as snapshot:  # the count of redrives and their list agree
         letter = await _letter(snapshot, origin)
-        redrives = await records.redrives(snapshot, letter.origin)
+        redrives = await repository.redrives(snapshot, letter.origin)
     original, problem = None, None
     try:
         original = await services.dead_letters.original(letter)
@@ -126,7 +126,7 @@ async def redrive_dead_letters(request: Request, services: AllServices, wanted: 
     Redrive the originals once their cause is gone: a new payment method that is configured now, for example.
     """
     criteria = LetterCriteria(error_type=wanted.error_type, state=State.OPEN)
-    letters = await records.letters(services.databases.listings, criteria, None, wanted.limit + 1, oldest_first=True)
+    letters = await repository.letters(services.databases.listings, criteria, None, wanted.limit + 1, oldest_first=True)
     by = await credential_queries.key_name(services.databases.lookups, caller_of(request).key_id)
     results = await services.dead_letters.redrive_many(letters[: wanted.limit], by=by, again=wanted.again)
     return json_response(
@@ -140,7 +140,7 @@ async def redrive_dead_letters(request: Request, services: AllServices, wanted: 
 
 
 async def _letter(database: Reads, origin: Origin) -> Letter:
-    letter = await records.letter(database, origin)
+    letter = await repository.letter(database, origin)
     if letter is None:
         raise DeadLetterUnknown(str(origin))
     return letter

@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPar
 
 from order_api.decisions.position import Position
 from order_api.decisions.ring import Message
-from order_contract.settings import KafkaSettings
-from order_contract.topic_client import TopicClient
+from order_platform.kafka.topic_client import TopicClient
+from order_platform.settings import KafkaSettings
 
 CALL_SECONDS: Final = 5.0
 

@@ -13,9 +13,9 @@ import typer
 from fraud_detector.dead_letters.desk import Desk, DeskError, DeskSettings, open_desk
 from fraud_detector.dead_letters.report import ERR
 from order_contract.business_time import parse_typed_time
-from order_contract.dead_letters.catalogue import check_error_type
-from order_contract.dead_letters.origin import Origin, parse_origin
-from order_contract.settings_errors import read_settings
+from order_contract.error_types import check_error_type
+from order_contract.origin import Origin, parse_origin
+from order_platform.settings_errors import read_settings
 
 Result = TypeVar("Result")
 

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from dead_letters.model import Letter, Original, Redrive, State
+from dead_letters.repository import LetterCriteria
+from dead_letters.serialization import letter_details, letter_object
 from fraud_detector.dead_letters.command_line import AsJson, error_type, fail, moment, origin, print_json, run
 from fraud_detector.dead_letters.desk import Desk
 from fraud_detector.dead_letters.redrive import redrive
@@ -15,10 +18,7 @@ from fraud_detector.dead_letters.report import (
     letters_table,
     print_letter,
 )
-from order_contract.dead_letters.details import letter_details, letter_object
-from order_contract.dead_letters.letter import Letter, Original, Redrive, State
-from order_contract.dead_letters.origin import Origin
-from order_contract.dead_letters.records import LetterCriteria
+from order_contract.origin import Origin
 
 app = typer.Typer(no_args_is_help=True, help="Look at messages that were refused, and publish them again.")
 app.command()(redrive)

@@ -7,15 +7,15 @@ from typing import Final
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from order_contract.database_errors import DATABASE_ERRORS
-from order_contract.dead_letters import records
-from order_contract.dead_letters.letter import Letter, Original, Redrive, State
-from order_contract.dead_letters.origin import Origin
-from order_contract.dead_letters.originals import Originals
-from order_contract.dead_letters.records import LetterCriteria, LetterPosition
-from order_contract.dead_letters.redriving import RedriveError, Redriver
-from order_contract.event_settings import EventSettings
-from order_contract.settings import DatabaseSettings, KafkaSettings
+from dead_letters import repository
+from dead_letters.model import Letter, Original, Redrive, State
+from dead_letters.original_message import Originals
+from dead_letters.redrive import RedriveError, Redriver
+from dead_letters.repository import LetterCriteria, LetterPosition
+from order_contract.origin import Origin
+from order_platform.event_settings import EventSettings
+from order_platform.postgres.errors import DATABASE_ERRORS
+from order_platform.settings import DatabaseSettings, KafkaSettings
 
 CONNECT_SECONDS: Final = 5.0
 PAGE: Final = 500
@@ -47,7 +47,7 @@ class Desk:
         found: list[Letter] = []
         while len(found) < count:
             after = LetterPosition(found[-1].recorded_at, found[-1].origin) if found else None
-            page = await records.letters(self._connection, criteria, after, min(PAGE, count - len(found)))
+            page = await repository.letters(self._connection, criteria, after, min(PAGE, count - len(found)))
             found += page
             if len(page) < PAGE:
                 break
@@ -62,18 +62,18 @@ class Desk:
 
     async def letter(self, origin: Origin) -> Letter:
         """The letter of an origin. Raises DeskError."""
-        letter = await records.letter(self._connection, origin)
+        letter = await repository.letter(self._connection, origin)
         if letter is None:
             raise DeskError(f"no dead letter has the origin {origin}; `fraud-detector dead-letters list` shows them")
         return letter
 
     async def states(self, origins: Sequence[Origin]) -> dict[Origin, State]:
         """What became of some letters by now."""
-        return await records.states(self._connection, origins)
+        return await repository.states(self._connection, origins)
 
     async def redrives(self, letter: Letter) -> list[Redrive]:
         """Its redrives, oldest first."""
-        return await records.redrives(self._connection, letter.origin)
+        return await repository.redrives(self._connection, letter.origin)
 
     async def original(self, letter: Letter) -> Original | None:
         """Its message as it was published, None when it is on no topic any more."""

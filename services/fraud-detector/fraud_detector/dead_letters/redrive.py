@@ -12,13 +12,13 @@ from typing import Annotated, Final
 import typer
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from dead_letters.model import Letter, State
+from dead_letters.redrive import RedriveError, check_correction
 from fraud_detector.dead_letters.command_line import AsJson, error_type, fail, origin, print_json, run, settings
 from fraud_detector.dead_letters.desk import Desk
 from fraud_detector.dead_letters.report import ERR, OUT, error_table
-from order_contract.dead_letters.letter import Letter, State
-from order_contract.dead_letters.origin import Origin
-from order_contract.dead_letters.redriving import RedriveError, check_correction
 from order_contract.event import BadEvent
+from order_contract.origin import Origin
 
 POLL_SECONDS: Final = 0.2
 _UNDECIDED: Final = {State.PUBLISHING, State.PENDING}

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dead_letters.model import Letter, Original, Redrive, State
 from order_contract.business_time import business_text
-from order_contract.dead_letters.catalogue import CATALOGUE
-from order_contract.dead_letters.letter import Letter, Original, Redrive, State
+from order_contract.error_types import CATALOGUE
 
 # Elsewhere than on a terminal, lines are as long as they need to be.
 OUT = Console(highlight=False)

@@ -5,11 +5,11 @@ from typing import Any
 
 import orjson
 
-from fraud_detector.rules.engine import Engine
-from fraud_detector.rules.features import features_of
+from decision_engine.engine import Engine
+from decision_engine.features import features_of
 from fraud_detector.stream.message import DeadLetter
 from order_contract.decision import Decision, OrderRow
-from order_contract.decoder import EventDecoder
+from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent
 from order_contract.message import Message, append_time
 

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaError
 from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import PublishRefusedError, UnavailableError
 from order_contract.decision import OrderRow, decision_message
-from order_contract.kafka_errors import describe, is_permanent
-from order_contract.settings import KafkaSettings
-from order_contract.topics import MAX_DEAD_LETTER_BYTES
+from order_platform.kafka.errors import describe, is_permanent
+from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
+from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
 

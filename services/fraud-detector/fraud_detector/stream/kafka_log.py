@@ -31,10 +31,10 @@ from fraud_detector.stream.ports import (
     RefusedError,
     UnavailableError,
 )
-from order_contract.committed_offsets import commit_metadata, read_committed
-from order_contract.kafka_errors import describe, is_permanent
-from order_contract.settings import KafkaSettings
-from order_contract.topic_identity import TopicIdentity
+from order_platform.kafka.committed_offsets import commit_metadata, read_committed
+from order_platform.kafka.errors import describe, is_permanent
+from order_platform.kafka.topic_identity import TopicIdentity
+from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from order_contract.dead_letters.origin import Origin
 from order_contract.message import Message
+from order_contract.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)

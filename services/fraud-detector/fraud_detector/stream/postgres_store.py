@@ -17,16 +17,16 @@ from uuid import UUID
 
 import asyncpg
 
-from fraud_detector.rules.ruleset import Ruleset
+from decision_engine.ruleset import Ruleset
 from fraud_detector.stream import topic_epochs
 from fraud_detector.stream.batch import Batch, Stored
 from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import UnavailableError
-from order_contract.database_errors import LOST_CONNECTION
-from order_contract.dead_letters.origin import row_origin
 from order_contract.decision import OrderRow
 from order_contract.event import OrderEvent, fingerprint
 from order_contract.message import Message
+from order_contract.origin import row_origin
+from order_platform.postgres.errors import LOST_CONNECTION
 
 # From this many orders on, COPY is cheaper than unnest.
 COPY_FROM = 500

@@ -1,0 +1,133 @@
+"""The world put together: users and products at any moment, and what changed in any span of time."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
+from heapq import merge
+
+from marketplace_simulator.arrival_schedule import Arrivals
+from marketplace_simulator.price_history import Repricing
+from marketplace_simulator.products import Category, Product, category_of, make_label, price
+from marketplace_simulator.seeded_random import Dice
+from marketplace_simulator.users import EmailStyle, User, make_user
+from order_contract.business_time import BUSINESS_ZONE
+
+EPOCH = datetime(2025, 1, 1, tzinfo=BUSINESS_ZONE)
+"""The marketplace opens for orders, with its first users and products there."""
+HOUR = timedelta(hours=1)
+
+INITIAL_USERS = 1_000
+INITIAL_PRODUCTS = 200
+USERS_PER_HOUR = 10
+NEW_PRODUCTS_PER_HOUR = 2
+PRICE_CHANGES_PER_HOUR = 8
+
+BEGINNING = datetime(2023, 1, 1, tzinfo=BUSINESS_ZONE)
+"""Before it there is nobody and nothing: the first accounts are opened from here on."""
+_KEPT_LABELS = 50_000
+_FIRST_PRODUCTS = datetime(2024, 1, 1, tzinfo=BUSINESS_ZONE)
+
+
+class World:
+    """One world. Users and products are numbered from 0 in the order of their appearance.
+
+    Ten users come each hour, two products are new and eight change their price. Moments are aware datetimes;
+    the same seed and arguments give the same answer always, only kept answers make the second time faster.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self._first_users = Arrivals(
+            BEGINNING, (EPOCH - BEGINNING) / INITIAL_USERS, seed, "first-user", limit=INITIAL_USERS
+        )
+        self._users = Arrivals(EPOCH, HOUR / USERS_PER_HOUR, seed, "new-user")
+        self._first_products = Arrivals(
+            _FIRST_PRODUCTS, (EPOCH - _FIRST_PRODUCTS) / INITIAL_PRODUCTS, seed, "first-product", limit=INITIAL_PRODUCTS
+        )
+        self._products = Arrivals(EPOCH, HOUR / NEW_PRODUCTS_PER_HOUR, seed, "new-product")
+        self._changes = Arrivals(EPOCH, HOUR / PRICE_CHANGES_PER_HOUR, seed, "price-change")
+        # A price is asked for far more often than a product is new.
+        self._label = lru_cache(_KEPT_LABELS)(partial(make_label, seed))
+        self._repricing = Repricing(
+            seed,
+            initial=INITIAL_PRODUCTS,
+            changes_per_new_product=PRICE_CHANGES_PER_HOUR // NEW_PRODUCTS_PER_HOUR,
+        )
+
+    def users(self, moment: datetime) -> int:
+        """How many users are registered at `moment`: those with the numbers below."""
+        return self._first_users.count(moment) + self._users.count(moment)
+
+    def user(self, index: int) -> User:
+        """One user."""
+        created_date = self._registered(index)
+        style = self.email_style(created_date) if index >= INITIAL_USERS else self._own_style(index)
+        return make_user(self.seed, index, style, created_date)
+
+    def users_between(self, start: datetime, end: datetime) -> Iterator[User]:
+        """Those who registered from `start` until before `end`, in that order; the first 1,000 did before EPOCH."""
+        instant = timedelta(milliseconds=1)
+        for index in range(self.users(start - instant), self.users(end - instant)):
+            yield self.user(index)
+
+    def email_style(self, moment: datetime) -> EmailStyle:
+        """How the addresses of all users are made who register in this hour."""
+        return Dice(self.seed, "email-style", (moment - EPOCH) // HOUR).pick(tuple(EmailStyle))
+
+    def products(self, moment: datetime) -> int:
+        """How many products are on sale at `moment`: those with the numbers below."""
+        return self._first_products.count(moment) + self._products.count(moment)
+
+    def product_versions(self, moment: datetime) -> int:
+        """How many versions of products had come into force by `moment`: introductions and changes of prices."""
+        return self.products(moment) + self._changes.count(moment)
+
+    def category(self, index: int) -> Category:
+        """The category of a product, which never changes."""
+        return category_of(self.seed, index)
+
+    def product(self, index: int, moment: datetime) -> Product:
+        """One product as it stands at `moment`. Raises ValueError when it is not on sale yet."""
+        created_date = self._introduced(index)
+        if moment < created_date:
+            raise ValueError(f"product {index} comes on sale at {created_date:%Y-%m-%d %H:%M:%S}")
+        return self._version(index, self._changes.count(moment))
+
+    def products_between(self, start: datetime, end: datetime) -> Iterator[Product]:
+        """Each version of a product that came into force from `start` until before `end`, in that order.
+
+        The 200 first products came on sale before EPOCH. Applied one after another from the world's beginning,
+        versions lead to the catalog as it stands at `end`.
+        """
+        instant = timedelta(milliseconds=1)
+        made = range(self._changes.count(start - instant), self._changes.count(end - instant))
+        new = (self._version(index, 0) for index in range(self.products(start - instant), self.products(end - instant)))
+        changed = (self._version(self._repricing.product(change), change + 1) for change in made)
+        return merge(new, changed, key=lambda product: product.updated_at)
+
+    def _registered(self, index: int) -> datetime:
+        first = index < INITIAL_USERS
+        return self._first_users.moment(index) if first else self._users.moment(index - INITIAL_USERS)
+
+    def _introduced(self, index: int) -> datetime:
+        first = index < INITIAL_PRODUCTS
+        return self._first_products.moment(index) if first else self._products.moment(index - INITIAL_PRODUCTS)
+
+    def _own_style(self, index: int) -> EmailStyle:
+        return Dice(self.seed, "first-email-style", index).pick(tuple(EmailStyle))
+
+    def _version(self, index: int, made: int) -> Product:
+        """A product after the first `made` price changes of the world."""
+        created_date = self._introduced(index)
+        changes = self._repricing.of_product(index, made)
+        label = self._label(index)
+        return Product(
+            label.product_id,
+            label.product_name,
+            label.category,
+            price(self.seed, index, label, changes.made),
+            changes.made,
+            created_date,
+            created_date if changes.last is None else self._changes.moment(changes.last),
+            self._changes.moment(changes.next),
+        )

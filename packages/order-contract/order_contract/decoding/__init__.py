@@ -1,0 +1,1 @@
+"""Decoding of order events: messages in, events or errors that say what to write instead out."""

@@ -1,0 +1,138 @@
+"""Decoding a message to an order event.
+
+Nearly every message has the plain shape, which msgspec checks while it parses, in a tenth of the time that the same
+checks take in Python. Whatever is not plain, good or bad, goes to the validating decoder, which alone knows attributes,
+unusual spellings, and errors in words. What the fast decoder gives, the validating one would give, to the last digit.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+from msgspec.json import Decoder
+
+from order_contract.business_time import is_in_range, to_utc
+from order_contract.decoding.validating_decoder import canonical_ip, decode_carefully
+from order_contract.event import MAX_ID_LENGTH, MAX_INT64, MAX_TEXT_LENGTH, BadEvent, OrderEvent
+from order_contract.money import DEFAULT_CURRENCY, MAX_AMOUNT, parse_rupiah
+from order_contract.reference_data import COUNTRIES, PaymentMethods
+
+DEFAULT_MAX_FUTURE_HOURS: Final = 24.0
+MAX_FUTURE_HOURS: Final = 87_600.0  # ten years: more is no bound at all
+
+_Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+_Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH)]
+# A fraction of a second beyond microseconds, which msgspec rounds where all else cuts it off.
+_LONG_FRACTION = re.compile(rb"\.[0-9]{7}").search
+
+
+class _PlainOrder(Struct, forbid_unknown_fields=True, gc=False):
+    order_id: _Id
+    user_id: _Id
+    product_id: _Id
+    quantity: Annotated[int, Meta(ge=1, le=MAX_INT64)]
+    amount: Annotated[int, Meta(ge=0, le=MAX_AMOUNT)] | str
+    payment_method: str
+    country: str
+    created_date: datetime
+    currency: Literal["IDR"] | None = None
+    device_id: _Text | None = None
+    ip_address: str | None = None
+    voucher_code: _Text | None = None
+    email: _Text | None = None
+    shipping_country: str | None = None
+    account_created_date: datetime | None = None
+
+
+class EventDecoder:
+    """Decodes message values to events, for one list of payment methods and one bound on times in the future."""
+
+    def __init__(
+        self, extra_payment_methods: Iterable[str] = (), *, max_future_hours: float = DEFAULT_MAX_FUTURE_HOURS
+    ) -> None:
+        self._payment_methods = PaymentMethods(extra_payment_methods)
+        self._max_future = timedelta(hours=max_future_hours)
+        self._spelling = self._payment_methods.spellings.get
+        self._plain = Decoder(_PlainOrder).decode
+        # Of the last message, as the broker stamps whole batches.
+        self._appended_at: datetime | None = None
+        self._latest = datetime.max  # noqa: DTZ901  (replaced before it is used)
+
+    def decode(self, value: bytes | None, appended_at: datetime) -> OrderEvent:
+        """The event in a message's value that was, or would be, appended to the topic at `appended_at` (aware).
+
+        Raises BadEvent; nothing else, whatever the bytes.
+        """
+        if not value:
+            raise BadEvent("empty", "the message has no value")
+        if appended_at is not self._appended_at:
+            self._appended_at, self._latest = appended_at, self._latest_after(appended_at)
+        event = self.decode_plain(value, self._latest)
+        return decode_carefully(value, self._payment_methods, self._latest) if event is None else event
+
+    def decode_validating(self, value: bytes, appended_at: datetime) -> OrderEvent:
+        """The same event or error, by the validating decoder alone."""
+        return decode_carefully(value, self._payment_methods, self._latest_after(appended_at))
+
+    def _latest_after(self, appended_at: datetime) -> datetime:
+        try:
+            return appended_at + self._max_future
+        except OverflowError:  # where the bound is far and producers stamp messages themselves
+            return datetime.max.replace(tzinfo=UTC)
+
+    def decode_plain(self, value: bytes, latest: datetime) -> OrderEvent | None:  # noqa: PLR0911  (None where unsure)
+        """The event in a message of the plain shape with no time after `latest`, None for any other."""
+        # Only an escape can bring a NUL character into JSON, and plain orders have no escapes.
+        if b"\\" in value or _LONG_FRACTION(value) is not None:
+            return None
+        try:
+            plain = self._plain(value)
+            amount = plain.amount if type(plain.amount) is int else parse_rupiah(plain.amount)  # type: ignore[arg-type]
+        except ValueError:
+            return None
+        # Nearly always a spelling that was met before: one look-up, without a call.
+        payment_method = self._spelling(plain.payment_method) or self._payment_methods.canonical(plain.payment_method)
+        created, account_created = plain.created_date, plain.account_created_date
+        ip_address = plain.ip_address or None
+        if ip_address is not None and (ip_address := canonical_ip(ip_address)) is None:
+            return None
+        shipping_country = plain.shipping_country or None
+        if (
+            payment_method is None
+            or plain.country not in COUNTRIES
+            or amount > MAX_AMOUNT
+            or not is_in_range(created)
+            or (created := to_utc(created)) > latest
+            or (shipping_country is not None and shipping_country not in COUNTRIES)
+        ):
+            return None
+        if account_created is not None:
+            if not is_in_range(account_created):
+                return None
+            account_created = to_utc(account_created)
+            if account_created > latest:
+                return None
+        # As the constructor does, in a third of its time.
+        return tuple.__new__(
+            OrderEvent,
+            (
+                plain.order_id,
+                plain.user_id,
+                plain.product_id,
+                plain.quantity,
+                amount,
+                DEFAULT_CURRENCY,
+                payment_method,
+                plain.country,
+                created,
+                plain.device_id or None,
+                ip_address,
+                plain.voucher_code or None,
+                plain.email or None,
+                shipping_country,
+                account_created,
+                None,
+            ),
+        )

@@ -1,0 +1,1 @@
+"""What every process needs: settings, Kafka and Postgres clients, schema migrations, logging, health, commands."""

@@ -1,0 +1,355 @@
+"""What every command line shares: streams that always work, signals, exit codes, and errors as sentences.
+
+Standard library only, and little of it: it must work where nothing else does, such as beside old libraries in
+PYTHONPATH. An entry point imports this module first, and everything else within `run_command`.
+"""
+
+import os
+import sys
+
+
+def _leave_out_foreign_libraries() -> None:
+    """Import from this environment alone, here and in the processes that this one starts.
+
+    PYTHONPATH goes before the environment's own packages: an old library there would break any command. The folder
+    with our own packages stays, as in an image, where PYTHONPATH is how they are found.
+    """
+    given = os.environ.pop("PYTHONPATH", "")
+    if not given or sys.flags.ignore_environment:
+        return
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  (pathlib is not loaded yet)
+    foreign = {os.path.abspath(folder) for folder in given.split(os.pathsep)} - {own}  # noqa: PTH100
+    if own in map(os.path.abspath, given.split(os.pathsep)):
+        os.environ["PYTHONPATH"] = own
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) not in foreign]  # noqa: PTH100
+    # Packages that are installed for editing may lie in such a folder: their own entries bring it back.
+    import site  # noqa: PLC0415  (Python has loaded it already)
+
+    for folder in [each for each in sys.path if each.endswith("site-packages")]:
+        site.addsitedir(folder)
+
+
+_leave_out_foreign_libraries()
+
+import contextlib  # noqa: E402  (from here on no foreign library can be imported)
+import errno  # noqa: E402
+import signal  # noqa: E402
+from collections.abc import Callable, Collection, Iterator  # noqa: E402
+from enum import IntEnum  # noqa: E402
+from types import FrameType  # noqa: E402
+from typing import NoReturn, TextIO  # noqa: E402
+
+DEBUG_VARIABLE = "ORDERWATCH_DEBUG"
+# A terminal narrower or wider than this is a mistake of who set COLUMNS, and nothing readable fits into it.
+_WIDTHS = range(20, 1001)
+_HEIGHTS = range(5, 1001)
+
+
+class ExitCode(IntEnum):
+    """What a command says about its end; docs/orderwatch-command.md explains them. Signals are 128 + their number."""
+
+    OK = 0
+    NEGATIVE = 1
+    """The response is bad news: not found, not equal, not acknowledged."""
+    USAGE = 2
+    """Arguments or settings are not valid; nothing was started."""
+    UNAVAILABLE = 3
+    """Something that it needs is unavailable: broker, database, API, warehouse, a file, space on the disk."""
+    BUG = 70
+    """A fault of ours."""
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+class CommandError(Exception):
+    """An expected failure: the message says what happened, `advice` what to do about it."""
+
+    exit_code = ExitCode.NEGATIVE
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+        if advice:
+            self.add_note(advice)  # for those who see a traceback: tests
+
+
+class SettingsError(CommandError):
+    """Settings that are not valid; one line per setting."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnavailableError(CommandError):
+    """Something that the command needs is unavailable."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+def run_command(name: str, load: Callable[[], object], *, services: Collection[str] = ()) -> NoReturn:
+    """Run what `load` imports, and exit: in any environment, with a sentence instead of a traceback.
+
+    `services` are the subcommands whose error stream is a log: a fault of ours leaves its traceback there. Elsewhere
+    it goes to a file, which the last line names.
+    """
+    _open_missing_streams()
+    _replace_unprintable_characters()
+    _ignore_impossible_terminal_sizes()
+    received = _turn_signals_into_interrupts()
+    as_service = bool(services) and any(argument in services for argument in sys.argv[1:3])
+    code = _run(name, load, as_service=as_service)
+    code = _flush(name, code)
+    if received:
+        code = 128 + received[0]
+    # What is left to do is Python's own: a signal now ends it without a word.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    sys.exit(code)
+
+
+def say_error(name: str, message: str, advice: str = "") -> None:
+    """Print what happened and what to do, where that is still possible; in red on a terminal."""
+    lines = [_printable(f"{name}: {message}"), *([_printable(advice)] if advice else [])]
+    try:
+        colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") not in {None, "dumb"}
+        if colour:
+            lines[0] = f"\x1b[1;31m{lines[0]}\x1b[0m"
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):  # nobody reads it
+        pass
+
+
+def _run(name: str, load: Callable[[], object], *, as_service: bool) -> int:
+    try:
+        _require_text(sys.argv[1:])
+        try:
+            command = load()
+        except (ImportError, SyntaxError) as error:
+            _show_traceback_when_asked()
+            raise UnavailableError(
+                f"the installation is incomplete: {error}",
+                "Run `make up` or `make install` again; PYTHONPATH is not used.",
+            ) from error
+        assert callable(command)
+        result = command()
+    except SystemExit as error:
+        # The libraries below us take a closed pipe for a failure.
+        return int(ExitCode.BROKEN_PIPE) if _came_from_broken_pipe(error) else _code_of(name, error)
+    except BaseException as error:  # noqa: BLE001  (the last place to say anything)
+        return _explain(name, error, as_service=as_service)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(name: str, error: BaseException, *, as_service: bool) -> int:
+    """Say what happened; returns the exit code."""
+    error = _first(error)
+    _show_traceback_when_asked(error)
+    if any(isinstance(each, KeyboardInterrupt) for each in _chain(error)):
+        # While a class is created, Python turns an interrupt into an error of its creation.
+        return int(ExitCode.INTERRUPTED)
+    if isinstance(error, BrokenPipeError):
+        _discard_output()
+        return int(ExitCode.BROKEN_PIPE)
+    expected = _expected(error)
+    if expected is not None:
+        say_error(name, str(expected), expected.advice)
+        return int(expected.exit_code)
+    _report_bug(name, error, as_service=as_service)
+    return int(ExitCode.BUG)
+
+
+def _expected(error: BaseException) -> CommandError | None:
+    """The error as a sentence; None for a fault of ours."""
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, MemoryError):
+        return UnavailableError("there is not enough memory", "Give it more, or ask for less at once.")
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename is not None else ""
+        return UnavailableError(
+            f"{error.strerror or str(error) or type(error).__name__}{where}", "Repair that, then try again."
+        )
+    if "pydantic" in sys.modules:
+        from order_platform.settings_errors import as_settings_error  # noqa: PLC0415  (it imports pydantic)
+
+        return as_settings_error(error)
+    return None
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first single error of a group; an interrupt goes before all else."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = list(_leaves(error))
+    return next((each for each in leaves if isinstance(each, KeyboardInterrupt)), leaves[0])
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
+
+
+def _report_bug(name: str, error: BaseException, *, as_service: bool) -> None:
+    """One line for a person, and the traceback where it is found."""
+    import traceback  # noqa: PLC0415  (hardly ever needed)
+
+    text = "".join(traceback.format_exception(error))
+    place = None if as_service or os.environ.get(DEBUG_VARIABLE) else _write_report(name, text)
+    if place is None and not os.environ.get(DEBUG_VARIABLE):
+        say_error(name, text)
+    where = f"; the details are in {place}" if place is not None else ""
+    say_error(name, f"a fault in Orderwatch, please report it: {type(error).__name__}{where}")
+
+
+def _write_report(name: str, text: str) -> str | None:
+    """A file with the traceback, for its owner only; None where none can be written."""
+    import tempfile  # noqa: PLC0415  (hardly ever needed)
+
+    try:
+        descriptor, path = tempfile.mkstemp(prefix=f"{name}-fault-", suffix=".log")
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
+            file.write(text)
+    except OSError:
+        return None
+    return path
+
+
+def _show_traceback_when_asked(error: BaseException | None = None) -> None:
+    if os.environ.get(DEBUG_VARIABLE):
+        import traceback  # noqa: PLC0415  (hardly ever needed)
+
+        with contextlib.suppress(OSError, ValueError):
+            traceback.print_exception(error if error is not None else sys.exception())
+
+
+def _code_of(name: str, error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code
+    say_error(name, str(error.code))
+    return int(ExitCode.NEGATIVE)
+
+
+def _came_from_broken_pipe(error: BaseException) -> bool:
+    if any(isinstance(each, OSError) and each.errno == errno.EPIPE for each in _chain(error)):
+        _discard_output()
+        return True
+    return False
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it was raised from or in handling of, each once: libraries can link them in a circle."""
+    seen: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in seen:
+        seen.append(current)
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _flush(name: str, code: int) -> int:
+    """Write out what is still in memory: at exit, Python could only complain about it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = int(ExitCode.BROKEN_PIPE)
+        _discard_output()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        say_error(name, f"the output cannot be written: {reason}", "Repair that, then try again.")
+        code = int(ExitCode.UNAVAILABLE)
+        _discard_output()
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        _discard(sys.stderr, 2)
+    return code
+
+
+def _discard_output() -> None:
+    _discard(sys.stdout, 1)
+
+
+def _discard(stream: TextIO, number: int) -> None:
+    """Send what is still written to a stream nowhere."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, number)
+        stream.flush()
+    except (OSError, ValueError):
+        pass
+    finally:
+        os.close(sink)
+
+
+def _open_missing_streams() -> None:
+    """Let streams that were closed, as by `>&-`, lead nowhere: else the next file or socket would be taken for them."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            sink = os.open(os.devnull, os.O_RDWR)
+            if sink != number:
+                os.dup2(sink, number)
+                os.close(sink)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
+def _replace_unprintable_characters() -> None:
+    """Print a character that the stream's encoding lacks as a question mark, rather than fail."""
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _ignore_impossible_terminal_sizes() -> None:
+    """COLUMNS=0 would print nothing at all; what a terminal says of itself counts instead."""
+    for name, possible in (("COLUMNS", _WIDTHS), ("LINES", _HEIGHTS)):
+        value = os.environ.get(name)
+        if value is not None and not (
+            value.isascii() and value.isdecimal() and len(value) < 5 and int(value) in possible
+        ):
+            del os.environ[name]
+
+
+def _turn_signals_into_interrupts() -> list[int]:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: what is open gets closed. Returns those that came.
+
+    A process that drains sets handlers of its own later. What was ignored from outside, as by nohup, stays ignored.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if signal.getsignal(signal.SIGINT) in {signal.SIG_IGN, signal.SIG_DFL, None}:
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
+    return received
+
+
+def _require_text(arguments: Collection[str]) -> None:
+    """Refuse arguments that are not text in UTF-8, unless they name a file that is there."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            if not os.path.lexists(argument):
+                shown = argument.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                raise _UsageError(f"an argument is not valid UTF-8: {shown}", "Write it in UTF-8.") from None
+
+
+class _UsageError(CommandError):
+    exit_code = ExitCode.USAGE
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which would steer the terminal."""
+    return "".join(each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)

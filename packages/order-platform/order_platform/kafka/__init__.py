@@ -1,0 +1,1 @@
+"""Kafka: security, errors, topics and their ids, committed offsets, lag."""

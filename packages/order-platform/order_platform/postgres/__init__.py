@@ -1,0 +1,1 @@
+"""Postgres: connection URLs, roles, errors, the schema and its migrations."""

@@ -1,0 +1,21 @@
+"""The handler around every command: it ends, whatever a library raises."""
+
+import pytest
+
+from order_platform.command import ExitCode, run_command
+
+
+def test_errors_that_are_linked_in_a_circle_end_like_any_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["tool"])
+
+    def fail() -> None:
+        first, second = ConnectionRefusedError(111, "Connection refused"), ValueError("wrapped")
+        first.__context__, second.__context__ = second, first
+        raise first
+
+    with pytest.raises(SystemExit) as ended:
+        run_command("tool", lambda: fail)
+    assert ended.value.code == ExitCode.UNAVAILABLE
+    assert "tool: Connection refused" in capsys.readouterr().err
