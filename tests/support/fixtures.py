@@ -34,6 +34,17 @@ T = TypeVar("T")
 _KEPT = ("ORDERWATCH_TEST_", "ORDERWATCH_CACHE")
 
 
+# What a test that needs one of these is marked by: `make test-unit` leaves it out.
+_SERVERS = frozenset({"broker", "postgres", "private_kafka", "private_postgres"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a server, whichever fixture starts it for them, as `integration`."""
+    for item in items:
+        if not _SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.integration)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> None:
     for name in list(os.environ):
