@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from marketplace_simulator import World
-from marketplace_simulator.generator import Recipe, past_orders
+from marketplace_simulator.generator import GeneratorConfig, past_orders
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
 from orderwatch.explain.explanation import explained
@@ -83,7 +83,9 @@ async def test_a_thousand_orders_and_every_refused_message_agree_until_somebody_
     orderwatch: Orderwatch, elsewhere: KafkaSettings, database_url: str, tmp_path: Path
 ) -> None:
     chance = random.Random(20261122)
-    generated = [(each.key, each.value) for each in past_orders(Recipe(World(), seed=3), date(2026, 11, 1), 20, ORDERS)]
+    generated = [
+        (each.key, each.value) for each in past_orders(GeneratorConfig(World(), seed=3), date(2026, 11, 1), 20, ORDERS)
+    ]
     seeds = [seed_order(chance) for _ in range(100)]
     large = {**seed_order(chance), "note": "n" * 5 * 2**20}
     lines = [line(order) for order in [*seeds, large]] + [make(seed_order(chance)) for make in BROKEN]

@@ -12,8 +12,8 @@ import httpx
 from aiokafka import AIOKafkaProducer
 
 from marketplace_simulator import World
-from marketplace_simulator.generator import Recipe, live_orders
-from marketplace_simulator.message import Message
+from marketplace_simulator.generator import GeneratorConfig, live_orders
+from marketplace_simulator.orders import OrderMessage
 from order_api.keys import create_key
 from order_contract.business_time import BUSINESS_ZONE
 from order_platform.gc_tuning import collect_rarely
@@ -74,10 +74,10 @@ async def measure_latency(stack: Stack, rate: int, seconds: int, progress: Progr
 
 async def _follow(place: Place, client: httpx.AsyncClient, seconds: int) -> list[float]:
     """Publish SAMPLES_PER_SECOND orders evenly; milliseconds from each one's send to the API's answer about it."""
-    orders = live_orders(Recipe(World()), lambda: datetime.now(BUSINESS_ZONE), seconds * SAMPLES_PER_SECOND)
+    orders = live_orders(GeneratorConfig(World()), lambda: datetime.now(BUSINESS_ZONE), seconds * SAMPLES_PER_SECOND)
     async with AIOKafkaProducer(**place.kafka.client_options(), enable_idempotence=True) as producer:
 
-        async def follow(number: int, message: Message) -> float:
+        async def follow(number: int, message: OrderMessage) -> float:
             await asyncio.sleep(number / SAMPLES_PER_SECOND)
             start = time.perf_counter()
             await producer.send(place.kafka.orders_topic, message.value, key=message.key)

@@ -11,7 +11,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from marketplace_simulator import World
-from marketplace_simulator.generator import Recipe, past_orders
+from marketplace_simulator.generator import GeneratorConfig, past_orders
 from order_contract.decision import OrderRow
 from order_platform.settings import KafkaSettings
 from tests.benchmarks.stack import Place, Stack
@@ -57,7 +57,7 @@ async def _fill(settings: KafkaSettings, world: World, orders: int) -> None:
         **settings.client_options(), compression_type="zstd", linger_ms=20, max_batch_size=256 * 1024
     )
     async with producer:
-        messages = past_orders(Recipe(world, seed=1), date(2026, 11, 20), 1, orders)
+        messages = past_orders(GeneratorConfig(world, seed=1), date(2026, 11, 20), 1, orders)
         while chunk := list(islice(messages, 5_000)):
             sent = [await producer.send(settings.orders_topic, m.value, key=m.key) for m in chunk]
             await asyncio.gather(*sent)

@@ -16,7 +16,7 @@ from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.postgres_store import PostgresStore
 from marketplace_simulator import World
-from marketplace_simulator.generator import Recipe, past_orders
+from marketplace_simulator.generator import GeneratorConfig, past_orders
 from order_contract.decoding.decoder import EventDecoder
 
 BATCH = 10_000
@@ -40,7 +40,7 @@ async def store_past_orders(database_url: str, start: date, days: int, orders: i
     ruleset = load_ruleset()
     judge = Judge(EventDecoder(), Engine(ruleset))
     store = PostgresStore(database_url, topic="orders", ruleset=ruleset)
-    messages = enumerate(past_orders(Recipe(World(), seed=seed), start, days, orders))
+    messages = enumerate(past_orders(GeneratorConfig(World(), seed=seed), start, days, orders))
     try:
         while chunk := list(islice(messages, BATCH)):
             batch = Batch()

@@ -1,7 +1,7 @@
-"""The marketplace's world: who is registered, what is on sale and at which price, at any moment since 2025.
+"""Simulated marketplace: users, products, prices, orders and fraud patterns, all derived from one seed.
 
-Made up from one seed, by pure functions with random access and nothing on disk: the producer's orders and the
-hourly catalog draw on the same world without talking to each other, so that their joins find partners.
+Pure functions with random access and nothing on disk: the producer's orders and the hourly catalog draw on the same
+world without exchanging data, so that their joins match.
 """
 
 from marketplace_simulator.products import Category, Product

@@ -1,4 +1,4 @@
-"""Writes `names.json` out of Faker's Indonesian names: `python -m marketplace_simulator.build_names`.
+"""Builds `names.json` from Faker's Indonesian names: `python -m marketplace_simulator.build_names`.
 
 Run by hand, once for a world. The names are kept in a file because the producer and Airflow may come with
 different versions of Faker, whose lists differ, and because importing Faker costs each of them 65 MB.
@@ -10,7 +10,7 @@ from pathlib import Path
 NAMES_FILE = Path(__file__).with_name("names.json")
 
 
-def harvest() -> dict[str, list[str]]:
+def build_names() -> dict[str, list[str]]:
     """First and last names and cities as Faker's providers for Indonesia have them; single words, no repeats."""
     from faker.providers.address.id_ID import Provider as Addresses  # noqa: PLC0415  (an optional extra)
     from faker.providers.person.id_ID import Provider as Persons  # noqa: PLC0415
@@ -29,4 +29,4 @@ def harvest() -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    NAMES_FILE.write_text(json.dumps(harvest(), indent=0) + "\n")
+    NAMES_FILE.write_text(json.dumps(build_names(), indent=0) + "\n")

@@ -1,14 +1,15 @@
-"""Fraud patterns: each a way to cheat, as a run of orders that one culprit places."""
+"""Fraud patterns, and the runs of orders that they place among all orders."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
+from functools import cache
 from math import ceil
 from typing import ClassVar
 
 from marketplace_simulator import Category
-from marketplace_simulator.customers import HOME, device_id, ip_address
-from marketplace_simulator.market import WALLETS, WELCOME_VOUCHER, Market
-from marketplace_simulator.order import Order
+from marketplace_simulator.market import HOME_COUNTRY, WALLETS, WELCOME_VOUCHER, Market, device_id, ip_address
+from marketplace_simulator.orders import Order
+from marketplace_simulator.seeded_random import WeightedChoice
 
 NIGHT = range(5)
 ANY_HOUR = range(24)
@@ -16,20 +17,20 @@ LARGE_PAYMENTS = ("Credit Card", "Bank Transfer", "Virtual Account")
 
 
 class Pattern(ABC):
-    """One culprit at work from `moment` on: what stays the same over the run is drawn first, the rest an order each."""
+    """A run of orders by one fraudster from `moment` on: what is constant over it is drawn first, the rest per order."""
 
     name: ClassVar[str]
-    """What the truth calls it."""
+    """Its name in the labels of generated orders."""
     hours: ClassVar[range] = ANY_HOUR
     """The business hours in which it happens."""
     lengths: ClassVar[range]
     """How many orders a run has."""
     weight: ClassVar[int] = 1
-    """How often it happens beside the others that are possible at the hour."""
+    """Its relative frequency among the patterns that are possible at the hour."""
 
     def __init__(self, market: Market, moment: datetime) -> None:
         self._market = market
-        self._dice = market.dice
+        self._random = market.random
 
     @abstractmethod
     def order(self, moment: datetime) -> Order:
@@ -49,19 +50,19 @@ class NightBurst(Pattern):
 
     def __init__(self, market: Market, moment: datetime) -> None:
         super().__init__(market, moment)
-        self._victim = market.customers.anyone(moment)
-        self._device = device_id(self._dice)
-        self._address = ip_address(self._dice, HOME)
+        self._victim = market.customers.choose(moment)
+        self._device = device_id(self._random)
+        self._address = ip_address(self._random, HOME_COUNTRY)
 
     def order(self, moment: datetime) -> Order:
-        if self._dice.chance(0.6):
+        if self._random.chance(0.6):
             product = self._market.product(moment, Category.ELECTRONICS)
-            quantity = ceil(self._dice.between(100_000_000, 260_000_000) / product.price)
+            quantity = ceil(self._random.between(100_000_000, 260_000_000) / product.price)
         else:
             product = self._market.product(moment, Category.OFFICE_TOOLS, Category.BOOKS)
-            quantity = self._dice.between(101, 290)
+            quantity = self._random.between(101, 290)
         return self._market.place(
-            moment, self._victim, product, quantity, self._dice.pick(LARGE_PAYMENTS),
+            moment, self._victim, product, quantity, self._random.pick(LARGE_PAYMENTS),
             device_id=self._device, ip_address=self._address,
         )  # fmt: skip
 
@@ -75,21 +76,21 @@ class ForeignCard(Pattern):
 
     def __init__(self, market: Market, moment: datetime) -> None:
         super().__init__(market, moment)
-        self._country = self._dice.pick(("SG", "MY", "US", "CN", "NG", "RU", "VN"))
-        self._customer = market.customers.anyone(moment)
-        self._device = device_id(self._dice)
-        self._address = ip_address(self._dice, self._country)
+        self._country = self._random.pick(("SG", "MY", "US", "CN", "NG", "RU", "VN"))
+        self._customer = market.customers.choose(moment)
+        self._device = device_id(self._random)
+        self._address = ip_address(self._random, self._country)
 
     def order(self, moment: datetime) -> Order:
         product = self._market.product(moment, Category.ELECTRONICS)
         return self._market.place(
-            moment, self._customer, product, self._dice.between(1, 4), "Credit Card",
+            moment, self._customer, product, self._random.between(1, 4), "Credit Card",
             device_id=self._device, ip_address=self._address, country=self._country, shipping_country=self._country,
         )  # fmt: skip
 
 
 class BulkReseller(Pattern):
-    """Somebody buys up a shelf to sell it dearer: more than 300 pieces. Rule C sees it."""
+    """A reseller buys up a shelf to sell it at a higher price: more than 300 pieces. Rule C sees it."""
 
     name = "bulk-reseller"
     lengths = range(1, 3)
@@ -97,12 +98,12 @@ class BulkReseller(Pattern):
 
     def __init__(self, market: Market, moment: datetime) -> None:
         super().__init__(market, moment)
-        self._customer = market.customers.anyone(moment)
+        self._customer = market.customers.choose(moment)
         self._product = market.product(moment, Category.OFFICE_TOOLS, Category.BOOKS)
 
     def order(self, moment: datetime) -> Order:
         return self._market.place(
-            moment, self._customer, self._product, self._dice.between(301, 500), "Bank Transfer",
+            moment, self._customer, self._product, self._random.between(301, 500), "Bank Transfer",
             device_id=self._customer.devices[0], ip_address=self._customer.ip_address,
         )  # fmt: skip
 
@@ -116,14 +117,14 @@ class WalletCashOut(Pattern):
 
     def __init__(self, market: Market, moment: datetime) -> None:
         super().__init__(market, moment)
-        self._victim = market.customers.anyone(moment)
-        self._wallet = self._dice.pick(WALLETS)
-        self._device = device_id(self._dice)
-        self._address = ip_address(self._dice, HOME)
+        self._victim = market.customers.choose(moment)
+        self._wallet = self._random.pick(WALLETS)
+        self._device = device_id(self._random)
+        self._address = ip_address(self._random, HOME_COUNTRY)
 
     def order(self, moment: datetime) -> Order:
         product = self._market.product(moment, Category.ELECTRONICS)
-        quantity = self._dice.between(50_000_001, 140_000_000) // product.price + 1
+        quantity = self._random.between(50_000_001, 140_000_000) // product.price + 1
         return self._market.place(
             moment, self._victim, product, quantity, self._wallet, device_id=self._device, ip_address=self._address
         )
@@ -140,11 +141,11 @@ class AccountTakeover(Pattern):
 
     def __init__(self, market: Market, moment: datetime) -> None:
         super().__init__(market, moment)
-        self._device = device_id(self._dice)
-        self._address = ip_address(self._dice, HOME)
+        self._device = device_id(self._random)
+        self._address = ip_address(self._random, HOME_COUNTRY)
 
     def order(self, moment: datetime) -> Order:
-        victim = self._market.customers.anyone(moment)
+        victim = self._market.customers.choose(moment)
         product = self._market.product(moment, Category.ELECTRONICS)
         return self._market.place(
             moment, victim, product, 1, victim.user.default_payment, device_id=self._device, ip_address=self._address
@@ -166,11 +167,11 @@ class VoucherAbuse(Pattern):
 
     def __init__(self, market: Market, moment: datetime) -> None:
         super().__init__(market, moment)
-        self._device = device_id(self._dice)
-        self._address = ip_address(self._dice, HOME)
+        self._device = device_id(self._random)
+        self._address = ip_address(self._random, HOME_COUNTRY)
 
     def order(self, moment: datetime) -> Order:
-        account = self._market.customers.newcomer(moment, self.newest)
+        account = self._market.customers.choose_newcomer(moment, self.newest)
         product = self._market.product(moment)
         while product.price >= self.amount_below:
             product = self._market.product(moment)
@@ -183,3 +184,55 @@ class VoucherAbuse(Pattern):
 PATTERNS: tuple[type[Pattern], ...] = (
     NightBurst, ForeignCard, BulkReseller, WalletCashOut, AccountTakeover, VoucherAbuse,
 )  # fmt: skip
+
+
+_TYPICAL_LENGTH = 6
+# Share of the run's orders among all orders while it lasts.
+_DENSITY = 0.5
+
+
+class FraudRuns:
+    """Assigns each order to a fraud run or to none, so that runs stay together and the overall share is right.
+
+    Every order adds the share to the balance of fraud due, every fraud subtracts one; a run starts at a threshold.
+    """
+
+    def __init__(self, market: Market, share: float) -> None:
+        self._market = market
+        self._share = share
+        self._due = 0.0
+        # Low at first, so that a producer just started shows a fraud soon.
+        self._threshold = market.random.fraction() * (1 - share)
+        self._run: Pattern | None = None
+        self._left = 0
+
+    def next(self, moment: datetime) -> Pattern | None:
+        """The pattern's run that the order at `moment`, in business time, belongs to; None for a legitimate one."""
+        random = self._market.random
+        self._due += self._share
+        if self._run is not None and moment.hour in self._run.hours:
+            if not random.chance(max(_DENSITY, self._share)):
+                return None
+        elif self._due > self._threshold:
+            self._start(moment)
+        else:
+            self._run = None
+            return None
+        run = self._run
+        self._due -= 1
+        self._left -= 1
+        if self._left == 0:
+            self._run = None
+        return run
+
+    def _start(self, moment: datetime) -> None:
+        random = self._market.random
+        kind = _kinds(moment.hour).draw(random)
+        self._run = kind(self._market, moment)
+        self._left = random.pick(kind.lengths)
+        self._threshold = random.fraction() * _TYPICAL_LENGTH * (1 - self._share)
+
+
+@cache
+def _kinds(hour: int) -> WeightedChoice[type[Pattern]]:
+    return WeightedChoice({kind: kind.weight for kind in PATTERNS if hour in kind.hours})

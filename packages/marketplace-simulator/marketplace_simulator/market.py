@@ -1,19 +1,90 @@
-"""The market: where a customer, a product and a way to pay become an order."""
+"""Market: chooses customers and products, and places their orders."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
-from marketplace_simulator import Category, Product, World
-from marketplace_simulator.customers import Customer, Customers, zipf
-from marketplace_simulator.order import Order
-from marketplace_simulator.order_ids import OrderIds
-from marketplace_simulator.seeded_random import Dice
+from marketplace_simulator import Category, Product, User, World
+from marketplace_simulator.orders import Order, OrderIds
+from marketplace_simulator.seeded_random import SeededRandom
+
+# Networks of the generated IP addresses, by country.
+NETWORKS = {
+    "ID": ("36.68", "36.80", "114.122", "118.96", "125.160", "139.192", "180.244", "182.0"),
+    "SG": ("175.156", "219.74"),
+    "MY": ("60.48", "175.136"),
+    "US": ("73.15", "98.97"),
+    "JP": ("126.72", "153.129"),
+    "AU": ("101.160", "120.16"),
+    "CN": ("112.64", "223.104"),
+    "NG": ("102.89", "105.112"),
+    "RU": ("95.24", "178.176"),
+    "VN": ("14.160", "113.160"),
+}
+HOME_COUNTRY = "ID"
+
+# How many of the first customers share the top of the ranking about equally.
+_REGULARS = 200
+_NEWCOMERS_SHARE = 0.15
+_CUSTOMERS_CACHED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A user with their devices, the one used most first, and the address at home."""
+
+    user: User
+    devices: tuple[str, ...]
+    ip_address: str
+
+
+class Customers:
+    """Chooses who orders: few order often and most seldom, newcomers a little more."""
+
+    def __init__(self, world: World, random: SeededRandom) -> None:
+        self._world = world
+        self._random = random
+        self._customer = lru_cache(_CUSTOMERS_CACHED)(self._make)
+
+    def choose(self, moment: datetime) -> Customer:
+        """The next customer among those registered at `moment`."""
+        count = self._world.users(moment)
+        if self._random.chance(_NEWCOMERS_SHARE):
+            return self._customer(self._random.between(count * 9 // 10, count - 1))
+        return self._customer(zipf(self._random, count, _REGULARS))
+
+    def choose_newcomer(self, moment: datetime, among: int) -> Customer:
+        """One of the last `among` who registered."""
+        count = self._world.users(moment)
+        return self._customer(self._random.between(max(count - among, 0), count - 1))
+
+    def _make(self, index: int) -> Customer:
+        random = SeededRandom(self._world.seed, "habits", index)
+        devices = tuple(device_id(random) for _ in range(1 + random.chance(0.4)))
+        return Customer(self._world.user(index), devices, ip_address(random, HOME_COUNTRY))
+
+
+def zipf(random: SeededRandom, count: int, head: int) -> int:
+    """A number below `count`, n as likely as 1 / (n + head): Zipf's law with a top of about `head` equals."""
+    return min(int(head * (1 + count / head) ** random.fraction()) - head, count - 1)
+
+
+def device_id(random: SeededRandom) -> str:
+    """A device as its fingerprint: 12 hex digits."""
+    return f"dev-{random.below(1 << 48):012x}"
+
+
+def ip_address(random: SeededRandom, country: str) -> str:
+    """An IPv4 address in one of the country's networks."""
+    return f"{random.pick(NETWORKS[country])}.{random.below(256)}.{random.between(1, 254)}"
+
 
 WALLETS = ("DANA", "OVO", "GoPay", "PayLater")
 """Payment methods that the seed's rule D watches."""
 
 _BESTSELLERS = 20
-_KEPT = 8192
+_PRODUCTS_CACHED = 8192
 _MILLISECOND = 1000
 
 
@@ -36,11 +107,11 @@ VOUCHERS = {
 
 
 class Market:
-    """Places orders in one world, drawing from one sequence of chance."""
+    """Places orders in one world, drawing from one sequence of random numbers."""
 
-    def __init__(self, world: World, dice: Dice, ids: OrderIds) -> None:
-        self.dice = dice
-        self.customers = Customers(world, dice)
+    def __init__(self, world: World, random: SeededRandom, ids: OrderIds) -> None:
+        self.random = random
+        self.customers = Customers(world, random)
         self._world = world
         self._ids = ids
         self._products: dict[int, Product] = {}
@@ -48,7 +119,7 @@ class Market:
     def product(self, moment: datetime, *categories: Category) -> Product:
         """A product on sale at `moment`, some much more often than most; of these categories when there are any."""
         while True:
-            product = self._standing(zipf(self.dice, self._world.products(moment), _BESTSELLERS), moment)
+            product = self._find_product(zipf(self.random, self._world.products(moment), _BESTSELLERS), moment)
             if not categories or product.category in categories:
                 return product
 
@@ -89,10 +160,10 @@ class Market:
             shipping_country,
         )
 
-    def _standing(self, index: int, moment: datetime) -> Product:
+    def _find_product(self, index: int, moment: datetime) -> Product:
         known = self._products.get(index)
         if known is None or not known.updated_at <= moment < known.valid_until:
-            if len(self._products) >= _KEPT:
+            if len(self._products) >= _PRODUCTS_CACHED:
                 self._products.clear()
             known = self._products[index] = self._world.product(index, moment)
         return known

@@ -1,4 +1,4 @@
-"""Seeded chance: the same name gives the same draws, in every process and every Python version."""
+"""Seeded random numbers: the same name gives the same draws, in every process and every Python version."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ _WORDS = Struct("<8Q")
 _PRECISION = 2.0**-53  # a float holds 53 bits
 
 
-class Dice:
-    """A sequence of draws named by what it is for: `Dice(seed, "user", 17)`.
+class SeededRandom:
+    """A sequence of random draws, named by its purpose: `SeededRandom(seed, "user", 17)`.
 
     Draws are hashes of the name and a count: a fifth of what seeding a `random.Random` costs, and most names are good
     for a few draws only. Nor does it change with Python, of which the producer and Airflow may have different ones.
@@ -51,13 +51,13 @@ class Dice:
         return self.fraction() < probability
 
 
-class Mix(Generic[T]):
-    """Choices that are not equally likely, with their weights."""
+class WeightedChoice(Generic[T]):
+    """Choices with different probabilities, given as weights."""
 
     def __init__(self, weights: Mapping[T, float]) -> None:
         self._choices = tuple(weights)
         self._bounds = tuple(accumulate(weights.values()))
 
-    def draw(self, dice: Dice) -> T:
+    def draw(self, random: SeededRandom) -> T:
         """One of the choices, as likely as its share of all weights."""
-        return self._choices[bisect_right(self._bounds, dice.fraction() * self._bounds[-1])]
+        return self._choices[bisect_right(self._bounds, random.fraction() * self._bounds[-1])]

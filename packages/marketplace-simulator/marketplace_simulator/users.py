@@ -1,4 +1,4 @@
-"""The marketplace's users: who they are, made up from the seed and their number."""
+"""Users of the marketplace, derived from the seed and their number."""
 
 import json
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 
-from marketplace_simulator.seeded_random import Dice, Mix
+from marketplace_simulator.seeded_random import SeededRandom, WeightedChoice
 
 
 class EmailStyle(StrEnum):
-    """How e-mail addresses are made of names; each hour's new users share one."""
+    """Format of e-mail addresses; all users who register in the same hour share one."""
 
     FIRST_LAST = "first.last"
     FIRST_NUMBER = "first.number"
@@ -21,7 +21,7 @@ class EmailStyle(StrEnum):
 DOMAINS = ("gmail.com", "yahoo.com", "outlook.com")
 
 # Roughly how Indonesia pays online; a user's habit is drawn from it.
-PAYMENT_HABITS = Mix(
+PAYMENT_HABITS = WeightedChoice(
     {
         "GoPay": 16, "OVO": 10, "DANA": 13, "ShopeePay": 10, "LinkAja": 2, "QRIS": 6,
         "Bank Transfer": 12, "Virtual Account": 11, "Credit Card": 6, "Debit Card": 3,
@@ -50,24 +50,24 @@ def user_id(index: int) -> str:
 
 def make_user(seed: int, index: int, style: EmailStyle, created_date: datetime) -> User:
     """User `index` of the world `seed`."""
-    dice = Dice(seed, "user", index)
+    random = SeededRandom(seed, "user", index)
     names = _names()
-    sex = dice.pick(("female", "male"))
-    first, last = dice.pick(names[f"first_names_{sex}"]), dice.pick(names[f"last_names_{sex}"])
+    sex = random.pick(("female", "male"))
+    first, last = random.pick(names[f"first_names_{sex}"]), random.pick(names[f"last_names_{sex}"])
     match style:
         case EmailStyle.FIRST_LAST:
             mailbox = f"{first}.{last}"
         case EmailStyle.FIRST_NUMBER:
-            mailbox = f"{first}.{dice.between(1, 9)}"
+            mailbox = f"{first}.{random.between(1, 9)}"
         case EmailStyle.LAST_INITIAL:
             mailbox = f"{last}_{first[0]}"
     return User(
         user_id(index),
         first,
         last,
-        f"{mailbox.lower()}@{dice.pick(DOMAINS)}",
-        PAYMENT_HABITS.draw(dice),
-        dice.pick(names["cities"]),
+        f"{mailbox.lower()}@{random.pick(DOMAINS)}",
+        PAYMENT_HABITS.draw(random),
+        random.pick(names["cities"]),
         created_date,
     )
 

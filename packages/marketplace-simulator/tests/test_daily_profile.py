@@ -7,14 +7,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_simulator.daily_profile import HOURLY, day_moments
-from marketplace_simulator.seeded_random import Dice
+from marketplace_simulator.generator import HOURLY_WEIGHTS, day_moments
+from marketplace_simulator.seeded_random import SeededRandom
 from order_contract.business_time import BUSINESS_ZONE, business_date
 
 
 @given(st.dates(date(2025, 1, 1), date(2035, 1, 1)), st.integers(0, 60), st.integers())
 def test_moments_are_in_order_within_their_business_date(day: date, count: int, seed: int) -> None:
-    moments = list(day_moments(day, count, Dice(seed)))
+    moments = list(day_moments(day, count, SeededRandom(seed)))
 
     assert len(moments) == count
     assert moments == sorted(moments)
@@ -24,15 +24,15 @@ def test_moments_are_in_order_within_their_business_date(day: date, count: int, 
 
 def test_each_hour_has_its_share() -> None:
     count = 50_000
-    hours = Counter(moment.hour for moment in day_moments(date(2026, 11, 22), count, Dice(1)))
+    hours = Counter(moment.hour for moment in day_moments(date(2026, 11, 22), count, SeededRandom(1)))
 
-    for hour, weight in enumerate(HOURLY):
-        expected = count * weight / sum(HOURLY)
+    for hour, weight in enumerate(HOURLY_WEIGHTS):
+        expected = count * weight / sum(HOURLY_WEIGHTS)
         assert abs(hours[hour] - expected) < 6 * expected**0.5
 
 
 def test_a_day_has_no_hole_at_its_ends() -> None:
-    moments = list(day_moments(date(2026, 11, 22), 100_000, Dice(1)))
+    moments = list(day_moments(date(2026, 11, 22), 100_000, SeededRandom(1)))
     midnight = datetime(2026, 11, 22, tzinfo=BUSINESS_ZONE)
 
     assert moments[0] - midnight < timedelta(minutes=1)

@@ -10,17 +10,16 @@ from marketplace_simulator.fraud_patterns import (
     AccountTakeover,
     BulkReseller,
     ForeignCard,
+    FraudRuns,
     NightBurst,
     Pattern,
     VoucherAbuse,
     WalletCashOut,
 )
-from marketplace_simulator.fraud_runs import FraudRuns
-from marketplace_simulator.legitimate_orders import ABROAD, Shopping
+from marketplace_simulator.legitimate_orders import ABROAD, LegitimateOrders
 from marketplace_simulator.market import VOUCHERS, WELCOME_VOUCHER, Market
-from marketplace_simulator.order import Order
-from marketplace_simulator.order_ids import OrderIds
-from marketplace_simulator.seeded_random import Dice
+from marketplace_simulator.orders import Order, OrderIds
+from marketplace_simulator.seeded_random import SeededRandom
 from order_contract.business_time import BUSINESS_ZONE
 
 WORLD = World(0)
@@ -30,7 +29,7 @@ WALLETS = {"DANA", "OVO", "GoPay", "PayLater"}
 
 
 def market(seed: int = 0) -> Market:
-    return Market(WORLD, Dice("test", seed), OrderIds(Dice("ids", seed)))
+    return Market(WORLD, SeededRandom("test", seed), OrderIds(SeededRandom("ids", seed)))
 
 
 def rules(order: Order) -> set[str]:
@@ -50,7 +49,7 @@ def runs(kind: type[Pattern], start: datetime, count: int = 40) -> list[list[Ord
     for seed in range(count):
         place = market(seed)
         run = kind(place, start)
-        length = place.dice.pick(kind.lengths)
+        length = place.random.pick(kind.lengths)
         found.append([run.order(start + timedelta(minutes=minute)) for minute in range(length)])
     return found
 
@@ -111,8 +110,8 @@ def test_amounts_are_within_what_the_seed_has() -> None:
 
 
 @pytest.mark.parametrize("start", [NOON, NIGHT])
-def test_no_rule_sees_honest_orders_but_those_from_abroad(start: datetime) -> None:
-    shopping = Shopping(market())
+def test_no_rule_sees_legitimate_orders_but_those_from_abroad(start: datetime) -> None:
+    shopping = LegitimateOrders(market())
     orders = [shopping.order(start + timedelta(milliseconds=number)) for number in range(5_000)]
 
     assert {frozenset(rules(order)) for order in orders} == {frozenset(), frozenset("B")}
@@ -121,8 +120,8 @@ def test_no_rule_sees_honest_orders_but_those_from_abroad(start: datetime) -> No
     assert {order.country for order in abroad} <= set(ABROAD)
 
 
-def test_honest_customers_come_back_to_their_devices() -> None:
-    shopping = Shopping(market())
+def test_legitimate_customers_return_to_their_devices() -> None:
+    shopping = LegitimateOrders(market())
     devices: dict[str, set[str]] = {}
     for number in range(5_000):
         order = shopping.order(NOON + timedelta(milliseconds=number))
@@ -133,7 +132,7 @@ def test_honest_customers_come_back_to_their_devices() -> None:
 
 
 def test_an_amount_is_price_times_quantity_less_the_voucher() -> None:
-    shopping = Shopping(market())
+    shopping = LegitimateOrders(market())
     vouchers = set()
     for number in range(2_000):
         order = shopping.order(NOON + timedelta(milliseconds=number))
@@ -147,7 +146,7 @@ def test_an_amount_is_price_times_quantity_less_the_voucher() -> None:
     assert vouchers >= VOUCHERS.keys() - {WELCOME_VOUCHER}
 
 
-# Runs among honest orders
+# Runs among legitimate orders
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.05, 0.3, 0.8, 1.0])

@@ -1,4 +1,4 @@
-"""Generated orders: the same again for the same recipe, valid, and about users and products of the world."""
+"""Generated orders: the same again for the same config, valid, and about users and products of the world."""
 
 from collections import Counter
 from dataclasses import replace
@@ -10,35 +10,41 @@ import pytest
 
 from marketplace_simulator import EPOCH, World
 from marketplace_simulator.fraud_patterns import PATTERNS
-from marketplace_simulator.generator import Recipe, live_orders, past_orders
-from marketplace_simulator.message import Message
+from marketplace_simulator.generator import GeneratorConfig, live_orders, past_orders
+from marketplace_simulator.orders import OrderMessage
 from order_contract.business_time import BUSINESS_ZONE, business_date
 from order_contract.decoding.decoder import EventDecoder
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 WORLD = World(0)
-RECIPE = Recipe(WORLD, seed=1)
+CONFIG = GeneratorConfig(WORLD, seed=1)
 DAY = date(2026, 11, 1)
 
 
-def values(recipe: Recipe = RECIPE, start: date = DAY, days: int = 1, count: int = 300) -> list[bytes]:
-    return [message.value for message in past_orders(recipe, start, days, count)]
+def values(config: GeneratorConfig = CONFIG, start: date = DAY, days: int = 1, count: int = 300) -> list[bytes]:
+    return [message.value for message in past_orders(config, start, days, count)]
 
 
 # Reproducible
 
 
-def test_the_same_recipe_gives_the_same_orders_to_the_byte() -> None:
-    assert values() == values(replace(RECIPE, world=World(0)))
-    truths = [[(message.name, message.pattern) for message in past_orders(RECIPE, DAY, 1, 300)] for _ in range(2)]
-    assert truths[0] == truths[1]
+def test_the_same_config_gives_the_same_orders_to_the_byte() -> None:
+    assert values() == values(replace(CONFIG, world=World(0)))
+    labels = [[(message.name, message.pattern) for message in past_orders(CONFIG, DAY, 1, 300)] for _ in range(2)]
+    assert labels[0] == labels[1]
 
 
 @pytest.mark.parametrize(
-    "other", [Recipe(WORLD, seed=2), Recipe(World(1), seed=1), Recipe(WORLD, seed=None), Recipe(WORLD, 1, 0.5)]
+    "other",
+    [
+        GeneratorConfig(WORLD, seed=2),
+        GeneratorConfig(World(1), seed=1),
+        GeneratorConfig(WORLD, seed=None),
+        GeneratorConfig(WORLD, 1, 0.5),
+    ],
 )
-def test_another_recipe_gives_other_orders(other: Recipe) -> None:
+def test_another_config_gives_other_orders(other: GeneratorConfig) -> None:
     assert not set(values()) & set(values(other)) or other.fraud_share == 0.5
     assert values() != values(other)
 
@@ -58,8 +64,8 @@ def test_a_count_is_spread_evenly_over_days() -> None:
 
 
 def test_live_orders_draw_alike_with_a_seed_but_never_make_the_same_id() -> None:
-    def live() -> list[Message]:
-        return list(live_orders(RECIPE, lambda: datetime(2026, 11, 22, 12, tzinfo=BUSINESS_ZONE), 50))
+    def live() -> list[OrderMessage]:
+        return list(live_orders(CONFIG, lambda: datetime(2026, 11, 22, 12, tzinfo=BUSINESS_ZONE), 50))
 
     one, other = live(), live()
 
@@ -71,7 +77,7 @@ def test_live_orders_are_of_the_moment_they_are_asked_for() -> None:
     moments = [datetime(2026, 11, 22, 12, tzinfo=BUSINESS_ZONE) + timedelta(seconds=second) for second in range(5)]
     clock = iter(moments)
 
-    orders = live_orders(RECIPE, lambda: next(clock), None)
+    orders = live_orders(CONFIG, lambda: next(clock), None)
 
     created = [EventDecoder().decode(message.value, LATER).created_date for message in islice(orders, 5)]
     assert created == moments
@@ -83,7 +89,7 @@ def test_live_orders_are_of_the_moment_they_are_asked_for() -> None:
 @pytest.mark.parametrize("amounts_as_text", [False, True])
 def test_orders_are_valid_events(*, amounts_as_text: bool) -> None:
     decoder = EventDecoder()
-    for message in past_orders(replace(RECIPE, amounts_as_text=amounts_as_text), DAY, 1, 2_000):
+    for message in past_orders(replace(CONFIG, amounts_as_text=amounts_as_text), DAY, 1, 2_000):
         event = decoder.decode(message.value, LATER)
         raw = orjson.loads(message.value)
         assert (message.key, message.name) == (event.user_id.encode(), event.order_id)
@@ -96,7 +102,7 @@ def test_orders_are_valid_events(*, amounts_as_text: bool) -> None:
 
 
 def test_ids_are_unique_and_sort_by_time() -> None:
-    names = [message.name for message in past_orders(RECIPE, DAY, 3, 3_000)]
+    names = [message.name for message in past_orders(CONFIG, DAY, 3, 3_000)]
 
     assert names == sorted(set(names))
 
@@ -125,20 +131,20 @@ def test_customers_come_back() -> None:
     assert 3 < max(orders.values()) < 100
 
 
-# The truth
+# Labels
 
 
-def test_the_truth_is_beside_the_orders_and_never_in_them() -> None:
-    messages = list(past_orders(replace(RECIPE, fraud_share=0.3), DAY, 1, 5_000))
+def test_labels_are_beside_the_orders_and_never_in_them() -> None:
+    messages = list(past_orders(replace(CONFIG, fraud_share=0.3), DAY, 1, 5_000))
 
     patterns = Counter(message.pattern for message in messages)
     assert patterns.keys() == {None, *(kind.name for kind in PATTERNS)}
     assert 0.25 < 1 - patterns[None] / len(messages) < 0.35
     for message in messages:
         fields = orjson.loads(message.value).keys()
-        assert not fields & {"pattern", "fraud", "is_fraud", "status", "label"}
+        assert not fields & {"pattern", "fraud", "is_fraud", "status", "identity"}
         assert message.pattern is None or message.pattern.encode() not in message.value
 
 
 def test_without_fraud_there_is_none() -> None:
-    assert {message.pattern for message in past_orders(replace(RECIPE, fraud_share=0), DAY, 1, 1_000)} == {None}
+    assert {message.pattern for message in past_orders(replace(CONFIG, fraud_share=0), DAY, 1, 1_000)} == {None}

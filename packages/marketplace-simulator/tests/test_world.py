@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace_simulator import EPOCH, Category, EmailStyle, Product, User, World
-from marketplace_simulator.arrival_schedule import Arrivals
-from marketplace_simulator.build_names import harvest
-from marketplace_simulator.price_history import Repricing
-from marketplace_simulator.products import PRICES
-from marketplace_simulator.seeded_random import Dice, Mix
+from marketplace_simulator.build_names import build_names
+from marketplace_simulator.products import PRICES, PriceHistory
+from marketplace_simulator.seeded_random import SeededRandom, WeightedChoice
+from marketplace_simulator.world import ArrivalSchedule
 from order_contract.business_time import BUSINESS_ZONE
 from order_contract.reference_data import PAYMENT_METHODS
 
@@ -221,7 +220,7 @@ def test_versions_lead_to_the_catalog_as_it_stands() -> None:
 
 @given(st.integers(2, 300), st.integers(1, 8), st.integers(0, 3_000))
 def test_each_round_of_changes_meets_each_product_once(initial: int, per_new: int, change: int) -> None:
-    repricing = Repricing(5, initial=initial, changes_per_new_product=per_new)
+    repricing = PriceHistory(5, initial=initial, changes_per_new_product=per_new)
 
     assert sorted(map(repricing.product, range(initial))) == list(range(initial))
     product = repricing.product(change)
@@ -231,7 +230,7 @@ def test_each_round_of_changes_meets_each_product_once(initial: int, per_new: in
 
 @given(st.integers(0, 10**6), st.integers(0, 10**9))
 def test_arrivals_count_what_has_come(index: int, elapsed: int) -> None:
-    arrivals = Arrivals(EPOCH, timedelta(minutes=6), "test")
+    arrivals = ArrivalSchedule(EPOCH, timedelta(minutes=6), "test")
 
     assert arrivals.moment(index) < arrivals.moment(index + 1)
     assert arrivals.count(arrivals.moment(index)) == index + 1
@@ -241,29 +240,29 @@ def test_arrivals_count_what_has_come(index: int, elapsed: int) -> None:
 
 
 def test_arrivals_can_be_limited() -> None:
-    arrivals = Arrivals(EPOCH, HOUR, "test", limit=3)
+    arrivals = ArrivalSchedule(EPOCH, HOUR, "test", limit=3)
 
     assert arrivals.count(EPOCH + 100 * HOUR) == 3
 
 
-def test_dice_fall_the_same_everywhere() -> None:
-    dice = Dice(0, "golden")
+def test_draws_are_the_same_everywhere() -> None:
+    random = SeededRandom(0, "golden")
 
-    assert [dice.below(1_000) for _ in range(10)] == [355, 463, 253, 524, 186, 611, 914, 946, 444, 512]
+    assert [random.below(1_000) for _ in range(10)] == [355, 463, 253, 524, 186, 611, 914, 946, 444, 512]
 
 
-def test_dice_are_even() -> None:
-    dice = Dice("even")
-    counts = Counter(dice.between(1, 6) for _ in range(6_000))
+def test_draws_are_uniform() -> None:
+    random = SeededRandom("even")
+    counts = Counter(random.between(1, 6) for _ in range(6_000))
 
     assert counts.keys() == set(range(1, 7))
     assert all(850 < count < 1_150 for count in counts.values())
-    assert 800 < sum(dice.chance(0.1) for _ in range(10_000)) < 1_200
+    assert 800 < sum(random.chance(0.1) for _ in range(10_000)) < 1_200
 
 
 def test_a_mix_is_drawn_by_weight() -> None:
-    dice, mix = Dice("mix"), Mix({"often": 9, "seldom": 1, "never": 0})
-    counts = Counter(mix.draw(dice) for _ in range(10_000))
+    random, mix = SeededRandom("mix"), WeightedChoice({"often": 9, "seldom": 1, "never": 0})
+    counts = Counter(mix.draw(random) for _ in range(10_000))
 
     assert counts.keys() == {"often", "seldom"}
     assert 800 < counts["seldom"] < 1_200
@@ -273,7 +272,7 @@ def test_names_are_as_faker_has_them() -> None:
     pytest.importorskip("faker")
     names = json.loads(resources.files("marketplace_simulator").joinpath("names.json").read_bytes())
 
-    harvested = harvest()
+    harvested = build_names()
 
     assert harvested.keys() == names.keys()
     # Another version of Faker may know more or fewer; the file is the world's.

@@ -18,8 +18,8 @@ import typer
 from aiokafka.errors import KafkaError
 
 from marketplace_simulator import EPOCH, World
-from marketplace_simulator.generator import Recipe, live_orders, past_orders
-from marketplace_simulator.message import Message
+from marketplace_simulator.generator import GeneratorConfig, live_orders, past_orders
+from marketplace_simulator.orders import OrderMessage
 from order_contract.business_dates import LAST_DATE, MOST_DATES
 from order_contract.business_time import BUSINESS_ZONE
 from order_platform.health_server import PortTakenError
@@ -131,13 +131,13 @@ def generate(
         seed = 0 if seed is None else seed
     if rate is None:
         rate = LIVE_RATE if first_day is None else 0
-    recipe = Recipe(World(settings.world_seed), seed, fraud_share, amounts_as_text)
+    config = GeneratorConfig(World(settings.world_seed), seed, fraud_share, amounts_as_text)
     output = STANDARD if to_stdout else output
     if output == STANDARD:
         # `order-producer generate --to-stdout | head` ends without a word, as everybody's tools do.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     _carry_out(
-        _generated(recipe, first_day, days, count, rate),
+        _generated(config, first_day, days, count, rate),
         settings,
         share=lambda counts: None if count is None else counts.sent / count,
         output=output,
@@ -224,18 +224,18 @@ def _check_lines(name: str, head: bytes, whole: bool) -> None:
 
 
 def _generated(
-    recipe: Recipe, first_day: date | None, days: int, count: int | None, rate: float
-) -> AsyncIterator[Message]:
+    config: GeneratorConfig, first_day: date | None, days: int, count: int | None, rate: float
+) -> AsyncIterator[OrderMessage]:
     if first_day is None:
-        messages = as_asked(live_orders(recipe, lambda: datetime.now(BUSINESS_ZONE), count))
+        messages = as_asked(live_orders(config, lambda: datetime.now(BUSINESS_ZONE), count))
     else:
-        messages = as_asked(past_orders(recipe, first_day, days, count or 0))
+        messages = as_asked(past_orders(config, first_day, days, count or 0))
     return at_rate(messages, rate, WallClock()) if rate else messages
 
 
 def _replayed(
     descriptor: int, check: Check | None, reading: Reading, rate: float, speedup: float
-) -> AsyncIterator[Message]:
+) -> AsyncIterator[OrderMessage]:
     messages = replayed(read_lines(descriptor, MAX_ORDER_BYTES, check), dated=bool(speedup), reading=reading)
     if speedup:
         return by_created_date(messages, speedup, WallClock())
@@ -251,7 +251,7 @@ def _size(descriptor: int) -> int:
 
 
 def _carry_out(
-    messages: AsyncIterator[Message],
+    messages: AsyncIterator[OrderMessage],
     settings: ProducerSettings,
     *,
     share: Share,
@@ -264,7 +264,7 @@ def _carry_out(
 
 
 def _carried_out(
-    messages: AsyncIterator[Message],
+    messages: AsyncIterator[OrderMessage],
     settings: ProducerSettings,
     *,
     share: Share,

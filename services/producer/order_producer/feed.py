@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_producer.report import Report
 from order_producer.sink import Sink
 from order_producer.truth import TruthFile
@@ -12,7 +12,7 @@ from order_producer.truth import TruthFile
 _TURN = 64
 
 
-async def feed(messages: AsyncIterator[Message], sink: Sink, truth: TruthFile) -> None:
+async def feed(messages: AsyncIterator[OrderMessage], sink: Sink, truth: TruthFile) -> None:
     """Hand over every message, write down the truth of those that were, and wait until all are settled."""
     count = 0
     async for message in messages:
@@ -27,7 +27,7 @@ async def feed(messages: AsyncIterator[Message], sink: Sink, truth: TruthFile) -
 
 async def feed_until(
     stop: asyncio.Event,
-    messages: AsyncIterator[Message],
+    messages: AsyncIterator[OrderMessage],
     sink: Sink,
     *,
     truth: TruthFile,

@@ -8,7 +8,7 @@ from time import monotonic
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 
 
 class Lane:
@@ -22,11 +22,11 @@ class Lane:
         self.partition = partition
         self.batch_limit: int | None = None
         """How many messages a batch may have, while the one that the broker refuses is being searched."""
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[OrderMessage] = deque()
         self._filled = asyncio.Event()
         self._since = 0.0
 
-    def put(self, message: Message) -> None:
+    def put(self, message: OrderMessage) -> None:
         """Queue a message."""
         if not self._waiting:
             self._since = monotonic()
@@ -46,7 +46,7 @@ class Lane:
         builder.close()
         return builder
 
-    def take(self, count: int) -> list[Message]:
+    def take(self, count: int) -> list[OrderMessage]:
         """Remove so many messages from the front."""
         self._since = monotonic()
         taken = [self._waiting.popleft() for _ in range(count)]
@@ -54,7 +54,7 @@ class Lane:
             self._filled.clear()
         return taken
 
-    def take_all(self) -> list[Message]:
+    def take_all(self) -> list[OrderMessage]:
         """Remove all messages."""
         return self.take(len(self._waiting))
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Protocol
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 
 
 class Clock(Protocol):
@@ -53,7 +53,7 @@ class Schedule:
             self._start -= early
 
 
-async def at_rate(messages: AsyncIterator[Message], rate: float, clock: Clock) -> AsyncIterator[Message]:
+async def at_rate(messages: AsyncIterator[OrderMessage], rate: float, clock: Clock) -> AsyncIterator[OrderMessage]:
     """`rate` messages a second; each is asked for when it is due, not before."""
     schedule, count = Schedule(clock), 0
     while True:
@@ -66,7 +66,9 @@ async def at_rate(messages: AsyncIterator[Message], rate: float, clock: Clock) -
         count += 1
 
 
-async def by_created_date(messages: AsyncIterator[Message], speedup: float, clock: Clock) -> AsyncIterator[Message]:
+async def by_created_date(
+    messages: AsyncIterator[OrderMessage], speedup: float, clock: Clock
+) -> AsyncIterator[OrderMessage]:
     """Messages as far apart as their events were, `speedup` times faster.
 
     An event older than one before it goes at once, and so does one whose date cannot be read.

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import DefaultPartitioner
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
 from order_producer.connection import UNTIL_IT_ANSWERS, BrokerUnavailableError, connect, stop
@@ -83,7 +83,7 @@ class Publisher:
         if self._producer is not None:
             await stop(self._producer)
 
-    async def put(self, message: Message) -> None:
+    async def put(self, message: OrderMessage) -> None:
         """Take a message; waits while too many are on their way. Raises what made publishing pointless."""
         while self._broken is None and (not self._lanes or self._bytes_waiting > _MOST_BYTES_WAITING):
             await self._something_changed()
@@ -223,7 +223,7 @@ class Publisher:
                 log.info("broker_back", waiting=self.counts.waiting)
             told = problem is not None
 
-    def _fail(self, messages: list[Message], reason: str) -> None:
+    def _fail(self, messages: list[OrderMessage], reason: str) -> None:
         for message in messages:
             self.counts.failed += 1
             if self.counts.failed <= _FAILURES_NAMED:
@@ -233,7 +233,7 @@ class Publisher:
         self._metrics.failed.inc(len(messages))
         self._release(messages)
 
-    def _release(self, messages: list[Message]) -> None:
+    def _release(self, messages: list[OrderMessage]) -> None:
         self._bytes_waiting -= sum(map(_size, messages))
         self._changed.set()
 
@@ -251,5 +251,5 @@ class Publisher:
         task.add_done_callback(self._tasks.discard)
 
 
-def _size(message: Message) -> int:
+def _size(message: OrderMessage) -> int:
     return len(message.value) + _MESSAGE_OVERHEAD

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_contract.business_time import parse_moment
 
 _LONGEST_KEY = 64  # characters: the longest user_id of an order event
@@ -23,7 +23,7 @@ class Reading:
 
 async def replayed(
     lines: AsyncIterator[bytes], *, dated: bool, reading: Reading | None = None
-) -> AsyncIterator[Message]:
+) -> AsyncIterator[OrderMessage]:
     """One message per line, named by its number; with the event's time where it can be read, when `dated`."""
     reading = reading or Reading()
     async for line in lines:
@@ -32,10 +32,10 @@ async def replayed(
     reading.ended = True
 
 
-def message_of_line(line: bytes, number: int, *, dated: bool = False) -> Message:
+def message_of_line(line: bytes, number: int, *, dated: bool = False) -> OrderMessage:
     """The message that a line is. Nothing is judged here: what is no order goes too, and the detector says so."""
     event = _fields(line)
-    return Message(_key(event), line, f"line {number}", created=_created(event) if dated else None)
+    return OrderMessage(_key(event), line, f"line {number}", created=_created(event) if dated else None)
 
 
 def _fields(line: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_platform.health_server import HealthServer
 from order_producer.counts import Counts
 from order_producer.feed import feed_until
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 async def run(
-    messages: AsyncIterator[Message],
+    messages: AsyncIterator[OrderMessage],
     settings: ProducerSettings,
     report: Report,
     *,
@@ -51,7 +51,7 @@ async def run(
         return sink.counts
 
 
-async def as_asked(messages: Iterable[Message]) -> AsyncIterator[Message]:
+async def as_asked(messages: Iterable[OrderMessage]) -> AsyncIterator[OrderMessage]:
     """Messages that are made when they are asked for."""
     for message in messages:
         yield message

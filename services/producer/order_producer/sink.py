@@ -5,7 +5,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol, Self
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_producer.counts import Counts
 
 
@@ -14,7 +14,7 @@ class Sink(Protocol):
 
     counts: Counts
 
-    async def put(self, message: Message) -> None:
+    async def put(self, message: OrderMessage) -> None:
         """Take a message; waits while too many are on their way. Cancelled in that wait, the message is not taken."""
 
     async def settled(self) -> None:
@@ -42,7 +42,7 @@ class FileSink:
         if self._file is not sys.stdout.buffer:
             self._file.close()
 
-    async def put(self, message: Message) -> None:
+    async def put(self, message: OrderMessage) -> None:
         self._file.write(message.value + b"\n")
         self.counts.sent += 1
         self.counts.acknowledged += 1

@@ -8,7 +8,7 @@ from typing import Self
 
 import pytest
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_producer.counts import Counts
 from order_producer.feed import feed_until
 from order_producer.service import as_asked
@@ -23,13 +23,13 @@ class FakeSink:
 
     def __init__(self, room: int = 10**9, *, acknowledging: bool = True) -> None:
         self.counts = Counts()
-        self.taken: list[Message] = []
+        self.taken: list[OrderMessage] = []
         self.given_up: list[str] = []
         self.broken: Exception | None = None
         self._room = room
         self._acknowledging = acknowledging
 
-    async def put(self, message: Message) -> None:
+    async def put(self, message: OrderMessage) -> None:
         if self.broken is not None:
             raise self.broken
         if len(self.taken) >= self._room:
@@ -72,12 +72,12 @@ class FakeReport:
         self.finished = counts
 
 
-def messages(count: int) -> list[Message]:
-    return [Message(None, b"%d" % number, f"m{number}", "odd" if number % 2 else None) for number in range(count)]
+def messages(count: int) -> list[OrderMessage]:
+    return [OrderMessage(None, b"%d" % number, f"m{number}", "odd" if number % 2 else None) for number in range(count)]
 
 
 async def run(
-    source: AsyncIterator[Message], sink: FakeSink, *, stop: asyncio.Event | None = None, truth: Path | None = None
+    source: AsyncIterator[OrderMessage], sink: FakeSink, *, stop: asyncio.Event | None = None, truth: Path | None = None
 ) -> FakeReport:
     report = FakeReport()
     with TruthFile(truth) as truth_file:
@@ -123,7 +123,7 @@ async def test_at_the_end_acknowledgements_are_waited_for_however_long_they_take
 async def test_a_stop_takes_no_more_messages_and_keeps_those_that_were_taken() -> None:
     stop = asyncio.Event()
 
-    async def endless() -> AsyncIterator[Message]:
+    async def endless() -> AsyncIterator[OrderMessage]:
         for number in range(10**9):
             if number == 100:
                 stop.set()
@@ -150,7 +150,7 @@ async def test_a_stop_before_anything_was_taken_is_no_failure() -> None:
 async def test_what_breaks_the_sink_is_raised_after_all_is_counted() -> None:
     sink = FakeSink(acknowledging=False)
 
-    async def breaking() -> AsyncIterator[Message]:
+    async def breaking() -> AsyncIterator[OrderMessage]:
         yield messages(1)[0]
         sink.broken = RuntimeError("the topic is gone")
         yield messages(1)[0]
@@ -165,7 +165,7 @@ async def test_what_breaks_the_sink_is_raised_after_all_is_counted() -> None:
 async def test_what_breaks_the_source_is_raised_after_what_was_taken_has_arrived() -> None:
     sink = FakeSink()
 
-    async def breaking() -> AsyncIterator[Message]:
+    async def breaking() -> AsyncIterator[OrderMessage]:
         yield messages(1)[0]
         raise OSError("the disk is gone")
 

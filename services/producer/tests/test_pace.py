@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_producer.pace import LONGEST_GAP, MOST_BEHIND, SHORTEST_WAIT, at_rate, by_created_date
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
@@ -28,16 +28,16 @@ class FakeClock:
         self.time += seconds + self.oversleep
 
 
-def message(created: datetime | None = None) -> Message:
-    return Message(None, b"", "x", created=created)
+def message(created: datetime | None = None) -> OrderMessage:
+    return OrderMessage(None, b"", "x", created=created)
 
 
-async def source(messages: Iterable[Message]) -> AsyncIterator[Message]:
+async def source(messages: Iterable[OrderMessage]) -> AsyncIterator[OrderMessage]:
     for each in messages:
         yield each
 
 
-async def departures(messages: AsyncIterator[Message], clock: FakeClock) -> list[float]:
+async def departures(messages: AsyncIterator[OrderMessage], clock: FakeClock) -> list[float]:
     """When each message went, in seconds since the start."""
     start = clock.now()
     return [round(clock.now() - start, 6) async for _ in messages]
@@ -66,7 +66,7 @@ async def test_a_message_is_not_asked_for_before_it_is_due() -> None:
     clock = FakeClock()
     asked = []
 
-    async def lazily() -> AsyncIterator[Message]:
+    async def lazily() -> AsyncIterator[OrderMessage]:
         for _ in range(3):
             asked.append(clock.now() - 1_000)
             yield message()
@@ -80,7 +80,7 @@ async def test_a_short_delay_is_made_up_for_and_a_long_one_is_not() -> None:
     for delay, expected in ((3.0, [0, 3.0, 3.0, 3.0, 4.0]), (MOST_BEHIND + 5, [0, 15.0, 15.0, 16.0, 17.0])):
         clock = FakeClock()
 
-        async def stalling(clock: FakeClock = clock, delay: float = delay) -> AsyncIterator[Message]:
+        async def stalling(clock: FakeClock = clock, delay: float = delay) -> AsyncIterator[OrderMessage]:
             for number in range(5):
                 if number == 1:
                     clock.time = 1_000 + delay
@@ -89,7 +89,7 @@ async def test_a_short_delay_is_made_up_for_and_a_long_one_is_not() -> None:
         assert await departures(at_rate(stalling(), 1, clock), clock) == expected
 
 
-def minutes(*values: float | None) -> list[Message]:
+def minutes(*values: float | None) -> list[OrderMessage]:
     return [message(None if value is None else START + timedelta(minutes=value)) for value in values]
 
 

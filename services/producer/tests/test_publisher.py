@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.partitioner import murmur2
 from structlog.testing import LogCapture
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
 from order_producer.connection import BATCH_BYTES
@@ -38,8 +38,10 @@ def log() -> Iterable[LogCapture]:
         yield capture
 
 
-def numbered(count: int, users: int = 50, size: int = 100) -> list[Message]:
-    return [Message(b"U%d" % (number * 7 % users), b"%*d" % (size, number), f"m{number}") for number in range(count)]
+def numbered(count: int, users: int = 50, size: int = 100) -> list[OrderMessage]:
+    return [
+        OrderMessage(b"U%d" % (number * 7 % users), b"%*d" % (size, number), f"m{number}") for number in range(count)
+    ]
 
 
 def by_key(records: Iterable[ConsumerRecord]) -> dict[bytes | None, list[bytes]]:
@@ -49,14 +51,14 @@ def by_key(records: Iterable[ConsumerRecord]) -> dict[bytes | None, list[bytes]]
     return found
 
 
-def expected(messages: Iterable[Message]) -> dict[bytes | None, list[bytes]]:
+def expected(messages: Iterable[OrderMessage]) -> dict[bytes | None, list[bytes]]:
     found: dict[bytes | None, list[bytes]] = {}
     for message in messages:
         found.setdefault(message.key, []).append(message.value)
     return found
 
 
-async def publish(settings: KafkaSettings, messages: Iterable[Message]) -> Counts:
+async def publish(settings: KafkaSettings, messages: Iterable[OrderMessage]) -> Counts:
     async with publishing(settings) as publisher:
         for message in messages:
             await publisher.put(message)
@@ -78,8 +80,8 @@ async def test_all_are_acknowledged_once_and_in_order_per_key(kafka_settings: Ka
 
 async def test_bytes_arrive_untouched(kafka_settings: KafkaSettings) -> None:
     values = [b"", b"\xff\xfe", b"not json", b"\r", b"{}", b"\x00", os.urandom(5_000_000), b"y" * MAX_ORDER_BYTES]
-    messages = [Message(None, value, f"line {number}") for number, value in enumerate(values)]
-    messages.append(Message(b"U1", os.urandom(MAX_ORDER_BYTES), "the largest"))
+    messages = [OrderMessage(None, value, f"line {number}") for number, value in enumerate(values)]
+    messages.append(OrderMessage(b"U1", os.urandom(MAX_ORDER_BYTES), "the largest"))
 
     counts = await publish(kafka_settings, messages)
 
@@ -91,7 +93,7 @@ async def test_bytes_arrive_untouched(kafka_settings: KafkaSettings) -> None:
 async def test_a_message_too_large_is_named_and_the_others_go_on(
     kafka_settings: KafkaSettings, log: LogCapture
 ) -> None:
-    messages = [*numbered(10), Message(None, b"x" * (MAX_ORDER_BYTES + 1), "line 11"), *numbered(10)]
+    messages = [*numbered(10), OrderMessage(None, b"x" * (MAX_ORDER_BYTES + 1), "line 11"), *numbered(10)]
 
     counts = await publish(kafka_settings, messages)
 
@@ -114,7 +116,7 @@ async def test_what_the_broker_refuses_is_named_and_the_others_go_on_in_order(br
     refused = {5, 6, 1_500, 2_999}
     for number in refused:
         messages[number] = messages[number]._replace(value=os.urandom(BATCH_BYTES // 2))
-    messages += [Message(b"U%d" % number, os.urandom(2_000), "random") for number in range(500)]
+    messages += [OrderMessage(b"U%d" % number, os.urandom(2_000), "random") for number in range(500)]
 
     counts = await publish(settings, messages)
 

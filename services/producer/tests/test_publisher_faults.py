@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from marketplace_simulator.message import Message
+from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from order_producer.counts import Counts
@@ -58,7 +58,7 @@ async def test_a_killed_broker_loses_nothing_and_doubles_nothing(
 
         async def put_all() -> None:
             for number, value in enumerate(values):
-                await publisher.put(Message(b"U%d" % (number * 7 % 50), value, "m"))
+                await publisher.put(OrderMessage(b"U%d" % (number * 7 % 50), value, "m"))
                 if number % 200 == 0:
                     await asyncio.sleep(0.01)
             await publisher.settled()
@@ -80,7 +80,7 @@ async def test_a_killed_broker_loses_nothing_and_doubles_nothing(
 
 
 async def test_while_the_broker_is_away_the_source_waits(own_kafka: EmbeddedKafka, settings: KafkaSettings) -> None:
-    message = Message(None, b"x" * 1_000_000, "m")
+    message = OrderMessage(None, b"x" * 1_000_000, "m")
     async with publisher_of(settings) as publisher:
         await publisher.put(message)
         await publisher.settled()
@@ -104,7 +104,7 @@ async def test_a_broker_that_is_away_at_first_is_waited_for(own_kafka: EmbeddedK
     own_kafka.kill()
     with structlog.testing.capture_logs() as log:
         async with publisher_of(settings) as publisher:
-            putting = asyncio.create_task(publisher.put(Message(None, b"x", "m")))
+            putting = asyncio.create_task(publisher.put(OrderMessage(None, b"x", "m")))
             await until(lambda: any(entry["event"] == "broker_away" for entry in log), "the warning")
             assert publisher.problem() == f"waiting for the broker at {settings.kafka}"
             assert not putting.done()
