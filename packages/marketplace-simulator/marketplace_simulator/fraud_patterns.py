@@ -17,7 +17,7 @@ LARGE_PAYMENTS = ("Credit Card", "Bank Transfer", "Virtual Account")
 
 
 class Pattern(ABC):
-    """A run of orders by one fraudster from `moment` on: what is constant over it is drawn first, the rest per order."""
+    """One fraudster's run of orders from `moment` on: what is constant is drawn first, the rest per order."""
 
     name: ClassVar[str]
     """Its name in the labels of generated orders."""
