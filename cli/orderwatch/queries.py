@@ -8,6 +8,7 @@ import asyncpg
 
 from order_contract.decision import OrderRow
 from order_contract.origin import Origin
+from order_contract.outcomes import MessageOutcome
 from orderwatch.explain.evidence import Refusal
 
 _DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
@@ -226,13 +227,13 @@ async def rulesets(connection: asyncpg.Connection, versions: Collection[str]) ->
 
 async def refusals(connection: asyncpg.Connection, topic: str, order_ids: Collection[str]) -> list[Refusal]:
     """The messages with these order ids that became no row, oldest first."""
-    return [Refusal(*record) for record in await connection.fetch(_REFUSALS_BY_ORDER, topic, order_ids)]
+    return [_refusal(record) for record in await connection.fetch(_REFUSALS_BY_ORDER, topic, order_ids)]
 
 
 async def refusal_at(connection: asyncpg.Connection, origin: Origin) -> Refusal | None:
     """What is recorded of a message that became no row."""
     record = await connection.fetchrow(_REFUSAL_AT, *origin)
-    return None if record is None else Refusal(*record)
+    return None if record is None else _refusal(record)
 
 
 async def order_at(connection: asyncpg.Connection, origin: Origin) -> str | None:
@@ -250,3 +251,7 @@ async def gap_at(connection: asyncpg.Connection, origin: Origin) -> tuple[int, i
 async def sample(connection: asyncpg.Connection, count: int) -> list[str]:
     """Ids of random orders, in the order in which their messages were appended."""
     return [record["order_id"] for record in await connection.fetch(_SAMPLE, count)]
+
+
+def _refusal(record: asyncpg.Record) -> Refusal:
+    return Refusal._make(record.values())._replace(outcome=MessageOutcome(record["outcome"]))

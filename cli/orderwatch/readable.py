@@ -9,6 +9,7 @@ import orjson
 from rich.text import Text
 
 from order_contract.business_time import business_text
+from order_contract.dead_letter_record import ERROR
 
 SHOWN = 300
 """Characters of a message; it can be megabytes."""
@@ -66,7 +67,7 @@ def decision_text(fields: Mapping[str, Any]) -> Text:
 
 def readable(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Text:
     """What a message says: a decision with its reasons, a dead letter with its error, else its fields."""
-    error = dict(headers).get("error")
+    error = dict(headers).get(ERROR)
     if error is not None:
         return Text.assemble((_text(error), "red"), "  ", (_text(value), "dim"))
     fields = _object(value)

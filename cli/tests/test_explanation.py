@@ -10,11 +10,13 @@ import pytest
 from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.kafka_announcer import dead_letter_headers
-from fraud_detector.stream.message import DeadLetter
-from order_contract.decision import OrderRow, decision_message
+from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers
+from order_contract.decision import OrderRow
+from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
+from order_contract.error_types import ErrorType
 from order_contract.origin import Origin
+from order_contract.outcomes import MessageOutcome
 from orderwatch.explain.evidence import OrderEvidence, Refusal, RefusalEvidence, WarehouseRow
 from orderwatch.explain.explanation import Explanation, explained
 from orderwatch.explain.report import document
@@ -59,7 +61,7 @@ def message(**changes: Any) -> Message:
     return Message(orjson.dumps({**ORDER, **changes}))
 
 
-def judged(record: Message, *payment_methods: str) -> OrderRow | DeadLetter:
+def judged(record: Message, *payment_methods: str) -> OrderRow | RejectedMessage:
     judge = Judge(EventDecoder(payment_methods), Engine(RULESET))
     return judge.judge(record, NOW + timedelta(milliseconds=7))
 
@@ -68,7 +70,7 @@ def stored(record: Message, *payment_methods: str) -> OrderEvidence:
     """The evidence of a message that the detector decided."""
     row = judged(record, *payment_methods)
     assert isinstance(row, OrderRow)
-    announced = Message(decision_message(row), row.order_id.encode(), topic="decisions")
+    announced = Message(encode_decision(row), row.order_id.encode(), topic="decisions")
     return OrderEvidence(row, Origin("orders", 2, 17), record, RULESET.content, announced)
 
 
@@ -213,11 +215,13 @@ def test_an_announcement_that_is_another_differs(value: bytes | None) -> None:
     assert [section.name for section in explanation.sections if section.differences] == ["announced"]
 
 
-def refused(record: Message, outcome: str = "dead-letter", row: OrderRow | None = None) -> RefusalEvidence:
+def refused(
+    record: Message, outcome: MessageOutcome = MessageOutcome.DEAD_LETTER, row: OrderRow | None = None
+) -> RefusalEvidence:
     """The evidence of a message that the detector refused."""
     letter = judged(record)
     if isinstance(letter, OrderRow):
-        letter = DeadLetter(record, "conflict", "order o1 stands with other content", order_id="o1")
+        letter = RejectedMessage(record, ErrorType.CONFLICT, "order o1 stands with other content", order_id="o1")
     refusal = Refusal("orders", 2, 17, 1, outcome, letter.order_id, letter.error_type, letter.error, NOW)
     headers = tuple(dead_letter_headers(letter))
     announced = Message(record.value, str(letter.origin).encode(), headers, "orders.dlq")
@@ -258,19 +262,19 @@ def test_where_the_topic_lost_the_bytes_the_dead_letter_has_them() -> None:
 def test_a_duplicate_has_the_content_that_stands_and_a_conflict_has_not() -> None:
     row = stored(message()).row
     same, other = message(country="SG"), message(quantity=3, note="for me")
-    assert explained(refused(same, "duplicate", row)).agrees
+    assert explained(refused(same, MessageOutcome.DUPLICATE, row)).agrees
     noted = stored(message(note={"a": 1, "b": [2.5]}, x=7)).row
     respelled = message(x=7.0, note={"b": [2.50], "a": 1.0})
-    assert explained(refused(respelled, "duplicate", noted)).agrees
-    assert [d.field for d in explained(refused(other, "duplicate", row)).sections[1].differences] == [
+    assert explained(refused(respelled, MessageOutcome.DUPLICATE, noted)).agrees
+    assert [d.field for d in explained(refused(other, MessageOutcome.DUPLICATE, row)).sections[1].differences] == [
         "quantity",
         "attributes.note",
     ]
-    conflict = explained(refused(other, "conflict", row))
+    conflict = explained(refused(other, MessageOutcome.CONFLICT, row))
     assert conflict.agrees
     assert [line["field"] for line in conflict.sections[1].rows] == ["quantity", "attributes.note"]
-    assert not explained(refused(same, "conflict", row)).agrees
-    gone = explained(refused(other, "conflict", None))
+    assert not explained(refused(same, MessageOutcome.CONFLICT, row)).agrees
+    gone = explained(refused(other, MessageOutcome.CONFLICT, None))
     assert "is stored" in gone.sections[1].notes[0]
 
 

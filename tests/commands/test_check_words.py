@@ -44,9 +44,7 @@ def test_a_planted_name_of_a_file_is_found(checkout: Path) -> None:
 
 
 def test_standard_terms_pass(checkout: Path) -> None:
-    text = (
-        '"""Publishes decisions; repairs dates; amendments; 500 orders a second; is no longer valid."""\n'
-    )
+    text = '"""Publishes decisions; repairs dates; amendments; 500 orders a second; is no longer valid."""\n'
     assert problems(checkout, "publisher.py", text) == []
 
 

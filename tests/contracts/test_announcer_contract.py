@@ -11,10 +11,12 @@ from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.kafka_announcer import KafkaAnnouncer
-from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import Announcer
-from order_contract.decision import OrderRow, decision_message
+from order_contract.dead_letter_record import RejectedMessage
+from order_contract.decision import OrderRow
+from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
+from order_contract.error_types import ErrorType
 from order_platform.settings import KafkaSettings
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeMessage, Origin
@@ -33,9 +35,9 @@ def row(order_id: str) -> OrderRow:
     return judged
 
 
-def letter(offset: int, value: bytes | None, key: bytes | None = None) -> DeadLetter:
+def letter(offset: int, value: bytes | None, key: bytes | None = None) -> RejectedMessage:
     message = FakeMessage(2, offset, value, key, headers=(("trace", b"\x00\x01"),))
-    return DeadLetter(message, "not-json", "not JSON: ä", "amount", "o1", ("aa", "bb"), epoch=3)
+    return RejectedMessage(message, ErrorType.NOT_JSON, "not JSON: ä", "amount", "o1", ("aa", "bb"), epoch=3)
 
 
 class Subject(Protocol):
@@ -91,7 +93,7 @@ async def subject(kafka: KafkaSettings | None) -> AsyncIterator[Subject]:
 async def test_decisions_are_published_by_order_id(subject: Subject) -> None:
     rows = [row(f"o{number}") for number in range(3000)]
     await subject.announcer.announce(rows, [])
-    assert sorted(await subject.decisions()) == sorted((r.order_id, decision_message(r)) for r in rows)
+    assert sorted(await subject.decisions()) == sorted((r.order_id, encode_decision(r)) for r in rows)
     assert await subject.dead_letters() == []
 
 

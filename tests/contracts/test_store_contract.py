@@ -11,10 +11,12 @@ from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.message import DeadLetter, Gap
+from fraud_detector.stream.message import Gap
 from fraud_detector.stream.ports import DecisionStore
 from fraud_detector.stream.postgres_store import PostgresStore
-from order_contract.decision import OrderRow, decision_message
+from order_contract.dead_letter_record import RejectedMessage
+from order_contract.decision import OrderRow
+from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeDatabase, FakeMessage, FakeStore, Origin
@@ -112,7 +114,7 @@ def batch(*messages: tuple[int, int, bytes], at: datetime = NOW) -> Batch:
     for partition, offset, content in messages:
         message = FakeMessage(partition, offset, content)
         judged = judge.judge(message, at)
-        if isinstance(judged, DeadLetter):
+        if isinstance(judged, RejectedMessage):
             made.dead_letters.append(judged)
         else:
             made.orders.append((judged, message))
@@ -129,9 +131,7 @@ async def test_new_orders_are_stored_as_they_were_judged(subject: Subject) -> No
     assert (stored.duplicates, list(stored.conflicts)) == (0, [])
     rows = [row for row, _ in first.orders]
     assert await subject.orders() == {row.order_id: row for row in rows}
-    assert [decision_message(row) for row in (await subject.orders()).values()] == [
-        decision_message(row) for row in rows
-    ]
+    assert [encode_decision(row) for row in (await subject.orders()).values()] == [encode_decision(row) for row in rows]
 
 
 async def test_a_repeat_changes_nothing_and_gives_what_is_stored(subject: Subject) -> None:

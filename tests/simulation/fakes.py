@@ -9,9 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import DeadLetter, Gap
+from fraud_detector.stream.message import Gap
 from fraud_detector.stream.ports import Assignee, CommitRefusedError, UnavailableError
-from order_contract.decision import OrderRow, decision_message
+from order_contract.dead_letter_record import RejectedMessage
+from order_contract.decision import OrderRow
+from order_contract.decision_record import encode_decision
+from order_contract.error_types import ErrorType
 from order_contract.event import fingerprint
 from order_contract.message import Message
 from tests.simulation.chance import Chance
@@ -49,14 +52,16 @@ class FakeDatabase:
     def record(self, batch: Batch) -> Stored:
         """What the real store's transaction does."""
         orders: list[OrderRow] = []
-        conflicts: list[DeadLetter] = []
+        conflicts: list[RejectedMessage] = []
         duplicates = 0
         for row, message in batch.orders:
             origin = (row.source_partition, row.source_offset)
             stands = self.orders.setdefault(row.order_id, row)
             prints = fingerprint(stands.event()), fingerprint(row.event())
             if prints[0] != prints[1]:
-                conflicts.append(DeadLetter(message, "conflict", "other content", None, row.order_id, prints))
+                conflicts.append(
+                    RejectedMessage(message, ErrorType.CONFLICT, "other content", None, row.order_id, prints)
+                )
                 self.outcomes.setdefault(origin, "conflict")
             elif (stands.source_partition, stands.source_offset) == origin:
                 orders.append(stands)
@@ -104,7 +109,7 @@ class FakeAnnouncer:
         self._chance = chance
         self.killed = False
 
-    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[DeadLetter]) -> None:
+    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
         await self._chance.pause()
         fate = self._chance.choose(6)
         if fate == 3 or self.killed:
@@ -134,9 +139,9 @@ class FakeBroker:
         return partition, len(log) - 1
 
     def append_decisions(self, orders: Sequence[OrderRow]) -> None:
-        self.decisions += [(row.order_id, decision_message(row)) for row in orders]
+        self.decisions += [(row.order_id, encode_decision(row)) for row in orders]
 
-    def append_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+    def append_dead_letters(self, letters: Sequence[RejectedMessage]) -> None:
         self.dead_letters += [(letter.message.partition, letter.message.offset) for letter in letters]
 
     def commit(self, partition: int, offset: int) -> None:

@@ -11,7 +11,8 @@ from fraud_detector.stream.judge import Judge
 from fraud_detector.stream.metrics import Metrics
 from fraud_detector.stream.pipeline import Limits, Pipeline
 from fraud_detector.stream.status import Status
-from order_contract.decision import OrderRow, decision_message
+from order_contract.decision import OrderRow
+from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
 from tests.simulation.chance import Chance
 from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeDatabase, FakeOrderLog, FakeStore, Origin
@@ -68,9 +69,7 @@ class CheckedBroker(FakeBroker):
         for row in orders:
             stands = self._database.orders.get(row.order_id)
             assert stands is not None, f"{row.order_id} was published before it was stored"
-            assert decision_message(row) == decision_message(stands), (
-                f"{row.order_id} was published as it is not stored"
-            )
+            assert encode_decision(row) == encode_decision(stands), f"{row.order_id} was published as it is not stored"
         super().append_decisions(orders)
 
     def _order_of(self, origin: Origin) -> str | None:
@@ -220,7 +219,7 @@ class Scenario:
             assert published.setdefault(order_id, value) == value, (
                 f"two different decisions of {order_id} were published"
             )
-        assert published == {row.order_id: decision_message(row) for row in self.database.orders.values()}
+        assert published == {row.order_id: encode_decision(row) for row in self.database.orders.values()}
         assert set(self.broker.dead_letters) == {
             origin for origin, outcome in self.database.outcomes.items() if outcome != "duplicate"
         }

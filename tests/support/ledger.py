@@ -10,7 +10,8 @@ import asyncpg
 import orjson
 from aiokafka.errors import KafkaError
 
-from order_contract.decision import OrderRow, decision_message
+from order_contract.decision import OrderRow
+from order_contract.decision_record import encode_decision
 from order_platform.kafka.lag import LagReader
 from order_platform.settings import KafkaSettings
 from tests.support.reading import read_topic
@@ -62,7 +63,7 @@ class Ledger:
         for record in await read_topic(settings, settings.decisions_topic):
             order_id = record.key.decode()
             assert published.setdefault(order_id, record.value) == record.value, f"two decisions of {order_id}"
-        assert published == {row.order_id: decision_message(row) for row in rows}
+        assert published == {row.order_id: encode_decision(row) for row in rows}
 
     async def _verify_dead_letters(
         self, settings: KafkaSettings, topic: dict[Origin, bytes | None], recorded: dict[Origin, list[str]]

@@ -13,10 +13,10 @@ from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.postgres_store import PostgresStore
 from marketplace_simulator import World
 from marketplace_simulator.generator import GeneratorConfig, past_orders
+from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decoding.decoder import EventDecoder
 
 BATCH = 10_000
@@ -47,7 +47,7 @@ async def store_past_orders(database_url: str, start: date, days: int, orders: i
             for offset, message in chunk:
                 consumed = PastMessage(offset, message.key, message.value)
                 row = judge.judge(consumed, datetime.now(UTC))
-                assert not isinstance(row, DeadLetter)
+                assert not isinstance(row, RejectedMessage)
                 batch.orders.append((row, consumed))
             await store.store(batch)
     finally:

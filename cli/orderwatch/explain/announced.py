@@ -2,7 +2,7 @@
 
 import orjson
 
-from order_contract.decision import decision_message
+from order_contract.decision_record import encode_decision
 from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.nested import from_fields
 from orderwatch.explain.section import Difference, Section, differences
@@ -25,7 +25,7 @@ def announced_section(evidence: OrderEvidence) -> Section:
         },
         checked="identical to the byte with what the stored row gives",
         here="announced",
-        differences=_differences(decision_message(evidence.row), record.value),
+        differences=_differences(encode_decision(evidence.row), record.value),
     )
 
 

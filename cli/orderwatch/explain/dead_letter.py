@@ -1,5 +1,6 @@
 """The dead letter: the record on topic `orders.dlq`, with the original bytes and the error in its headers."""
 
+from order_contract.dead_letter_record import ERROR, ERROR_TYPE
 from orderwatch.explain.evidence import RefusalEvidence
 from orderwatch.explain.section import Difference, Section
 from orderwatch.record import Missing
@@ -13,7 +14,7 @@ def dead_letter_section(evidence: RefusalEvidence) -> Section:
     headers = {name: value.decode(errors="replace") for name, value in record.headers}
     found = [
         Difference(name, stored, headers.get(name))
-        for name, stored in (("error_type", refusal.error_type), ("error", refusal.error))
+        for name, stored in ((ERROR_TYPE, refusal.error_type), (ERROR, refusal.error))
         if stored != headers.get(name)
     ]
     if not isinstance(evidence.message, Missing) and evidence.message.value != record.value:

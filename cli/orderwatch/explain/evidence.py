@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from order_contract.decision import OrderRow
 from order_contract.origin import Origin
+from order_contract.outcomes import MessageOutcome
 from orderwatch.record import Found, Missing
 
 
@@ -17,7 +18,7 @@ class Refusal(NamedTuple):
     partition: int
     offset: int
     epoch: int
-    outcome: str
+    outcome: MessageOutcome
     order_id: str | None
     error_type: str | None
     error: str | None

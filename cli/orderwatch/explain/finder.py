@@ -1,14 +1,16 @@
 """Finding the evidence: in Postgres, on topic `orders`, and on the topics that the detector writes."""
 
-import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
 
-from dead_letters.payload import claimed_id
-from order_contract.origin import Origin, parse_origin, row_origin
+from order_contract.dead_letter_record import dead_letter_key
+from order_contract.decision_record import decision_key, decision_partition
+from order_contract.event import read_claimed_id
+from order_contract.origin import Origin, parse_origin
+from order_contract.outcomes import MessageOutcome
 from order_platform.postgres.topic_epochs import epoch_of, known_epochs
 from order_platform.settings import KafkaSettings
 from orderwatch import queries
@@ -63,13 +65,13 @@ class EvidenceFinder:
         others: dict[str | None, list[Refusal]] = defaultdict(list)
         for refusal in await queries.refusals(self._database, topic, list(rows)):
             others[refusal.order_id].append(refusal)
-        messages = await self._messages([row_origin(row) for row in rows.values()])
+        messages = await self._messages([row.origin for row in rows.values()])
         announced = await self._announced({row.order_id: row.decided_at for row in rows.values()})
         return [
             OrderEvidence(
                 row=row,
-                origin=row_origin(row),
-                message=messages[row_origin(row)],
+                origin=row.origin,
+                message=messages[row.origin],
                 ruleset=rulesets.get(row.ruleset_version),
                 announced=announced[order_id],
                 others=others[order_id],
@@ -106,9 +108,8 @@ class EvidenceFinder:
         if not count:
             return dict.fromkeys(decided_at, Missing(f"there is no topic {topic}"))
         wanted = [
-            # The announcer's partitioner.
-            Wanted(zlib.crc32(order_id.encode()) % count, order_id.encode(), _ms(moment - CLOCKS_APART))
-            for order_id, moment in decided_at.items()
+            Wanted(decision_partition(key, count), key, _ms(moment - CLOCKS_APART))
+            for key, moment in ((decision_key(order_id), moment) for order_id, moment in decided_at.items())
         ]
         return {key.decode(): record for key, record in (await self._records.by_key(topic, wanted)).items()}
 
@@ -118,7 +119,7 @@ class EvidenceFinder:
             return await self._refusal(refusal)
         message = (await self._messages([origin]))[origin]
         # The row is found by its key while the message says which; else there is no index for it.
-        claimed = None if isinstance(message, Missing) else claimed_id(message.value, "order_id")
+        claimed = None if isinstance(message, Missing) else read_claimed_id(message.value, "order_id")
         order_id = claimed or await queries.order_at(self._database, origin)
         for found in await self.orders([order_id] if order_id else []):
             if found.origin == origin:
@@ -141,9 +142,9 @@ class EvidenceFinder:
         )
 
     async def _dead_letter(self, refusal: Refusal) -> Found:
-        if refusal.outcome == "duplicate":
+        if refusal.outcome is MessageOutcome.DUPLICATE:
             return Missing("a duplicate is no dead letter: nothing is announced of it")
-        topic, key = self._kafka.dead_letter_topic, str(refusal.origin).encode()
+        topic, key = self._kafka.dead_letter_topic, dead_letter_key(refusal.origin)
         since = _ms(refusal.recorded_at - DATABASE_CLOCK_APART)
         partitions = await self._records.partitions(topic)
         wanted = [Wanted(part.partition, key, since) for part in partitions]

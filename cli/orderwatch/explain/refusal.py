@@ -6,7 +6,7 @@ from order_contract.decision import OrderRow
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent, OrderEvent
 from order_contract.message import append_time
-from order_contract.origin import row_origin
+from order_contract.outcomes import MessageOutcome
 from orderwatch.explain.event import content_differences
 from orderwatch.explain.evidence import Refusal, RefusalEvidence
 from orderwatch.explain.section import Difference, Section
@@ -25,11 +25,15 @@ def refusal_section(evidence: RefusalEvidence) -> Section:
         )
     except BadEvent as error:
         return _bad(recorded, refusal, error)
-    if refusal.outcome == "dead-letter":
+    if refusal.outcome is MessageOutcome.DEAD_LETTER:
         return replace(recorded, notes=["the decoder takes it now: published again, it would be decided"])
     if row is None:
         return replace(recorded, notes=[f"no order {event.order_id!r} is stored"])
-    return _duplicate(recorded, row, event) if refusal.outcome == "duplicate" else _conflict(recorded, row, event)
+    return (
+        _duplicate(recorded, row, event)
+        if refusal.outcome is MessageOutcome.DUPLICATE
+        else _conflict(recorded, row, event)
+    )
 
 
 def _decoder(row: OrderRow | None) -> EventDecoder:
@@ -50,7 +54,7 @@ def _recorded(refusal: Refusal) -> Section:
 
 
 def _bad(recorded: Section, refusal: Refusal, error: BadEvent) -> Section:
-    if refusal.outcome != "dead-letter":
+    if refusal.outcome is not MessageOutcome.DEAD_LETTER:
         found = Difference("message", refusal.outcome, str(error))
         return replace(recorded, checked="its content", here="decoded now", differences=[found])
     facts = {**recorded.facts, "field": error.field}
@@ -62,7 +66,7 @@ def _bad(recorded: Section, refusal: Refusal, error: BadEvent) -> Section:
 def _duplicate(recorded: Section, row: OrderRow, event: OrderEvent) -> Section:
     return replace(
         recorded,
-        facts={**recorded.facts, "stands_since": str(row_origin(row))},
+        facts={**recorded.facts, "stands_since": str(row.origin)},
         checked="its content is that of the order which stands",
         here="this message",
         differences=content_differences(row, event),
@@ -73,7 +77,7 @@ def _conflict(recorded: Section, row: OrderRow, event: OrderEvent) -> Section:
     found = content_differences(row, event)
     return replace(
         recorded,
-        facts={**recorded.facts, "stands_since": str(row_origin(row))},
+        facts={**recorded.facts, "stands_since": str(row.origin)},
         rows=[{"field": each.field, "stands": each.stored, "this message": each.here} for each in found],
         checked="its content is not that of the order which stands",
         here="this message",

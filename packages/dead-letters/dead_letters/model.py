@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from order_contract.origin import Origin
+from order_contract.outcomes import MessageOutcome
 
 
 class State(StrEnum):
@@ -32,7 +33,7 @@ class Letter(NamedTuple):
     """A message that became no order: `kind` is `dead-letter` or `conflict`."""
 
     origin: Origin
-    kind: str
+    kind: MessageOutcome
     order_id: str | None
     error_type: str
     error: str

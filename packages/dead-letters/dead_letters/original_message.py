@@ -1,14 +1,14 @@
 """The original bytes of dead letters, from where they still are."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from aiokafka import ConsumerRecord, TopicPartition
 
 from dead_letters.model import Letter, Original
-from dead_letters.payload import claimed_id
+from order_contract.dead_letter_record import dead_letter_key, original_headers, original_key
+from order_contract.event import read_claimed_id
 from order_contract.origin import Origin
 from order_platform.kafka.topic_client import TopicClient
 from order_platform.kafka.topic_identity import TopicIdentity
@@ -22,9 +22,6 @@ FETCH_BYTES: Final = 64 * 1024
 CLOCK_SKEW: Final = timedelta(minutes=1)
 # How far behind the time of recording it is looked for: many letters may have been announced at once.
 MOST_SEARCHED: Final = 50_000
-
-ORIGIN_KEY_HEADER: Final = "origin_key"
-ORIGINAL_PREFIX: Final = "original."
 
 
 class Originals(TopicClient):
@@ -62,7 +59,7 @@ class Originals(TopicClient):
         self._seek(part, letter.origin.offset)
         async with asyncio.timeout(READ_SECONDS):
             record = await self._consumer.getone()
-        if record.offset != letter.origin.offset or claimed_id(record.value, "order_id") != letter.order_id:
+        if record.offset != letter.origin.offset or read_claimed_id(record.value, "order_id") != letter.order_id:
             return None
         return Original(letter.origin.topic, record.key, tuple(record.headers), record.value)
 
@@ -75,11 +72,16 @@ class Originals(TopicClient):
             _, end = await self.bounds([part])
             record = await self._search(part, range(found.offset, end[part])[:MOST_SEARCHED], letter.origin)
             if record is not None:
-                return Original(self._dead_letter_topic, _original_key(record), _original_headers(record), record.value)
+                return Original(
+                    self._dead_letter_topic,
+                    original_key(record.headers),
+                    original_headers(record.headers),
+                    record.value,
+                )
         return None
 
     async def _search(self, part: TopicPartition, offsets: range, origin: Origin) -> ConsumerRecord | None:
-        key = str(origin).encode()
+        key = dead_letter_key(origin)
         self._seek(part, offsets.start)
         while await self._consumer.position(part) < offsets.stop:
             async with asyncio.timeout(READ_SECONDS):
@@ -92,14 +94,3 @@ class Originals(TopicClient):
     def _seek(self, part: TopicPartition, offset: int) -> None:
         self._consumer.assign([part])
         self._consumer.seek(part, offset)
-
-
-def _original_key(record: ConsumerRecord) -> bytes | None:
-    return dict(record.headers).get(ORIGIN_KEY_HEADER)
-
-
-def _original_headers(record: ConsumerRecord) -> tuple[tuple[str, bytes], ...]:
-    headers: Sequence[tuple[str, bytes]] = record.headers
-    return tuple(
-        (name.removeprefix(ORIGINAL_PREFIX), value) for name, value in headers if name.startswith(ORIGINAL_PREFIX)
-    )

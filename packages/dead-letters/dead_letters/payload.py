@@ -1,19 +1,6 @@
-"""The bytes of an order that may be none: as much of them as can be read, and a form that JSON can carry."""
+"""JSON representation of keys, headers and bodies that may be any bytes."""
 
 from base64 import b64encode
-
-import orjson
-
-from order_contract.event import readable_id
-
-
-def claimed_id(value: bytes | None, field: str) -> str | None:
-    """The id that a message claims in `field`, None when none can be read."""
-    try:
-        fields = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    return readable_id(fields.get(field)) if isinstance(fields, dict) else None
 
 
 def readable(value: bytes | None) -> dict[str, str | None]:

@@ -16,16 +16,15 @@ from aiokafka.errors import KafkaError
 from dead_letters import repository
 from dead_letters.model import SETTLED, Letter, Original
 from dead_letters.original_message import Originals
-from dead_letters.payload import claimed_id
 from dead_letters.repository import Database
+from order_contract.dead_letter_record import redrive_headers
 from order_contract.decoding.decoder import EventDecoder
+from order_contract.event import read_claimed_id
 from order_contract.origin import Origin
+from order_contract.outcomes import MessageOutcome
 from order_platform.kafka.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
 from order_platform.settings import KafkaSettings
 
-# Headers of a redriven message: which letter it was, and for the how manyth time.
-REDRIVEN_FROM: Final = "redriven_from"
-REDRIVE_ATTEMPT: Final = "redrive_attempt"
 REQUEST_TIMEOUT_MS: Final = 15_000
 STOP_SECONDS: Final = 5.0
 
@@ -112,7 +111,7 @@ class Redriver:
             attempt,
             redriven_by=self._redriven_by,
             corrected=correction is not None,
-            order_id=claimed_id(value, "order_id"),
+            order_id=read_claimed_id(value, "order_id"),
         )
         if not begun:
             raise AlreadyRedrivenError(f"{letter.origin}: somebody else is redriving it at this moment")
@@ -131,8 +130,7 @@ class Redriver:
         self, origin: Origin, attempt: int, original: Original, value: bytes | None, epoch: int
     ) -> Origin:
         key = _key(original, value)
-        headers = [(name, old) for name, old in original.headers if name not in {REDRIVEN_FROM, REDRIVE_ATTEMPT}]
-        headers += [(REDRIVEN_FROM, str(origin).encode()), (REDRIVE_ATTEMPT, str(attempt).encode())]
+        headers = redrive_headers(original.headers, origin, attempt)
         # Under the same key into the same partition, whichever partitioner chose it: a user's orders stay together.
         same_topic = (origin.topic, origin.epoch) == (self._topic, epoch)
         partition = origin.partition if key == original.key and same_topic else None
@@ -154,7 +152,7 @@ def check_correction(value: bytes, decoder: EventDecoder) -> None:
 def _refuse_what_can_hardly_be_meant(letter: Letter) -> None:
     if letter.state in SETTLED:
         raise AlreadyRedrivenError(f"{letter.origin} was redriven already, and is {letter.state} now")
-    if letter.kind == "conflict":
+    if letter.kind is MessageOutcome.CONFLICT:
         raise ConflictStandsError(
             f"{letter.origin} is a conflict: {letter.error}. Redriven as it is, it will be a conflict again"
         )
@@ -162,7 +160,7 @@ def _refuse_what_can_hardly_be_meant(letter: Letter) -> None:
 
 def _key(original: Original, value: bytes | None) -> bytes | None:
     """The original key, unless the body was corrected to be another user's: orders are keyed by their user."""
-    user_id = claimed_id(value, "user_id")
-    if value is original.value or user_id is None or claimed_id(original.value, "user_id") == user_id:
+    user_id = read_claimed_id(value, "user_id")
+    if value is original.value or user_id is None or read_claimed_id(original.value, "user_id") == user_id:
         return original.key
     return user_id.encode()

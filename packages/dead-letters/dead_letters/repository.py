@@ -9,6 +9,7 @@ import asyncpg
 
 from dead_letters.model import Letter, Redrive, State
 from order_contract.origin import Origin
+from order_contract.outcomes import MessageOutcome
 from order_platform.postgres.sql_builder import Arguments
 
 
@@ -141,7 +142,7 @@ def _origin(record: asyncpg.Record) -> Origin:
 def _letter(record: asyncpg.Record) -> Letter:
     return Letter(
         _origin(record),
-        record["kind"],
+        MessageOutcome(record["kind"]),
         record["order_id"],
         record["error_type"],
         record["error"],

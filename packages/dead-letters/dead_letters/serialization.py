@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dead_letters.model import Letter, Original, Redrive
 from dead_letters.payload import readable
-from order_contract.error_types import CATALOGUE
+from order_contract.error_types import describe_error_type
 
 
 def letter_object(letter: Letter) -> dict[str, object]:
@@ -14,7 +14,7 @@ def letter_object(letter: Letter) -> dict[str, object]:
 
 def letter_details(letter: Letter, original: Original | None, redrives: Sequence[Redrive]) -> dict[str, object]:
     """Everything about one letter; bytes as text, or as base64 where they are none."""
-    kind = CATALOGUE.get(letter.error_type)
+    description = describe_error_type(letter.error_type)
     message = original and {
         "topic": original.topic,
         "key": readable(original.key),
@@ -23,8 +23,8 @@ def letter_details(letter: Letter, original: Original | None, redrives: Sequence
     }
     return {
         **letter_object(letter),
-        "meaning": kind and kind.meaning,
-        "advice": kind and kind.advice,
+        "meaning": description and description.meaning,
+        "advice": description and description.advice,
         "message": message,
         "redriven": [
             {**redrive._asdict(), "published_as": redrive.published_as and str(redrive.published_as)}

@@ -1,4 +1,4 @@
-"""The decision: what Orderwatch says about an order, once, and how it stands in Postgres and on topic `decisions`."""
+"""The decision about an order, and the row of table `orders` that stores both."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,6 +8,7 @@ from typing import NamedTuple, TypedDict
 import orjson
 
 from order_contract.event import OrderEvent
+from order_contract.origin import Origin
 
 
 class Outcome(StrEnum):
@@ -31,9 +32,9 @@ def status_of(outcome: Outcome) -> Status:
 
 
 class Hit(TypedDict):
-    """One rule that fired, as it stands in JSON. `reason` is a sentence for a person with the values that mattered.
+    """One rule that fired, as it is stored in JSON; `reason` is a sentence with the values that mattered.
 
-    A hit of mode `shadow` is recorded but has no part in the risk score.
+    A hit of mode `shadow` is recorded and does not count in the risk score.
     """
 
     rule: str
@@ -94,29 +95,12 @@ class OrderRow(NamedTuple):
     source_offset: int
     appended_at: datetime
 
+    @property
+    def origin(self) -> Origin:
+        """Where the order came from."""
+        return Origin(self.source_topic, self.source_partition, self.source_offset, self.source_epoch)
+
     def event(self) -> OrderEvent:
         """The event that was decided, as it was decoded."""
         attributes = None if self.attributes is None else orjson.loads(self.attributes)
         return OrderEvent._make((*self[: len(OrderEvent._fields) - 1], attributes))
-
-
-def decision_message(row: OrderRow) -> bytes:
-    """The value on topic `decisions` for a stored row: a pure function of it, so a repeat is identical to the byte."""
-    return orjson.dumps(
-        {
-            "order_id": row.order_id,
-            "user_id": row.user_id,
-            "status": row.status,
-            "outcome": row.outcome,
-            "risk_score": row.risk_score,
-            "hits": orjson.Fragment(row.hits),
-            "features": orjson.Fragment(row.features),
-            "ruleset_version": row.ruleset_version,
-            "decided_at": row.decided_at,
-            "topic": row.source_topic,
-            "topic_epoch": row.source_epoch,
-            "partition": row.source_partition,
-            "offset": row.source_offset,
-        },
-        option=orjson.OPT_UTC_Z,
-    )

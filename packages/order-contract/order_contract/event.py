@@ -1,10 +1,12 @@
-"""The order event: what a message on topic `orders` means. `decoder.py` makes one of a message's bytes."""
+"""The order event: the decoded and normalised message of topic `orders`."""
 
 import hashlib
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
+
+from order_contract.error_types import ErrorType
 
 MAX_ID_LENGTH = 64
 MAX_TEXT_LENGTH = 320  # the longest e-mail address; also for device and voucher
@@ -14,13 +16,13 @@ MAX_INT64 = 2**63 - 1
 class BadEvent(ValueError):
     """A message that is not an order event: bad data, for the dead-letter topic.
 
-    `error_type` is a stable code (docs/errors.md), `field` the first field at fault or None, `fields` all of them,
-    `order_id` the order it claims to be where that much could be read. The text names fields and values for a person.
+    `field` is the first field at fault or None, `fields` are all of them, `order_id` is the order it claims to be where
+    that could be read. The text names fields and values for a person.
     """
 
     def __init__(
         self,
-        error_type: str,
+        error_type: ErrorType,
         message: str,
         *,
         field: str | None = None,
@@ -84,3 +86,12 @@ def readable_id(value: object) -> str | None:
     if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and "\0" not in value:
         return value
     return None
+
+
+def read_claimed_id(value: bytes | None, field: str) -> str | None:
+    """The id that a message claims in `field`, None when none can be read."""
+    try:
+        fields = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return readable_id(fields.get(field)) if isinstance(fields, dict) else None

@@ -1,9 +1,7 @@
-"""Where a message came from: what a dead letter is known by."""
+"""The origin of a message: topic, epoch, partition and offset. It identifies orders and dead letters."""
 
 import re
 from typing import NamedTuple
-
-from order_contract.decision import OrderRow
 
 _ORIGIN = re.compile(r"([A-Za-z0-9._-]{1,249})(?:@([1-9][0-9]{0,8}))?/([0-9]{1,9})/([0-9]{1,18})")
 
@@ -11,7 +9,7 @@ _ORIGIN = re.compile(r"([A-Za-z0-9._-]{1,249})(?:@([1-9][0-9]{0,8}))?/([0-9]{1,9
 class Origin(NamedTuple):
     """A place on a topic, written `orders/3/12345`.
 
-    `epoch` tells the topics of one name apart: it is 1 for the first, and one more each time that the topic was
+    `epoch` distinguishes topics of the same name: it is 1 for the first, and one more each time that the topic was
     deleted and created again; `orders@2/3/12345` is a place on the second.
     """
 
@@ -25,13 +23,8 @@ class Origin(NamedTuple):
         return f"{topic}/{self.partition}/{self.offset}"
 
 
-def row_origin(row: OrderRow) -> Origin:
-    """Where a stored order came from."""
-    return Origin(row.source_topic, row.source_partition, row.source_offset, row.source_epoch)
-
-
 def parse_origin(text: str) -> Origin:
-    """The origin in a text. Raises ValueError with a message for a person."""
+    """Parse `topic@epoch/partition/offset`, where `@epoch` may be left out. Raises ValueError with a full sentence."""
     match = _ORIGIN.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a valid origin; write it as orders/3/12345 (topic, partition, offset)")

@@ -8,7 +8,8 @@ import asyncpg
 import orjson
 import pytest
 
-from order_contract.decision import Decision, Hit, OrderRow, Outcome, Status, decision_message, status_of
+from order_contract.decision import Decision, Hit, OrderRow, Outcome, Status, status_of
+from order_contract.decision_record import encode_decision
 from order_contract.event import OrderEvent
 
 HITS: list[Hit] = [
@@ -75,7 +76,7 @@ def test_a_row_begins_with_the_events_fields() -> None:
 
 
 def test_a_message_says_what_was_decided_and_where_the_order_came_from() -> None:
-    message = orjson.loads(decision_message(ROW))
+    message = orjson.loads(encode_decision(ROW))
 
     assert message == {
         "order_id": "01M7",
@@ -95,16 +96,16 @@ def test_a_message_says_what_was_decided_and_where_the_order_came_from() -> None
 
 
 def test_a_message_holds_no_personal_data() -> None:
-    message = decision_message(ROW)
+    message = encode_decision(ROW)
 
     assert b"budi@gmail.com" not in message
     assert b"10.0.0.1" not in message
 
 
 def test_a_message_is_made_of_nothing_but_the_row() -> None:
-    assert decision_message(ROW) == decision_message(OrderRow(*ROW))
-    assert ROW.hits.encode() in decision_message(ROW)
-    assert ROW.features.encode() in decision_message(ROW)
+    assert encode_decision(ROW) == encode_decision(OrderRow(*ROW))
+    assert ROW.hits.encode() in encode_decision(ROW)
+    assert ROW.features.encode() in encode_decision(ROW)
 
 
 def test_messages_of_different_decisions_differ() -> None:
@@ -122,7 +123,7 @@ def test_messages_of_different_decisions_differ() -> None:
         ROW._replace(source_offset=18),
     ]
 
-    assert len({decision_message(row) for row in (ROW, *others)}) == 1 + len(others)
+    assert len({encode_decision(row) for row in (ROW, *others)}) == 1 + len(others)
 
 
 @pytest.mark.integration

@@ -32,7 +32,7 @@ def compare(value: bytes) -> str:
     """Both decoders on one message; says which way it went."""
     if not value:
         return "bad"
-    fast = DECODER.decode_plain(value, LATEST)
+    fast = DECODER.decode_fast(value, LATEST)
     validated = validate(value)
     if isinstance(validated, BadEvent):
         assert fast is None, (value, fast, str(validated))
@@ -46,7 +46,7 @@ def compare(value: bytes) -> str:
 
 def validate(value: bytes) -> OrderEvent | BadEvent:
     try:
-        return DECODER.decode_validating(value, APPENDED_AT)
+        return DECODER.decode_validated(value, APPENDED_AT)
     except BadEvent as error:
         return error
 

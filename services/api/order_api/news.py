@@ -11,10 +11,6 @@ from order_platform.postgres.errors import DATABASE_ERRORS
 
 log = structlog.get_logger(__name__)
 
-# The channel that the triggers on `orders` and `stream_outcomes` notify; the payload is the table's name.
-RECORDED = "recorded"
-# That of the triggers on `api_keys` and `api_sessions`: `key ID`, or `session` with the hash of its token in hex.
-CREDENTIALS = "credentials"
 CONNECT_SECONDS = 3.0
 RETRY_SECONDS = 1.0
 

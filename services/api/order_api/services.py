@@ -20,7 +20,7 @@ from order_api.key_ring import KeyRing, Principal, principal_of
 from order_api.known_rules import KnownRules
 from order_api.lag import LagMonitor, OpenLagSource
 from order_api.metrics import Metrics
-from order_api.news import CREDENTIALS, RECORDED, News
+from order_api.news import News
 from order_api.orders.lookups import OrderLookups
 from order_api.orders.waiting import OrderWaiting
 from order_api.rate_limits import RateLimits
@@ -29,6 +29,7 @@ from order_api.settings import ApiSettings
 from order_api.stats.memory import CostMemory
 from order_api.stats.summary import Counted
 from order_api.turns import Turns
+from order_contract.notifications import CREDENTIALS_CHANNEL, RECORDED_CHANNEL
 from order_platform.postgres.shutdown_watch import leaving_at_shutdown
 
 
@@ -76,7 +77,7 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
         credentials = Credentials(keys, sessions, decisions.recheck)
         news = News(
             settings.database_url.get_secret_value(),
-            {RECORDED: waiting.tell, CREDENTIALS: credentials.ended},
+            {RECORDED_CHANNEL: waiting.tell, CREDENTIALS_CHANNEL: credentials.ended},
             credentials.may_have_ended,
         )
         lag = LagMonitor(open_lag)

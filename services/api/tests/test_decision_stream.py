@@ -23,7 +23,8 @@ from order_api.decisions import stream as stream_module
 from order_api.keys import create_key, revoke_key
 from order_api.server import listen
 from order_api.settings import ApiSettings
-from order_contract.decision import OrderRow, decision_message
+from order_contract.decision import OrderRow
+from order_contract.decision_record import encode_decision
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from orderwatch.embedded.kafka import EmbeddedKafka
@@ -50,7 +51,7 @@ class Desk:
         values = []
         for order_id in order_ids:
             row: OrderRow = self._order(order_id, **changes)
-            values.append(decision_message(row))
+            values.append(encode_decision(row))
             where = len(values) % 4 if partition is None else partition
             await self.producer.send(self.topic, values[-1], key=order_id.encode(), partition=where)
         await self.producer.flush()

@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from order_api import news as news_module
-from order_api.news import RECORDED, News
+from order_api.news import News
+from order_contract.notifications import RECORDED_CHANNEL
 from tests.support.waiting import until
 
 LISTENERS = """
@@ -20,7 +21,7 @@ LISTENERS = """
 async def told(database_url: str, connection: asyncpg.Connection) -> AsyncIterator[list[str]]:
     """What a listener hears."""
     tables: list[str] = []
-    news = News(database_url, {RECORDED: tables.append})
+    news = News(database_url, {RECORDED_CHANNEL: tables.append})
     news.listen()
     news.listen()  # once is enough
     await _listening(connection)

@@ -11,7 +11,7 @@ from order_api.decisions.ring import Message, passage
 from order_api.decisions.wanted import Wanted
 from order_api.keys import create_key
 from order_api.personal_data import MASK, mask_decision
-from order_contract.decision import decision_message
+from order_contract.decision_record import encode_decision
 
 SECRETS = ("ana@shop.example", "36.68.10.77", "device-of-ana", "+62 812 0000")
 HITS = (
@@ -106,7 +106,7 @@ async def test_two_roles_share_no_etag(serve: Any, connection: asyncpg.Connectio
 
 
 def test_the_stream(order: Any) -> None:
-    message = Message(0, 7, decision_message(order_of_ana(order)))
+    message = Message(0, 7, encode_decision(order_of_ana(order)))
     plain, _ = passage([message], (0,), Wanted(user_id="ana"))
     masked, position = passage([message], (0,), Wanted(user_id="ana", masked=True))
     assert position == (8,)

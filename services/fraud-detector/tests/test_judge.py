@@ -8,8 +8,7 @@ import pytest
 from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.kafka_announcer import dead_letter_headers
-from fraud_detector.stream.message import DeadLetter
+from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers
 from order_contract.decision import OrderRow
 from order_contract.decoding.decoder import EventDecoder
 from tests.simulation.fakes import FakeMessage
@@ -18,7 +17,7 @@ from tests.support.plain_order import plain_order
 NOW = datetime(2026, 11, 28, 5, tzinfo=UTC)
 
 
-def judged(order: dict[str, object], timestamp: int) -> OrderRow | DeadLetter:
+def judged(order: dict[str, object], timestamp: int) -> OrderRow | RejectedMessage:
     message = FakeMessage(1, 7, orjson.dumps(order), timestamp=timestamp)
     return Judge(EventDecoder(), Engine(load_ruleset())).judge(message, NOW)
 
@@ -32,7 +31,7 @@ def test_the_future_begins_at_the_append_time_and_not_at_the_clock() -> None:
     appended = NOW - timedelta(days=365)
     order = plain_order(created_date=(appended + timedelta(hours=25)).isoformat())
 
-    assert isinstance(judged(order, milliseconds(appended)), DeadLetter)
+    assert isinstance(judged(order, milliseconds(appended)), RejectedMessage)
     assert isinstance(judged(order, milliseconds(appended + timedelta(hours=1))), OrderRow)
 
 
@@ -44,13 +43,13 @@ def test_a_timestamp_that_is_no_time_stops_nothing(timestamp: int) -> None:
 
     assert isinstance(row, OrderRow)
     assert row.appended_at == NOW
-    assert isinstance(judged(late, timestamp), DeadLetter)
+    assert isinstance(judged(late, timestamp), RejectedMessage)
 
 
 def test_a_dead_letter_names_all_fields_at_fault() -> None:
     letter = judged(plain_order(amount="much", country="IDN", ip_address="x"), milliseconds(NOW))
 
-    assert isinstance(letter, DeadLetter)
+    assert isinstance(letter, RejectedMessage)
     headers = dict(dead_letter_headers(letter))
     assert headers["error_field"] == b"amount"
     assert orjson.loads(headers["error_fields"]) == ["amount", "country", "ip_address"]
@@ -62,5 +61,5 @@ def test_a_dead_letter_of_no_field_names_none() -> None:
     message = FakeMessage(1, 7, b"{")
     letter = Judge(EventDecoder(), Engine(load_ruleset())).judge(message, NOW)
 
-    assert isinstance(letter, DeadLetter)
+    assert isinstance(letter, RejectedMessage)
     assert not {"error_field", "error_fields"} & dict(dead_letter_headers(letter)).keys()

@@ -14,7 +14,8 @@ from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from order_contract.business_time import is_in_range, to_utc
-from order_contract.decoding.validating_decoder import canonical_ip, decode_carefully
+from order_contract.decoding.validating_decoder import canonical_ip, decode_validated
+from order_contract.error_types import ErrorType
 from order_contract.event import MAX_ID_LENGTH, MAX_INT64, MAX_TEXT_LENGTH, BadEvent, OrderEvent
 from order_contract.money import DEFAULT_CURRENCY, MAX_AMOUNT, parse_rupiah
 from order_contract.reference_data import COUNTRIES, PaymentMethods
@@ -66,15 +67,15 @@ class EventDecoder:
         Raises BadEvent; nothing else, whatever the bytes.
         """
         if not value:
-            raise BadEvent("empty", "the message has no value")
+            raise BadEvent(ErrorType.EMPTY, "the message has no value")
         if appended_at is not self._appended_at:
             self._appended_at, self._latest = appended_at, self._latest_after(appended_at)
-        event = self.decode_plain(value, self._latest)
-        return decode_carefully(value, self._payment_methods, self._latest) if event is None else event
+        event = self.decode_fast(value, self._latest)
+        return decode_validated(value, self._payment_methods, self._latest) if event is None else event
 
-    def decode_validating(self, value: bytes, appended_at: datetime) -> OrderEvent:
+    def decode_validated(self, value: bytes, appended_at: datetime) -> OrderEvent:
         """The same event or error, by the validating decoder alone."""
-        return decode_carefully(value, self._payment_methods, self._latest_after(appended_at))
+        return decode_validated(value, self._payment_methods, self._latest_after(appended_at))
 
     def _latest_after(self, appended_at: datetime) -> datetime:
         try:
@@ -82,7 +83,7 @@ class EventDecoder:
         except OverflowError:  # where the bound is far and producers stamp messages themselves
             return datetime.max.replace(tzinfo=UTC)
 
-    def decode_plain(self, value: bytes, latest: datetime) -> OrderEvent | None:  # noqa: PLR0911  (None where unsure)
+    def decode_fast(self, value: bytes, latest: datetime) -> OrderEvent | None:  # noqa: PLR0911  (None where unsure)
         """The event in a message of the plain shape with no time after `latest`, None for any other."""
         # Only an escape can bring a NUL character into JSON, and plain orders have no escapes.
         if b"\\" in value or _LONG_FRACTION(value) is not None:

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 
 from order_contract.decoding.file_kinds import compression_of, container_of, single_byte_encoding_of, wide_encoding_of
+from order_contract.error_types import ErrorType
 from order_contract.event import BadEvent
 
 _SHOWN: Final = 20
@@ -77,7 +78,7 @@ def _other_bytes(value: bytes) -> tuple[int, str] | None:
 
 
 def _bad(at: int, problem: str) -> BadEvent:
-    return BadEvent("not-json", f"not JSON (byte {at:,}): {problem}")
+    return BadEvent(ErrorType.NOT_JSON, f"not JSON (byte {at:,}): {problem}")
 
 
 def _framed(value: bytes) -> BadEvent:
@@ -90,7 +91,8 @@ def _framed(value: bytes) -> BadEvent:
         kind = "Protobuf (or Avro)" if rest[:1] == b"\0" else "Avro (or Protobuf)"
         advice = "publish JSON: a value converter or serializer for plain JSON in place of the registry's"
     return BadEvent(
-        "envelope", f"the message is framed by a schema registry (zero byte, schema id {schema}, {kind}); {advice}"
+        ErrorType.ENVELOPE,
+        f"the message is framed by a schema registry (zero byte, schema id {schema}, {kind}); {advice}",
     )
 
 

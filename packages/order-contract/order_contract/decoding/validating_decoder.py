@@ -12,6 +12,7 @@ from order_contract.business_time import parse_moment
 from order_contract.decoding.envelopes import describe_envelope, describe_other_json, similar_name
 from order_contract.decoding.moment_text import EXAMPLE, far_future_problem, moment_problem
 from order_contract.decoding.not_json import not_json
+from order_contract.error_types import ErrorType
 from order_contract.event import FIELDS, MAX_ID_LENGTH, MAX_INT64, MAX_TEXT_LENGTH, BadEvent, OrderEvent, readable_id
 from order_contract.money import DEFAULT_CURRENCY, MAX_AMOUNT, parse_rupiah
 from order_contract.nearest import nearest_country, nearest_currency
@@ -27,21 +28,23 @@ _OPTIONAL_TEXTS: Final = ("currency", "device_id", "ip_address", "voucher_code",
 _NO_TIME: Final = datetime.min  # noqa: DTZ901  (stands in for a moment that is at fault, and is never given out)
 
 
-def decode_carefully(value: bytes, payment_methods: PaymentMethods, latest: datetime) -> OrderEvent:
+def decode_validated(value: bytes, payment_methods: PaymentMethods, latest: datetime) -> OrderEvent:
     """The event in a message's value, none of its times after `latest`. Raises BadEvent and nothing else."""
     try:
         raw = orjson.loads(value)
     except orjson.JSONDecodeError:
         raise not_json(value) from None
     if type(raw) is not dict:
-        raise BadEvent("not-an-object", f"a JSON object is expected, got {_show(raw)}: {describe_other_json(raw)}")
+        raise BadEvent(
+            ErrorType.NOT_AN_OBJECT, f"a JSON object is expected, got {_show(raw)}: {describe_other_json(raw)}"
+        )
     return _Validator(raw, payment_methods, latest).event(may_hold_nul=b"\\u0000" in value)
 
 
 class Fault(NamedTuple):
     """One thing that is wrong with a message."""
 
-    error_type: str
+    error_type: ErrorType
     field: str
     text: str
 
@@ -185,7 +188,7 @@ class _Validator:
             shown = name[:MAX_ID_LENGTH].replace("\0", "\\u0000")
             problem = None if shown in self._faults else _unstorable(value, 0)
             if problem is not None:
-                self._faults[shown] = Fault("out-of-range", shown, f"{shown} {problem}")
+                self._faults[shown] = Fault(ErrorType.OUT_OF_RANGE, shown, f"{shown} {problem}")
                 found += 1
                 if found == _MAX_ATTRIBUTE_FAULTS:
                     break
@@ -199,10 +202,10 @@ class _Validator:
         if field not in self._raw:
             similar = similar_name(field, self._raw)
             text = f"{field} is missing; it {expected}" + (f" (there is {_show(similar)})" if similar else "")
-            self._faults[field] = Fault("missing-field", field, text)
+            self._faults[field] = Fault(ErrorType.MISSING_FIELD, field, text)
             return
         text = f"{field} {expected}, got {_show(self._raw[field])}" + (f": {hint}" if hint else "")
-        self._faults[field] = Fault("bad-value", field, text)
+        self._faults[field] = Fault(ErrorType.BAD_VALUE, field, text)
 
     def _find_nul(self) -> None:
         """Postgres stores no NUL character, in no text and in no JSON."""
@@ -212,7 +215,7 @@ class _Validator:
                 continue
             name = field[:MAX_ID_LENGTH].replace("\0", "\\u0000")
             text = f"{name} holds a NUL character, which no database stores"
-            self._faults[name] = Fault("not-storable", name, text)
+            self._faults[name] = Fault(ErrorType.NOT_STORABLE, name, text)
             found += name not in FIELDS
             if found == _MAX_ATTRIBUTE_FAULTS:
                 break
@@ -222,10 +225,10 @@ class _Validator:
         raw, order_id = self._raw, readable_id(self._raw.get("order_id"))
         last = len(_ORDER_OF_FIELDS)
         faults = sorted(self._faults.values(), key=lambda fault: _ORDER_OF_FIELDS.get(fault.field, last))
-        if any(fault.error_type == "missing-field" for fault in faults):
+        if any(fault.error_type == ErrorType.MISSING_FIELD for fault in faults):
             envelope = describe_envelope(raw)
             if envelope is not None:
-                return BadEvent("envelope", envelope, order_id=order_id)
+                return BadEvent(ErrorType.ENVELOPE, envelope, order_id=order_id)
         empty = [field for field in _OPTIONAL_TEXTS if raw.get(field) == ""]
         note = f" (left out, as empty: {', '.join(empty)})" if empty else ""
         return BadEvent(

@@ -1,6 +1,5 @@
 """Parameters and bodies of the calls about dead letters."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Path
@@ -10,12 +9,10 @@ from dead_letters.model import State
 from dead_letters.repository import LetterCriteria
 from order_api.dead_letters.cursor import CursorText
 from order_api.parameters import DIGITS_ONLY, Bound, Identifier, Limit, Optional
-from order_contract.error_types import CATALOGUE
+from order_contract.error_types import ErrorType
 from order_contract.origin import Origin, parse_origin
 
 MOST_AT_ONCE: Final = 100
-
-ErrorType = StrEnum("ErrorType", {name: name for name in CATALOGUE})  # type: ignore[misc]  # made of the catalogue
 
 _Topic = Annotated[
     str,

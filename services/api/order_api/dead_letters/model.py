@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from dead_letters.model import State
-from order_contract.error_types import CATALOGUE
+from order_contract.error_types import ERROR_DESCRIPTIONS, ErrorType
 
 _LETTER: Final[dict[str, Any]] = {
     "origin": "orders/3/12345",
@@ -108,7 +108,7 @@ class DeadLetterDetails(DeadLetter):
             "examples": [
                 {
                     **_LETTER,
-                    **CATALOGUE["bad-value"]._asdict(),
+                    **ERROR_DESCRIPTIONS[ErrorType.BAD_VALUE]._asdict(),
                     "message": _MESSAGE,
                     "message_problem": None,
                     "redriven": [_REDRIVE],

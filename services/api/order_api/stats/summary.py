@@ -9,6 +9,7 @@ from order_api.lag import Reading
 from order_api.queries import FlaggedUser, Group
 from order_api.stats import model
 from order_contract.decision import Outcome
+from order_contract.outcomes import MessageOutcome
 
 
 class Counted(NamedTuple):
@@ -65,9 +66,9 @@ def statistics(counted: Counted, lag: Reading) -> model.Stats:
 
 def _stream(outcomes: Mapping[str, int], lag: Reading) -> model.StreamStats:
     return model.StreamStats(
-        duplicates=outcomes.get("duplicate", 0),
-        conflicts=outcomes.get("conflict", 0),
-        dead_letters=outcomes.get("dead-letter", 0),
+        duplicates=outcomes.get(MessageOutcome.DUPLICATE, 0),
+        conflicts=outcomes.get(MessageOutcome.CONFLICT, 0),
+        dead_letters=outcomes.get(MessageOutcome.DEAD_LETTER, 0),
         lag=lag.total,
         partitions=None
         if lag.partitions is None

@@ -13,7 +13,7 @@ import typer
 from fraud_detector.dead_letters.desk import Desk, DeskError, DeskSettings, open_desk
 from fraud_detector.dead_letters.report import ERR
 from order_contract.business_time import parse_typed_time
-from order_contract.error_types import check_error_type
+from order_contract.error_types import parse_error_type
 from order_contract.origin import Origin, parse_origin
 from order_platform.settings_errors import read_settings
 
@@ -31,7 +31,7 @@ def origin(text: str) -> Origin:
 def error_type(text: str) -> str:
     """An error type as it is typed."""
     try:
-        return check_error_type(text)
+        return parse_error_type(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -19,6 +19,7 @@ from fraud_detector.dead_letters.desk import Desk
 from fraud_detector.dead_letters.report import ERR, OUT, error_table
 from order_contract.event import BadEvent
 from order_contract.origin import Origin
+from order_contract.outcomes import MessageOutcome
 
 POLL_SECONDS: Final = 0.2
 _UNDECIDED: Final = {State.PUBLISHING, State.PENDING}
@@ -59,7 +60,7 @@ def redrive(
             chosen = [await desk.letter(each) for each in letters]
         else:
             waiting = await desk.waiting(error)
-            chosen = [letter for letter in waiting if again or letter.kind != "conflict"]
+            chosen = [letter for letter in waiting if again or letter.kind is not MessageOutcome.CONFLICT]
             if len(chosen) < len(waiting):
                 ERR.print(f"{len(waiting) - len(chosen)} conflicts are left out; --again takes them in.")
             if chosen and not yes and not _agreed(chosen):

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dead_letters.model import Letter, Original, Redrive, State
 from order_contract.business_time import business_text
-from order_contract.error_types import CATALOGUE
+from order_contract.error_types import describe_error_type
 
 # Elsewhere than on a terminal, lines are as long as they need to be.
 OUT = Console(highlight=False)
@@ -54,7 +54,7 @@ def error_table(letters: Sequence[Letter]) -> Table:
 
 def print_letter(letter: Letter, original: Original | None, redrives: Sequence[Redrive]) -> None:
     """Everything about one letter."""
-    kind = CATALOGUE.get(letter.error_type)
+    description = describe_error_type(letter.error_type)
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -62,9 +62,9 @@ def print_letter(letter: Letter, original: Original | None, redrives: Sequence[R
     table.add_row("recorded", _time(letter.recorded_at))
     table.add_row("order", letter.order_id or "none can be read")
     table.add_row("error", Text(f"{letter.error_type}: {_safe(letter.error)}", "red"))
-    if kind is not None:
-        table.add_row("meaning", kind.meaning)
-        table.add_row("what to do", kind.advice)
+    if description is not None:
+        table.add_row("meaning", description.meaning)
+        table.add_row("what to do", description.advice)
     table.add_row("state", Text(letter.state, _COLOURS.get(letter.state, "")))
     for redrive in redrives:
         table.add_row(f"redrive {redrive.attempt}", _redrive(redrive))

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fraud_detector.stream.message import DeadLetter, Gap
+from fraud_detector.stream.message import Gap
+from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.message import Message
 
@@ -18,7 +19,7 @@ class Batch:
     """
 
     orders: list[tuple[OrderRow, Message]] = field(default_factory=list)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[RejectedMessage] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     next_offsets: dict[int, int] = field(default_factory=dict)
     value_bytes: int = 0
@@ -97,4 +98,4 @@ class Stored:
 
     orders: Sequence[OrderRow]
     duplicates: int = 0
-    conflicts: Sequence[DeadLetter] = ()
+    conflicts: Sequence[RejectedMessage] = ()

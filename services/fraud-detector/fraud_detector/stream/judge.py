@@ -7,7 +7,7 @@ import orjson
 
 from decision_engine.engine import Engine
 from decision_engine.features import features_of
-from fraud_detector.stream.message import DeadLetter
+from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import Decision, OrderRow
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent
@@ -31,7 +31,7 @@ class Judge:
     def ruleset_version(self) -> str:
         return self._engine.ruleset.version
 
-    def judge(self, message: Message, decided_at: datetime) -> OrderRow | DeadLetter:
+    def judge(self, message: Message, decided_at: datetime) -> OrderRow | RejectedMessage:
         """What becomes of a message: the row to store, or a dead letter when it is bad data."""
         if message.timestamp != self._timestamp:  # the broker stamps whole batches
             self._timestamp = message.timestamp
@@ -39,7 +39,7 @@ class Judge:
         try:
             event = self._decoder.decode(message.value, self._appended_at)
         except BadEvent as error:
-            return DeadLetter(
+            return RejectedMessage(
                 message,
                 error.error_type,
                 str(error),

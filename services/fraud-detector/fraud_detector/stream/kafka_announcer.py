@@ -1,18 +1,17 @@
 """Topics `decisions` and `orders.dlq`, written by aiokafka's idempotent producer."""
 
 import asyncio
-import zlib
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import PublishRefusedError, UnavailableError
-from order_contract.decision import OrderRow, decision_message
+from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers, dead_letter_key
+from order_contract.decision import OrderRow
+from order_contract.decision_record import decision_key, decision_partition, encode_decision
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
 from order_platform.settings import KafkaSettings
@@ -31,7 +30,7 @@ class KafkaAnnouncer:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
 
-    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[DeadLetter]) -> None:
+    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
         try:
             producer = await self._connected()
             acknowledged: list[Awaitable[Any]] = []
@@ -41,7 +40,7 @@ class KafkaAnnouncer:
                 acknowledged.append(
                     await producer.send(
                         self._settings.dead_letter_topic,
-                        key=str(letter.origin).encode(),
+                        key=dead_letter_key(letter.origin),
                         value=letter.message.value,
                         headers=dead_letter_headers(letter),
                     )
@@ -95,10 +94,9 @@ class KafkaAnnouncer:
         builders = [producer.create_batch() for _ in range(count)]
         acknowledged: list[Awaitable[Any]] = []
         for row in orders:
-            key = row.order_id.encode()
-            # CRC-32 is the partitioner of librdkafka; murmur2 in Python costs more than all the rest here.
-            partition = zlib.crc32(key) % count
-            value = decision_message(row)
+            key = decision_key(row.order_id)
+            partition = decision_partition(key, count)
+            value = encode_decision(row)
             if builders[partition].append(key=key, value=value, timestamp=None) is None:
                 acknowledged.append(await producer.send_batch(builders[partition], topic, partition=partition))
                 builders[partition] = producer.create_batch()
@@ -108,31 +106,3 @@ class KafkaAnnouncer:
                 builder.close()
                 acknowledged.append(await producer.send_batch(builder, topic, partition=partition))
         return acknowledged
-
-
-def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
-    """The error in words, the origin, and the original key and headers (those prefixed `original.`)."""
-    message = letter.message
-    headers = [
-        ("error_type", letter.error_type.encode()),
-        ("error", letter.error.encode()),
-        ("origin_topic", message.topic.encode()),
-        ("origin_epoch", str(letter.epoch).encode()),
-        ("origin_partition", str(message.partition).encode()),
-        ("origin_offset", str(message.offset).encode()),
-        ("origin_timestamp", str(message.timestamp).encode()),
-    ]
-    if letter.field is not None:
-        headers.append(("error_field", letter.field.encode()))
-    if letter.fields:
-        # A JSON list: a field that the contract does not know may have any name.
-        headers.append(("error_fields", orjson.dumps(letter.fields)))
-    if letter.order_id is not None:
-        headers.append(("order_id", letter.order_id.encode()))
-    if letter.fingerprints is not None:
-        stands, this = letter.fingerprints
-        headers += [("fingerprint_stored", stands.encode()), ("fingerprint_rejected", this.encode())]
-    if message.key is not None:
-        headers.append(("origin_key", message.key))
-    headers += [(f"original.{name}", value) for name, value in message.headers]
-    return headers

@@ -11,6 +11,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from fraud_detector.stream.batch import Batch, Stored
+from order_contract.outcomes import MessageOutcome
 from order_contract.reference_data import PAYMENT_METHODS
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 3600.0)
@@ -96,15 +97,15 @@ class Metrics:
         """A batch was stored `at` this time."""
         self._batch.observe(len(batch))
         for outcome, count in (
-            ("stored", len(stored.orders)),
-            ("duplicate", stored.duplicates),
-            ("conflict", len(stored.conflicts)),
-            ("dead-letter", len(batch.dead_letters)),
+            (MessageOutcome.STORED, len(stored.orders)),
+            (MessageOutcome.DUPLICATE, stored.duplicates),
+            (MessageOutcome.CONFLICT, len(stored.conflicts)),
+            (MessageOutcome.DEAD_LETTER, len(batch.dead_letters)),
         ):
             if count:
                 self._outcomes.labels(outcome).inc(count)
-        for outcome, count in Counts(row.outcome for row in stored.orders).items():
-            self._decisions.labels(outcome).inc(count)
+        for decided, count in Counts(row.outcome for row in stored.orders).items():
+            self._decisions.labels(decided).inc(count)
         for rule, count in Counts(rule for row in stored.orders for rule in row.rule_ids or ()).items():
             self._hits.labels(rule).inc(count)
         unknown = sum(row.payment_method not in self._known_payment_methods for row in stored.orders)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fraud_detector.stream.message import DeadLetter
+from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 
 
@@ -14,7 +14,7 @@ class Announcement:
 
     epoch: int
     orders: Sequence[OrderRow]
-    dead_letters: Sequence[DeadLetter]
+    dead_letters: Sequence[RejectedMessage]
     next_offsets: Mapping[int, int]
 
     def __len__(self) -> int:

@@ -20,7 +20,7 @@ import structlog
 
 from fraud_detector.stream.batch import Backlog, Batch, Stored
 from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.message import DeadLetter, Gap
+from fraud_detector.stream.message import Gap
 from fraud_detector.stream.metrics import Metrics
 from fraud_detector.stream.outbox import Announcement, Outbox
 from fraud_detector.stream.ports import (
@@ -34,6 +34,7 @@ from fraud_detector.stream.ports import (
 from fraud_detector.stream.progress import Progress
 from fraud_detector.stream.retry import until_available
 from fraud_detector.stream.status import Check, Status
+from order_contract.dead_letter_record import RejectedMessage
 from order_contract.message import Message
 
 log = structlog.get_logger()
@@ -173,7 +174,7 @@ class Pipeline:
                 batch.gaps.append(Gap(partition, expected, message.offset, "not on the topic"))
             expected = message.offset + 1
             judged = self._judge.judge(message, decided_at)
-            if isinstance(judged, DeadLetter):
+            if isinstance(judged, RejectedMessage):
                 batch.dead_letters.append(judged)
             else:
                 batch.orders.append((judged, message))

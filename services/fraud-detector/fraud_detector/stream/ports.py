@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import DeadLetter, Gap
+from fraud_detector.stream.message import Gap
+from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.message import Message
 
@@ -103,7 +104,7 @@ class DecisionStore(Protocol):
 class Announcer(Protocol):
     """Topics `decisions` and `orders.dlq`."""
 
-    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[DeadLetter]) -> None:
+    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
         """Publish stored decisions and dead letters; returns when the broker has acknowledged them all.
 
         Raises UnavailableError, after which some may have been published: a repeat is identical to the byte;

@@ -20,12 +20,13 @@ import asyncpg
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream import topic_epochs
 from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import DeadLetter
 from fraud_detector.stream.ports import UnavailableError
+from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
+from order_contract.error_types import ErrorType
 from order_contract.event import OrderEvent, fingerprint
 from order_contract.message import Message
-from order_contract.origin import row_origin
+from order_contract.outcomes import MessageOutcome
 from order_platform.postgres.errors import LOST_CONNECTION
 
 # From this many orders on, COPY is cheaper than unnest.
@@ -196,7 +197,7 @@ class PostgresStore:
         standing = {record["order_id"]: OrderRow(*record.values()) for record in found}
         orders: list[OrderRow] = []
         duplicates: list[OrderRow] = []
-        conflicts: list[DeadLetter] = []
+        conflicts: list[RejectedMessage] = []
         for row, message in batch.orders:
             stored = standing.get(row.order_id)
             if stored is None:
@@ -205,20 +206,25 @@ class PostgresStore:
             prints = fingerprint(stored.event()), fingerprint(row.event())
             if prints[0] != prints[1]:
                 conflicts.append(_conflict(stored, row, message, prints))
-            elif row_origin(stored) == row_origin(row):
+            elif stored.origin == row.origin:
                 orders.append(stored)
             else:
                 duplicates.append(row)
         await self._record_outcomes(
             connection,
-            [(row.source_partition, row.source_offset, "duplicate", row.order_id, None, None) for row in duplicates]
-            + [_outcome(letter, "conflict") for letter in conflicts],
+            [
+                (row.source_partition, row.source_offset, MessageOutcome.DUPLICATE, row.order_id, None, None)
+                for row in duplicates
+            ]
+            + [_outcome(letter, MessageOutcome.CONFLICT) for letter in conflicts],
         )
         return Stored(orders, len(duplicates), conflicts)
 
     async def _record(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> None:
         if batch.dead_letters:
-            await self._record_outcomes(connection, [_outcome(letter, "dead-letter") for letter in batch.dead_letters])
+            await self._record_outcomes(
+                connection, [_outcome(letter, MessageOutcome.DEAD_LETTER) for letter in batch.dead_letters]
+            )
         if batch.gaps:
             gaps = [(gap.partition, gap.first, gap.next, gap.reason) for gap in batch.gaps]
             await connection.execute(_GAPS, self._topic, self._epoch, *zip(*gaps, strict=True))
@@ -284,12 +290,12 @@ def _as_columns(rows: Sequence[OrderRow]) -> list[Sequence[Any]]:
     return columns
 
 
-def _conflict(stored: OrderRow, row: OrderRow, message: Message, prints: tuple[str, str]) -> DeadLetter:
+def _conflict(stored: OrderRow, row: OrderRow, message: Message, prints: tuple[str, str]) -> RejectedMessage:
     fields = [name for name in OrderEvent._fields if getattr(stored, name) != getattr(row, name)]
-    return DeadLetter(
+    return RejectedMessage(
         message,
-        "conflict",
-        f"order {row.order_id} is stored with other content since {row_origin(stored)}; the first stays. "
+        ErrorType.CONFLICT,
+        f"order {row.order_id} is stored with other content since {stored.origin}; the first stays. "
         f"Different: {', '.join(fields)}",
         order_id=row.order_id,
         fingerprints=prints,
@@ -297,6 +303,6 @@ def _conflict(stored: OrderRow, row: OrderRow, message: Message, prints: tuple[s
     )
 
 
-def _outcome(letter: DeadLetter, outcome: str) -> tuple[Any, ...]:
+def _outcome(letter: RejectedMessage, outcome: MessageOutcome) -> tuple[Any, ...]:
     message = letter.message
     return message.partition, message.offset, outcome, letter.order_id, letter.error_type, letter.error

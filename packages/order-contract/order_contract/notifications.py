@@ -1,0 +1,8 @@
+"""Channels of Postgres notifications; the triggers that notify them are created by the schema migrations."""
+
+from typing import Final
+
+RECORDED_CHANNEL: Final = "recorded"
+"""Rows were inserted into `orders` or `stream_outcomes`; the payload is the table's name."""
+CREDENTIALS_CHANNEL: Final = "credentials"
+"""An API key or session has changed; the payload is `key ID`, or `session` and its token's hash in hex."""
