@@ -7,9 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.order_evaluator import OrderEvaluator
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
@@ -61,14 +60,14 @@ def message(**changes: Any) -> Message:
     return Message(orjson.dumps({**ORDER, **changes}))
 
 
-def judged(record: Message, *payment_methods: str) -> OrderRow | RejectedMessage:
-    judge = Judge(EventDecoder(payment_methods), Engine(RULESET))
-    return judge.judge(record, NOW + timedelta(milliseconds=7))
+def evaluate(record: Message, *payment_methods: str) -> OrderRow | RejectedMessage:
+    evaluator = OrderEvaluator(EventDecoder(payment_methods), RULESET)
+    return evaluator.evaluate(record, NOW + timedelta(milliseconds=7))
 
 
 def stored(record: Message, *payment_methods: str) -> OrderEvidence:
     """The evidence of a message that the detector decided."""
-    row = judged(record, *payment_methods)
+    row = evaluate(record, *payment_methods)
     assert isinstance(row, OrderRow)
     announced = Message(encode_decision(row), row.order_id.encode(), topic="decisions")
     return OrderEvidence(row, Origin("orders", 2, 17), record, RULESET.content, announced)
@@ -210,7 +209,7 @@ def test_a_message_that_is_no_order_any_more_is_a_difference() -> None:
 
 
 @pytest.mark.parametrize("value", [b"\xff", None, b"[]", b'{"order_id":"o1"}'])
-def test_an_announcement_that_is_another_differs(value: bytes | None) -> None:
+def test_a_published_record_that_is_another_differs(value: bytes | None) -> None:
     explanation = explained(replace(stored(message()), announced=Message(value, topic="decisions")))
     assert [section.name for section in explanation.sections if section.differences] == ["announced"]
 
@@ -219,7 +218,7 @@ def refused(
     record: Message, outcome: MessageOutcome = MessageOutcome.DEAD_LETTER, row: OrderRow | None = None
 ) -> RefusalEvidence:
     """The evidence of a message that the detector refused."""
-    letter = judged(record)
+    letter = evaluate(record)
     if isinstance(letter, OrderRow):
         letter = RejectedMessage(record, ErrorType.CONFLICT, "order o1 stands with other content", order_id="o1")
     refusal = Refusal("orders", 2, 17, 1, outcome, letter.order_id, letter.error_type, letter.error, NOW)

@@ -18,7 +18,7 @@ PROGRAMS = {
     "order-batch": BATCH_BIN / "order-batch",
 }
 NOWHERE = {"ORDERWATCH_DATABASE_URL": "postgresql://nobody:hunter2@127.0.0.1:1/none", "ORDERWATCH_KAFKA": "127.0.0.1:1"}
-RULES = str(ROOT / "services" / "fraud-detector" / "fraud_detector" / "rules" / "default.yaml")
+RULES = str(ROOT / "packages" / "decision-engine" / "decision_engine" / "default.yaml")
 # One that works without a system, and one that finds that there is none.
 WORKING: Mapping[str, Sequence[str]] = {
     "orderwatch": ("status",),

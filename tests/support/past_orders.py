@@ -1,6 +1,6 @@
 """`python -m tests.support.past_orders DATABASE_URL START DAYS ORDERS`: decided orders of past days, without a broker.
 
-The producer's orders go through the detector's own judge and store, so the rows are what the stream would have stored.
+The producer's orders go through the detector's own evaluator and store, so the rows are those of the stream.
 """
 
 import asyncio
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch
-from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.postgres_store import PostgresStore
 from marketplace_simulator import World
 from marketplace_simulator.generator import GeneratorConfig, past_orders
@@ -38,7 +37,7 @@ class PastMessage:
 async def store_past_orders(database_url: str, start: date, days: int, orders: int, *, seed: int = 1) -> None:
     """Store `orders` orders over `days` business dates from `start` on."""
     ruleset = load_ruleset()
-    judge = Judge(EventDecoder(), Engine(ruleset))
+    evaluator = OrderEvaluator(EventDecoder(), ruleset)
     store = PostgresStore(database_url, topic="orders", ruleset=ruleset)
     messages = enumerate(past_orders(GeneratorConfig(World(), seed=seed), start, days, orders))
     try:
@@ -46,7 +45,7 @@ async def store_past_orders(database_url: str, start: date, days: int, orders: i
             batch = Batch()
             for offset, message in chunk:
                 consumed = PastMessage(offset, message.key, message.value)
-                row = judge.judge(consumed, datetime.now(UTC))
+                row = evaluator.evaluate(consumed, datetime.now(UTC))
                 assert not isinstance(row, RejectedMessage)
                 batch.orders.append((row, consumed))
             await store.store(batch)

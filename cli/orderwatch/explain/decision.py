@@ -4,20 +4,17 @@ from collections.abc import Iterable
 
 import orjson
 
-from decision_engine.engine import Engine
-from decision_engine.features import features_of
-from fraud_detector.stream.judge import decision_columns
+from decision_engine.evaluate import evaluate
+from decision_engine.features import EventFeatures, RecordedFeatures
+from order_contract.decision import DECISION_COLUMNS, decision_columns
 from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.nested import from_columns, stored_features, stored_hits
 from orderwatch.explain.rules import read_ruleset
 from orderwatch.explain.section import Difference, Section, differences
 
-COLUMNS = ("status", "outcome", "risk_score", "hits", "rule_ids", "features", "ruleset_version")
-"""The decision's columns, in the order of the table."""
-
 
 def decision_section(evidence: OrderEvidence) -> Section:
-    """The stored decision, compared to the bit with what the detector's engine says today."""
+    """The stored decision, compared to the bit with what the engine says today."""
     row = evidence.row
     return Section(
         "decision",
@@ -33,24 +30,24 @@ def decision_section(evidence: OrderEvidence) -> Section:
         },
         checked="decided again from the stored values, to the bit",
         here="decided again",
-        differences=_decided_again(evidence),
+        differences=_compare_with_evaluation(evidence),
     )
 
 
-def _decided_again(evidence: OrderEvidence) -> list[Difference]:
+def _compare_with_evaluation(evidence: OrderEvidence) -> list[Difference]:
     row = evidence.row
     ruleset = read_ruleset(evidence)
     if isinstance(ruleset, str):
         return [Difference("ruleset_version", row.ruleset_version, ruleset)]
     event, features = row.event(), stored_features(row)
     try:
-        decision = Engine(ruleset).decide(event, features)
+        decision = evaluate(event, RecordedFeatures(features), ruleset)
     except (KeyError, TypeError) as error:
         return [Difference("features", row.features, f"nothing can be decided with these: {error!r}")]
-    stored = _plain(getattr(row, name) for name in COLUMNS)
+    stored = _plain(getattr(row, name) for name in DECISION_COLUMNS)
     again = _plain(decision_columns(decision))
-    # What follows from the order alone is computed anew; what depended on earlier orders is taken as it is stored.
-    again["features"] = orjson.dumps({**features, **features_of(event)}).decode()
+    # What follows from the order alone is computed again; what depended on earlier orders is taken as it is stored.
+    again["features"] = orjson.dumps({**features, **EventFeatures().features(event)}).decode()
     if stored == again:
         return []
     # By the values inside for a person; where those are the same, it is the text that differs.
@@ -59,4 +56,7 @@ def _decided_again(evidence: OrderEvidence) -> list[Difference]:
 
 def _plain(values: Iterable[object]) -> dict[str, object]:
     """Columns as they are stored: text rather than members of an enumeration."""
-    return {name: str(value) if isinstance(value, str) else value for name, value in zip(COLUMNS, values, strict=True)}
+    return {
+        name: str(value) if isinstance(value, str) else value
+        for name, value in zip(DECISION_COLUMNS, values, strict=True)
+    }

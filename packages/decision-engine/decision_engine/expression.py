@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import CodeType
 from typing import Any
 
+from decision_engine.schema import Schema
 from order_contract.event import OrderEvent
 from order_contract.nearest import nearest_name
 
@@ -37,44 +38,39 @@ class ExpressionError(ValueError):
     """An expression that is not accepted; the text says why and what to write instead."""
 
 
-def compile_condition(text: str, fields: Mapping[str, type], features: Mapping[str, type]) -> Condition:
-    """Compile a rule's condition over event `fields` and `features`, each a name with its type.
-
-    Raises ExpressionError.
-    """
-    return _compiled(_checked_condition(text, fields, features), features)
+def compile_condition(text: str, schema: Schema) -> Condition:
+    """Compile a rule's condition over the names of `schema`. Raises ExpressionError."""
+    return _compile(_parse_condition(text, schema), schema)
 
 
-def compile_any(texts: Iterable[str], fields: Mapping[str, type], features: Mapping[str, type]) -> Condition:
+def compile_any(texts: Iterable[str], schema: Schema) -> Condition:
     """Compile whether any of several conditions holds: one call for the many orders on which no rule fires."""
-    return _compiled(
-        ast.BoolOp(ast.Or(), [_FALSE, *(_checked_condition(t, fields, features) for t in texts)]), features
-    )
+    return _compile(ast.BoolOp(ast.Or(), [_FALSE, *(_parse_condition(text, schema) for text in texts)]), schema)
 
 
-def compile_sentence(text: str, fields: Mapping[str, type], features: Mapping[str, type]) -> Sentence:
+def compile_sentence(text: str, schema: Schema) -> Sentence:
     """Compile a description with `{name}` or `{name:,}` in it, over the same names. Raises ExpressionError."""
-    kinds = {**fields, **features}
+    types = schema.types
     parts: list[ast.expr] = []
     try:
         for literal, name, given, conversion in string.Formatter().parse(text):
             parts.append(ast.Constant(literal))
             if name is not None:
-                parts.append(_formatted(name, given or "", conversion, kinds))
+                parts.append(_format(name, given or "", conversion, types))
     except ExpressionError:
         raise
     except ValueError:
         raise ExpressionError(
             "the description is no template: each { wants a } and a name between them; write {{ for a brace"
         ) from None
-    sentence: Sentence = _compiled(ast.JoinedStr(parts), features)
+    sentence: Sentence = _compile(ast.JoinedStr(parts), schema)
     return sentence
 
 
-def _formatted(name: str, given: str, conversion: str | None, kinds: Mapping[str, type]) -> ast.expr:
-    if name not in kinds or conversion is not None:
-        raise ExpressionError(f"unknown value '{{{name}}}' in the description; {_there_are(name, kinds)}")
-    if _FORMAT.fullmatch(given) is None or (given and kinds[name] is str):
+def _format(name: str, given: str, conversion: str | None, types: Mapping[str, type]) -> ast.expr:
+    if name not in types or conversion is not None:
+        raise ExpressionError(f"unknown value '{{{name}}}' in the description; {_there_are(name, types)}")
+    if _FORMAT.fullmatch(given) is None or (given and types[name] is str):
         raise ExpressionError(
             f"'{{{name}:{given}}}' is not a format for it; write {{{name}}}, for numbers also {{{name}:,}}"
         )
@@ -91,10 +87,10 @@ def _there_are(name: str, known: Mapping[str, object]) -> str:
 _FALSE = ast.Constant(value=False)
 
 
-def _checked_condition(text: str, fields: Mapping[str, type], features: Mapping[str, type]) -> ast.expr:
+def _parse_condition(text: str, schema: Schema) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters, this one {len(text)}")
-    kinds = {name: _KINDS[kind] for name, kind in (*fields.items(), *features.items())}
+    kinds = {name: _KINDS[kind] for name, kind in schema.types.items()}
     try:
         tree = ast.parse(text.strip(), mode="eval")
         found = _Checker(kinds).kind(tree.body)
@@ -117,11 +113,11 @@ def _checked_condition(text: str, fields: Mapping[str, type], features: Mapping[
     return tree.body
 
 
-def _compiled(body: ast.expr, features: Mapping[str, type]) -> Callable[[OrderEvent, Mapping[str, Any]], Any]:
+def _compile(body: ast.expr, schema: Schema) -> Callable[[OrderEvent, Mapping[str, Any]], Any]:
     parameters = ast.arguments(
         posonlyargs=[ast.arg("event"), ast.arg("features")], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]
     )
-    function = ast.Expression(ast.Lambda(parameters, _Binder(frozenset(features)).visit(body)))
+    function = ast.Expression(ast.Lambda(parameters, _Binder(frozenset(schema.features)).visit(body)))
     code: CodeType = compile(ast.fix_missing_locations(function), "<rule>", "eval")
     # Only checked nodes are in it, and it is given no builtins.
     compiled: Callable[[OrderEvent, Mapping[str, Any]], Any] = eval(code, {"__builtins__": {}})  # noqa: S307
@@ -200,5 +196,5 @@ class _Binder(ast.NodeTransformer):
         return ast.Subscript(ast.Name("event", ast.Load()), ast.Constant(_POSITIONS[node.id]), ast.Load())
 
     def visit_List(self, node: ast.List) -> ast.expr:
-        # A tuple of constants is folded into the code; a list would be built anew for every order.
+        # A tuple of constants is folded into the code; a list would be built again for every order.
         return ast.Tuple(node.elts, ast.Load())

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -20,20 +20,11 @@ from decision_engine.expression import (
     compile_condition,
     compile_sentence,
 )
-from decision_engine.features import FEATURES
+from decision_engine.features import Features
+from decision_engine.schema import DEFAULT_SCHEMA, Schema
+from order_contract.decision import Decision, Outcome
 from order_contract.nearest import nearest_name
 
-# The event's fields that every order has: an expression over them always has a value.
-FIELDS: dict[str, type] = {
-    "order_id": str,
-    "user_id": str,
-    "product_id": str,
-    "quantity": int,
-    "amount": int,
-    "currency": str,
-    "payment_method": str,
-    "country": str,
-}
 SEVERITIES = ("low", "medium", "high")
 MODES = ("live", "shadow")
 MAX_SCORE = 100
@@ -77,23 +68,34 @@ class Ruleset:
     decline_at: int
     rules: tuple[Rule, ...]
     any_fires: Condition
+    # The last approval without a hit: orders that share their features share it, too.
+    _approvals: list[Decision] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def approval(self, features: Features) -> Decision:
+        """The decision on an order on which no rule fires."""
+        if not self._approvals or self._approvals[0].features is not features:
+            self._approvals[:] = [Decision(Outcome.APPROVE, 0, (), features, self.version)]
+        return self._approvals[0]
 
 
-def load_ruleset(path: Path | None = None) -> Ruleset:
+def load_ruleset(path: Path | None = None, schema: Schema = DEFAULT_SCHEMA) -> Ruleset:
     """The ruleset in a YAML file; the seed's four rules when there is no path. Raises RulesetError."""
     if path is None:
         source = resources.files("decision_engine") / "default.yaml"
-        return parse_ruleset(source.read_text(encoding="utf-8"), "default.yaml")
+        return parse_ruleset(source.read_text(encoding="utf-8"), "default.yaml", schema)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else f"byte {error.start:,} is not UTF-8"
         raise RulesetError(f"{path}: cannot be read ({why}); ORDERWATCH_RULES names a YAML file of rules") from error
-    return parse_ruleset(text, str(path))
+    return parse_ruleset(text, str(path), schema)
 
 
-def parse_ruleset(text: str, name: str) -> Ruleset:
-    """The ruleset in YAML `text`; `name` stands for the file in errors. Raises RulesetError."""
+def parse_ruleset(text: str, name: str, schema: Schema = DEFAULT_SCHEMA) -> Ruleset:
+    """The ruleset in YAML `text`, whose rules may use the names of `schema`; errors name `name` as the file.
+
+    Raises RulesetError.
+    """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
@@ -103,14 +105,15 @@ def parse_ruleset(text: str, name: str) -> Ruleset:
             f"{name}:{line}: not YAML from about there on; look at indentation, quotes and brackets, and quote text "
             "that begins with a special character"
         ) from None
-    return _Reader(name).ruleset(root, text)
+    return _Reader(name, schema).ruleset(root, text)
 
 
 class _Reader:
     """Reads YAML nodes rather than values, as they know their lines."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, schema: Schema) -> None:
         self._name = name
+        self._schema = schema
 
     def ruleset(self, root: yaml.Node | None, text: str) -> Ruleset:
         if root is None:
@@ -130,7 +133,7 @@ class _Reader:
         # Of the parsed content, so that comments and layout do not make another version.
         canonical = orjson.dumps(yaml.safe_load(text), option=orjson.OPT_SORT_KEYS)
         version = hashlib.sha256(canonical).hexdigest()[:16]
-        any_fires = compile_any((rule.when for rule in rules), FIELDS, FEATURES)
+        any_fires = compile_any((rule.when for rule in rules), self._schema)
         return Ruleset(version, text, review_at, decline_at, rules, any_fires)
 
     def _rule(self, node: yaml.Node) -> Rule:
@@ -141,8 +144,8 @@ class _Reader:
         if _ID.fullmatch(rule_id) is None:
             raise self._error(entries["id"], f"id is lower-case words joined by '-', got '{rule_id}'")
         description = self._text(entries["description"], "description")
-        sentence = self._compiled(entries["description"], rule_id, compile_sentence)
-        condition = self._compiled(entries["when"], rule_id, compile_condition)
+        sentence = self._compile(entries["description"], rule_id, compile_sentence)
+        condition = self._compile(entries["when"], rule_id, compile_condition)
         mode = self._choice(entries["mode"], "mode", MODES) if "mode" in entries else "live"
         return Rule(
             id=rule_id,
@@ -157,11 +160,9 @@ class _Reader:
             when_line=entries["when"].start_mark.line + 1,
         )
 
-    def _compiled(
-        self, node: yaml.Node, rule_id: str, compiler: Callable[[str, Mapping[str, type], Mapping[str, type]], Compiled]
-    ) -> Compiled:
+    def _compile(self, node: yaml.Node, rule_id: str, compiler: Callable[[str, Schema], Compiled]) -> Compiled:
         try:
-            return compiler(self._text(node, "an expression"), FIELDS, FEATURES)
+            return compiler(self._text(node, "an expression"), self._schema)
         except ExpressionError as error:
             raise self._error(node, f"rule '{rule_id}': {error}") from None
 
@@ -176,7 +177,7 @@ class _Reader:
                 hint = _nearest(key.value, known)
                 raise self._error(key, f"{what} has no '{key.value}'; there are {', '.join(known)}{hint}")
             if key.value in entries:
-                raise self._error(key, f"'{key.value}' stands twice in {what}")
+                raise self._error(key, f"'{key.value}' is given twice in {what}")
             entries[key.value] = value
         for name in required:
             if name not in entries:
@@ -206,6 +207,6 @@ class _Reader:
 
 
 def _nearest(value: object, known: tuple[str, ...]) -> str:
-    """The known word that is most like a value, as the end of a sentence."""
+    """The known name nearest to a value, as the end of an error message."""
     nearest = nearest_name(value[:MAX_LENGTH], {each: each for each in known}) if isinstance(value, str) else None
     return f"; write {nearest}" if nearest else ""

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decision_engine.expression import ExpressionError, compile_condition
+from decision_engine.schema import Schema
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import OrderEvent
 
-FIELDS: dict[str, type] = {"amount": int, "quantity": int, "country": str}
-FEATURES: dict[str, type] = {"hour": int}
+SCHEMA = Schema(fields={"amount": int, "quantity": int, "country": str}, features={"hour": int})
 
 
 def event(amount: int = 1, quantity: int = 1, country: str = "ID") -> OrderEvent:
@@ -37,13 +37,13 @@ def event(amount: int = 1, quantity: int = 1, country: str = "ID") -> OrderEvent
     ],
 )
 def test_accepted_expressions_give_pythons_answer(text: str, *, expected: bool) -> None:
-    condition = compile_condition(text, FIELDS, FEATURES)
+    condition = compile_condition(text, SCHEMA)
     assert condition(event(amount=16, quantity=3, country="SG"), {"hour": 3}) is expected
 
 
 @given(amount=st.integers(0, 10**15), quantity=st.integers(1, 10**6), hour=st.integers(0, 23))
 def test_any_order_gets_a_truth_value(amount: int, quantity: int, hour: int) -> None:
-    condition = compile_condition("amount >= 100 and quantity > 5 or hour < 5", FIELDS, FEATURES)
+    condition = compile_condition("amount >= 100 and quantity > 5 or hour < 5", SCHEMA)
     expected = (amount >= 100 and quantity > 5) or hour < 5
     assert condition(event(amount, quantity), {"hour": hour}) is expected
 
@@ -83,14 +83,14 @@ def test_any_order_gets_a_truth_value(amount: int, quantity: int, hour: int) -> 
 )
 def test_everything_else_is_refused_with_a_hint(text: str, hint: str) -> None:
     with pytest.raises(ExpressionError) as caught:
-        compile_condition(text, FIELDS, FEATURES)
+        compile_condition(text, SCHEMA)
     assert hint in str(caught.value)
 
 
 @given(st.text(alphabet="amount quantitycountryhour<>=!()[]'\"0123456789+-*/%.:,andornotin_", max_size=60))
 def test_no_text_does_anything_but_compile_or_be_refused(text: str) -> None:
     try:
-        condition = compile_condition(text, FIELDS, FEATURES)
+        condition = compile_condition(text, SCHEMA)
     except ExpressionError:
         return
     answer: Any = condition(event(), {"hour": 1})

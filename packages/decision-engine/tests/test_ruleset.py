@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from decision_engine.ruleset import RulesetError, load_ruleset, parse_ruleset
+from decision_engine.schema import Schema
 
 VALID = """\
 review_at: 50
@@ -48,7 +49,7 @@ def test_a_version_is_the_hash_of_the_content_not_of_the_layout() -> None:
         (("score: 50", "score: many"), "f.yaml:8: score is an integer from 0 to 100"),
         (("    score: 50\n", ""), "f.yaml:4: a rule needs 'score'"),
         (("score: 50", "score: 50\n    colour: red"), "f.yaml:9: a rule has no 'colour'"),
-        (("score: 50", "score: 50\n    score: 60"), "f.yaml:9: 'score' stands twice"),
+        (("score: 50", "score: 50\n    score: 60"), "f.yaml:9: 'score' is given twice"),
         (("score: 50", "score: 50\n    mode: off"), "f.yaml:9: mode is one of live, shadow"),
         (("decline_at: 90", "decline_at: 10"), "f.yaml:2: decline_at is an integer from 50 to 101"),
         (("rules:", "ruels:"), "f.yaml:3: a ruleset has no 'ruels'"),
@@ -76,3 +77,11 @@ def test_two_rules_with_one_id_are_refused() -> None:
 def test_a_missing_file_says_which_setting_names_it(tmp_path: Path) -> None:
     with pytest.raises(RulesetError, match="ORDERWATCH_RULES"):
         load_ruleset(tmp_path / "none.yaml")
+
+
+def test_a_rule_may_use_the_names_of_the_schema_that_is_passed_in() -> None:
+    text = VALID.replace("amount > 10", "orders_last_hour > 3 and amount > 10")
+    with pytest.raises(RulesetError, match="unknown name 'orders_last_hour'"):
+        parse_ruleset(text, "f.yaml")
+    ruleset = parse_ruleset(text, "f.yaml", Schema(fields={"amount": int}, features={"orders_last_hour": int}))
+    assert [rule.id for rule in ruleset.rules] == ["big"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import orjson
 
@@ -104,3 +104,21 @@ class OrderRow(NamedTuple):
         """The event that was decided, as it was decoded."""
         attributes = None if self.attributes is None else orjson.loads(self.attributes)
         return OrderEvent._make((*self[: len(OrderEvent._fields) - 1], attributes))
+
+
+DECISION_COLUMNS = OrderRow._fields[len(OrderEvent._fields) : OrderRow._fields.index("decided_at")]
+"""The columns that hold a decision, `status` to `ruleset_version`."""
+
+
+def decision_columns(decision: Decision) -> tuple[Any, ...]:
+    """The values of DECISION_COLUMNS for a decision."""
+    hits = decision.hits
+    return (
+        decision.status,
+        decision.outcome,
+        decision.risk_score,
+        orjson.dumps(hits).decode() if hits else "[]",
+        [hit["rule"] for hit in hits] if hits else None,
+        orjson.dumps(decision.features).decode(),
+        decision.ruleset_version,
+    )

@@ -1,1 +1,1 @@
-"""The fraud detector: consumes orders, decides them, stores decisions with their reasons, and announces them."""
+"""The fraud detector: consumes orders, decides them, stores decisions with their reasons, and publishes them."""

@@ -1,4 +1,4 @@
-"""The detector's settings, from `ORDERWATCH_*`."""
+"""Settings of the detector, from `ORDERWATCH_*`."""
 
 from pydantic import Field
 
@@ -8,11 +8,22 @@ from order_platform.settings import DatabaseSettings, KafkaSettings
 
 
 class DetectorSettings(EventSettings, KafkaSettings, DatabaseSettings):
-    """Everything that one detector process can be told."""
+    """All settings of one detector process."""
 
-    rules: FilePath | None = Field(None, description="YAML file of rules; the seed's four when left out")
+    rules: FilePath | None = Field(None, description="YAML file of rules; the default rules when left out")
     detector_host: str = "127.0.0.1"
     detector_port: Port = Field(0, description="health and metrics; 0 takes any free port")
     drain_seconds: float = Field(15.0, gt=0, description="budget for finishing what was read, at a stop or rebalance")
     batch_messages: int = Field(10_000, ge=1, description="largest batch that is stored at once")
-    accept_lost_offsets: bool = Field(False, description="go on where messages are gone from the topic, gap recorded")
+    accept_lost_offsets: bool = Field(False, description="resume where messages are gone from the topic, gap recorded")
+    dead_letter_limit_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="stop beyond this share of bad data in the last 1,000 messages; off by default",
+    )
+    dead_letter_limit_run: int | None = Field(
+        None,
+        ge=1,
+        description="stop beyond so many bad messages in a row of a partition; off by default",
+    )

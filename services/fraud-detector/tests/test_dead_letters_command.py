@@ -1,4 +1,4 @@
-"""`fraud-detector dead-letters`, on the real broker and database, with a detector that judges what is redriven."""
+"""`fraud-detector dead-letters`, on the real broker and database, with a detector that decides what is redriven."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner
 
-from fraud_detector.__main__ import app
+from fraud_detector.cli import app
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
 from tests.support.detector import DetectorProcess
@@ -44,7 +44,7 @@ class System:
         }
 
     async def publish(self, *values: bytes | None, key: bytes | None = b"u1", partition: int = 1) -> list[str]:
-        """Publish messages; returns their origins once they are judged."""
+        """Publish messages; returns their origins once they are decided."""
         origins = []
         async with AIOKafkaProducer(**self.settings.client_options(), max_request_size=MAX_ORDER_BYTES) as producer:
             for value in values:
@@ -52,7 +52,7 @@ class System:
                     self.settings.orders_topic, value, key, partition, headers=[("trace", b"\x00\xff")]
                 )
                 origins.append(f"{self.settings.orders_topic}/{sent.partition}/{sent.offset}")
-        await until(lambda: committed_everything(self.settings), "the detector to judge it")
+        await until(lambda: committed_everything(self.settings), "the detector to decide it")
         return origins
 
     async def command(self, *arguments: str, code: int = 0, stdin: bytes = b"") -> str:
@@ -208,7 +208,7 @@ async def test_many_are_redriven_once_their_cause_is_gone(system: System, tmp_pa
         assert [result["origin"] for result in results] == origins[:30]
         assert {result["state"] for result in results} == {"stored"}
         assert "2 dead-letter" in await system.command("redrive", "--all", "--yes", "--wait", "60")
-        await until(lambda: committed_everything(system.settings), "the detector to judge everything")
+        await until(lambda: committed_everything(system.settings), "the detector to decide everything")
     # Each message, redriven or not, has exactly one outcome.
     messages = await read_topic(system.settings, system.settings.orders_topic)
     recorded = await system.query(
@@ -221,7 +221,7 @@ async def test_many_are_redriven_once_their_cause_is_gone(system: System, tmp_pa
 async def test_the_bytes_come_from_where_they_still_are(system: System) -> None:
     value = order(country="XX", note="x" * 7_000_000)
     (origin,) = await system.publish(value, key=b"\xfe\xff")
-    await until(lambda: _letters(system, 1), "the dead letter to be announced")
+    await until(lambda: _letters(system, 1), "the dead letter to be published")
     await system.forget(system.settings.orders_topic)
     (shown,) = await system.objects("show", origin)
     assert shown["message"]["topic"] == system.settings.dead_letter_topic

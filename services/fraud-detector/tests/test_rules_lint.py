@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import load_ruleset, parse_ruleset
-from fraud_detector.__main__ import app
+from fraud_detector.cli import app
 from order_contract.reference_data import PaymentMethods
 
 RULES = """\

@@ -1,25 +1,41 @@
-"""What the detector measures of itself, by Prometheus' names: every metric stands here, with what it tells."""
+"""The detector's Prometheus metrics: every name is defined here, with its help text."""
 
 from bisect import bisect_left
 from collections import Counter as Counts
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
+from enum import StrEnum
 from itertools import groupby
 
+import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from fraud_detector.stream.batch import Batch, Stored
+from fraud_detector.stream.batch import Batch, StoreResult
 from order_contract.outcomes import MessageOutcome
 from order_contract.reference_data import PAYMENT_METHODS
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 3600.0)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+
+class Stage(StrEnum):
+    """Stages of the pipeline whose time is measured."""
+
+    POLL = "poll"
+    DECIDE = "decide"
+    STORE = "store"
+    PUBLISH = "publish"
+    COMMIT = "commit"
+    WAITING = "waiting"
+    """A stage before waits for room in a buffer: backpressure."""
 
 
 class LatencyHistogram(Collector):
-    """A histogram that takes a whole batch at once: an `observe` an order would cost more than deciding it."""
+    """A histogram that takes a whole batch at once: one `observe` per order would cost more than deciding it."""
 
     def __init__(self, name: str, documentation: str) -> None:
         self._name = name
@@ -43,7 +59,7 @@ class LatencyHistogram(Collector):
 
 
 class Metrics:
-    """The detector's metrics, in a registry of their own."""
+    """The detector's metrics, in their own registry."""
 
     def __init__(self, known_payment_methods: Collection[str] = PAYMENT_METHODS) -> None:
         self.registry = registry = CollectorRegistry()
@@ -63,7 +79,10 @@ class Metrics:
             "orderwatch_detector_decisions", "Stored decisions by outcome.", ["outcome"], registry=registry
         )
         self._hits = Counter(
-            "orderwatch_detector_rule_hits", "Rules that fired in stored decisions.", ["rule"], registry=registry
+            "orderwatch_detector_rule_hits",
+            "Rules that fired in stored decisions, by mode: live or shadow.",
+            ["rule", "mode"],
+            registry=registry,
         )
         # One number and no name: names come from outside, and may be any.
         self._unknown_payment_methods = Counter(
@@ -82,18 +101,31 @@ class Metrics:
             "From an order's append by the broker to its decision being stored.",
         )
         registry.register(self._latency)
+        stages = Histogram(
+            "orderwatch_detector_stage_seconds",
+            "Time per stage: poll (includes waiting for messages), decide (a slice of a batch), store, publish, commit "
+            "(each a batch, with retries), waiting (for room in the next buffer).",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            registry=registry,
+        )
+        self._stages = {stage: stages.labels(stage) for stage in Stage}
         self._committed = Gauge(
-            "orderwatch_detector_committed_offset", "Offset to go on from.", ["partition"], registry=registry
+            "orderwatch_detector_committed_offset", "Offset to resume at.", ["partition"], registry=registry
         )
         self._lag = Gauge(
             "orderwatch_detector_lag_messages", "Messages not finished yet.", ["partition"], registry=registry
         )
 
+    def timed(self, stage: Stage) -> AbstractContextManager[object]:
+        """Measure the time that a stage takes."""
+        return self._stages[stage].time()
+
     def consumed(self, partition: int, messages: int) -> None:
-        """Messages were read and judged."""
+        """Messages were read and decided."""
         self._consumed.labels(partition).inc(messages)
 
-    def stored(self, batch: Batch, stored: Stored, at: datetime) -> None:
+    def stored(self, batch: Batch, stored: StoreResult, at: datetime) -> None:
         """A batch was stored `at` this time."""
         self._batch.observe(len(batch))
         for outcome, count in (
@@ -106,8 +138,9 @@ class Metrics:
                 self._outcomes.labels(outcome).inc(count)
         for decided, count in Counts(row.outcome for row in stored.orders).items():
             self._decisions.labels(decided).inc(count)
-        for rule, count in Counts(rule for row in stored.orders for rule in row.rule_ids or ()).items():
-            self._hits.labels(rule).inc(count)
+        hits = (hit for row in stored.orders if row.rule_ids for hit in orjson.loads(row.hits))
+        for (rule, mode), count in Counts((hit["rule"], hit["mode"]) for hit in hits).items():
+            self._hits.labels(rule, mode).inc(count)
         unknown = sum(row.payment_method not in self._known_payment_methods for row in stored.orders)
         if unknown:
             self._unknown_payment_methods.inc(unknown)
@@ -121,7 +154,7 @@ class Metrics:
             self._committed.labels(partition).set(offset)
 
     def lag(self, lags: Mapping[int, int]) -> None:
-        """How far each of our partitions is behind; partitions that moved away are dropped."""
+        """Messages that each assigned partition is behind; partitions that are assigned no more are dropped."""
         self._lag.clear()
         for partition, lag in lags.items():
             self._lag.labels(partition).set(lag)

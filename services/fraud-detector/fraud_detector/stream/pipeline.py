@@ -1,13 +1,13 @@
 """The pipeline: the detector's loop, over its ports.
 
-    poll -> judge -> [backlog] -> store -> [outbox] -> announce -> progress -> commit
+    poll -> decide -> [batch buffer] -> store -> [publish queue] -> publish -> [offset tracker] -> commit
 
-Each arrow is a hand-over between tasks, in order: while one batch is stored the next is judged and the one before
-is announced. A batch advances progress only when it is stored and announced, so commits trail and never lead.
+Each buffer hands over from one task to the next, in order: while one batch is stored the next is decided and the one
+before is published. Offsets advance only when their batch is stored and published, so commits trail and never lead.
 
-A rebalance is an epoch's end: `revoked` lets what was read be finished and committed, or dropped when the budget is
-spent; what belongs to an old epoch never advances progress. Storing such a late batch is harmless, as the first
-stored decision stands and everyone announces what is stored.
+A rebalance ends an assignment: `revoked` lets what was read be finished and committed, or dropped when the budget is
+spent; what belongs to an earlier assignment never advances offsets. Storing such a late batch is harmless, as the
+first stored decision stays and every member publishes what is stored.
 """
 
 import asyncio
@@ -18,22 +18,20 @@ from itertools import chain
 
 import structlog
 
-from fraud_detector.stream.batch import Backlog, Batch, Stored
-from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.message import Gap
-from fraud_detector.stream.metrics import Metrics
-from fraud_detector.stream.outbox import Announcement, Outbox
+from fraud_detector.stream.batch import Batch, Gap, StoreResult
+from fraud_detector.stream.buffers import BatchBuffer, OffsetTracker
+from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
+from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
+from fraud_detector.stream.metrics import Metrics, Stage
+from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import (
     AcceptedLossError,
-    Announcer,
     CommitRefusedError,
+    DecisionPublisher,
     DecisionStore,
-    OrderLog,
+    OrderConsumer,
     UnavailableError,
 )
-from fraud_detector.stream.progress import Progress
-from fraud_detector.stream.retry import until_available
-from fraud_detector.stream.status import Check, Status
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.message import Message
 
@@ -46,45 +44,47 @@ class Limits:
 
     batch_messages: int = 10_000
     batch_bytes: int = 16 * 1024 * 1024
-    # The event loop is given back between slices: a COPY in flight goes on, heartbeats leave in time.
+    # The event loop is given back between slices: a COPY in flight proceeds, heartbeats leave in time.
     slice_messages: int = 250
     poll_timeout: float = 0.5
-    # Between announcements of a few orders: one for every stored batch would keep broker and detector busy with
-    # little, and nobody waits for them as for the stored decision itself.
-    announce_every: float = 0.01
+    # Between publishing a few orders: once for every stored batch would keep broker and detector busy with little, and
+    # it is less urgent than the stored decision itself.
+    publish_every: float = 0.01
     keep_alive_every: float = 1.0
     commit_every: float = 0.25
     drain: float = 15.0
 
 
 class Pipeline:
-    """One member of the group at work. `run` it once; it is the log's assignee."""
+    """One member of the group at work. `run` it once; it is the consumer's rebalance listener."""
 
     def __init__(
         self,
-        log: OrderLog,
+        consumer: OrderConsumer,
         store: DecisionStore,
-        announcer: Announcer,
-        judge: Judge,
+        publisher: DecisionPublisher,
+        evaluator: OrderEvaluator,
         *,
         now: Callable[[], datetime],
         metrics: Metrics,
-        status: Status,
+        health: HealthState,
         limits: Limits | None = None,
+        dead_letter_limit: DeadLetterLimit | None = None,
     ) -> None:
-        self._log = log
+        self._consumer = consumer
         self._store = store
-        self._announcer = announcer
-        self._judge = judge
+        self._publisher = publisher
+        self._evaluator = evaluator
         self._now = now
         self._metrics = metrics
-        self._status = status
+        self._health = health
         self._limits = limits or Limits()
-        self._backlog = Backlog(self._limits.batch_messages, self._limits.batch_bytes)
-        self._outbox = Outbox(self._limits.batch_messages)
-        self._progress = Progress()
+        self._dead_letter_limit = dead_letter_limit or DeadLetterLimit()
+        self._batch_buffer = BatchBuffer(self._limits.batch_messages, self._limits.batch_bytes)
+        self._publish_queue = BatchBuffer(self._limits.batch_messages)
+        self._offsets = OffsetTracker()
         self._committing = asyncio.Lock()
-        self._epoch = 0
+        self._assignment = 0
         self._accepting = True
         self._to_open: set[int] = set()
         self._expected: dict[int, int] = {}
@@ -99,187 +99,204 @@ class Pipeline:
         RecreatedTopicError, RefusedError.
         """
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(work()) for work in (self._write, self._announce, self._commit_behind)]
+            workers = [group.create_task(work()) for work in (self._write, self._publish, self._commit_finished)]
             await group.create_task(self._read(stop))
-            self._status.stopping()
+            self._health.stopping()
             await self._drain()
             for worker in workers:
                 worker.cancel()
 
-    # ---- rebalances: called by the log
+    # ---- rebalances: called by the consumer
 
     async def revoked(self) -> None:
-        """Finish and commit what was read of the partitions that are about to go."""
+        """Finish and commit what was read of the partitions that are about to be revoked."""
         self._accepting = False
         await self._drain()
-        self._epoch += 1
-        self._backlog.discard()
+        self._assignment += 1
+        self._batch_buffer.discard()
         self._count_finished()
-        self._progress.reset()
+        self._offsets.reset()
         self._expected.clear()
         self._to_open.clear()
         self._accepting = True
 
     def assigned(self, partitions: Collection[int]) -> None:
-        """Take over partitions: the reader opens them, outside the log's callback."""
+        """Take over partitions: the reader opens them, outside the consumer's callback."""
         self._to_open = set(partitions)
-        self._status.joined()
+        self._health.joined()
 
     # ---- the stages
 
     async def _read(self, stop: asyncio.Event) -> None:
-        """Poll and judge, as long as there is room for what was judged."""
+        """Poll and decide, as long as there is room for what was decided."""
         while not stop.is_set():
-            self._status.turned()
+            self._health.heartbeat()
             if self._to_open:
                 await self._open(stop)
-            if self._backlog.full:
+            if self._batch_buffer.full:
                 await self._wait_for_room()
                 continue
-            epoch = self._epoch
+            assignment = self._assignment
             try:
-                polled = await self._log.poll(self._limits.batch_messages, self._limits.poll_timeout)
+                with self._metrics.timed(Stage.POLL):
+                    polled = await self._consumer.poll(self._limits.batch_messages, self._limits.poll_timeout)
             except UnavailableError as error:
-                self._status.away(Check.READING, str(error))
+                self._health.unavailable(Check.READING, str(error))
                 await asyncio.sleep(self._limits.poll_timeout)
                 continue
             except AcceptedLossError as error:
-                # What was read before has to be committed first: the gap begins where the group left off.
+                # What was read before has to be committed first: the gap begins where the group stopped.
                 if not await self._drain():
                     raise
                 self._to_open.add(error.partition)
                 continue
-            self._status.back(Check.READING)
+            self._health.recovered(Check.READING)
             for partition, messages in polled.items():
-                if not await self._take_in(epoch, partition, messages):
+                if not await self._decide(assignment, partition, messages):
                     break
 
-    async def _take_in(self, epoch: int, partition: int, messages: Sequence[Message]) -> bool:
-        """Judge a partition's messages, slice by slice; False when they are not ours to judge any more."""
+    async def _decide(self, assignment: int, partition: int, messages: Sequence[Message]) -> bool:
+        """Decide a partition's messages, slice by slice; False when they are not assigned any more."""
         for start in range(0, len(messages), self._limits.slice_messages):
-            if epoch != self._epoch or not self._accepting:
+            if assignment != self._assignment or not self._accepting:
                 return False
             part = messages[start : start + self._limits.slice_messages]
-            self._backlog.add(self._judge_slice(partition, part))
+            with self._metrics.timed(Stage.DECIDE):
+                batch = self._decide_slice(partition, part)
+            self._batch_buffer.add(batch)
             self._finished.clear()
             await asyncio.sleep(0)
         return True
 
-    def _judge_slice(self, partition: int, messages: Sequence[Message]) -> Batch:
-        batch = Batch()
+    def _decide_slice(self, partition: int, messages: Sequence[Message]) -> Batch:
+        batch, limit = Batch(), self._dead_letter_limit
         expected = self._expected.get(partition, messages[0].offset)
         decided_at = self._now()
         for message in messages:
             if message.offset > expected:
                 batch.gaps.append(Gap(partition, expected, message.offset, "not on the topic"))
             expected = message.offset + 1
-            judged = self._judge.judge(message, decided_at)
-            if isinstance(judged, RejectedMessage):
-                batch.dead_letters.append(judged)
+            decided = self._evaluator.evaluate(message, decided_at)
+            if isinstance(decided, RejectedMessage):
+                batch.dead_letters.append(decided)
             else:
-                batch.orders.append((judged, message))
+                batch.orders.append((decided, message))
+            if limit.is_on:
+                limit.count(partition, decided if isinstance(decided, RejectedMessage) else None)
             batch.value_bytes += len(message.value or b"")
         self._expected[partition] = batch.next_offsets[partition] = expected
         self._metrics.consumed(partition, len(messages))
         return batch
 
     async def _open(self, stop: asyncio.Event) -> None:
-        """Find where to go on in newly assigned partitions, and resume them there."""
-        epoch, partitions = self._epoch, set(self._to_open)
+        """Find where to resume newly assigned partitions, and resume them there."""
+        assignment, partitions = self._assignment, set(self._to_open)
         self._to_open.clear()
-        opened = await until_available(
-            lambda: self._log.start_offsets(partitions),
+        opened = await retry_while_unavailable(
+            lambda: self._consumer.start_offsets(partitions),
             check=Check.OFFSETS,
-            status=self._status,
-            pointless=lambda: stop.is_set() or epoch != self._epoch,
+            health=self._health,
+            is_cancelled=lambda: stop.is_set() or assignment != self._assignment,
         )
-        if opened is not None and epoch == self._epoch:
+        if opened is not None and assignment == self._assignment:
             starts, gaps = opened
             if gaps:
-                self._backlog.add(Batch(gaps=gaps, next_offsets={gap.partition: gap.next for gap in gaps}))
+                self._batch_buffer.add(Batch(gaps=gaps, next_offsets={gap.partition: gap.next for gap in gaps}))
                 self._finished.clear()
             self._expected.update(starts)
-            self._log.resume(starts)
+            self._consumer.resume(starts)
             log.info("partitions_opened", offsets=starts)
 
     async def _wait_for_room(self) -> None:
         try:
-            async with asyncio.timeout(self._limits.keep_alive_every):
-                await self._backlog.room()
+            with self._metrics.timed(Stage.WAITING):
+                async with asyncio.timeout(self._limits.keep_alive_every):
+                    await self._batch_buffer.room()
         except TimeoutError:
-            await self._log.keep_alive()
+            await self._consumer.keep_alive()
 
     async def _write(self) -> None:
         """Store batch after batch."""
         while True:
-            batch = await self._backlog.take()
+            batch, *later = await self._batch_buffer.take()
+            for each in later:
+                batch.extend(each)
             self._unfinished += 1
-            epoch = self._epoch
-            stored = await self._store_confirmed(batch, lambda epoch=epoch: epoch != self._epoch)  # type: ignore[misc]
-            if stored is None:
+            batch.assignment = self._assignment
+            with self._metrics.timed(Stage.STORE):
+                result = await self._store_confirmed(batch)
+            if result is None:
                 self._unfinished -= 1
                 self._count_finished()
                 continue
-            self._metrics.stored(batch, stored, self._now())
-            letters = (*batch.dead_letters, *stored.conflicts)
-            await self._outbox.put(Announcement(epoch, stored.orders, letters, batch.next_offsets))
+            self._metrics.stored(batch, result, self._now())
+            batch.result = result
+            if self._publish_queue.full:
+                with self._metrics.timed(Stage.WAITING):
+                    await self._publish_queue.room()
+            self._publish_queue.add(batch)
 
-    async def _store_confirmed(self, batch: Batch, is_given_up: Callable[[], bool]) -> Stored | None:
-        """Store a batch, once it is known to be of the topic that was opened; None when it was given up before."""
+    async def _store_confirmed(self, batch: Batch) -> StoreResult | None:
+        """Store a batch, once it is known to be of the topic that was opened; None when it was revoked before."""
 
-        await until_available(
-            self._log.confirm_polled, check=Check.IDENTITY, status=self._status, pointless=is_given_up
+        def is_revoked() -> bool:
+            return batch.assignment != self._assignment
+
+        await retry_while_unavailable(
+            self._consumer.confirm_polled, check=Check.IDENTITY, health=self._health, is_cancelled=is_revoked
         )
-        if is_given_up():
+        if is_revoked():
             return None
-        return await until_available(
-            lambda: self._store.store(batch), check=Check.STORING, status=self._status, pointless=is_given_up
+        return await retry_while_unavailable(
+            lambda: self._store.store(batch), check=Check.STORING, health=self._health, is_cancelled=is_revoked
         )
 
-    async def _announce(self) -> None:
+    async def _publish(self) -> None:
         """Publish what was stored; then its offsets may be committed."""
         while True:
-            announcements = await self._outbox.take()
-            newest = announcements[-1].epoch
-            orders = list(chain.from_iterable(announcement.orders for announcement in announcements))
-            letters = list(chain.from_iterable(announcement.dead_letters for announcement in announcements))
-            await until_available(
-                lambda: self._announcer.announce(orders, letters),  # noqa: B023  (awaited before the next turn)
-                check=Check.PUBLISHING,
-                status=self._status,
-                pointless=lambda: newest != self._epoch,  # noqa: B023
-            )
-            for announcement in announcements:
-                # Of an old epoch: the new owner announces it again, whether or not this went through.
-                if announcement.epoch == self._epoch:
-                    self._progress.advance(announcement.next_offsets)
-            self._unfinished -= len(announcements)
+            batches = await self._publish_queue.take()
+            newest = batches[-1].assignment
+            orders = list(chain.from_iterable(batch.result.orders for batch in batches))
+            letters = list(chain.from_iterable((*batch.dead_letters, *batch.result.conflicts) for batch in batches))
+            with self._metrics.timed(Stage.PUBLISH):
+                await retry_while_unavailable(
+                    lambda: self._publisher.publish(orders, letters),  # noqa: B023  (awaited before the next turn)
+                    check=Check.PUBLISHING,
+                    health=self._health,
+                    is_cancelled=lambda: newest != self._assignment,  # noqa: B023
+                )
+            for batch in batches:
+                # Of an earlier assignment: the new owner publishes it again, whether or not this succeeded.
+                if batch.assignment == self._assignment:
+                    self._offsets.advance(batch.next_offsets)
+            self._unfinished -= len(batches)
             self._count_finished()
             if len(orders) < self._limits.slice_messages:
-                await asyncio.sleep(self._limits.announce_every)
+                await asyncio.sleep(self._limits.publish_every)
 
-    async def _commit_behind(self) -> None:
+    async def _commit_finished(self) -> None:
         """Commit from time to time what has been finished."""
         while True:
-            await self._progress.news()
+            await self._offsets.wait()
             await asyncio.sleep(self._limits.commit_every)
             await self._commit()
 
     async def _commit(self) -> None:
         async with self._committing:
-            offsets = self._progress.uncommitted()
+            offsets = self._offsets.uncommitted()
             if not offsets:
                 return
             try:
-                await self._log.commit(offsets)
+                with self._metrics.timed(Stage.COMMIT):
+                    await self._consumer.commit(offsets)
             except CommitRefusedError as error:
                 log.info("commit_refused", problem=str(error))
             except UnavailableError as error:
-                self._status.away(Check.COMMITTING, str(error))
-                self._progress.not_committed()
+                self._health.unavailable(Check.COMMITTING, str(error))
+                self._offsets.mark_dirty()
             else:
-                self._status.back(Check.COMMITTING)
-                self._progress.committed(offsets)
+                self._health.recovered(Check.COMMITTING)
+                self._offsets.mark_committed(offsets)
                 self._metrics.committed(offsets)
                 await self._record_positions(offsets)
 
@@ -302,5 +319,5 @@ class Pipeline:
         return True
 
     def _count_finished(self) -> None:
-        if not self._unfinished and not self._backlog:
+        if not self._unfinished and not self._batch_buffer:
             self._finished.set()

@@ -1,21 +1,21 @@
-"""The detector's ports: what the pipeline needs of the broker and the database.
+"""Ports of the pipeline: what it needs of the broker and the database, with their lifecycle and errors.
 
-The real adapters are `kafka_log`, `kafka_announcer` and `postgres_store`; the simulation has fakes, and both pass
-the same contract tests.
+The real adapters are `kafka_consumer`, `kafka_publisher` and `postgres_store`; the simulation has fakes, and both pass
+the same tests (`tests/ports`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
+from uuid import UUID
 
-from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import Gap
+from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.message import Message
 
 
 class UnavailableError(Exception):
-    """A dependency is away or answered that it cannot now; the same call may go through later."""
+    """A dependency is unavailable or cannot serve the request now; the same call may succeed later."""
 
 
 class CommitRefusedError(Exception):
@@ -23,7 +23,7 @@ class CommitRefusedError(Exception):
 
 
 class LostOffsetsError(Exception):
-    """The offset to resume at is not on the topic: reading on would skip messages in silence."""
+    """The offset to resume at is not on the topic: reading on would skip messages silently."""
 
 
 class AcceptedLossError(LostOffsetsError):
@@ -46,18 +46,40 @@ class PublishRefusedError(RefusedError):
     """The broker refuses what is published."""
 
 
-class Assignee(Protocol):
-    """Whoever is told of rebalances."""
+class DeadLetterLimitError(Exception):
+    """More messages are bad data than the settings allow; the text says where to look."""
+
+
+class RebalanceListener(Protocol):
+    """What is notified of rebalances."""
 
     async def revoked(self) -> None:
-        """All partitions are about to be taken away; they stay ours until this returns."""
+        """All partitions are about to be taken away; they stay assigned until this returns."""
 
     def assigned(self, partitions: Collection[int]) -> None:
-        """These are ours now; they stay paused until `OrderLog.resume`."""
+        """These are assigned now; they stay paused until `OrderConsumer.resume`."""
 
 
-class OrderLog(Protocol):
-    """Topic `orders`, as one member of the consumer group reads it."""
+class OrderConsumer(Protocol):
+    """Topic `orders`, as one member of the consumer group reads it: `identify`, `bind`, `join`, .., `close`."""
+
+    async def identify(self) -> UUID | None:
+        """Connect and read the topic's id; None when the broker gives none. Raises UnavailableError, RefusedError."""
+
+    def bind(self, epoch: int) -> None:
+        """Commit for this epoch of the topic: see `Origin`."""
+
+    async def join(self, listener: RebalanceListener) -> None:
+        """Connect and ask for a share of the partitions. Raises UnavailableError."""
+
+    async def close(self) -> None:
+        """Leave the group, so that others get the partitions at once rather than after the session time-out."""
+
+    async def lags(self) -> Mapping[int, int]:
+        """Messages behind, by assigned partition; a round trip that shows whether the broker responds.
+
+        Raises UnavailableError, RecreatedTopicError.
+        """
 
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
         """Messages by partition, in offset order; waits up to `wait_seconds` for the first, may return nothing.
@@ -72,7 +94,7 @@ class OrderLog(Protocol):
         """
 
     async def keep_alive(self) -> None:
-        """Poll without reading: a member that stops polling is thrown out of the group."""
+        """Poll without reading: a member that stops polling is expelled from the group."""
 
     async def start_offsets(self, partitions: Collection[int]) -> tuple[dict[int, int], list[Gap]]:
         """Where to resume: the committed offset, or the beginning for a new group; and gaps that were accepted.
@@ -82,31 +104,52 @@ class OrderLog(Protocol):
         """
 
     def resume(self, offsets: Mapping[int, int]) -> None:
-        """Read on from these offsets; partitions that are not ours any more are passed over."""
+        """Read on from these offsets; partitions that are not assigned any more are passed over."""
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit next offsets by partition. Raises UnavailableError, CommitRefusedError."""
 
 
 class DecisionStore(Protocol):
-    """Where decisions stand, one per order, beside the outcome of every message."""
+    """Where decisions are stored, one per order, beside the outcome of every message: `bind`, .., `close`."""
 
-    async def store(self, batch: Batch) -> Stored:
+    async def bind(self, topic_id: UUID | None) -> int:
+        """Find which epoch of the topic the group reads, and record for that one; `topic_id` is the topic's id now.
+
+        Raises UnavailableError, RecreatedTopicError.
+        """
+
+    async def store(self, batch: Batch) -> StoreResult:
         """Record exactly one outcome for every message of the batch, durably, in one transaction; idempotent.
 
-        The first decision of an order stands. Raises UnavailableError, after which it may or may not have happened.
+        The first decision of an order stays. Raises UnavailableError, after which it may or may not have happened.
         """
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         """Record where the group is, by partition, after it was committed. Raises UnavailableError."""
 
+    async def check(self) -> bool:
+        """Make a round trip to the database; False when it was left out, as something is being stored.
 
-class Announcer(Protocol):
-    """Topics `decisions` and `orders.dlq`."""
+        Raises UnavailableError.
+        """
 
-    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
+    async def disconnect(self) -> None:
+        """Close the connection once nothing is being stored; the next batch makes a new one, when it can."""
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+
+
+class DecisionPublisher(Protocol):
+    """Topics `decisions` and `orders.dlq`; `close` ends its use."""
+
+    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
         """Publish stored decisions and dead letters; returns when the broker has acknowledged them all.
 
         Raises UnavailableError, after which some may have been published: a repeat is identical to the byte;
         PublishRefusedError for what no retry cures.
         """
+
+    async def close(self) -> None:
+        """Disconnect."""

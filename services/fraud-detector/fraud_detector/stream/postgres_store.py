@@ -19,7 +19,7 @@ import asyncpg
 
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream import topic_epochs
-from fraud_detector.stream.batch import Batch, Stored
+from fraud_detector.stream.batch import Batch, StoreResult
 from fraud_detector.stream.ports import UnavailableError
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
@@ -50,7 +50,7 @@ _INSERT = f"""
         as given ({_COLUMN_LIST})
     on conflict (order_id) do nothing
     returning order_id
-"""  # noqa: S608  (column names of ours)
+"""  # noqa: S608  (our own column names)
 _INSERT_STAGED = f"""
     insert into orders ({_COLUMN_LIST}) select {_COLUMN_LIST} from staged_orders
     on conflict (order_id) do nothing
@@ -72,7 +72,7 @@ _RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict 
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
-# What a database says while it is starting, stopping, failing over, full or overloaded: it may go through later.
+# Errors of a database that is starting, stopping, failing over, full or overloaded: a retry may succeed.
 _TRANSIENT: tuple[type[Exception], ...] = (
     *LOST_CONNECTION,
     asyncpg.OperatorInterventionError,
@@ -86,7 +86,7 @@ _TRANSIENT: tuple[type[Exception], ...] = (
 
 
 class PostgresStore:
-    """The real DecisionStore, on one connection at a time; `bind` comes first, `close` ends its use."""
+    """The DecisionStore in Postgres, on one connection at a time."""
 
     def __init__(
         self,
@@ -104,15 +104,11 @@ class PostgresStore:
         self._ruleset = ruleset
         self._copy_from = copy_from
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-        # Orders that are there already come in rows (a replayed file): then staging at once saves the failed COPY.
+        # Orders that are there already come in succession (a replayed file): staging at once saves the failed COPY.
         self._collided = False
         self._in_use = asyncio.Lock()
 
     async def bind(self, topic_id: UUID | None) -> int:
-        """Find which epoch of the topic the group reads, and record for that one.
-
-        `topic_id` is the topic's id now. Raises UnavailableError, RecreatedTopicError.
-        """
         async with self._connected() as connection:
             self._epoch = await topic_epochs.bind(connection, self._group, self._topic, topic_id)
         return self._epoch
@@ -121,7 +117,7 @@ class PostgresStore:
         async with self._connected() as connection:
             await topic_epochs.record(connection, self._group, self._topic, self._epoch, next_offsets)
 
-    async def store(self, batch: Batch) -> Stored:
+    async def store(self, batch: Batch) -> StoreResult:
         async with self._connected() as connection:
             if len(batch.orders) < self._copy_from:
                 return await self._insert(connection, batch)
@@ -133,51 +129,47 @@ class PostgresStore:
             return await self._stage(connection, batch)
 
     async def check(self) -> bool:
-        """Ask the database; False when that was not done, as something is being stored, which shows by itself.
-
-        Raises UnavailableError.
-        """
         if self._in_use.locked():
             return False
         async with self._connected() as connection:
             await connection.execute("select from orders limit 1")
         return True
 
-    async def leave(self) -> None:
-        """Close the connection once nothing is being stored; the next batch makes a new one, when it can."""
+    async def disconnect(self) -> None:
         async with self._in_use:
             await self.close()
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
 
     # ---- three ways of writing
 
-    async def _insert(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
+    async def _insert(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> StoreResult:
         rows = [row for row, _ in batch.orders]
-        plain = not batch.dead_letters and not batch.gaps
-        if plain:
+        only_orders = not batch.dead_letters and not batch.gaps
+        if only_orders:
             # The common case is one statement, a transaction by itself.
             inserted = await connection.fetch(_INSERT, *_as_columns(rows))
             if len(inserted) == len(rows):
-                return Stored(rows)
+                return StoreResult(rows)
         async with connection.transaction():
-            if not plain and rows:
+            if not only_orders and rows:
                 inserted = await connection.fetch(_INSERT, *_as_columns(rows))
-            stored = Stored(rows) if not rows or len(inserted) == len(rows) else await self._settle(connection, batch)
+            stored = (
+                StoreResult(rows) if not rows or len(inserted) == len(rows) else await self._settle(connection, batch)
+            )
             await self._record(connection, batch)
             return stored
 
-    async def _copy(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
+    async def _copy(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> StoreResult:
         async with connection.transaction():
             await connection.copy_records_to_table("orders", records=_as_tuples(batch), columns=_COLUMNS)
             await self._record(connection, batch)
-        return Stored([row for row, _ in batch.orders])
+        return StoreResult([row for row, _ in batch.orders])
 
-    async def _stage(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
+    async def _stage(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> StoreResult:
         async with connection.transaction():
             await connection.copy_records_to_table("staged_orders", records=_as_tuples(batch), columns=_COLUMNS)
             inserted = await connection.fetch(_INSERT_STAGED)
@@ -185,23 +177,23 @@ class PostgresStore:
             if self._collided:
                 stored = await self._settle(connection, batch)
             else:
-                stored = Stored([row for row, _ in batch.orders])
+                stored = StoreResult([row for row, _ in batch.orders])
             await self._record(connection, batch)
             return stored
 
     # ---- outcomes
 
-    async def _settle(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> Stored:
-        """Read back what is stored, and tell rows that stand from duplicates and conflicts."""
+    async def _settle(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> StoreResult:
+        """Read back what is stored, and tell rows that are stored from duplicates and conflicts."""
         found = await connection.fetch(_STORED, [row.order_id for row, _ in batch.orders])
-        standing = {record["order_id"]: OrderRow(*record.values()) for record in found}
+        stored_rows = {record["order_id"]: OrderRow(*record.values()) for record in found}
         orders: list[OrderRow] = []
         duplicates: list[OrderRow] = []
         conflicts: list[RejectedMessage] = []
         for row, message in batch.orders:
-            stored = standing.get(row.order_id)
+            stored = stored_rows.get(row.order_id)
             if stored is None:
-                # Inserted by nobody and yet not insertable: somebody deleted it meanwhile.
+                # Neither inserted nor there: another process deleted it in the meantime.
                 raise UnavailableError(f"order {row.order_id} was deleted while it was being stored")
             prints = fingerprint(stored.event()), fingerprint(row.event())
             if prints[0] != prints[1]:
@@ -218,7 +210,7 @@ class PostgresStore:
             ]
             + [_outcome(letter, MessageOutcome.CONFLICT) for letter in conflicts],
         )
-        return Stored(orders, len(duplicates), conflicts)
+        return StoreResult(orders, len(duplicates), conflicts)
 
     async def _record(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> None:
         if batch.dead_letters:
@@ -239,14 +231,14 @@ class PostgresStore:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """The connection, made anew after a failure; tells what may go through later from what may not."""
+        """The connection, made again after a failure; errors that a retry may cure become UnavailableError."""
         async with self._in_use:
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._connect()
                 yield self._connection
             except _TRANSIENT as error:
-                # Whatever state it is in, what was in flight is rolled back or committed; a repeat tells which.
+                # What was in flight is rolled back or committed; a repeat shows which.
                 await self.close()
                 if isinstance(error, ValueError):  # asyncpg refused our own arguments: a bug, not the database
                     raise
@@ -260,7 +252,7 @@ class PostgresStore:
             server_settings={"application_name": "fraud-detector"},
         )
         await connection.set_type_codec(
-            "timestamptz", schema="pg_catalog", format="tuple", encoder=_microseconds, decoder=_moment
+            "timestamptz", schema="pg_catalog", format="tuple", encoder=_encode_moment, decoder=_decode_moment
         )
         await connection.execute(_STAGING)
         await connection.execute(_RULESET, self._ruleset.version, self._ruleset.content)
@@ -274,12 +266,12 @@ def _as_tuples(batch: Batch) -> list[tuple[Any, ...]]:
 
 # asyncpg's own codec takes 1.4 us for a time, a quarter of a row. Most times of a batch are the same few.
 @lru_cache(maxsize=10_000)
-def _microseconds(moment: datetime) -> tuple[int]:
+def _encode_moment(moment: datetime) -> tuple[int]:
     since = moment - _POSTGRES_EPOCH
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds,)
 
 
-def _moment(microseconds: tuple[int]) -> datetime:
+def _decode_moment(microseconds: tuple[int]) -> datetime:
     return _POSTGRES_EPOCH + timedelta(microseconds=microseconds[0])
 
 

@@ -1,4 +1,4 @@
-"""What every Announcer does: the fake of the simulation, and Kafka; and what stands on the real topics."""
+"""What every DecisionPublisher does: the fake of the simulation, and Kafka; and what stands on the real topics."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -7,22 +7,21 @@ from typing import Protocol
 import orjson
 import pytest
 
-from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.kafka_announcer import KafkaAnnouncer
-from fraud_detector.stream.ports import Announcer
+from fraud_detector.stream.kafka_publisher import KafkaPublisher
+from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.ports import DecisionPublisher
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.error_types import ErrorType
 from order_platform.settings import KafkaSettings
-from tests.simulation.chance import Chance
-from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeMessage, Origin
+from simulation.fakes import FakeBroker, FakeMessage, FakePublisher, Origin
+from simulation.scripted_random import ScriptedRandom
 from tests.support.reading import read_topic
 
-JUDGE = Judge(EventDecoder(), Engine(load_ruleset()))
+EVALUATOR = OrderEvaluator(EventDecoder(), load_ruleset())
 
 
 def row(order_id: str) -> OrderRow:
@@ -30,9 +29,9 @@ def row(order_id: str) -> OrderRow:
         f'{{"order_id":"{order_id}","user_id":"u","product_id":"p","quantity":1,"amount":1,"payment_method":"OVO",'
         f'"country":"SG","created_date":"2026-11-22T10:00:00"}}'
     ).encode()
-    judged = JUDGE.judge(FakeMessage(0, 0, value), datetime(2026, 11, 22, tzinfo=UTC))
-    assert isinstance(judged, OrderRow)
-    return judged
+    decided = EVALUATOR.evaluate(FakeMessage(0, 0, value), datetime(2026, 11, 22, tzinfo=UTC))
+    assert isinstance(decided, OrderRow)
+    return decided
 
 
 def letter(offset: int, value: bytes | None, key: bytes | None = None) -> RejectedMessage:
@@ -41,9 +40,9 @@ def letter(offset: int, value: bytes | None, key: bytes | None = None) -> Reject
 
 
 class Subject(Protocol):
-    """An announcer, and a look at what is on its topics."""
+    """A publisher, and a look at what is on its topics."""
 
-    announcer: Announcer
+    publisher: DecisionPublisher
 
     async def decisions(self) -> list[tuple[str, bytes]]: ...
     async def dead_letters(self) -> list[Origin]: ...
@@ -52,7 +51,7 @@ class Subject(Protocol):
 class FakeSubject:
     def __init__(self) -> None:
         self._broker = FakeBroker(1)
-        self.announcer: Announcer = FakeAnnouncer(self._broker, Chance([]))
+        self.publisher: DecisionPublisher = FakePublisher(self._broker, ScriptedRandom([]))
 
     async def decisions(self) -> list[tuple[str, bytes]]:
         return self._broker.decisions
@@ -62,9 +61,9 @@ class FakeSubject:
 
 
 class KafkaSubject:
-    def __init__(self, settings: KafkaSettings, announcer: KafkaAnnouncer) -> None:
+    def __init__(self, settings: KafkaSettings, publisher: KafkaPublisher) -> None:
         self._settings = settings
-        self.announcer: Announcer = announcer
+        self.publisher: DecisionPublisher = publisher
 
     async def decisions(self) -> list[tuple[str, bytes]]:
         return [(r.key.decode(), r.value) for r in await read_topic(self._settings, self._settings.decisions_topic)]
@@ -85,21 +84,21 @@ async def subject(kafka: KafkaSettings | None) -> AsyncIterator[Subject]:
     if kafka is None:
         yield FakeSubject()
         return
-    announcer = KafkaAnnouncer(kafka)
-    yield KafkaSubject(kafka, announcer)
-    await announcer.close()
+    publisher = KafkaPublisher(kafka)
+    yield KafkaSubject(kafka, publisher)
+    await publisher.close()
 
 
 async def test_decisions_are_published_by_order_id(subject: Subject) -> None:
     rows = [row(f"o{number}") for number in range(3000)]
-    await subject.announcer.announce(rows, [])
+    await subject.publisher.publish(rows, [])
     assert sorted(await subject.decisions()) == sorted((r.order_id, encode_decision(r)) for r in rows)
     assert await subject.dead_letters() == []
 
 
 async def test_a_repeat_is_identical(subject: Subject) -> None:
     for _ in range(2):
-        await subject.announcer.announce([row("o1")], [letter(1, b"{")])
+        await subject.publisher.publish([row("o1")], [letter(1, b"{")])
     first, second = await subject.decisions()
     assert first == second
     assert await subject.dead_letters() == [(2, 1), (2, 1)]
@@ -107,10 +106,10 @@ async def test_a_repeat_is_identical(subject: Subject) -> None:
 
 @pytest.mark.integration
 async def test_a_dead_letter_keeps_the_original_untouched(kafka_settings: KafkaSettings) -> None:
-    announcer = KafkaAnnouncer(kafka_settings)
+    publisher = KafkaPublisher(kafka_settings)
     values = [b"\xff\x00{", None, b"", b"x" * 8 * 2**20]
-    await announcer.announce([], [letter(offset, value, key=b"\xfe") for offset, value in enumerate(values)])
-    await announcer.close()
+    await publisher.publish([], [letter(offset, value, key=b"\xfe") for offset, value in enumerate(values)])
+    await publisher.close()
     records = await read_topic(kafka_settings, kafka_settings.dead_letter_topic)
     assert [record.value for record in records] == values
     assert [record.key for record in records] == [f"orders@3/2/{offset}".encode() for offset in range(len(values))]
@@ -133,10 +132,10 @@ async def test_a_dead_letter_keeps_the_original_untouched(kafka_settings: KafkaS
 
 @pytest.mark.integration
 async def test_an_order_is_always_in_the_same_partition(kafka_settings: KafkaSettings) -> None:
-    announcer = KafkaAnnouncer(kafka_settings)
+    publisher = KafkaPublisher(kafka_settings)
     for _ in range(2):
-        await announcer.announce([row(f"o{number}") for number in range(50)], [])
-    await announcer.close()
+        await publisher.publish([row(f"o{number}") for number in range(50)], [])
+    await publisher.close()
     places: dict[bytes, set[int]] = {}
     for record in await read_topic(kafka_settings, kafka_settings.decisions_topic):
         places.setdefault(record.key, set()).add(record.partition)

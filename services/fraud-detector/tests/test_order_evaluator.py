@@ -5,21 +5,20 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.order_evaluator import OrderEvaluator
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers
 from order_contract.decision import OrderRow
 from order_contract.decoding.decoder import EventDecoder
-from tests.simulation.fakes import FakeMessage
+from simulation.fakes import FakeMessage
 from tests.support.plain_order import plain_order
 
 NOW = datetime(2026, 11, 28, 5, tzinfo=UTC)
 
 
-def judged(order: dict[str, object], timestamp: int) -> OrderRow | RejectedMessage:
+def evaluate(order: dict[str, object], timestamp: int) -> OrderRow | RejectedMessage:
     message = FakeMessage(1, 7, orjson.dumps(order), timestamp=timestamp)
-    return Judge(EventDecoder(), Engine(load_ruleset())).judge(message, NOW)
+    return OrderEvaluator(EventDecoder(), load_ruleset()).evaluate(message, NOW)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -31,23 +30,23 @@ def test_the_future_begins_at_the_append_time_and_not_at_the_clock() -> None:
     appended = NOW - timedelta(days=365)
     order = plain_order(created_date=(appended + timedelta(hours=25)).isoformat())
 
-    assert isinstance(judged(order, milliseconds(appended)), RejectedMessage)
-    assert isinstance(judged(order, milliseconds(appended + timedelta(hours=1))), OrderRow)
+    assert isinstance(evaluate(order, milliseconds(appended)), RejectedMessage)
+    assert isinstance(evaluate(order, milliseconds(appended + timedelta(hours=1))), OrderRow)
 
 
 @pytest.mark.parametrize("timestamp", [-1, 0, -(2**63), 2**63 - 1, 253_402_300_800_000])
 def test_a_timestamp_that_is_no_time_stops_nothing(timestamp: int) -> None:
     good, late = plain_order(), plain_order(created_date=(NOW + timedelta(hours=25)).isoformat())
 
-    row = judged(good, timestamp)
+    row = evaluate(good, timestamp)
 
     assert isinstance(row, OrderRow)
     assert row.appended_at == NOW
-    assert isinstance(judged(late, timestamp), RejectedMessage)
+    assert isinstance(evaluate(late, timestamp), RejectedMessage)
 
 
 def test_a_dead_letter_names_all_fields_at_fault() -> None:
-    letter = judged(plain_order(amount="much", country="IDN", ip_address="x"), milliseconds(NOW))
+    letter = evaluate(plain_order(amount="much", country="IDN", ip_address="x"), milliseconds(NOW))
 
     assert isinstance(letter, RejectedMessage)
     headers = dict(dead_letter_headers(letter))
@@ -59,7 +58,7 @@ def test_a_dead_letter_names_all_fields_at_fault() -> None:
 
 def test_a_dead_letter_of_no_field_names_none() -> None:
     message = FakeMessage(1, 7, b"{")
-    letter = Judge(EventDecoder(), Engine(load_ruleset())).judge(message, NOW)
+    letter = OrderEvaluator(EventDecoder(), load_ruleset()).evaluate(message, NOW)
 
     assert isinstance(letter, RejectedMessage)
     assert not {"error_field", "error_fields"} & dict(dead_letter_headers(letter)).keys()

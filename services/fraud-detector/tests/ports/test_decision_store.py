@@ -7,19 +7,17 @@ from typing import Protocol
 import asyncpg
 import pytest
 
-from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.stream.batch import Batch
-from fraud_detector.stream.judge import Judge
-from fraud_detector.stream.message import Gap
+from fraud_detector.stream.batch import Batch, Gap
+from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import DecisionStore
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
-from tests.simulation.chance import Chance
-from tests.simulation.fakes import FakeDatabase, FakeMessage, FakeStore, Origin
+from simulation.fakes import FakeDatabase, FakeMessage, FakeStore, Origin
+from simulation.scripted_random import ScriptedRandom
 
 RULESET = load_ruleset()
 NOW = datetime(2026, 11, 22, 3, 4, 5, 678901, tzinfo=UTC)
@@ -38,7 +36,7 @@ class Subject(Protocol):
 class FakeSubject:
     def __init__(self) -> None:
         self._database = FakeDatabase()
-        self.store: DecisionStore = FakeStore(self._database, Chance([]))
+        self.store: DecisionStore = FakeStore(self._database, ScriptedRandom([]))
 
     async def orders(self) -> dict[str, OrderRow]:
         return self._database.orders
@@ -108,21 +106,21 @@ def value(order_id: str, quantity: int = 1, extra: str = "") -> bytes:
 
 
 def batch(*messages: tuple[int, int, bytes], at: datetime = NOW) -> Batch:
-    """Messages (partition, offset, value), judged."""
-    judge = Judge(EventDecoder(), Engine(RULESET))
+    """Messages (partition, offset, value), decided."""
+    evaluator = OrderEvaluator(EventDecoder(), RULESET)
     made = Batch()
     for partition, offset, content in messages:
         message = FakeMessage(partition, offset, content)
-        judged = judge.judge(message, at)
-        if isinstance(judged, RejectedMessage):
-            made.dead_letters.append(judged)
+        decided = evaluator.evaluate(message, at)
+        if isinstance(decided, RejectedMessage):
+            made.dead_letters.append(decided)
         else:
-            made.orders.append((judged, message))
+            made.orders.append((decided, message))
         made.next_offsets[partition] = offset + 1
     return made
 
 
-async def test_new_orders_are_stored_as_they_were_judged(subject: Subject) -> None:
+async def test_new_orders_are_stored_as_they_were_decided(subject: Subject) -> None:
     first = batch(
         (0, 0, value("a")), (1, 0, value("b", extra=',"voucher_code":"V","odd":{"x":[1,2.5,null,"\\u00e9"]}'))
     )

@@ -23,16 +23,16 @@ REQUEST_TIMEOUT_MS = 30_000
 STOP_TIMEOUT = 5.0
 
 
-class KafkaAnnouncer:
-    """The real Announcer; connects when first used, and anew after a failure. `close` ends it."""
+class KafkaPublisher:
+    """The DecisionPublisher on Kafka; connects when first used, and again after a failure."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
 
-    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
+    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
         try:
-            producer = await self._connected()
+            producer = await self._connect()
             acknowledged: list[Awaitable[Any]] = []
             if orders:
                 acknowledged += await self._send_decisions(producer, orders)
@@ -58,7 +58,7 @@ class KafkaAnnouncer:
             raise UnavailableError(f"decisions could not be published: {error!r}") from error
 
     async def close(self) -> None:
-        """Stop the producer, if there is one, without waiting long for a broker that is away."""
+        """Stop the producer, if there is one, without waiting long for a broker that is unavailable."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
@@ -68,7 +68,7 @@ class KafkaAnnouncer:
         except (KafkaError, TimeoutError) as error:
             log.warning("producer_not_stopped", problem=repr(error))
 
-    async def _connected(self) -> AIOKafkaProducer:
+    async def _connect(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
                 **self._settings.client_options(),
@@ -88,7 +88,7 @@ class KafkaAnnouncer:
         return self._producer
 
     async def _send_decisions(self, producer: AIOKafkaProducer, orders: Sequence[OrderRow]) -> list[Awaitable[Any]]:
-        """Hand over whole batches: a `send` an order costs six times as much."""
+        """Hand over whole batches: one `send` per order costs six times as much."""
         topic = self._settings.decisions_topic
         count = len(await producer.partitions_for(topic))
         builders = [producer.create_batch() for _ in range(count)]

@@ -4,8 +4,7 @@ import asyncpg
 import pytest
 
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.stream.batch import Batch
-from fraud_detector.stream.message import Gap
+from fraud_detector.stream.batch import Batch, Gap
 from fraud_detector.stream.ports import UnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_api.database import open_database

@@ -1,23 +1,23 @@
-"""Fakes of the detector's ports: a broker and a database in memory, as unreliable as chance makes them.
+"""Fakes of the detector's ports: a broker and a database in memory, which fail as a script of choices makes them.
 
-They pass the contract tests of the real adapters (tests/contracts), so what the simulation shows of the pipeline
+They pass the tests of the real adapters (tests/ports), so what the simulation shows of the pipeline
 holds on the real ones. A call of a member that was killed has no effect any more, unless it was under way.
 """
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
-from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.message import Gap
-from fraud_detector.stream.ports import Assignee, CommitRefusedError, UnavailableError
+from fraud_detector.stream.batch import Batch, Gap, StoreResult
+from fraud_detector.stream.ports import CommitRefusedError, RebalanceListener, UnavailableError
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
 from order_contract.error_types import ErrorType
 from order_contract.event import fingerprint
 from order_contract.message import Message
-from tests.simulation.chance import Chance
+from simulation.scripted_random import ScriptedRandom
 
 Origin = tuple[int, int]
 
@@ -49,78 +49,93 @@ class FakeDatabase:
         stored = ["stored" for row in self.orders.values() if (row.source_partition, row.source_offset) == origin]
         return stored + ([self.outcomes[origin]] if origin in self.outcomes else [])
 
-    def record(self, batch: Batch) -> Stored:
+    def record(self, batch: Batch) -> StoreResult:
         """What the real store's transaction does."""
         orders: list[OrderRow] = []
         conflicts: list[RejectedMessage] = []
         duplicates = 0
         for row, message in batch.orders:
             origin = (row.source_partition, row.source_offset)
-            stands = self.orders.setdefault(row.order_id, row)
-            prints = fingerprint(stands.event()), fingerprint(row.event())
+            stored = self.orders.setdefault(row.order_id, row)
+            prints = fingerprint(stored.event()), fingerprint(row.event())
             if prints[0] != prints[1]:
                 conflicts.append(
                     RejectedMessage(message, ErrorType.CONFLICT, "other content", None, row.order_id, prints)
                 )
                 self.outcomes.setdefault(origin, "conflict")
-            elif (stands.source_partition, stands.source_offset) == origin:
-                orders.append(stands)
+            elif (stored.source_partition, stored.source_offset) == origin:
+                orders.append(stored)
             else:
                 duplicates += 1
                 self.outcomes.setdefault(origin, "duplicate")
         for letter in batch.dead_letters:
             self.outcomes.setdefault((letter.message.partition, letter.message.offset), "dead-letter")
         self.gaps.update(batch.gaps)
-        return Stored(orders, duplicates, conflicts)
+        return StoreResult(orders, duplicates, conflicts)
 
 
 class FakeStore:
     """A member's connection to the database; may fail before, or after it happened."""
 
-    def __init__(self, database: FakeDatabase, chance: Chance) -> None:
+    def __init__(self, database: FakeDatabase, random: ScriptedRandom) -> None:
         self._database = database
-        self._chance = chance
+        self._random = random
         self.killed = False
 
-    async def store(self, batch: Batch) -> Stored:
-        await self._chance.pause()
-        fate = self._chance.choose(6)
+    async def store(self, batch: Batch) -> StoreResult:
+        await self._random.pause()
+        fate = self._random.choose(6)
         # What a killed process had sent may or may not have arrived.
         if fate == 4 or (self.killed and fate % 2 == 0):
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unavailable")
         stored = self._database.record(batch)
-        await self._chance.pause()
+        await self._random.pause()
         if fate == 5:
-            raise UnavailableError("the answer was lost")
+            raise UnavailableError("the response was lost")
         return stored
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
-        await self._chance.pause()
-        if self._chance.choose(6) == 3 or self.killed:
+        await self._random.pause()
+        if self._random.choose(6) == 3 or self.killed:
             raise UnavailableError("the database is unavailable")
         self._database.positions.update(next_offsets)
 
+    async def bind(self, topic_id: UUID | None) -> int:
+        return 1
 
-class FakeAnnouncer:
+    async def check(self) -> bool:
+        return True
+
+    async def disconnect(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class FakePublisher:
     """A member's producer; may fail before, half-way, or after everything was appended."""
 
-    def __init__(self, broker: "FakeBroker", chance: Chance) -> None:
+    def __init__(self, broker: "FakeBroker", random: ScriptedRandom) -> None:
         self._broker = broker
-        self._chance = chance
+        self._random = random
         self.killed = False
 
-    async def announce(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
-        await self._chance.pause()
-        fate = self._chance.choose(6)
+    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
+        await self._random.pause()
+        fate = self._random.choose(6)
         if fate == 3 or self.killed:
-            raise UnavailableError("the broker is away")
+            raise UnavailableError("the broker is unavailable")
         if fate == 4:
             orders, dead_letters = orders[: len(orders) // 2], dead_letters[: len(dead_letters) // 2]
         self._broker.append_decisions(orders)
         self._broker.append_dead_letters(dead_letters)
-        await self._chance.pause()
+        await self._random.pause()
         if fate in {4, 5}:
             raise UnavailableError("the acknowledgement was lost")
+
+    async def close(self) -> None:
+        pass
 
 
 class FakeBroker:
@@ -131,7 +146,7 @@ class FakeBroker:
         self.decisions: list[tuple[str, bytes]] = []
         self.dead_letters: list[Origin] = []
         self.committed: dict[int, int] = {}
-        self.owners: dict[int, FakeOrderLog] = {}
+        self.owners: dict[int, FakeOrderConsumer] = {}
 
     def append_order(self, partition: int, value: bytes | None) -> Origin:
         log = self.orders[partition]
@@ -153,41 +168,56 @@ class FakeBroker:
         return all(self.committed.get(partition, 0) == len(log) for partition, log in enumerate(self.orders))
 
 
-class FakeOrderLog:
+class FakeOrderConsumer:
     """One member's view of topic orders."""
 
-    def __init__(self, broker: FakeBroker, chance: Chance) -> None:
+    def __init__(self, broker: FakeBroker, random: ScriptedRandom) -> None:
         self._broker = broker
-        self._chance = chance
-        self._assignee: Assignee | None = None
+        self._random = random
+        self._listener: RebalanceListener | None = None
         self._positions: dict[int, int] = {}
         self._assigned: set[int] = set()
         self.killed = False
 
-    def join(self, assignee: Assignee) -> None:
-        self._assignee = assignee
+    async def identify(self) -> UUID | None:
+        return None
+
+    def bind(self, epoch: int) -> None:
+        pass
+
+    async def join(self, listener: RebalanceListener) -> None:
+        self.listen(listener)
+
+    def listen(self, listener: RebalanceListener) -> None:
+        self._listener = listener
+
+    async def close(self) -> None:
+        self._listener = None
+
+    async def lags(self) -> dict[int, int]:
+        return {part: len(self._broker.orders[part]) - offset for part, offset in self._positions.items()}
 
     async def revoke(self) -> None:
         """Tell the member that its partitions go, as aiokafka does before it joins again."""
-        assert self._assignee is not None
-        await self._assignee.revoked()
+        assert self._listener is not None
+        await self._listener.revoked()
         self._assigned.clear()
         self._positions.clear()
 
     def assign(self, partitions: Collection[int]) -> None:
-        assert self._assignee is not None
+        assert self._listener is not None
         self._assigned = set(partitions)
         for partition in partitions:
             self._broker.owners[partition] = self
-        self._assignee.assigned(partitions)
+        self._listener.assigned(partitions)
 
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
-        await self._chance.pause()
-        if self._chance.happens(one_in=8):
-            raise UnavailableError("the broker is away")
+        await self._random.pause()
+        if self._random.happens(one_in=8):
+            raise UnavailableError("the broker is unavailable")
         polled: dict[int, Sequence[Message]] = {}
         for partition, position in self._positions.items():
-            messages = self._broker.orders[partition][position : position + 1 + self._chance.choose(4)]
+            messages = self._broker.orders[partition][position : position + 1 + self._random.choose(4)]
             if messages:
                 polled[partition] = messages[:max_messages]
         for partition, taken in polled.items():
@@ -203,22 +233,22 @@ class FakeOrderLog:
         await asyncio.sleep(0)
 
     async def start_offsets(self, partitions: Collection[int]) -> tuple[dict[int, int], list[Gap]]:
-        await self._chance.pause()
-        if self._chance.happens(one_in=6):
-            raise UnavailableError("the broker is away")
+        await self._random.pause()
+        if self._random.happens(one_in=6):
+            raise UnavailableError("the broker is unavailable")
         return {partition: self._broker.committed.get(partition, 0) for partition in partitions}, []
 
     def resume(self, offsets: Mapping[int, int]) -> None:
         self._positions.update({part: offset for part, offset in offsets.items() if part in self._assigned})
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
-        await self._chance.pause()
-        fate = self._chance.choose(5)
+        await self._random.pause()
+        fate = self._random.choose(5)
         if fate == 3 or self.killed:
-            raise UnavailableError("the broker is away")
+            raise UnavailableError("the broker is unavailable")
         for partition, offset in offsets.items():
             if self._broker.owners.get(partition) is not self:
                 raise CommitRefusedError("not a member of this generation")
             self._broker.commit(partition, offset)
         if fate == 4:
-            raise UnavailableError("the answer was lost")
+            raise UnavailableError("the response was lost")

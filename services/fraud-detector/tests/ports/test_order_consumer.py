@@ -1,4 +1,4 @@
-"""What every OrderLog does: the fake of the simulation, and Kafka."""
+"""What every OrderConsumer does: the fake of the simulation, and Kafka."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Collection
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from fraud_detector.stream.kafka_log import KafkaOrderLog
-from fraud_detector.stream.ports import CommitRefusedError, LostOffsetsError, OrderLog
+from fraud_detector.stream.kafka_consumer import KafkaOrderConsumer
+from fraud_detector.stream.ports import CommitRefusedError, LostOffsetsError, OrderConsumer
 from order_contract.message import Message
 from order_platform.settings import KafkaSettings
-from tests.simulation.chance import Chance
-from tests.simulation.fakes import FakeBroker, FakeOrderLog
+from simulation.fakes import FakeBroker, FakeOrderConsumer
+from simulation.scripted_random import ScriptedRandom
 
 PARTITIONS = 4
 
@@ -21,7 +21,7 @@ class Member:
     """An assignee that writes down what it is told."""
 
     def __init__(self) -> None:
-        self.log: OrderLog
+        self.consumer: OrderConsumer
         self.partitions: set[int] = set()
         self.revocations = 0
         self._told = asyncio.Event()
@@ -41,8 +41,8 @@ class Member:
             while len(self.partitions) != count:
                 await self._told.wait()
                 await asyncio.sleep(0.01)
-        starts, _ = await self.log.start_offsets(self.partitions)
-        self.log.resume(starts)
+        starts, _ = await self.consumer.start_offsets(self.partitions)
+        self.consumer.resume(starts)
         return starts
 
     async def read(self, count: int) -> list[Message]:
@@ -50,7 +50,7 @@ class Member:
         messages: list[Message] = []
         async with asyncio.timeout(30):
             while len(messages) < count:
-                for polled in (await self.log.poll(100, 0.1)).values():
+                for polled in (await self.consumer.poll(100, 0.1)).values():
                     messages += polled
         return messages
 
@@ -71,23 +71,23 @@ class Group(ABC):
 class FakeGroup(Group):
     def __init__(self) -> None:
         self._broker = FakeBroker(PARTITIONS)
-        self._members: list[tuple[Member, FakeOrderLog]] = []
+        self._members: list[tuple[Member, FakeOrderConsumer]] = []
 
     async def publish(self, partition: int, *values: bytes) -> None:
         for value in values:
             self._broker.append_order(partition, value)
 
     async def join(self) -> Member:
-        member, log = Member(), FakeOrderLog(self._broker, Chance([]))
-        member.log = log
-        log.join(member)
+        member, log = Member(), FakeOrderConsumer(self._broker, ScriptedRandom([]))
+        member.consumer = log
+        await log.join(member)
         await self._rebalance([*self._members, (member, log)])
         return member
 
     async def leave(self, member: Member) -> None:
         await self._rebalance([entry for entry in self._members if entry[0] is not member])
 
-    async def _rebalance(self, members: list[tuple[Member, FakeOrderLog]]) -> None:
+    async def _rebalance(self, members: list[tuple[Member, FakeOrderConsumer]]) -> None:
         for _, log in self._members:
             await log.revoke()
         self._members = members
@@ -98,7 +98,7 @@ class FakeGroup(Group):
 class KafkaGroup(Group):
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._logs: dict[Member, KafkaOrderLog] = {}
+        self._logs: dict[Member, KafkaOrderConsumer] = {}
 
     async def publish(self, partition: int, *values: bytes) -> None:
         async with AIOKafkaProducer(**self._settings.client_options()) as producer:
@@ -107,13 +107,13 @@ class KafkaGroup(Group):
 
     async def join(self) -> Member:
         member = Member()
-        member.log = log = KafkaOrderLog(self._settings)
+        member.consumer = log = KafkaOrderConsumer(self._settings)
         self._logs[member] = log
         await log.join(member)
         return member
 
     async def leave(self, member: Member) -> None:
-        await self._logs.pop(member).leave()
+        await self._logs.pop(member).close()
 
     async def close(self) -> None:
         for member in list(self._logs):
@@ -150,7 +150,7 @@ async def test_nothing_is_read_before_it_is_resumed(group: Group) -> None:
     await group.publish(0, b"a")
     member = await group.join()
     for _ in range(10):
-        assert not await member.log.poll(100, 0.1)
+        assert not await member.consumer.poll(100, 0.1)
     await member.open(PARTITIONS)
     assert [message.value for message in await member.read(1)] == [b"a"]
 
@@ -160,7 +160,7 @@ async def test_the_next_member_goes_on_at_the_committed_offset(group: Group) -> 
     first = await group.join()
     await first.open(PARTITIONS)
     await first.read(3)
-    await first.log.commit({1: 2})
+    await first.consumer.commit({1: 2})
     await group.leave(first)
     second = await group.join()
     assert (await second.open(PARTITIONS))[1] == 2
@@ -188,7 +188,7 @@ async def test_partitions_of_another_member_cannot_be_committed(group: Group) ->
     await asyncio.gather(first.open(2), second.open(2))
     other = next(iter(second.partitions))
     with pytest.raises(CommitRefusedError):
-        await first.log.commit({other: 0})
+        await first.consumer.commit({other: 0})
 
 
 async def test_keeping_alive_reads_nothing_and_loses_nothing(group: Group) -> None:
@@ -196,7 +196,7 @@ async def test_keeping_alive_reads_nothing_and_loses_nothing(group: Group) -> No
     await member.open(PARTITIONS)
     await group.publish(2, b"a", b"b")
     for _ in range(5):
-        await member.log.keep_alive()
+        await member.consumer.keep_alive()
         await asyncio.sleep(0.02)
     assert [message.value for message in await member.read(2)] == [b"a", b"b"]
 
@@ -209,8 +209,8 @@ async def test_offsets_that_are_gone_are_named(kafka_settings: KafkaSettings) ->
         await group.publish(0, b"a")
         member = await group.join()
         await member.open(PARTITIONS)
-        await member.log.commit({0: 40})
+        await member.consumer.commit({0: 40})
         with pytest.raises(LostOffsetsError, match=r"/0: group .* resumes at offset 40, but the topic ends at 1"):
-            await member.log.start_offsets([0])
+            await member.consumer.start_offsets([0])
     finally:
         await group.close()

@@ -21,12 +21,12 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from fraud_detector.stream.message import Gap
+from fraud_detector.stream.batch import Gap
 from fraud_detector.stream.ports import (
     AcceptedLossError,
-    Assignee,
     CommitRefusedError,
     LostOffsetsError,
+    RebalanceListener,
     RecreatedTopicError,
     RefusedError,
     UnavailableError,
@@ -38,7 +38,7 @@ from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
 
-# A member that dies is noticed after the session time-out; the broker admits no less than 6 s.
+# A member that dies is noticed after the session time-out; the broker accepts no less than 6 s.
 SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_INTERVAL_MS = 1_000
 CALL_TIMEOUT = 10.0
@@ -52,11 +52,11 @@ FRESH_OFFSETS = 1_000
 METADATA_MAX_AGE_MS = 30_000
 
 
-class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """The real OrderLog. `identify`, `join` and `leave` bracket its use; all calls come from one event loop.
+class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """The OrderConsumer on Kafka; all calls come from one event loop.
 
-    What was polled is handed out only after the topic's id was asked for again: a topic that is deleted and created
-    again between two polls would else be read on at the old one's offset, and what lies before be skipped.
+    What was polled is confirmed only after the topic's id was read again: a topic that is deleted and created again
+    between two polls would otherwise be read on at the old one's offset, and what is before that be skipped.
     """
 
     def __init__(self, settings: KafkaSettings, *, accept_lost_offsets: bool = False) -> None:
@@ -68,7 +68,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._topic = settings.orders_topic
         self._group = settings.consumer_group
         self._accept_lost_offsets = accept_lost_offsets
-        self._assignee: Assignee | None = None
+        self._listener: RebalanceListener | None = None
         self._resumed: set[TopicPartition] = set()
         self._fetched_at = -math.inf
         self._verifying: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             **settings.client_options(),
             group_id=settings.consumer_group,
             enable_auto_commit=False,
-            # Where to start is decided by start_offsets: never jump over messages in silence.
+            # Where to start is decided by start_offsets: never skip messages silently.
             auto_offset_reset="none",
             isolation_level="read_committed",
             session_timeout_ms=SESSION_TIMEOUT_MS,
@@ -86,10 +86,6 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         )
 
     async def identify(self) -> UUID | None:
-        """Connect and ask for the topic's id; None when the broker gives none.
-
-        Raises UnavailableError, RefusedError.
-        """
         try:
             await self._identity.start()
             self._topic_id = await self._identity.read()
@@ -104,22 +100,19 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         return self._topic_id
 
     def bind(self, epoch: int) -> None:
-        """Commit for this epoch of the topic: see `Origin`."""
         self._epoch = epoch
 
-    async def join(self, assignee: Assignee) -> None:
-        """Connect and ask for a share of the partitions. Raises UnavailableError."""
-        self._assignee = assignee
+    async def join(self, listener: RebalanceListener) -> None:
+        self._listener = listener
         try:
             await self._consumer.start()
         except KafkaError as error:
             raise _unavailable(error, "the broker does not respond") from error
         self._consumer.subscribe([self._topic], listener=self)
 
-    async def leave(self) -> None:
-        """Give the partitions back at once, rather than after the session time-out."""
+    async def close(self) -> None:
         # The pipeline has drained; there is nothing left to revoke.
-        self._assignee = None
+        self._listener = None
         if self._verifying is not None:
             self._verifying.cancel()
             await asyncio.gather(self._verifying, return_exceptions=True)
@@ -131,13 +124,13 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         if polled and not self._is_identity_fresh(polled):
             self._fetched_at = time.monotonic()
             if self._verifying is None:
-                # Already now: the answer is there by the time that the batch has been decided.
-                self._verifying = asyncio.create_task(self.verify_identity())
+                # Already now: the response is there by the time that the batch has been decided.
+                self._verifying = asyncio.create_task(self._verify_identity())
         return polled
 
     async def confirm_polled(self) -> None:
         while self._topic_id is not None and self._verified_at < self._fetched_at:
-            verifying = self._verifying or asyncio.create_task(self.verify_identity())
+            verifying = self._verifying or asyncio.create_task(self._verify_identity())
             self._verifying = None
             await verifying
 
@@ -152,8 +145,8 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         try:
             polled = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=max_messages)
         except OffsetOutOfRangeError as error:
-            await self.verify_identity()
-            raise await self._lost(error) from None
+            await self._verify_identity()
+            raise await self._find_loss(error) from None
         except NoOffsetForPartitionError:
             # A new group's partition that is not resumed yet: seeking to its start clears this.
             await asyncio.sleep(0.01)
@@ -174,7 +167,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
     async def start_offsets(self, partitions: Collection[int]) -> tuple[dict[int, int], list[Gap]]:
         parts = self._parts(partitions)
-        await self.verify_identity()
+        await self._verify_identity()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 beginnings = await self._consumer.beginning_offsets(parts)
@@ -196,7 +189,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             starts[part.partition] = start
         return starts, gaps
 
-    async def verify_identity(self) -> None:
+    async def _verify_identity(self) -> None:
         """Raises RecreatedTopicError when the topic is another one than at the start, UnavailableError."""
         if self._topic_id is None:
             return
@@ -224,16 +217,16 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
     async def commit(self, offsets: Mapping[int, int]) -> None:
         assigned = self._consumer.assignment()
         metadata = commit_metadata(self._topic_id, self._epoch)
-        ours = {
+        assigned_offsets = {
             part: OffsetAndMetadata(offsets[part.partition], metadata)
             for part in self._parts(offsets)
             if part in assigned
         }
-        if not ours:
-            raise CommitRefusedError("none of the partitions is ours any more")
+        if not assigned_offsets:
+            raise CommitRefusedError("none of the partitions is assigned any more")
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
-                await self._consumer.commit(ours)
+                await self._consumer.commit(assigned_offsets)
         except (
             CommitFailedError,
             IllegalStateError,
@@ -246,11 +239,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             raise _unavailable(error, "offsets could not be committed") from error
 
     async def lags(self) -> dict[int, int]:
-        """Messages behind, by partition of ours; a round trip that shows whether the broker answers.
-
-        Raises UnavailableError, RecreatedTopicError.
-        """
-        await self.verify_identity()
+        await self._verify_identity()
         parts = [part for part in self._consumer.assignment() if part in self._resumed]
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
@@ -259,7 +248,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
                     return {}
                 ends = await self._consumer.end_offsets(parts)
                 return {part.partition: end - await self._consumer.position(part) for part, end in ends.items()}
-        except IllegalStateError:  # rebalanced meanwhile
+        except IllegalStateError:  # rebalanced in the meantime
             return {}
         except (KafkaError, TimeoutError) as error:
             raise _unavailable(error, "the broker does not respond") from error
@@ -267,20 +256,20 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
     # ---- aiokafka's listener
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        if self._assignee is not None and self._resumed:
-            await self._assignee.revoked()
+        if self._listener is not None and self._resumed:
+            await self._listener.revoked()
         self._resumed.clear()
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         partitions = list(assigned)
         self._consumer.pause(*partitions)
         log.info("partitions_assigned", partitions=sorted(part.partition for part in partitions))
-        if self._assignee is not None:
-            self._assignee.assigned([part.partition for part in partitions])
+        if self._listener is not None:
+            self._listener.assigned([part.partition for part in partitions])
 
     # ---- errors
 
-    async def _lost(self, error: OffsetOutOfRangeError) -> LostOffsetsError:
+    async def _find_loss(self, error: OffsetOutOfRangeError) -> LostOffsetsError:
         part, position = next(iter(error.args[0].items()))
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
@@ -315,7 +304,7 @@ class KafkaOrderLog(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
 
 def _unavailable(error: KafkaError | TimeoutError, what: str) -> Exception:
-    """What to raise for an error of the broker: RefusedError when no retry cures it."""
+    """The error to raise for one of the broker: RefusedError when no retry cures it."""
     if isinstance(error, KafkaError) and is_permanent(error):
         return RefusedError(f"{what}: {describe(error)}")
     return UnavailableError(f"{what}: {error!r}")

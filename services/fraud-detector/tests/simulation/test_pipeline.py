@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.stream.batch import Batch, Stored
-from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.batch import Batch, StoreResult
+from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
 from fraud_detector.stream.ports import RecreatedTopicError, UnavailableError
-from fraud_detector.stream.status import Status
 from order_contract.decoding.decoder import EventDecoder
-from tests.simulation.chance import Chance
-from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeDatabase, FakeOrderLog, FakeStore
-from tests.simulation.virtual_time import run_in_virtual_time
+from simulation.fakes import FakeBroker, FakeDatabase, FakeOrderConsumer, FakePublisher, FakeStore
+from simulation.scripted_random import ScriptedRandom
+from simulation.virtual_time import run_in_virtual_time
 
 RULESET = load_ruleset()
 
@@ -29,11 +28,11 @@ def order(number: int) -> bytes:
     )
 
 
-class Log(FakeOrderLog):
+class Consumer(FakeOrderConsumer):
     """Gives all there is; notes when it is kept alive; commits fail as often as it is told."""
 
     def __init__(self, broker: FakeBroker) -> None:
-        super().__init__(broker, Chance([]))
+        super().__init__(broker, ScriptedRandom([]))
         self._all = broker
         self.kept_alive = 0
         self.failing_commits = 0
@@ -58,7 +57,7 @@ class Log(FakeOrderLog):
     async def commit(self, offsets: Mapping[int, int]) -> None:
         if self.failing_commits:
             self.failing_commits -= 1
-            raise UnavailableError("away")
+            raise UnavailableError("unavailable")
         await super().commit(offsets)
 
 
@@ -66,12 +65,12 @@ class Store(FakeStore):
     """Takes as long, and fails, as it is told; notes the sizes of its batches."""
 
     def __init__(self, database: FakeDatabase) -> None:
-        super().__init__(database, Chance([]))
+        super().__init__(database, ScriptedRandom([]))
         self.seconds = 0.0
         self.failure: Exception | None = None
         self.sizes: list[int] = []
 
-    async def store(self, batch: Batch) -> Stored:
+    async def store(self, batch: Batch) -> StoreResult:
         await asyncio.sleep(self.seconds)
         if self.failure is not None:
             raise self.failure
@@ -85,23 +84,23 @@ class World:
     def __init__(self, limits: Limits | None = None) -> None:
         self.broker = FakeBroker(1)
         self.database = FakeDatabase()
-        self.log = Log(self.broker)
+        self.consumer = Consumer(self.broker)
         self.store = Store(self.database)
         self.loop = asyncio.get_running_loop()
-        self.status = Status(self.loop.time)
+        self.health = HealthState(self.loop.time)
         self.stop = asyncio.Event()
         self.pipeline = Pipeline(
-            self.log,
+            self.consumer,
             self.store,
-            FakeAnnouncer(self.broker, Chance([])),
-            Judge(EventDecoder(), Engine(RULESET)),
+            FakePublisher(self.broker, ScriptedRandom([])),
+            OrderEvaluator(EventDecoder(), RULESET),
             now=lambda: datetime(2026, 11, 22, tzinfo=UTC),
             metrics=Metrics(),
-            status=self.status,
+            health=self.health,
             limits=limits,
         )
-        self.log.join(self.pipeline)
-        self.log.assign([0])
+        self.consumer.listen(self.pipeline)
+        self.consumer.assign([0])
         self.running = asyncio.create_task(self.pipeline.run(self.stop))
 
     def publish(self, first: int, count: int) -> None:
@@ -133,7 +132,7 @@ async def test_a_stop_finishes_and_commits_what_was_read() -> None:
     world = World()
     world.store.seconds = 2.0
     world.publish(0, 100)
-    await world.until(lambda: world.log._positions == {0: 100})
+    await world.until(lambda: world.consumer._positions == {0: 100})
     before = world.loop.time()
     await world.end()
     assert world.broker.committed == {0: 100}
@@ -146,7 +145,7 @@ async def test_a_stop_finishes_and_commits_what_was_read() -> None:
 async def test_a_stop_does_not_wait_longer_than_its_budget() -> None:
     world = World(Limits(drain=7.0))
     world.publish(0, 10)
-    world.store.failure = UnavailableError("away")
+    world.store.failure = UnavailableError("unavailable")
     await asyncio.sleep(5)
     before = world.loop.time()
     await world.end()
@@ -157,16 +156,16 @@ async def test_a_stop_does_not_wait_longer_than_its_budget() -> None:
 @simulated
 async def test_nothing_is_stored_before_it_is_known_to_be_of_the_topic() -> None:
     world = World()
-    world.log.doubt = UnavailableError("the id could not be read")
+    world.consumer.doubt = UnavailableError("the id could not be read")
     world.publish(0, 5)
     await asyncio.sleep(3)
-    assert world.log._positions == {0: 5}
+    assert world.consumer._positions == {0: 5}
     assert not world.store.sizes
-    assert world.status.unready() == "broker: the id could not be read"
-    world.log.doubt = None
+    assert world.health.unready() == "broker: the id could not be read"
+    world.consumer.doubt = None
     await world.until(lambda: world.broker.committed == {0: 5})
-    assert world.status.unready() is None
-    world.log.doubt = RecreatedTopicError("another topic")
+    assert world.health.unready() is None
+    world.consumer.doubt = RecreatedTopicError("another topic")
     world.publish(5, 5)
     with pytest.raises(ExceptionGroup) as raised:
         await world.running
@@ -177,7 +176,7 @@ async def test_nothing_is_stored_before_it_is_known_to_be_of_the_topic() -> None
 @simulated
 async def test_a_failed_commit_is_made_up_for_without_another_message() -> None:
     world = World()
-    world.log.failing_commits = 3
+    world.consumer.failing_commits = 3
     world.publish(0, 5)
     await world.until(lambda: world.broker.committed == {0: 5})
     await world.end()
@@ -203,17 +202,17 @@ async def test_batches_are_as_large_as_what_waits() -> None:
 @simulated
 async def test_no_more_is_read_than_can_wait_and_the_member_stays_in_the_group() -> None:
     world = World(Limits(batch_messages=50, slice_messages=10))
-    world.store.failure = UnavailableError("the database is away")
+    world.store.failure = UnavailableError("the database is unavailable")
     world.publish(0, 1_000)
     await asyncio.sleep(30)
     # One batch in the writer's hand, one in the backlog.
-    assert world.log._positions[0] <= 150
-    assert world.log.kept_alive > 20
-    assert world.status.unready() == "database: the database is away"
-    assert world.status.unhealthy() is None
+    assert world.consumer._positions[0] <= 150
+    assert world.consumer.kept_alive > 20
+    assert world.health.unready() == "database: the database is unavailable"
+    assert world.health.unhealthy() is None
     world.store.failure = None
     await world.until(lambda: world.broker.committed == {0: 1_000})
-    assert world.status.unready() is None
+    assert world.health.unready() is None
     await world.end()
 
 
@@ -235,7 +234,7 @@ async def test_offsets_that_are_not_on_the_topic_are_recorded_as_a_gap() -> None
     await world.until(lambda: world.broker.committed == {0: 2})
     # As transaction markers do: offsets without a message.
     world.broker.orders[0] += [type(world.broker.orders[0][0])(0, 5, order(9))]
-    world.log._positions[0] = 2
+    world.consumer._positions[0] = 2
     await world.until(lambda: world.broker.committed == {0: 6})
     assert {(gap.first, gap.next) for gap in world.database.gaps} == {(2, 5)}
     await world.end()

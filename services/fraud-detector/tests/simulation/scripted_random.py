@@ -7,7 +7,7 @@ from collections.abc import Iterable
 PAUSES = (0.0, 0.0, 0.005, 0.05, 0.4, 3.0, 20.0)
 
 
-class Chance:
+class ScriptedRandom:
     """Choices from a script of small integers; once it is used up, or calm, always the first, benign one."""
 
     def __init__(self, script: Iterable[int]) -> None:

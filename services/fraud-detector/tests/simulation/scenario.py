@@ -5,17 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from decision_engine.engine import Engine
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.stream.judge import Judge
+from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
-from fraud_detector.stream.status import Status
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
-from tests.simulation.chance import Chance
-from tests.simulation.fakes import FakeAnnouncer, FakeBroker, FakeDatabase, FakeOrderLog, FakeStore, Origin
+from simulation.fakes import FakeBroker, FakeDatabase, FakeOrderConsumer, FakePublisher, FakeStore, Origin
+from simulation.scripted_random import ScriptedRandom
 
 PARTITIONS = 3
 LIMITS = Limits(batch_messages=4, slice_messages=2, drain=5.0)
@@ -82,28 +81,28 @@ class CheckedBroker(FakeBroker):
 class Member:
     """A detector process: the real pipeline over fakes."""
 
-    def __init__(self, broker: FakeBroker, database: FakeDatabase, chance: Chance, make: MakePipeline) -> None:
+    def __init__(self, broker: FakeBroker, database: FakeDatabase, random: ScriptedRandom, make: MakePipeline) -> None:
         loop = asyncio.get_running_loop()
-        self.log = FakeOrderLog(broker, chance)
-        self._store = FakeStore(database, chance)
-        self._announcer = FakeAnnouncer(broker, chance)
+        self.consumer = FakeOrderConsumer(broker, random)
+        self._store = FakeStore(database, random)
+        self._publisher = FakePublisher(broker, random)
         self._pipeline = make(
-            self.log,
+            self.consumer,
             self._store,
-            self._announcer,
-            Judge(EventDecoder(), Engine(_RULESET)),
+            self._publisher,
+            OrderEvaluator(EventDecoder(), _RULESET),
             now=lambda: EPOCH + timedelta(seconds=loop.time()),
             metrics=Metrics(),
-            status=Status(loop.time),
+            health=HealthState(loop.time),
             limits=LIMITS,
         )
-        self.log.join(self._pipeline)
+        self.consumer.listen(self._pipeline)
         self._stop = asyncio.Event()
         self.task = asyncio.create_task(self._pipeline.run(self._stop))
 
     async def kill(self) -> None:
         """kill -9: nothing of it runs on, what it had sent may still arrive."""
-        self.log.killed = self._store.killed = self._announcer.killed = True
+        self.consumer.killed = self._store.killed = self._publisher.killed = True
         self.task.cancel()
         await asyncio.wait([self.task])
 
@@ -123,7 +122,7 @@ class Scenario:
 
     def __init__(self, sent: Sequence[Sent], script: Sequence[int], make: MakePipeline = Pipeline) -> None:
         self._sent = list(sent)
-        self._chance = Chance(script)
+        self._random = ScriptedRandom(script)
         self._make = make
         self.database = FakeDatabase()
         self.broker = CheckedBroker(self.database)
@@ -135,10 +134,10 @@ class Scenario:
             waiting = list(self._sent)
             while waiting:
                 await self._something_happens()
-                for sent in waiting[: 1 + self._chance.choose(4)]:
+                for sent in waiting[: 1 + self._random.choose(4)]:
                     self.broker.append_order(sent.partition, sent.value())
                     waiting.remove(sent)
-                await self._chance.pause()
+                await self._random.pause()
             await self._something_happens()
             await self._settle()
             self._verify()
@@ -148,7 +147,7 @@ class Scenario:
             await asyncio.gather(*(member.task for member in self._members), return_exceptions=True)
 
     async def _something_happens(self) -> None:
-        match self._chance.choose(9):
+        match self._random.choose(9):
             case 5 if len(self._members) < 3:
                 await self._start_member()
             case 6:
@@ -161,43 +160,43 @@ class Scenario:
             member.check()
 
     async def _start_member(self) -> None:
-        self._members.append(Member(self.broker, self.database, self._chance, self._make))
+        self._members.append(Member(self.broker, self.database, self._random, self._make))
         await self._rebalance()
 
     async def _lose_member(self, *, kill: bool) -> None:
-        member = self._members.pop(self._chance.choose(len(self._members)))
+        member = self._members.pop(self._random.choose(len(self._members)))
         await (member.kill() if kill else member.stop())
         if not self._members:
-            await self._chance.pause()
+            await self._random.pause()
             await self._start_member()
         else:
             await self._rebalance()
 
     async def _throw_out(self) -> None:
         """A member is silent for too long: its partitions move while it works on, unknowing."""
-        zombie = self._members[self._chance.choose(len(self._members))]
+        zombie = self._members[self._random.choose(len(self._members))]
         others = [member for member in self._members if member is not zombie]
         if not others:
             return
         await self._rebalance(others)
-        await self._chance.pause()
+        await self._random.pause()
         await self._rebalance()
 
     async def _rebalance(self, members: list[Member] | None = None) -> None:
         """Everybody gives everything back, then gets a share; who takes too long stays behind as a zombie."""
         members = list(self._members if members is None else members)
-        revocations = {member: asyncio.create_task(member.log.revoke()) for member in members}
+        revocations = {member: asyncio.create_task(member.consumer.revoke()) for member in members}
         done, late = await asyncio.wait(revocations.values(), timeout=REBALANCE_TIMEOUT)
         for task in done:
             task.result()
         assert not late, "a revocation took longer than its budget"
-        await self._chance.pause()
+        await self._random.pause()
         for number, member in enumerate(members):
-            member.log.assign(range(number, PARTITIONS, len(members)))
+            member.consumer.assign(range(number, PARTITIONS, len(members)))
 
     async def _settle(self) -> None:
         """Let everything come back, and wait until all is committed."""
-        self._chance.calm()
+        self._random.calm()
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while not self.broker.finished:
             for member in self._members:

@@ -8,8 +8,8 @@ import os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.scenario import PARTITIONS, Scenario, Sent
-from tests.simulation.virtual_time import run_in_virtual_time
+from simulation.scenario import PARTITIONS, Scenario, Sent
+from simulation.virtual_time import run_in_virtual_time
 
 HISTORIES = int(os.environ.get("ORDERWATCH_SIMULATIONS", "1500"))
 

@@ -1,19 +1,20 @@
-"""The engine: the default rules give the seed's status, scores give outcomes, hits say why."""
+"""Evaluation: the default rules give the seed's status, scores give outcomes, hits say why."""
 
 from datetime import datetime, timedelta, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decision_engine.engine import Engine
-from decision_engine.features import features_of
-from decision_engine.ruleset import load_ruleset, parse_ruleset
+from decision_engine.evaluate import evaluate
+from decision_engine.features import EventFeatures, RecordedFeatures
+from decision_engine.ruleset import Ruleset, load_ruleset, parse_ruleset
 from order_contract.business_time import BUSINESS_ZONE
 from order_contract.decision import Decision, Outcome
 from order_contract.event import OrderEvent
 from order_contract.reference_data import PAYMENT_METHODS
 
-DEFAULT = Engine(load_ruleset())
+DEFAULT = load_ruleset()
+FEATURES = EventFeatures()
 
 
 def event(
@@ -46,8 +47,8 @@ def event(
     )
 
 
-def decide(engine: Engine, order: OrderEvent) -> Decision:
-    return engine.decide(order, features_of(order))
+def decide(ruleset: Ruleset, order: OrderEvent) -> Decision:
+    return evaluate(order, FEATURES, ruleset)
 
 
 def seed_says_fraud(order: OrderEvent) -> bool:
@@ -84,7 +85,7 @@ def test_the_default_rules_give_exactly_the_seeds_status(
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(BUSINESS_ZONE)), st.integers(-12, 14))  # noqa: DTZ001
 def test_the_hour_is_business_time_whatever_the_offset_it_came_with(moment: datetime, offset: int) -> None:
     elsewhere = moment.astimezone(timezone(timedelta(hours=offset)))
-    assert features_of(event()._replace(created_date=elsewhere)) == {"hour": moment.hour}
+    assert FEATURES.features(event()._replace(created_date=elsewhere)) == {"hour": moment.hour}
 
 
 def test_thresholds_in_rupiah_say_nothing_about_other_currencies() -> None:
@@ -114,6 +115,24 @@ rules:
 """,
         "f.yaml",
     )
-    decision = decide(Engine(ruleset), event())
+    decision = decide(ruleset, event())
     assert [(hit["rule"], hit["mode"]) for hit in decision.hits] == [("a", "live"), ("b", "shadow")]
     assert (decision.risk_score, decision.outcome) == (30, Outcome.APPROVE)
+
+
+def test_features_come_from_the_state_that_is_passed_in() -> None:
+    order = event(amount=150_000_000, hour=12)
+    assert evaluate(order, FEATURES, DEFAULT).outcome is Outcome.APPROVE
+    decision = evaluate(order, RecordedFeatures({"hour": 3}), DEFAULT)
+    assert [hit["rule"] for hit in decision.hits] == ["critical-hour"]
+    assert decision.features == {"hour": 3}
+
+
+def test_approvals_name_the_features_and_ruleset_of_their_own_order() -> None:
+    other = parse_ruleset(DEFAULT.content.replace("score: 60", "score: 61"), "f.yaml")
+    decisions = [
+        evaluate(event(hour=hour), FEATURES, ruleset) for hour in (9, 10, 10, 9) for ruleset in (DEFAULT, other)
+    ]
+    assert [(decision.features["hour"], decision.ruleset_version) for decision in decisions] == [
+        (hour, ruleset.version) for hour in (9, 10, 10, 9) for ruleset in (DEFAULT, other)
+    ]

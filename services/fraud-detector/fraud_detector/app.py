@@ -1,0 +1,133 @@
+"""Composition root of the detector process: its parts are built, started, watched and stopped here."""
+
+import asyncio
+import signal
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+
+from decision_engine.lint import ruleset_warnings
+from decision_engine.ruleset import load_ruleset
+from fraud_detector.settings import DetectorSettings
+from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
+from fraud_detector.stream.health import Check, HealthState, log_stacks_when_stuck, retry_while_unavailable
+from fraud_detector.stream.kafka_consumer import KafkaOrderConsumer
+from fraud_detector.stream.kafka_publisher import KafkaPublisher
+from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.pipeline import Limits, Pipeline
+from fraud_detector.stream.ports import DecisionPublisher, DecisionStore, OrderConsumer, UnavailableError
+from fraud_detector.stream.postgres_store import PostgresStore
+from order_contract.reference_data import PaymentMethods
+from order_platform.gc_tuning import collect_rarely
+from order_platform.health_server import HealthServer
+from order_platform.postgres.shutdown_watch import leaving_at_shutdown
+
+log = structlog.get_logger()
+
+CHECK_EVERY = 5.0
+
+
+async def run(settings: DetectorSettings) -> None:
+    """Decide orders until SIGTERM or SIGINT; raises what must not be survived."""
+    ruleset = load_ruleset(settings.rules)
+    methods = PaymentMethods(settings.payment_methods)
+    for warning in ruleset_warnings(ruleset, str(settings.rules or "default.yaml"), methods):
+        log.warning("ruleset_warning", problem=warning)
+    metrics = Metrics(methods.names)
+    health = HealthState(time.monotonic)
+    database_url = settings.database_url.get_secret_value()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(
+            HealthServer(
+                settings.detector_host,
+                settings.detector_port,
+                port_setting="ORDERWATCH_DETECTOR_PORT",
+                registry=metrics.registry,
+                healthy=health.unhealthy,
+                ready=health.unready,
+            )
+        )
+        stack.enter_context(log_stacks_when_stuck(asyncio.get_running_loop(), health))
+        store: DecisionStore = PostgresStore(
+            database_url, topic=settings.orders_topic, ruleset=ruleset, group=settings.consumer_group
+        )
+        stack.push_async_callback(store.close)
+        publisher: DecisionPublisher = KafkaPublisher(settings)
+        stack.push_async_callback(publisher.close)
+        consumer: OrderConsumer = KafkaOrderConsumer(settings, accept_lost_offsets=settings.accept_lost_offsets)
+        stack.push_async_callback(consumer.close)
+        epoch = await _bind(consumer, store, health, stop)
+        if epoch is None:
+            return
+        pipeline = Pipeline(
+            consumer,
+            store,
+            publisher,
+            OrderEvaluator(settings.event_decoder(), ruleset, epoch=epoch),
+            now=lambda: datetime.now(UTC),
+            metrics=metrics,
+            health=health,
+            limits=Limits(batch_messages=settings.batch_messages, drain=settings.drain_seconds),
+            dead_letter_limit=DeadLetterLimit(
+                share=settings.dead_letter_limit_share, run=settings.dead_letter_limit_run
+            ),
+        )
+        log.info(
+            "detector_started", port=server.port, topic=settings.orders_topic, epoch=epoch, ruleset=ruleset.version
+        )
+        await retry_while_unavailable(
+            lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set
+        )
+        await stack.enter_async_context(leaving_at_shutdown(database_url, store.disconnect))
+        collect_rarely()
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(_watch(consumer, store, metrics, health))
+            await pipeline.run(stop)
+            watching.cancel()
+    log.info("detector_stopped")
+
+
+async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthState, stop: asyncio.Event) -> int | None:
+    """The epoch of the topic that the group reads; None when the detector is stopped before that is known."""
+
+    def is_stopped() -> bool:
+        health.heartbeat()  # waiting for a dependency is not being stuck
+        return stop.is_set()
+
+    async def identify() -> tuple[UUID | None]:
+        return (await consumer.identify(),)
+
+    identified = await retry_while_unavailable(identify, check=Check.JOINING, health=health, is_cancelled=is_stopped)
+    if identified is None:
+        return None
+    (topic_id,) = identified
+    epoch = await retry_while_unavailable(
+        lambda: store.bind(topic_id), check=Check.STORING, health=health, is_cancelled=is_stopped
+    )
+    if epoch is not None:
+        consumer.bind(epoch)
+    return epoch
+
+
+async def _watch(consumer: OrderConsumer, store: DecisionStore, metrics: Metrics, health: HealthState) -> None:
+    """Check broker and database from time to time, so that one that is down is not taken for a quiet topic."""
+    while True:
+        try:
+            metrics.lag(await consumer.lags())
+            health.recovered(Check.BROKER)
+        except UnavailableError as error:
+            health.unavailable(Check.BROKER, str(error))
+        try:
+            if await store.check():
+                health.recovered(Check.DATABASE)
+        except UnavailableError as error:
+            health.unavailable(Check.DATABASE, str(error))
+        await asyncio.sleep(CHECK_EVERY)
