@@ -26,9 +26,9 @@ from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
 from order_contract.business_dates import parse_business_dates
 from order_contract.business_time import BUSINESS_ZONE, business_text
-from order_platform.command import ExitCode
+from order_platform.command_line.run import ExitCode
+from order_platform.command_line.settings_errors import read_settings
 from order_platform.logging import configure_logging
-from order_platform.settings_errors import read_settings
 
 # A pipe has no width; marts have many columns.
 OUT, ERR = Console(width=None if sys.stdout.isatty() else 240), Console(stderr=True)

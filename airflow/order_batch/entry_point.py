@@ -1,6 +1,6 @@
 """The entry point of `order-batch`: nothing is imported before it is certain that it can be."""
 
-from order_platform.command import run_command
+from order_platform.command_line.run import run_command
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """`orderwatch`: the command for people."""
 
-from order_platform.command import run_command
+from order_platform.command_line.run import run_command
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
-from order_platform.command import ExitCode, SettingsError
+from order_platform.command_line.run import ExitCode, SettingsError
 from orderwatch.environment import how_to_reach, not_set, variables
 from orderwatch.errors import NotUpError, OrderwatchError
 

@@ -3,8 +3,8 @@
 import os
 from typing import Any, TypeVar
 
+from order_platform.command_line.settings_errors import read_settings
 from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings
-from order_platform.settings_errors import read_settings
 from orderwatch.environment import not_set, variables
 
 Settings = TypeVar("Settings", bound=ProcessSettings)

@@ -1,6 +1,6 @@
 """Expected failures: what went wrong, and what to do next. The entry point prints them without a traceback."""
 
-from order_platform.command import CommandError, ExitCode
+from order_platform.command_line.run import CommandError, ExitCode
 
 
 class OrderwatchError(CommandError):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from order_platform.command import ExitCode
+from order_platform.command_line.run import ExitCode
 from orderwatch.embedded import airflow
 from orderwatch.environment import variables
 from orderwatch.errors import OrderwatchError

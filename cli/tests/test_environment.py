@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from order_platform.command import SettingsError
+from order_platform.command_line.run import SettingsError
 from orderwatch.api_client import ApiClient
 from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.embedded.launch import exports

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from order_platform.command import ExitCode
+from order_platform.command_line.run import ExitCode
 from order_platform.settings import KafkaSettings
 from orderwatch.embedded import airflow
 from orderwatch.record import Missing

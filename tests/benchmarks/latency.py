@@ -16,7 +16,7 @@ from marketplace_simulator.generator import GeneratorConfig, live_orders
 from marketplace_simulator.orders import OrderMessage
 from order_api.keys import create_key
 from order_contract.business_time import BUSINESS_ZONE
-from order_platform.gc_tuning import collect_rarely
+from order_platform.gc_tuning import freeze_startup_objects
 from orderwatch.embedded.ports import free_port
 from tests.benchmarks.stack import Place, Stack
 
@@ -61,7 +61,7 @@ async def measure_latency(stack: Stack, rate: int, seconds: int, progress: Progr
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60)
             async with client:
                 await _ready(client)
-                collect_rarely()  # a pause of this process would be counted as theirs
+                freeze_startup_objects()  # a pause of this process would be counted as theirs
                 with place.process(*load):
                     await _follow(place, client, WARM_UP)
                     began = datetime.now(UTC)

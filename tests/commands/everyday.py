@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from order_platform.command import ExitCode
+from order_platform.command_line.run import ExitCode
 from orderwatch.project import ROOT
 
 BIN = ROOT / ".venv" / "bin"

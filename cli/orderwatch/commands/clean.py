@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from order_platform.settings_errors import read_settings
+from order_platform.command_line.settings_errors import read_settings
 from orderwatch.commands.down import stop
 from orderwatch.console import OUT
 from orderwatch.embedded.system import System

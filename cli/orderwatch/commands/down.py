@@ -1,6 +1,6 @@
 """`orderwatch down`: drain and stop everything that `up` started."""
 
-from order_platform.settings_errors import read_settings
+from order_platform.command_line.settings_errors import read_settings
 from orderwatch.console import OUT, Checklist
 from orderwatch.embedded.shutdown import take_down
 from orderwatch.embedded.system import System

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from order_platform.settings_errors import read_settings
+from order_platform.command_line.settings_errors import read_settings
 from orderwatch.embedded.layout import Layout
 from orderwatch.errors import NotUpError
 from orderwatch.settings import EmbeddedSettings

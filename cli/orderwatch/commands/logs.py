@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from order_platform.settings_errors import read_settings
+from order_platform.command_line.settings_errors import read_settings
 from orderwatch.console import OUT, print_json
 from orderwatch.embedded.layout import Layout
 from orderwatch.errors import NotUpError, OrderwatchError

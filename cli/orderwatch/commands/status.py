@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from order_contract.business_time import business_text
-from order_platform.settings_errors import read_settings
+from order_platform.command_line.settings_errors import read_settings
 from orderwatch.console import OUT, print_json
 from orderwatch.embedded.report import ProcessReport, report
 from orderwatch.embedded.system import System

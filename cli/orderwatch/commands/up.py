@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from order_platform.settings_errors import read_settings
+from order_platform.command_line.settings_errors import read_settings
 from orderwatch.commands.status import status_table
 from orderwatch.console import ERR, OUT, Checklist
 from orderwatch.embedded import airflow

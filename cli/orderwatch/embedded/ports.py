@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import psutil
 
-from order_platform.command import ExitCode
+from order_platform.command_line.run import ExitCode
 from orderwatch.errors import OrderwatchError
 
 # Below the range that the system picks outgoing ports from: there, a client that retries while its server restarts

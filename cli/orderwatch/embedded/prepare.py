@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from order_platform.settings_errors import read_settings
+from order_platform.command_line.settings_errors import read_settings
 from orderwatch.console import ERR, OUT, Checklist
 from orderwatch.embedded import kafka_runtime
 from orderwatch.embedded.aot import make_aot_cache

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from fraud_detector.settings import DetectorSettings
 from order_api.settings import ApiSettings
-from order_platform.command import SettingsError
+from order_platform.command_line.run import SettingsError
+from order_platform.command_line.settings_errors import read_settings
 from order_platform.postgres.roles import DatabaseRole
 from order_platform.setting_types import check_warehouse_file
-from order_platform.settings_errors import read_settings
 from order_producer.settings import ProducerSettings
 from orderwatch.embedded import airflow
 from orderwatch.embedded.system import System

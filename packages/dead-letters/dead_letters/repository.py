@@ -10,7 +10,7 @@ import asyncpg
 from dead_letters.model import Letter, Redrive, State
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
-from order_platform.postgres.sql_builder import Arguments
+from order_platform.postgres.sql_builder import QueryArguments
 
 
 class Database(Protocol):
@@ -80,7 +80,7 @@ def listing(
     criteria: LetterCriteria, after: LetterPosition | None, count: int, *, oldest_first: bool = False
 ) -> tuple[str, list[object]]:
     """The statement for a page, and its arguments."""
-    arguments = Arguments()
+    arguments = QueryArguments()
     conditions = arguments.conditions(criteria, _CONDITIONS)
     if after is not None:
         topic, partition, offset, epoch = after.origin

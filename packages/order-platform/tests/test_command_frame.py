@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from order_platform.command import CommandError, ExitCode, SettingsError, UnavailableError, run_command
+from order_platform.command_line.run import CommandError, ExitCode, SettingsError, UnavailableError, run_command
 
 
 def _raise(error: BaseException) -> Callable[[], object]:
@@ -31,7 +31,7 @@ def _left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "_open_missing_streams", "_replace_unprintable_characters", "_turn_signals_into_interrupts",
     ):  # fmt: skip
-        monkeypatch.setattr(f"order_platform.command.{name}", list)
+        monkeypatch.setattr(f"order_platform.command_line.run.{name}", list)
     monkeypatch.setattr("signal.signal", lambda *_arguments: None)
 
 
@@ -70,7 +70,7 @@ def _within(inner: BaseException, outer: BaseException) -> BaseException:
 def test_each_end_has_a_sentence_and_a_code(
     error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("order_platform.command._discard", lambda *_arguments: None)
+    monkeypatch.setattr("order_platform.command_line.run._discard", lambda *_arguments: None)
     assert _end(_raise(error), monkeypatch) == code
     errors = capsys.readouterr().err
     assert said in errors

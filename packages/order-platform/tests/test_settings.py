@@ -7,10 +7,10 @@ import pytest
 import trustme
 from pydantic import Field, SecretStr, ValidationError
 
-from order_platform.command import SettingsError
+from order_platform.command_line.run import SettingsError
+from order_platform.command_line.settings_errors import as_settings_error, read_settings
 from order_platform.setting_types import FilePath, NameList, Port, check_warehouse_file
 from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings
-from order_platform.settings_errors import as_settings_error, read_settings
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from order_api import keys
 from order_api.key_expiry import parse_expiry
 from order_api.settings import ApiSettings
 from order_contract.business_time import business_text
-from order_platform.command import ExitCode
+from order_platform.command_line.run import ExitCode
+from order_platform.command_line.settings_errors import read_settings
 from order_platform.health_server import PortTakenError
 from order_platform.logging import configure_logging
 from order_platform.postgres.errors import DATABASE_ERRORS
-from order_platform.settings_errors import read_settings
 
 Result = TypeVar("Result")
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on standard output.")]

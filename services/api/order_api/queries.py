@@ -11,7 +11,7 @@ from order_api.database import Reads
 from order_api.orders.criteria import Criteria, Position
 from order_api.orders.stored import DeadLetter, StoredOrder
 from order_contract.decision import OrderRow, Outcome, Status
-from order_platform.postgres.sql_builder import Arguments
+from order_platform.postgres.sql_builder import QueryArguments
 
 _COLUMNS: Final = ", ".join((*OrderRow._fields, "stored_at"))
 # Listings do without attributes: a page of large ones would not fit into memory.
@@ -71,7 +71,7 @@ def _flagged_condition(criteria: Criteria) -> str | None:
     return "outcome = 'approve'" if criteria.status == Status.GENUINE else None
 
 
-def _places(arguments: Arguments, after: Position | None, edge: Position | None) -> list[str]:
+def _places(arguments: QueryArguments, after: Position | None, edge: Position | None) -> list[str]:
     """Conditions on where in a listing an order is: after one place, and not beyond another."""
     return [
         f"(created_date, order_id) {operator} ({arguments.add(place.created_date)}, {arguments.add(place.order_id)})"
@@ -84,7 +84,7 @@ def page_statement(
     criteria: Criteria, after: Position | None, count: int, edge: Position | None = None
 ) -> tuple[str, list[object]]:
     """The statement for a page up to `edge`, made of just the conditions that are asked for, and its arguments."""
-    arguments = Arguments()
+    arguments = QueryArguments()
     conditions = [*arguments.conditions(criteria, _CONDITIONS), *_places(arguments, after, edge)]
     if flagged := _flagged_condition(criteria):
         conditions.append(flagged)
@@ -110,7 +110,7 @@ def edge_statement(criteria: Criteria, after: Position | None, rows: int) -> tup
         answered |= {"flagged", "status"}
     if all(getattr(criteria, name) is None for name in Criteria.__slots__ if name not in answered):
         return None
-    arguments = Arguments()
+    arguments = QueryArguments()
     templates = _TIMES if scope is None else {scope: _SCOPES[scope], **_TIMES}
     conditions = [*arguments.conditions(criteria, templates), *_places(arguments, after, None)]
     flagged = _flagged_condition(criteria)

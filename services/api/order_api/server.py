@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from order_api.application import create_app
 from order_api.guarded_http import PROBE_CONNECTIONS, GuardedHttp
 from order_api.settings import ApiSettings
-from order_platform.gc_tuning import collect_rarely
+from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import PortTakenError
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ def serve(settings: ApiSettings) -> None:
         app.state.services.decisions.release()
 
     with listen(settings.api_host, settings.api_port) as listening:
-        collect_rarely()
+        freeze_startup_objects()
         host, port = listening.getsockname()[:2]
         log.info("listening", host=host, port=port)
         Server(configuration(app, settings), release).run(sockets=[listening])

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from order_api.__main__ import app
-from order_platform.command import SettingsError
+from order_platform.command_line.run import SettingsError
 
 runner = CliRunner()
 

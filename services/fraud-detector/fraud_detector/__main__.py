@@ -1,6 +1,6 @@
 """`fraud-detector` and `python -m fraud_detector`: starts the command line, whose imports are checked first."""
 
-from order_platform.command import run_command
+from order_platform.command_line.run import run_command
 
 
 def main() -> None:

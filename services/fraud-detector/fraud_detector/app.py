@@ -22,7 +22,7 @@ from fraud_detector.stream.pipeline import Limits, Pipeline
 from fraud_detector.stream.ports import DecisionPublisher, DecisionStore, OrderConsumer, UnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.reference_data import PaymentMethods
-from order_platform.gc_tuning import collect_rarely
+from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import HealthServer
 from order_platform.postgres.shutdown_watch import leaving_at_shutdown
 
@@ -87,7 +87,7 @@ async def run(settings: DetectorSettings) -> None:
             lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set
         )
         await stack.enter_async_context(leaving_at_shutdown(database_url, store.disconnect))
-        collect_rarely()
+        freeze_startup_objects()
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch(consumer, store, metrics, health))
             await pipeline.run(stop)

@@ -21,10 +21,10 @@ from fraud_detector.stream.ports import (
     RefusedError,
 )
 from order_contract.reference_data import PaymentMethods
+from order_platform.command_line.settings_errors import read_settings
 from order_platform.event_settings import EventSettings
 from order_platform.health_server import PortTakenError
 from order_platform.logging import configure_logging
-from order_platform.settings_errors import read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orders: topic orders in, decisions out.")
 rules = typer.Typer(no_args_is_help=True, help="Check rule files.")

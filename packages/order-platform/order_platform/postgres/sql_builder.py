@@ -1,21 +1,21 @@
-"""SQL statements made of just the conditions that are asked for."""
+"""Building SQL: numbered query arguments and optional conditions."""
 
 from collections.abc import Mapping
 
 
-class Arguments:
-    """A statement's arguments, as asyncpg numbers them."""
+class QueryArguments:
+    """The arguments of a statement, numbered as asyncpg expects."""
 
     def __init__(self) -> None:
         self.values: list[object] = []
 
     def add(self, value: object) -> str:
-        """Take a value; returns the placeholder that stands for it."""
+        """Add a value; returns its placeholder."""
         self.values.append(value)
         return f"${len(self.values)}"
 
     def conditions(self, criteria: object, templates: Mapping[str, str]) -> list[str]:
-        """The conditions on the attributes of `criteria` that are not None; `{}` in a template is the value."""
+        """The conditions on the attributes of `criteria` that are not None; `{}` in a template is the placeholder."""
         return [
             template.format(self.add(value))
             for name, template in templates.items()

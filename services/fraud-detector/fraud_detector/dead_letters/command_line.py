@@ -15,7 +15,7 @@ from fraud_detector.dead_letters.report import ERR
 from order_contract.business_time import parse_typed_time
 from order_contract.error_types import parse_error_type
 from order_contract.origin import Origin, parse_origin
-from order_platform.settings_errors import read_settings
+from order_platform.command_line.settings_errors import read_settings
 
 Result = TypeVar("Result")
 

@@ -1,4 +1,4 @@
-"""What every command line shares: streams that always work, signals, exit codes, and errors as sentences.
+"""Running a command: streams that always work, signals, exit codes, and errors as sentences.
 
 Standard library only, and little of it: it must work where nothing else does, such as beside old libraries in
 PYTHONPATH. An entry point imports this module first, and everything else within `run_command`.
@@ -17,7 +17,7 @@ def _leave_out_foreign_libraries() -> None:
     given = os.environ.pop("PYTHONPATH", "")
     if not given or sys.flags.ignore_environment:
         return
-    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  (pathlib is not loaded yet)
+    own = os.path.abspath(f"{__file__}/../../..")  # noqa: PTH100  (pathlib is not loaded yet)
     foreign = {os.path.abspath(folder) for folder in given.split(os.pathsep)} - {own}  # noqa: PTH100
     if own in map(os.path.abspath, given.split(os.pathsep)):
         os.environ["PYTHONPATH"] = own
@@ -73,6 +73,12 @@ class CommandError(Exception):
             self.add_note(advice)  # for those who see a traceback: tests
 
 
+class UsageError(CommandError):
+    """The command was not called as it can be."""
+
+    exit_code = ExitCode.USAGE
+
+
 class SettingsError(CommandError):
     """Settings that are not valid; one line per setting."""
 
@@ -106,7 +112,7 @@ def run_command(name: str, load: Callable[[], object], *, services: Collection[s
     sys.exit(code)
 
 
-def say_error(name: str, message: str, advice: str = "") -> None:
+def print_error(name: str, message: str, advice: str = "") -> None:
     """Print what happened and what to do, where that is still possible; in red on a terminal."""
     lines = [_printable(f"{name}: {message}"), *([_printable(advice)] if advice else [])]
     try:
@@ -152,7 +158,7 @@ def _explain(name: str, error: BaseException, *, as_service: bool) -> int:
         return int(ExitCode.BROKEN_PIPE)
     expected = _expected(error)
     if expected is not None:
-        say_error(name, str(expected), expected.advice)
+        print_error(name, str(expected), expected.advice)
         return int(expected.exit_code)
     _report_bug(name, error, as_service=as_service)
     return int(ExitCode.BUG)
@@ -170,7 +176,7 @@ def _expected(error: BaseException) -> CommandError | None:
             f"{error.strerror or str(error) or type(error).__name__}{where}", "Repair that, then try again."
         )
     if "pydantic" in sys.modules:
-        from order_platform.settings_errors import as_settings_error  # noqa: PLC0415  (it imports pydantic)
+        from order_platform.command_line.settings_errors import as_settings_error  # noqa: PLC0415  (it imports pydantic)
 
         return as_settings_error(error)
     return None
@@ -199,9 +205,9 @@ def _report_bug(name: str, error: BaseException, *, as_service: bool) -> None:
     text = "".join(traceback.format_exception(error))
     place = None if as_service or os.environ.get(DEBUG_VARIABLE) else _write_report(name, text)
     if place is None and not os.environ.get(DEBUG_VARIABLE):
-        say_error(name, text)
+        print_error(name, text)
     where = f"; the details are in {place}" if place is not None else ""
-    say_error(name, f"a fault in Orderwatch, please report it: {type(error).__name__}{where}")
+    print_error(name, f"a fault in Orderwatch, please report it: {type(error).__name__}{where}")
 
 
 def _write_report(name: str, text: str) -> str | None:
@@ -230,7 +236,7 @@ def _code_of(name: str, error: SystemExit) -> int:
         return 0
     if isinstance(error.code, int):
         return error.code
-    say_error(name, str(error.code))
+    print_error(name, str(error.code))
     return int(ExitCode.NEGATIVE)
 
 
@@ -260,7 +266,7 @@ def _flush(name: str, code: int) -> int:
         _discard_output()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        say_error(name, f"the output cannot be written: {reason}", "Repair that, then try again.")
+        print_error(name, f"the output cannot be written: {reason}", "Repair that, then try again.")
         code = int(ExitCode.UNAVAILABLE)
         _discard_output()
     try:
@@ -343,11 +349,7 @@ def _require_text(arguments: Collection[str]) -> None:
         except UnicodeEncodeError:
             if not os.path.lexists(argument):
                 shown = argument.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-                raise _UsageError(f"an argument is not valid UTF-8: {shown}", "Write it in UTF-8.") from None
-
-
-class _UsageError(CommandError):
-    exit_code = ExitCode.USAGE
+                raise UsageError(f"an argument is not valid UTF-8: {shown}", "Write it in UTF-8.") from None
 
 
 def _printable(text: str) -> str:
