@@ -21,25 +21,25 @@ INSTALLED := @test -x $(BIN)/orderwatch || { echo "Nothing is installed yet: run
 .PHONY: up down status logs clean
 up: ## Install and start everything, or what is missing: PRODUCER=off, BATCH=off, RATE=5, DETECTORS=1
 	@$(PYTHON) scripts/install.py
-	@$(BIN)/orderwatch up $(if $(filter off no 0,$(PRODUCER)),--no-producer) $(if $(filter on yes 1,$(PRODUCER)),--producer) \
+	@$(BIN)/devstack up $(if $(filter off no 0,$(PRODUCER)),--no-producer) $(if $(filter on yes 1,$(PRODUCER)),--producer) \
 		$(if $(filter off no 0,$(BATCH)),--no-batch) $(if $(filter on yes 1,$(BATCH)),--batch) \
 		$(if $(RATE),--rate $(RATE)) $(if $(DETECTORS),--detectors $(DETECTORS))
 
 down: ## Drain and stop everything; the data stays
 	$(INSTALLED)
-	@$(BIN)/orderwatch down
+	@$(BIN)/devstack down
 
 status: ## What runs, since when, and what had to be restarted
 	$(INSTALLED)
-	@$(BIN)/orderwatch status
+	@$(BIN)/devstack status
 
 logs: ## What the processes print: SERVICE=detector, FOLLOW=1, LINES=20
 	$(INSTALLED)
-	@$(BIN)/orderwatch logs $(SERVICE) $(if $(FOLLOW),--follow) $(if $(LINES),--lines $(LINES))
+	@$(BIN)/devstack logs $(SERVICE) $(if $(FOLLOW),--follow) $(if $(LINES),--lines $(LINES))
 
 clean: ## Delete the data of this checkout's system: YES=1 stops it first when it runs
 	$(INSTALLED)
-	@$(BIN)/orderwatch clean $(if $(YES),--yes)
+	@$(BIN)/devstack clean $(if $(YES),--yes)
 
 ##@ Its orders
 
@@ -150,18 +150,18 @@ test-services:
 	@$(call in-one-piece,$(BIN)/pytest packages services --ignore=services/api)
 
 test-rest:
-	@$(call in-one-piece,$(BIN)/pytest cli tests --ignore=tests/e2e --ignore=tests/containers)
+	@$(call in-one-piece,$(BIN)/pytest cli devstack tests --ignore=tests/e2e --ignore=tests/containers)
 
 in-one-piece = said=$$(mktemp); { $(1); } >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
 bench: install ## Measure throughput and latency, write .orderwatch/bench.json
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-fmt: install ## Format, and mend what can be mended
+fmt: install ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: install ## Resolve locks/ anew: UPGRADE=1 takes newer versions
+lock: install ## Resolve locks/ again: UPGRADE=1 takes newer versions
 	@$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 .PHONY: help

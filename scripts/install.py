@@ -53,6 +53,7 @@ PACKAGES = (
     "services/fraud-detector",
     "services/api",
     "cli",
+    "devstack",
 )
 
 # The descriptor that holds the lock, while it is held: what is started inherits it.
@@ -169,7 +170,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def install_workspace(*, dev: bool) -> None:
-    """What packages/, services/ and cli/ share, and the embedded system's artifacts."""
+    """What packages/, services/, cli/ and devstack/ share, and the embedded system's artifacts."""
     # A development environment has all that the other one has; it stays what it is.
     dev = dev or bool(workspace("embedded").read_stamp().get("dev"))
     environment = workspace("dev" if dev else "embedded")
@@ -185,7 +186,7 @@ def install_workspace(*, dev: bool) -> None:
         install_packages(environment)
         environment.write_stamp(wanted)
     # Not fatal: checking code needs no broker. It is tried again next time, and `make up` says what is wrong.
-    if run([str(PYTHON), "-m", "orderwatch.embedded.prepare"], fatal=False):
+    if run([str(PYTHON), "-m", "devstack.prepare"], fatal=False):
         environment.write_stamp({**wanted, "prepared": True})
 
 

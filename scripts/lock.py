@@ -1,5 +1,5 @@
-"""Writes locks/ anew, and those of the projects that have one of their own: `make lock`, or `make lock UPGRADE=1` for
-the newest versions that the pyproject files allow.
+"""Resolves locks/ again, and those of the projects that have one of their own: `make lock`, or `make lock UPGRADE=1`
+for the newest versions that the pyproject files allow.
 
 The locks are requirements files with hashes that name no index, each constrained by the one before, so that what runs
 in a container, embedded and on a developer's machine is the same.
@@ -9,16 +9,18 @@ import argparse
 import subprocess
 from pathlib import Path
 
-from orderwatch.console import OUT, Checklist
-from orderwatch.embedded.artifact_lock import write_lock
-from orderwatch.embedded.artifacts import lock
-from orderwatch.embedded.kafka_runtime import KAFKA_LOCK, KAFKA_ROOTS
+from devstack.artifact_lock import write_lock
+from devstack.artifacts import lock
+from devstack.kafka import KAFKA_LOCK, KAFKA_ROOTS
+from order_platform.command_line.checklist import Checklist
+from order_platform.command_line.output import OUT
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = [*sorted((ROOT / "packages").iterdir()), *sorted((ROOT / "services").iterdir()), ROOT / "cli"]
+DEVSTACK = ROOT / "devstack"
 OWN = (
     "order-contract", "order-platform", "decision-engine", "dead-letters", "marketplace-simulator",
-    "order-producer", "fraud-detector", "order-api", "orderwatch",
+    "order-producer", "fraud-detector", "order-api", "orderwatch", "devstack",
 )  # fmt: skip
 UV_REQUIREMENT = "uv>=0.13,<0.14"  # the same as in the packages' build-system: uv then builds them by itself
 # It holds typer back, so it has an environment of its own: tests/support/client_generator.py.
@@ -30,13 +32,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions")
     options = ["--upgrade"] if parser.parse_args().upgrade else []
-    projects = [str(project / "pyproject.toml") for project in PROJECTS]
+    projects, devstack = [str(project / "pyproject.toml") for project in PROJECTS], str(DEVSTACK / "pyproject.toml")
     runtime, embedded, dev = (ROOT / "locks" / f"{name}.txt" for name in ("runtime", "embedded", "dev"))
     compile_lock(ROOT / "locks" / "uv.txt", ["-", *options], requirements=UV_REQUIREMENT)
     compile_lock(runtime, [*projects, *options])
-    compile_lock(embedded, [*projects, "--extra=embedded", f"--constraint={runtime}", *options])
+    compile_lock(embedded, [*projects, devstack, f"--constraint={runtime}", *options])
     everything = ["--all-extras", f"--group={ROOT / 'pyproject.toml'}:dev"]
-    compile_lock(dev, [*projects, *everything, f"--constraint={embedded}", *options])
+    compile_lock(dev, [*projects, devstack, *everything, f"--constraint={embedded}", *options])
     compile_lock(ROOT / "locks" / "client-generator.txt", ["-", *options], requirements=GENERATOR_REQUIREMENT)
     for name in ("airflow", "dbt"):
         project = ROOT / name

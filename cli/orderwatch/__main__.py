@@ -1,21 +1,21 @@
-"""`orderwatch`: the command for people."""
+"""Entry point of the `orderwatch` command."""
 
 from order_platform.command_line.run import run_command
 
 
 def main() -> None:
-    """The entry point: expected failures end in a sentence and what to do next."""
+    """Run the command; expected failures end in a sentence and what to do next."""
     run_command("orderwatch", _load)
 
 
 def _load() -> object:
-    import logging  # noqa: PLC0415  (nothing may be imported before `run_command` has seen to it that it can be)
+    # Nothing may be imported before `run_command` has checked the environment.
     import sys  # noqa: PLC0415
 
-    from orderwatch.command_line import application  # noqa: PLC0415
+    from order_platform.command_line.output import silence_kafka_client  # noqa: PLC0415
+    from orderwatch.cli import application  # noqa: PLC0415
 
-    # What aiokafka has to say about an unavailable broker, we say ourselves.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    silence_kafka_client()
     return application(sys.argv[1:2])
 
 

@@ -8,9 +8,9 @@ import asyncpg
 
 from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.settings import DatabaseSettings
+from orderwatch.command_hint import command
 from orderwatch.environment import how_to_reach
 from orderwatch.errors import NotUpError, OrderwatchError
-from orderwatch.invocation import command
 
 CONNECT_SECONDS = 10.0
 

@@ -1,4 +1,4 @@
-"""Which system is asked: the one that the environment names, else the one that was started in this checkout.
+"""Settings of the system that is asked: from the environment, else from the one that was started in this checkout.
 
 Standard library only: every command comes through here before it does anything.
 """
@@ -8,14 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from orderwatch.embedded.launch import read_environment
+from order_platform.env_file import read_env_file
 from orderwatch.errors import NotUpError, OrderwatchError
-from orderwatch.project import ROOT
 
+ROOT = Path(__file__).parents[2]
+"""The checkout, where there is one."""
+CLIENT_ENV = "env"
+"""For people who ask: where the system is, and a key for it."""
+ADMIN_ENV = "admin.env"
+MIGRATE_ENV = "migrate.env"
 ADDRESSES = ("ORDERWATCH_API_URL", "ORDERWATCH_KAFKA", "ORDERWATCH_DATABASE_URL")
 
 
-def variables(file: str = "env") -> Mapping[str, str]:
+def home_folder() -> Path:
+    """Where the files of this checkout's system are."""
+    return Path(os.path.expanduser(os.environ.get("ORDERWATCH_HOME") or ROOT / ".orderwatch"))  # noqa: PTH111
+
+
+def variables(file: str = CLIENT_ENV) -> Mapping[str, str]:
     """The environment, over what was written down when this checkout's system came up, unless it names another one.
 
     `file` is whose settings: `env` is for people who ask.
@@ -29,9 +39,9 @@ def _written(file: str) -> Mapping[str, str]:
     It is one system or the other: this checkout's key must not be sent to an API elsewhere, nor a broker elsewhere be
     compared with this checkout's database.
     """
-    path = Path(os.path.expanduser(os.environ.get("ORDERWATCH_HOME") or ROOT / ".orderwatch")) / file  # noqa: PTH111
+    path = home_folder() / file
     try:
-        written = read_environment(path)
+        written = read_env_file(path)
     except FileNotFoundError:
         return {}
     except (ValueError, NotADirectoryError):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from order_platform.kafka.lag import Group, PartitionLag
-from orderwatch.readable import printable
+from orderwatch.formatting import printable
 
 
 def lag_object(lag: PartitionLag) -> dict[str, int | None]:

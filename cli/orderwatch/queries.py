@@ -11,9 +11,7 @@ from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
 from orderwatch.explain.evidence import Refusal
 
-_DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
 _ROLES = "select rolname from pg_roles where rolname = any($1)"
-_KEY_VALID = "select exists (select from api_keys where key_id = $1 and revoked_at is null)"
 
 # What became of each consumed message, over both tables that record it.
 _RECORDED = """
@@ -111,20 +109,9 @@ class Outcomes:
     offsets: int = 0
 
 
-async def ensure_database(connection: asyncpg.Connection, name: str) -> None:
-    """Create a database unless it is there."""
-    if not await connection.fetchval(_DATABASE_EXISTS, name):
-        await connection.execute(f"create database {name}")
-
-
 async def existing_roles(connection: asyncpg.Connection, names: Collection[str]) -> set[str]:
     """Those of the database roles that the server has."""
     return {name for (name,) in await connection.fetch(_ROLES, list(names))}
-
-
-async def key_is_valid(connection: asyncpg.Connection, key_id: str | None) -> bool:
-    """Whether an API key is there and not revoked."""
-    return bool(await connection.fetchval(_KEY_VALID, key_id))
 
 
 async def group_epoch(connection: asyncpg.Connection, group: str, topic: str) -> int | None:

@@ -2,15 +2,14 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import orjson
 
 from order_platform.command_line.run import ExitCode
-from orderwatch.embedded import airflow
-from orderwatch.environment import variables
+from orderwatch.environment import ROOT, variables
 from orderwatch.errors import OrderwatchError
 from orderwatch.explain.evidence import WarehouseRow
-from orderwatch.project import ROOT
 from orderwatch.record import Missing
 
 _SECONDS = 120
@@ -23,9 +22,14 @@ class WarehouseNotAskedError(OrderwatchError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+def batch_command() -> Path:
+    """The batch side's command, in its own environment."""
+    return ROOT / "airflow" / ".venv" / "bin" / "order-batch"
+
+
 def read_warehouse(order_ids: Sequence[str]) -> Mapping[str, WarehouseRow | Missing]:
     """What the warehouse holds of each of these orders. Raises WarehouseNotAskedError."""
-    program = airflow.executable("order-batch")
+    program = batch_command()
     if not program.exists():
         raise WarehouseNotAskedError(
             _NOT_ASKED.format(f"{program} is missing"), "`make marts` installs the batch side."

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from order_platform.settings import KafkaSettings
-from orderwatch.command_line import COMMANDS
+from orderwatch.cli import list_commands
 from tests.support.command import Orderwatch
 
 
@@ -29,7 +29,7 @@ async def commit(settings: KafkaSettings, offset: int) -> None:
         await consumer.commit({partition: offset})
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", list_commands())
 def test_help_teaches(orderwatch: Orderwatch, command: str) -> None:
     result = orderwatch(command, "--help")
     assert result.exit_code == 0
@@ -45,7 +45,7 @@ def test_a_question_has_examples_and_answers_programs(orderwatch: Orderwatch, co
 
 def test_all_commands_are_listed_without_loading_them(orderwatch: Orderwatch) -> None:
     output = orderwatch("--help").output
-    assert all(f"│ {command} " in output for command in COMMANDS)
+    assert all(f"│ {command} " in output for command in list_commands())
     assert "Show an order with its decision" in output
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from order_platform.command_line.run import SettingsError
+from order_platform.env_file import format_env_file
 from orderwatch.api_client import ApiClient
 from orderwatch.connection import database_settings, kafka_settings
-from orderwatch.embedded.launch import exports
 from orderwatch.errors import NotUpError
 
 WRITTEN = {
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def up(home: Path) -> None:
     """A checkout whose system is up."""
-    (home / "env").write_text(exports(WRITTEN))
+    (home / "env").write_text(format_env_file(WRITTEN))
 
 
 @pytest.mark.usefixtures("home")

@@ -8,7 +8,7 @@ import pytest
 
 from order_platform.command_line.run import ExitCode
 from order_platform.settings import KafkaSettings
-from orderwatch.embedded import airflow
+from orderwatch import warehouse_reader
 from orderwatch.record import Missing
 from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse
 from tests.integration.test_seed_lines import line, seed_order
@@ -28,7 +28,7 @@ exit 3
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What is called as the batch side's command; it is not there yet."""
     path = tmp_path / "order-batch"
-    monkeypatch.setattr(airflow, "executable", lambda _name: path)
+    monkeypatch.setattr(warehouse_reader, "batch_command", lambda: path)
     return path
 
 

@@ -12,8 +12,8 @@ import asyncpg
 import httpx
 import psutil
 
+from devstack.ports import free_port
 from order_api.keys import create_key
-from orderwatch.embedded.ports import free_port
 from tests.benchmarks.stack import Stack
 from tests.support.past_orders import store_past_orders
 from tests.support.waiting import until

@@ -15,10 +15,10 @@ from pathlib import Path
 import asyncpg
 import psutil
 
+from devstack.postgres import EmbeddedPostgres
 from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.migrations import upgrade
 from order_platform.settings import KafkaSettings
-from orderwatch.embedded.postgres import EmbeddedPostgres
 from tests.support import embedded
 
 

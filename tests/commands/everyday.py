@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from devstack.paths import ROOT
 from order_platform.command_line.run import ExitCode
-from orderwatch.project import ROOT
 
 BIN = ROOT / ".venv" / "bin"
 BATCH_BIN = ROOT / "airflow" / ".venv" / "bin"

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from orderwatch.embedded.ports import free_port
+from devstack.ports import free_port
 from tests.containers.engine import ROOT
 from tests.support.waiting import eventually
 

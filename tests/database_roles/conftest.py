@@ -9,10 +9,10 @@ from typing import NamedTuple
 import asyncpg
 import pytest
 
+from devstack.postgres import EmbeddedPostgres
 from order_platform.postgres.migrations import upgrade
+from order_platform.postgres.provisioning import AIRFLOW_DATABASE, ORDERS_DATABASE, create_roles, provision_database
 from order_platform.postgres.roles import DatabaseRole
-from orderwatch.embedded.postgres import EmbeddedPostgres
-from orderwatch.provisioning import AIRFLOW_DATABASE, ORDERS_DATABASE, create_roles, provision_database
 from tests.support import embedded
 
 

@@ -14,9 +14,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from order_api.keys import create_key
+from order_platform.postgres.provisioning import create_roles
 from order_platform.postgres.roles import DatabaseRole
 from order_platform.settings import KafkaSettings
-from orderwatch.provisioning import create_roles
 from tests.database_roles.conftest import Prepared
 from tests.support.api import ApiProcess
 from tests.support.detector import DetectorProcess

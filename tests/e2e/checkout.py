@@ -13,12 +13,11 @@ from typing import Any
 
 import psutil
 
-from orderwatch.embedded.launch import read_environment
-from orderwatch.embedded.layout import Layout
-from orderwatch.embedded.ports import free_port
-from orderwatch.embedded.supervisor import Supervisor
-from orderwatch.project import ROOT
-from orderwatch.settings import EmbeddedSettings
+from devstack.paths import ROOT, SystemPaths
+from devstack.ports import free_port
+from devstack.settings import EmbeddedSettings
+from devstack.supervisor import Supervisor
+from order_platform.env_file import read_env_file
 
 # The interpreter below our own environment: the one that the checkout's environment is made with.
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -45,7 +44,7 @@ class Checkout:
     @property
     def env(self) -> dict[str, str]:
         """What sourcing the written file gives."""
-        return read_environment(self.home / "env")
+        return read_env_file(self.home / "env")
 
     def make(self, target: str, *, fails: bool = False, **variables: str) -> str:
         """Run `make target NAME=value ...`; returns what it printed."""
@@ -71,7 +70,7 @@ class Checkout:
         """Run `order-batch` on this system, as whoever sourced its file; returns what it printed."""
         command = str(self.folder / "airflow" / ".venv" / "bin" / "order-batch")
         return self._run(
-            [command, *arguments], {**self._environment, **read_environment(self.home / "batch.env")}, fails=fails
+            [command, *arguments], {**self._environment, **read_env_file(self.home / "batch.env")}, fails=fails
         )
 
     def _run(self, command: Sequence[str], environment: Mapping[str, str], *, fails: bool) -> str:
@@ -101,7 +100,7 @@ class Checkout:
 
     def processes(self) -> list[psutil.Process]:
         """Every process that `make up` left running."""
-        return Supervisor(Layout(self.home)).descendants()
+        return Supervisor(SystemPaths(self.home)).descendants()
 
 
 def _heed_interrupts() -> None:

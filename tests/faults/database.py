@@ -2,8 +2,8 @@
 
 import asyncpg
 
+from devstack.postgres import EmbeddedPostgres
 from order_platform.postgres.migrations import upgrade
-from orderwatch.embedded.postgres import EmbeddedPostgres
 
 
 async def new_database(server: EmbeddedPostgres) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from devstack.kafka import EmbeddedKafka
+from devstack.postgres import EmbeddedPostgres
+from devstack.server import EmbeddedServer
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
-from orderwatch.embedded.kafka import EmbeddedKafka
-from orderwatch.embedded.postgres import EmbeddedPostgres
-from orderwatch.embedded.server import EmbeddedServer
 from tests.faults.database import new_database
 from tests.faults.load import Load
 from tests.support.detector import DetectorProcess

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from devstack.kafka import EmbeddedKafka
+from devstack.postgres import EmbeddedPostgres
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
-from orderwatch.embedded.kafka import EmbeddedKafka
-from orderwatch.embedded.postgres import EmbeddedPostgres
 from tests.faults.database import new_database
 from tests.support.detector import DetectorProcess
 from tests.support.waiting import eventually

@@ -13,17 +13,16 @@ import httpx
 import psutil
 import pytest
 
+from devstack.kafka import EmbeddedKafka
+from devstack.paths import SystemPaths
+from devstack.postgres import EmbeddedPostgres
+from devstack.process_specs import ProcessSpec
+from devstack.smart_shutdown import is_shutting_down
+from devstack.supervisor import Supervisor, take_down
 from order_api.keys import create_key
 from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.shutdown_watch import close_connections
 from order_platform.settings import KafkaSettings
-from orderwatch.embedded.kafka import EmbeddedKafka
-from orderwatch.embedded.layout import Layout
-from orderwatch.embedded.postgres import EmbeddedPostgres
-from orderwatch.embedded.programs import Program
-from orderwatch.embedded.shutdown import take_down
-from orderwatch.embedded.smart_shutdown import is_shutting_down
-from orderwatch.embedded.supervisor import Supervisor
 from tests.faults.database import new_database
 from tests.faults.load import Load
 from tests.support import embedded
@@ -38,14 +37,14 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def supervised(tmp_path: Path) -> Iterator[tuple[Supervisor, EmbeddedPostgres]]:
     """A PostgreSQL that a supervisor runs, and nobody else."""
-    layout = Layout(tmp_path / "home")
-    layout.make_private()
-    server = embedded.new_postgres(layout.postgres)
+    paths = SystemPaths(tmp_path / "home")
+    paths.make_private()
+    server = embedded.new_postgres(paths.postgres)
     server.prepare()
-    supervisor = Supervisor(layout)
+    supervisor = Supervisor(paths)
     supervisor.configure(
         [
-            Program(
+            ProcessSpec(
                 "postgres", tuple(server.command()), 0, 60, server.port, "", stop_signal="INT", folder=server.home,
                 environment={"ORDERWATCH_POSTGRES_PORT": str(server.port)},
             )
@@ -58,7 +57,7 @@ def supervised(tmp_path: Path) -> Iterator[tuple[Supervisor, EmbeddedPostgres]]:
         yield supervisor, server
     finally:
         take_down(supervisor)
-        shutil.rmtree(layout.runtime, ignore_errors=True)
+        shutil.rmtree(paths.runtime, ignore_errors=True)
 
 
 async def test_the_supervisor_finishes_it_while_a_client_stays(

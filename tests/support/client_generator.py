@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orderwatch.settings import EmbeddedSettings
+from devstack.settings import EmbeddedSettings
 from scripts.install import settings_from_pip
 
 ROOT = Path(__file__).resolve().parents[2]

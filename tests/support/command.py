@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from order_platform.settings import KafkaSettings
-from orderwatch.command_line import application
+from orderwatch.cli import application
 
 Orderwatch = Callable[..., Result]
 

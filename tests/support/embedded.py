@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orderwatch.embedded.kafka import EmbeddedKafka
-from orderwatch.embedded.kafka_runtime import KafkaRuntime, provide
-from orderwatch.embedded.ports import free_port
-from orderwatch.embedded.postgres import EmbeddedPostgres
-from orderwatch.embedded.server import EmbeddedServer
-from orderwatch.settings import EmbeddedSettings
+from devstack.kafka import EmbeddedKafka, KafkaRuntime, provide_runtime
+from devstack.ports import free_port
+from devstack.postgres import EmbeddedPostgres
+from devstack.server import EmbeddedServer
+from devstack.settings import EmbeddedSettings
 
 
 def kafka_runtime() -> KafkaRuntime:
     """The jars that `make install` fetched, or fetch them now."""
-    return provide(EmbeddedSettings().writable_cache(), lambda _done, _total: None)
+    return provide_runtime(EmbeddedSettings().writable_cache(), lambda _done, _total: None)
 
 
 def new_kafka(home: Path) -> EmbeddedKafka:

@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from devstack.kafka import EmbeddedKafka
+from devstack.postgres import EmbeddedPostgres
 from order_platform.kafka.topics import ensure_topics, topic_specs
 from order_platform.settings import KafkaSettings
-from orderwatch.embedded.kafka import EmbeddedKafka
-from orderwatch.embedded.postgres import EmbeddedPostgres
 from tests.support import embedded
 from tests.support.databases import Databases
 

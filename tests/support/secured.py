@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from orderwatch.embedded.kafka import EmbeddedKafka
-from orderwatch.embedded.ports import free_port
-from orderwatch.embedded.postgres import EmbeddedPostgres
+from devstack.kafka import EmbeddedKafka
+from devstack.ports import free_port
+from devstack.postgres import EmbeddedPostgres
 from tests.support.embedded import kafka_runtime
 
 USER, PASSWORD = "orders", "s3cret of the broker"

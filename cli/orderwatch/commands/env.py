@@ -4,10 +4,8 @@ from typing import Annotated
 
 import typer
 
-from order_platform.command_line.settings_errors import read_settings
-from orderwatch.embedded.layout import Layout
+from orderwatch.environment import ADMIN_ENV, CLIENT_ENV, home_folder
 from orderwatch.errors import NotUpError
-from orderwatch.settings import EmbeddedSettings
 
 
 def env(
@@ -19,8 +17,10 @@ def env(
 
     The key is for reading and reviewing, and the database role for reading; --admin gives those that may more.
     """
-    layout = Layout(read_settings(EmbeddedSettings).home)
-    files = (layout.host_admin_env, layout.admin_env) if admin else (layout.host_env, layout.env)
+    home = home_folder()
+    name = ADMIN_ENV if admin else CLIENT_ENV
+    # Outside of containers the system has other addresses.
+    files = (home / f"host.{name}", home / name)
     for file in files:
         if file.exists():
             typer.echo(file.read_text(), nl=False)

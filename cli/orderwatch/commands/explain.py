@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from order_platform.command_line.output import ERR, OUT, print_json
 from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings
-from orderwatch.console import ERR, OUT, print_json
 from orderwatch.database import database_answers, open_database
 from orderwatch.errors import UsageError
 from orderwatch.explain.evidence import OrderEvidence, WarehouseRow
 from orderwatch.explain.explanation import Explanation, explained
 from orderwatch.explain.finder import EvidenceFinder
 from orderwatch.explain.report import document, show
-from orderwatch.readable import printable
+from orderwatch.formatting import printable
 from orderwatch.record import Missing
 from orderwatch.record_finder import RecordFinder
 from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse

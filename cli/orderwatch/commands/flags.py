@@ -11,12 +11,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 from order_contract.business_time import parse_typed_time
+from order_platform.command_line.output import ERR, OUT, print_json
 from orderwatch.api_client import ApiClient
-from orderwatch.console import ERR, OUT, print_json
+from orderwatch.command_hint import command
 from orderwatch.decision_stream import DecisionStream
 from orderwatch.errors import UsageError
-from orderwatch.invocation import command
-from orderwatch.readable import business_time, decision_text, money, outcome_text, printable, reasons
+from orderwatch.formatting import business_time, decision_text, money, outcome_text, printable, reasons
 
 LIMIT = 20
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")

@@ -12,13 +12,13 @@ from rich.console import Group as Lines
 from rich.live import Live
 from rich.text import Text
 
+from order_platform.command_line.output import OUT, print_json
 from order_platform.kafka.lag import Group, LagReader, PartitionLag
 from order_platform.settings import KafkaSettings
 from orderwatch.broker import broker_answers
+from orderwatch.command_hint import command
 from orderwatch.connection import kafka_settings
-from orderwatch.console import OUT, print_json
 from orderwatch.errors import OrderwatchError
-from orderwatch.invocation import command
 from orderwatch.lag_table import lag_object, lag_table
 
 EVERY_SECONDS = 1.0

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from order_platform.command_line.output import OUT
 from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.migrations import upgrade
 from order_platform.postgres.roles import DatabaseRole
@@ -9,9 +10,8 @@ from order_platform.settings import DatabaseSettings
 from orderwatch import queries
 from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings
-from orderwatch.console import OUT
 from orderwatch.database import database_answers, open_database
-from orderwatch.embedded.layout import MIGRATE_ENV
+from orderwatch.environment import MIGRATE_ENV
 
 
 def migrate() -> None:

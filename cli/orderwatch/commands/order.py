@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from order_contract.origin import Origin
+from order_platform.command_line.output import OUT, print_json
 from orderwatch.api_client import ApiClient, ApiProblem, Fields
-from orderwatch.console import OUT, print_json
+from orderwatch.command_hint import command
 from orderwatch.errors import OrderwatchError
-from orderwatch.invocation import command
-from orderwatch.readable import business_time, money, outcome_text, printable, reasons
+from orderwatch.formatting import business_time, money, outcome_text, printable, reasons
 
 
 def order(

@@ -11,17 +11,17 @@ import typer
 from aiokafka.errors import UnknownTopicOrPartitionError
 from rich.table import Table
 
+from order_platform.command_line.output import OUT, print_json
 from order_platform.kafka.lag import LagReader, PartitionLag
 from order_platform.postgres.topic_epochs import epoch_of, known_epochs
 from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch import queries
 from orderwatch.broker import broker_answers
+from orderwatch.command_hint import command
 from orderwatch.connection import database_settings, kafka_settings
-from orderwatch.console import OUT, print_json
 from orderwatch.database import database_answers, open_database
 from orderwatch.decision_log import compare_decisions
 from orderwatch.errors import OrderwatchError
-from orderwatch.invocation import command
 from orderwatch.ledger import PartitionLedger, read_earlier_ledgers, read_ledger
 from orderwatch.queries import Source
 

@@ -13,15 +13,15 @@ from rich.text import Text
 
 from order_contract.business_time import business_text
 from order_contract.message import Message
+from order_platform.command_line.output import ERR, OUT, print_json
 from order_platform.kafka.lag import LagReader
 from order_platform.settings import KafkaSettings
 from orderwatch.broker import broker_answers
+from orderwatch.command_hint import command
 from orderwatch.connection import kafka_settings
-from orderwatch.console import ERR, OUT, print_json
 from orderwatch.errors import OrderwatchError, UsageError
-from orderwatch.invocation import command
+from orderwatch.formatting import plain_bytes, readable
 from orderwatch.lag_table import lag_object, lag_table
-from orderwatch.readable import plain_bytes, readable
 from orderwatch.topic_reader import TopicReader, TopicShape
 
 LAST = 3

@@ -14,9 +14,9 @@ from order_contract.outcomes import MessageOutcome
 from order_platform.postgres.topic_epochs import epoch_of, known_epochs
 from order_platform.settings import KafkaSettings
 from orderwatch import queries
+from orderwatch.command_hint import command
 from orderwatch.errors import OrderwatchError
 from orderwatch.explain.evidence import OrderEvidence, Refusal, RefusalEvidence
-from orderwatch.invocation import command
 from orderwatch.record import Found, Missing
 from orderwatch.record_finder import RecordFinder, Wanted
 

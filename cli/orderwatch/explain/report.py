@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orderwatch.explain.explanation import Explanation
 from orderwatch.explain.section import Section
-from orderwatch.readable import business_time, plain_bytes, printable
+from orderwatch.formatting import business_time, plain_bytes, printable
 
 SHOWN = 1_000
 """Characters of a value; a message can be megabytes."""

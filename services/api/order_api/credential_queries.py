@@ -35,6 +35,7 @@ _FIND_KEY: Final = """
     where key_hash = $1 and revoked_at is null and (expires_at > now()) is not false
 """
 _NOTE_USE: Final = "update api_keys set last_used_at = now() where key_id = $1"
+KEY_IS_VALID: Final = "select exists (select from api_keys where key_id = $1 and revoked_at is null)"
 INSERT_KEY: Final = """
     insert into api_keys (key_id, name, role, key_hash, expires_at, scopes) values ($1, $2, $3, $4, $5, $6)
     returning created_at

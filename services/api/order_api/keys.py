@@ -130,3 +130,8 @@ async def newest_keys(connection: Connection, count: int) -> list[KeyEntry]:
 async def revoke_key(connection: Connection, key_id: str) -> bool:
     """Revoke a key; False when no valid key has this id. The API refuses it within seconds."""
     return await connection.fetchrow(credential_queries.REVOKE_KEY, key_id) is not None
+
+
+async def is_valid_key(connection: Connection, key_id: str | None) -> bool:
+    """Whether a key with this id exists and is not revoked."""
+    return bool((await connection.fetch(credential_queries.KEY_IS_VALID, key_id))[0][0])

@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from httpx_sse import EventSource, ServerSentEvent, aconnect_sse
 from pydantic import SecretStr
 
+from devstack.kafka import EmbeddedKafka
 from order_api import key_ring
 from order_api.application import create_app
 from order_api.decisions import stream as stream_module
@@ -27,7 +28,6 @@ from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
-from orderwatch.embedded.kafka import EmbeddedKafka
 from tests.support.api import ApiProcess
 from tests.support.waiting import until
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from devstack.kafka import EmbeddedKafka
 from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from order_producer.counts import Counts
 from order_producer.metrics import Metrics
 from order_producer.publisher import Publisher
-from orderwatch.embedded.kafka import EmbeddedKafka
 from tests.support import embedded
 from tests.support.reading import read_topic
 from tests.support.waiting import until

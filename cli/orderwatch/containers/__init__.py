@@ -1,1 +1,0 @@
-"""What runs once inside `docker compose up`: see deploy/compose.yaml."""

@@ -1,1 +1,0 @@
-"""The embedded system: a real Kafka and PostgreSQL without Docker, and the services, under one supervisor."""
