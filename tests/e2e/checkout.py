@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +55,6 @@ class Checkout:
         with subprocess.Popen(
             _make(target, variables), cwd=self.folder, env=self._environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-            preexec_fn=_heed_interrupts,  # noqa: PLW1509  (no thread of ours runs)
         ) as process:  # fmt: skip
             yield process
 
@@ -101,11 +99,6 @@ class Checkout:
     def processes(self) -> list[psutil.Process]:
         """Every process that `make up` left running."""
         return Supervisor(SystemPaths(self.home)).descendants()
-
-
-def _heed_interrupts() -> None:
-    """A shell starts what runs in the background with Ctrl-C ignored, which processes inherit."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _make(target: str, variables: Mapping[str, str]) -> list[str]:
