@@ -12,7 +12,7 @@ PAGE = "/api/v2/monitor/health"
 
 
 def problem(part: str, server: str) -> str | None:
-    """None when the part works, else what is wrong in words. Blocks for at most some seconds."""
+    """None when the part works, else what is wrong. Blocks for at most some seconds."""
     connection = http.client.HTTPConnection(server, timeout=5)
     try:
         connection.request("GET", PAGE)
@@ -24,7 +24,7 @@ def problem(part: str, server: str) -> str | None:
     if found["status"] == "healthy":
         return None
     heartbeat = found.get(f"latest_{part}_heartbeat")
-    return f"{part} is unhealthy, last heard of at {heartbeat}" if heartbeat else f"{part} was never heard of"
+    return f"{part} is unhealthy, last heartbeat at {heartbeat}" if heartbeat else f"{part} has sent no heartbeat yet"
 
 
 if __name__ == "__main__":

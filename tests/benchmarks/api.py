@@ -96,7 +96,7 @@ async def _measured(process: psutil.Process, port: int, path: str, key: str, sec
 async def _speed(port: int, path: str, key: str, seconds: float) -> float:
     """Requests a second over 16 connections, each of which asks again when it has been answered.
 
-    By wrk where it is installed, as it leaves more of the machine to both; else by a client of ours.
+    By wrk where it is installed, as it leaves more of the machine to both; else by our own client.
     """
     if wrk := shutil.which("wrk"):
         return await _wrk(wrk, port, path, key, seconds)

@@ -46,7 +46,7 @@ class Latency:
 
 
 async def measure_latency(stack: Stack, rate: int, seconds: int, progress: Progress) -> Latency:
-    """Publish at the rate, from a process of its own; follow orders of ours among them through REST with `?wait=`."""
+    """Publish at the rate, from a process of its own; follow some of the orders through REST with `?wait=`."""
     progress(f"latency at {rate:,}/s for {seconds} s")
     port = free_port()
     load = ("order_producer", "generate", "--rate", str(rate - SAMPLES_PER_SECOND))

@@ -52,7 +52,7 @@ def credentials(stack: Stack) -> dict[str, str]:
 
 @contextmanager
 def logged_in(stack: Stack) -> Iterator[AirflowPages]:
-    """The pages, for whoever has the password."""
+    """The pages, as a signed-in user sees them."""
     ((username, password),) = credentials(stack).items()
     with httpx.Client(base_url=stack.airflow_url, trust_env=False, timeout=60) as client:
         answer = client.post("/auth/token", json={"username": username, "password": password}).raise_for_status()

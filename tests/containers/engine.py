@@ -15,7 +15,7 @@ DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 
 
 def services() -> dict[str, dict[str, Any]]:
-    """The services as they stand in the file, variables and all."""
+    """The services as the file has them, variables and all."""
     found: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
     return found
 
@@ -28,7 +28,7 @@ def upstream_images() -> list[str]:
 
 @cache
 def missing() -> str | None:
-    """Why they cannot be started, in words; None when they can."""
+    """Why they cannot be started; None when they can."""
     mode = os.environ.get("ORDERWATCH_TEST_CONTAINERS", "auto")
     assert mode in {"auto", "always"}, f"ORDERWATCH_TEST_CONTAINERS is auto or always, not {mode!r}"
     if mode == "always":

@@ -104,7 +104,7 @@ def test_a_day_can_be_loaded_by_hand(stack: Stack) -> None:
     assert "holds what Postgres holds" in shown
 
 
-def test_what_is_killed_comes_back(stack: Stack) -> None:
+def test_what_is_killed_is_started_again(stack: Stack) -> None:
     restarts = {container: stack.inspect(container)["RestartCount"] for container in stack.containers(*AIRFLOW)}
     for container in restarts:
         stack.kill(container)

@@ -32,7 +32,7 @@ def test_a_service_can_do_no_more_than_it_must(name: str, service: dict[str, Any
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES.items())
-def test_what_stays_up_says_how_it_is_and_comes_back(name: str, service: dict[str, Any]) -> None:
+def test_services_have_health_checks_and_are_started_again(name: str, service: dict[str, Any]) -> None:
     if name in ONCE:
         assert service["restart"] in {"no", "on-failure:5"}
     else:
@@ -122,7 +122,7 @@ def test_airflow_comes_by_its_profile_alone() -> None:
     for name, service in SERVICES.items():
         assert service.get("profiles", []) == (["batch"] if name.startswith("airflow-") else PROFILES.get(name, []))
         for needed, how in service.get("depends_on", {}).items():
-            # Whoever is always there cannot insist on what is not.
+            # What always runs cannot depend on what may not be there.
             assert "profiles" in service or "profiles" not in SERVICES[needed] or how["required"] is False
 
 

@@ -89,7 +89,7 @@ def test_three_detectors_share_the_work(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("service", STAY_UP)
-def test_what_is_killed_comes_back(stack: Stack, service: str) -> None:
+def test_what_is_killed_is_started_again(stack: Stack, service: str) -> None:
     (container,) = stack.containers(service)
     before = stack.inspect(container)["RestartCount"]
     stack.kill(container)

@@ -1,4 +1,4 @@
-"""A database says that it goes before it hangs up. Whoever asks between the two does not crash, and connects anew."""
+"""A database sends its last error before it closes connections: a query between the two reconnects, without a crash."""
 
 import asyncpg
 import pytest
@@ -20,7 +20,7 @@ _END_OTHERS = """
 
 
 async def test_what_asyncpg_makes_of_it(database_url: str) -> None:
-    """Should this fail one day, then asyncpg has mended it, and our own care can go."""
+    """Should this fail one day, then asyncpg has repaired it, and our handling can go."""
     async with DeafProxy(database_url) as proxy:
         connection = await asyncpg.connect(proxy.url)
         await _end_connections(database_url, proxy)
@@ -29,7 +29,7 @@ async def test_what_asyncpg_makes_of_it(database_url: str) -> None:
         connection.terminate()
 
 
-async def test_the_detector_connects_anew(database_url: str) -> None:
+async def test_the_detector_connects_again(database_url: str) -> None:
     async with DeafProxy(database_url) as proxy:
         store = PostgresStore(proxy.url, topic="orders", ruleset=load_ruleset())
         progress = Batch(gaps=[Gap(0, 3, 5, "retention")])
@@ -42,7 +42,7 @@ async def test_the_detector_connects_anew(database_url: str) -> None:
         await store.close()
 
 
-async def test_the_api_connects_anew(database_url: str) -> None:
+async def test_the_api_connects_again(database_url: str) -> None:
     async with DeafProxy(database_url) as proxy, open_database(proxy.url) as database:
         await database.fetch("select 1")
         await _end_connections(database_url, proxy)

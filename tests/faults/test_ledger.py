@@ -63,9 +63,9 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
 
 
 async def _get_on(ledger: Ledger) -> None:
-    """Let the load go on for a while: for as many messages as two seconds bring."""
+    """Let the load continue for a while: for as many messages as two seconds bring."""
     before = len(ledger.acknowledged)
-    await until(lambda: len(ledger.acknowledged) > before + 2 * RATE, "acknowledgements to go on")
+    await until(lambda: len(ledger.acknowledged) > before + 2 * RATE, "further acknowledgements")
 
 
 async def _kill_and_restart(server: EmbeddedServer) -> None:

@@ -1,4 +1,4 @@
-"""SIGTERM to PostgreSQL asks it to wait for its clients: it shuts down all the same, and everything goes on."""
+"""SIGTERM to PostgreSQL asks it to wait for its clients: it shuts down all the same, and everything recovers."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def supervised(tmp_path: Path) -> Iterator[tuple[Supervisor, EmbeddedPostgres]]:
-    """A PostgreSQL that a supervisor runs, and nobody else."""
+    """A PostgreSQL that a supervisor runs, without other services."""
     paths = SystemPaths(tmp_path / "home")
     paths.make_private()
     server = embedded.new_postgres(paths.postgres)

@@ -106,7 +106,7 @@ def test_two_installations_take_turns(root: Path, capfd: pytest.CaptureFixture[s
     assert "Another installation is at work in this folder" in capfd.readouterr().out
 
 
-def test_an_environment_that_was_copied_from_elsewhere_is_made_anew(no_installing: list[str], root: Path) -> None:
+def test_an_environment_that_was_copied_from_elsewhere_is_made_again(no_installing: list[str], root: Path) -> None:
     (root / ".venv" / "installed.json").write_text(json.dumps({"dev": False, "root": "/elsewhere", "inputs": ""}))
     install.main()
     assert no_installing == ["venv", "uv", "embedded.txt"]
@@ -153,7 +153,7 @@ def test_what_was_interrupted_is_done_again(
     assert no_installing[2:] == ["venv", "uv", "embedded.txt"]  # from nothing, however far it had come
 
 
-def test_a_python_without_venv_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_venv_prints_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(SystemExit, match=r"sudo apt install python3\.\d+-venv"):
         install.require_venv()

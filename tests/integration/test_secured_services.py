@@ -49,7 +49,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 async def database(servers: Servers, tmp_path: Path) -> dict[str, str]:
-    """A database of one's own, with a user whose password wants quoting; settings that keep it in a file."""
+    """A separate database, with a user whose password needs quoting; settings that keep it in a file."""
     name = f"test_{os.urandom(4).hex()}"
     connection = await asyncpg.connect(servers.superuser_url)
     try:

@@ -35,7 +35,7 @@ def generate(document: dict[str, Any], folder: Path, package: str) -> None:
     """Write a client for an OpenAPI document to `folder`, as `package`. What the generator warns of is an error."""
     description, settings = folder / "openapi.json", folder / "settings.json"
     description.write_text(json.dumps(document))
-    # Nobody reads it, so it need not be formatted.
+    # It is not read by people, so it need not be formatted.
     settings.write_text(json.dumps({"post_hooks": [], "package_name_override": package}))
     _run(
         str(environment().with_name("openapi-python-client")), "generate", "--meta=none", "--fail-on-warning",

@@ -11,7 +11,7 @@ TEMPLATE = "migrated"
 # Of more rows than these something would stay that is felt: in the planner's statistics, in what scans take.
 MANY_ROWS = 1000
 
-# What a test may have changed beside rows. Objects of ours are numbered from 16384 on, alike in all copies.
+# What a test may have changed beside rows. User objects are numbered from 16384 on, alike in all copies.
 _STRUCTURE = """
     select md5(string_agg(item, chr(10) order by item)) from (
         select (oid, relname, relnamespace, relkind, relacl)::text from pg_class
@@ -46,7 +46,7 @@ class Databases:
         self._free: list[str] = []
 
     async def take(self) -> str:
-        """URL of a database that nobody else has until it is given back."""
+        """URL of a database that no other test has until it is given back."""
         if self._free:
             return self._free.pop()
         if self._structure is None:

@@ -2,10 +2,10 @@
 
     broker               bootstrap servers of a real Kafka                     session
     postgres             a superuser's URL of a real PostgreSQL                session
-    kafka_settings       KafkaSettings on `broker`: topics and group of one's own, the topics created
-    database_url         a migrated database of one's own on `postgres`
-    private_kafka        an EmbeddedKafka of one's own, serving: to kill, stop and start again
-    private_postgres     an EmbeddedPostgres of one's own, serving; `url("postgres")` connects
+    kafka_settings       KafkaSettings on `broker`: the test's own topics and group, the topics created
+    database_url         the test's own migrated database on `postgres`
+    private_kafka        the test's own EmbeddedKafka, serving: to kill, stop and start again
+    private_postgres     the test's own EmbeddedPostgres, serving; `url("postgres")` connects
 
 ORDERWATCH_TEST_BACKEND=containers takes broker and postgres from containers; the private ones are always embedded.
 """
@@ -96,7 +96,7 @@ def kafka_settings(broker: str) -> Iterator[KafkaSettings]:
 
 @pytest.fixture
 def database_url(_databases: Databases) -> Iterator[str]:
-    """A migrated, empty database that no other test has meanwhile."""
+    """A migrated, empty database that no other test has at the same time."""
     url = _run(_databases.take())
     yield url
     _run(_databases.give_back(url))
@@ -104,7 +104,7 @@ def database_url(_databases: Databases) -> Iterator[str]:
 
 @pytest.fixture
 def private_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
-    """A broker of one's own, serving."""
+    """The test's own broker, serving."""
     server = embedded.new_kafka(tmp_path / "kafka")
     with embedded.serving(server):
         yield server
@@ -112,7 +112,7 @@ def private_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
 
 @pytest.fixture
 def private_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A database server of one's own, serving."""
+    """The test's own database server, serving."""
     server = embedded.new_postgres(tmp_path / "postgres")
     with embedded.serving(server):
         yield server

@@ -1,4 +1,4 @@
-"""An order event that nobody objects to."""
+"""A valid order event that no rule flags."""
 
 from typing import Any
 

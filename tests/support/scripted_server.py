@@ -52,7 +52,7 @@ class ScriptedServer:
                 self.wfile.write(answer.body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class names it so)
-                """Nobody reads it."""
+                """Log nothing."""
 
         self.requests = requests
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

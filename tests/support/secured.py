@@ -81,12 +81,12 @@ class SecuredKafka(EmbeddedKafka):
                 if "SCRAM" in name
             },
         }
-        # Of a property that stands there twice, the last one counts.
+        # Of a property that is set twice, the last one counts.
         return super()._configuration() + "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
 class PostgresDoor:
-    """TLS in front of a PostgreSQL, whose own build has none: lets nobody in who does not ask for TLS first.
+    """TLS in front of a PostgreSQL, whose own build has none: admits no client that does not ask for TLS first.
 
     Use as a context manager; it serves in a thread of its own.
     """

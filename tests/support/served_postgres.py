@@ -1,6 +1,6 @@
 """`python -m tests.support.served_postgres`: a PostgreSQL for tests of another environment.
 
-Prints a superuser's URL and serves until its standard input ends, as it does when whoever started it is gone.
+Prints a superuser's URL and serves until its standard input ends, as it does when its parent process is gone.
 """
 
 import sys
