@@ -6,11 +6,6 @@ from typing import NamedTuple
 
 import asyncpg
 
-from order_contract.decision import OrderRow
-from order_contract.origin import Origin
-from order_contract.outcomes import MessageOutcome
-from orderwatch.explain.evidence import Refusal
-
 _ROLES = "select rolname from pg_roles where rolname = any($1)"
 
 # What became of each consumed message, over both tables that record it.
@@ -173,72 +168,3 @@ async def committed_order_outcomes(
     """The outcome of each order that came from below the committed offsets."""
     rows = await connection.fetch(_COMMITTED_ORDERS, *source, list(committed), list(committed.values()))
     return {row["order_id"]: row["outcome"] for row in rows}
-
-
-_ORDERS_BY_ID = f"select {', '.join(OrderRow._fields)} from orders where order_id = any($1::text[])"  # noqa: S608
-_RULESETS = "select version, content from rulesets where version = any($1::text[])"
-_REFUSAL_COLUMNS = 'topic, partition, "offset", epoch, outcome, order_id, error_type, error, recorded_at'
-_REFUSALS_BY_ORDER = f"""
-select {_REFUSAL_COLUMNS} from stream_outcomes
-where topic = $1 and order_id = any($2::text[])
-order by recorded_at, epoch, partition, "offset"
-"""  # noqa: S608
-_REFUSAL_AT = f"""
-select {_REFUSAL_COLUMNS} from stream_outcomes
-where (topic, partition, "offset", epoch) = ($1, $2, $3, $4)
-"""  # noqa: S608
-_ORDER_AT = """
-select order_id from orders
-where (source_topic, source_partition, source_offset, source_epoch) = ($1, $2, $3, $4)
-"""
-_GAP_AT = """
-select first_offset, next_offset, reason from stream_gaps
-where topic = $1 and partition = $2 and first_offset <= $3 and next_offset > $3 and epoch = $4
-"""
-# In the order of their arrival, so that neighbours lie near each other on the topics.
-_SAMPLE = """
-select order_id from (select order_id, appended_at from orders order by random() limit $1) as sample
-order by appended_at
-"""
-
-
-async def rows(connection: asyncpg.Connection, order_ids: Collection[str]) -> dict[str, OrderRow]:
-    """Those of the orders that are stored."""
-    return {record["order_id"]: OrderRow(*record) for record in await connection.fetch(_ORDERS_BY_ID, order_ids)}
-
-
-async def rulesets(connection: asyncpg.Connection, versions: Collection[str]) -> dict[str, str]:
-    """The YAML text of each of the versions that is kept."""
-    return dict(map(tuple, await connection.fetch(_RULESETS, versions)))
-
-
-async def refusals(connection: asyncpg.Connection, topic: str, order_ids: Collection[str]) -> list[Refusal]:
-    """The messages with these order ids that became no row, oldest first."""
-    return [_refusal(record) for record in await connection.fetch(_REFUSALS_BY_ORDER, topic, order_ids)]
-
-
-async def refusal_at(connection: asyncpg.Connection, origin: Origin) -> Refusal | None:
-    """What is recorded of a message that became no row."""
-    record = await connection.fetchrow(_REFUSAL_AT, *origin)
-    return None if record is None else _refusal(record)
-
-
-async def order_at(connection: asyncpg.Connection, origin: Origin) -> str | None:
-    """The order that was made of a message; goes through the whole table."""
-    order_id: str | None = await connection.fetchval(_ORDER_AT, *origin)
-    return order_id
-
-
-async def gap_at(connection: asyncpg.Connection, origin: Origin) -> tuple[int, int, str] | None:
-    """The recorded gap in which an offset lies: first, next, and why."""
-    record = await connection.fetchrow(_GAP_AT, *origin)
-    return None if record is None else tuple(record)
-
-
-async def sample(connection: asyncpg.Connection, count: int) -> list[str]:
-    """Ids of random orders, in the order in which their messages were appended."""
-    return [record["order_id"] for record in await connection.fetch(_SAMPLE, count)]
-
-
-def _refusal(record: asyncpg.Record) -> Refusal:
-    return Refusal._make(record.values())._replace(outcome=MessageOutcome(record["outcome"]))

@@ -17,7 +17,7 @@ from order_contract.message import Message
 from order_platform.kafka.topic_client import Offsets, TopicClient
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.settings import KafkaSettings
-from orderwatch.record import Found, Missing
+from orderwatch.explain.evidence import Found, Missing
 
 # What follows is read on rather than sought: a seek costs a round trip.
 NEAR = 500

@@ -9,8 +9,7 @@ import orjson
 from order_platform.command_line.run import ExitCode
 from orderwatch.environment import ROOT, variables
 from orderwatch.errors import OrderwatchError
-from orderwatch.explain.evidence import WarehouseRow
-from orderwatch.record import Missing
+from orderwatch.explain.evidence import Missing, WarehouseRow
 
 _SECONDS = 120
 _NOT_ASKED = "the warehouse could not be asked: {}"

@@ -18,9 +18,9 @@ from marketplace_simulator import World
 from marketplace_simulator.generator import GeneratorConfig, past_orders
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
-from orderwatch.explain.explanation import explained
-from orderwatch.explain.finder import EvidenceFinder
-from orderwatch.record import Missing
+from orderwatch.explain import build_explanation
+from orderwatch.explain.evidence import Missing
+from orderwatch.explain.evidence_loader import EvidenceLoader
 from orderwatch.record_finder import RecordFinder, Wanted
 from tests.integration.test_seed_lines import BROKEN, line, seed_order
 from tests.support.command import Orderwatch
@@ -98,7 +98,7 @@ async def test_a_thousand_orders_and_every_refused_message_agree_until_somebody_
     stored = len(generated) + 101
     code, answer = await asked(orderwatch, "--sample", "1000")
     assert (code, answer["orders"], answer["disagree"]) == (0, 1000, [])
-    assert answer["compared"] == dict.fromkeys(("message", "event", "decision", "announced"), 1000)
+    assert answer["compared"] == dict.fromkeys(("message", "event", "decision", "published_decision"), 1000)
     code, answer = await asked(orderwatch, "--sample", str(stored * 2))
     assert (code, answer["orders"], answer["disagree"]) == (0, stored, [])
 
@@ -106,9 +106,9 @@ async def test_a_thousand_orders_and_every_refused_message_agree_until_somebody_
         outcomes = await connection.fetch('select outcome, partition, "offset" from stream_outcomes')
     assert len(outcomes) == len(BROKEN) + 10
     async with connected(database_url) as connection, RecordFinder(elsewhere) as records:
-        finder = EvidenceFinder(elsewhere, connection, records)
+        loader = EvidenceLoader(elsewhere, connection, records)
         for outcome, partition, offset in outcomes:
-            explanation = explained(await finder.find(f"{elsewhere.orders_topic}/{partition}/{offset}"))
+            explanation = build_explanation(await loader.load(f"{elsewhere.orders_topic}/{partition}/{offset}"))
             assert explanation.agrees, explanation.sentences()
             assert explanation.sections[1].facts["outcome"] == outcome
             assert explanation.sections[1].checked is not None
@@ -122,7 +122,7 @@ async def test_a_thousand_orders_and_every_refused_message_agree_until_somebody_
     code, answer = await asked(orderwatch, changed)
     assert code == 1
     expected = [{"field": "outcome", "stored": after, "here": before}]
-    assert differences(answer) == {"decision": expected, "announced": expected}
+    assert differences(answer) == {"decision": expected, "published_decision": expected}
     code, answer = await asked(orderwatch, "--sample", str(stored))
     assert code == 1
     assert [each["subject"] for each in answer["disagree"]] == [f"order {changed}"]
@@ -142,7 +142,7 @@ async def test_an_order_shows_what_else_came_with_its_id_and_survives_retention(
     assert "identical to the byte" in shown
     code, answer = await asked(orderwatch, "INV/2026/0001")
     assert code == 0
-    [others] = [each["rows"] for each in answer["sections"] if each["name"] == "others"]
+    [others] = [each["rows"] for each in answer["sections"] if each["name"] == "related_messages"]
     assert [each["outcome"] for each in others] == ["duplicate", "conflict"]
     origin = answer["sections"][0]["facts"]
     place = f"{origin['topic']}/{origin['partition']}/{origin['offset']}"

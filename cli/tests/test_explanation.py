@@ -16,10 +16,10 @@ from order_contract.decoding.decoder import EventDecoder
 from order_contract.error_types import ErrorType
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
-from orderwatch.explain.evidence import OrderEvidence, Refusal, RefusalEvidence, WarehouseRow
-from orderwatch.explain.explanation import Explanation, explained
-from orderwatch.explain.report import document
-from orderwatch.record import Missing
+from orderwatch.explain import build_explanation
+from orderwatch.explain.evidence import Missing, OrderEvidence, UnstoredMessage, UnstoredMessageEvidence, WarehouseRow
+from orderwatch.explain.explanation import Explanation
+from orderwatch.explain.render import explanation_document
 
 RULESET = load_ruleset()
 NOW = datetime(2026, 11, 22, 5, tzinfo=UTC)
@@ -74,7 +74,7 @@ def stored(record: Message, *payment_methods: str) -> OrderEvidence:
 
 
 def tampered(evidence: OrderEvidence, **columns: Any) -> Explanation:
-    return explained(replace(evidence, row=evidence.row._replace(**columns)))
+    return build_explanation(replace(evidence, row=evidence.row._replace(**columns)))
 
 
 def changed(value: Any) -> Any:
@@ -103,9 +103,9 @@ def changed(value: Any) -> Any:
     ],
 )
 def test_what_the_detector_stored_agrees(record: Message) -> None:
-    explanation = explained(stored(record))
+    explanation = build_explanation(stored(record))
     assert explanation.agrees, explanation.sentences()
-    assert explanation.verdict() == ("order o1 agrees with itself; compared: message, event, decision, announced.")
+    assert explanation.verdict() == ("order o1 is consistent; compared: message, event, decision, published decision.")
 
 
 @pytest.mark.parametrize("column", OrderRow._fields)
@@ -129,9 +129,9 @@ def test_a_changed_outcome_is_said_exactly() -> None:
     explanation = tampered(evidence, outcome="review")
     assert explanation.sentences() == [
         "outcome: stored 'review', decided again 'decline'",
-        "outcome: stored 'review', announced 'decline'",
+        "outcome: stored 'review', published 'decline'",
     ]
-    assert explanation.verdict() == "order o1 does not agree with itself: decision (outcome), announced (outcome)."
+    assert explanation.verdict() == "order o1 is not consistent: decision (outcome), published decision (outcome)."
 
 
 def test_a_hit_is_compared_value_by_value() -> None:
@@ -161,15 +161,15 @@ def test_features_that_cannot_be_decided_with_are_a_difference(features: str) ->
 
 def test_the_ruleset_has_to_be_the_one_that_decided() -> None:
     evidence = stored(message())
-    assert "is not in table rulesets" in explained(replace(evidence, ruleset=None)).sentences()[0]
+    assert "is not in table rulesets" in build_explanation(replace(evidence, ruleset=None)).sentences()[0]
     other = RULESET.content.replace("review_at: 50", "review_at: 51")
-    assert any("ruleset_version" in text for text in explained(replace(evidence, ruleset=other)).sentences())
-    broken = explained(replace(evidence, ruleset="rules: 1"))
+    assert any("ruleset_version" in text for text in build_explanation(replace(evidence, ruleset=other)).sentences())
+    broken = build_explanation(replace(evidence, ruleset="rules: 1"))
     assert "is not accepted" in broken.sentences()[0]
 
 
 def test_rules_show_their_values_and_whether_they_fire() -> None:
-    rows = explained(stored(message())).sections[2].rows
+    rows = build_explanation(stored(message())).sections[2].rows
     assert [(row["rule"], row["fires"]) for row in rows] == [(rule.id, True) for rule in RULESET.rules]
     assert rows[0]["values"] == {"hour": 3, "currency": "IDR", "amount": 350_000_000, "quantity": 2}
     assert rows[1]["when"] == 'country != "ID"'
@@ -177,11 +177,11 @@ def test_rules_show_their_values_and_whether_they_fire() -> None:
 
 def test_what_retention_deleted_is_said_and_the_rest_compared() -> None:
     evidence = replace(
-        stored(message()), message=Missing("retention deleted it"), announced=Missing("not among the records")
+        stored(message()), message=Missing("retention deleted it"), published=Missing("not among the records")
     )
-    explanation = explained(evidence)
+    explanation = build_explanation(evidence)
     assert explanation.agrees
-    assert explanation.verdict() == "order o1 agrees with itself; compared: decision."
+    assert explanation.verdict() == "order o1 is consistent; compared: decision."
     assert [section.notes for section in explanation.sections if section.notes] == [
         ["retention deleted it"],
         ["without the message there is nothing to decode"],
@@ -192,7 +192,7 @@ def test_what_retention_deleted_is_said_and_the_rest_compared() -> None:
 def test_a_payment_method_that_the_detector_was_told_of_is_known() -> None:
     evidence = stored(message(payment_method="shopeepay later"), "ShopeePay Later")
     assert evidence.row.payment_method == "ShopeePay Later"
-    assert explained(evidence).agrees
+    assert build_explanation(evidence).agrees
 
 
 def test_attributes_are_compared_as_json() -> None:
@@ -202,7 +202,7 @@ def test_attributes_are_compared_as_json() -> None:
 
 
 def test_a_message_that_is_no_order_any_more_is_a_difference() -> None:
-    explanation = explained(replace(stored(message()), message=message(quantity=0)))
+    explanation = build_explanation(replace(stored(message()), message=message(quantity=0)))
     assert explanation.sections[1].sentences() == [
         "quantity: stored 'an order', decoded now 'quantity must be an integer of at least 1, got 0'"
     ]
@@ -210,50 +210,50 @@ def test_a_message_that_is_no_order_any_more_is_a_difference() -> None:
 
 @pytest.mark.parametrize("value", [b"\xff", None, b"[]", b'{"order_id":"o1"}'])
 def test_a_published_record_that_is_another_differs(value: bytes | None) -> None:
-    explanation = explained(replace(stored(message()), announced=Message(value, topic="decisions")))
-    assert [section.name for section in explanation.sections if section.differences] == ["announced"]
+    explanation = build_explanation(replace(stored(message()), published=Message(value, topic="decisions")))
+    assert [section.name for section in explanation.sections if section.differences] == ["published_decision"]
 
 
 def refused(
     record: Message, outcome: MessageOutcome = MessageOutcome.DEAD_LETTER, row: OrderRow | None = None
-) -> RefusalEvidence:
+) -> UnstoredMessageEvidence:
     """The evidence of a message that the detector refused."""
     letter = evaluate(record)
     if isinstance(letter, OrderRow):
         letter = RejectedMessage(record, ErrorType.CONFLICT, "order o1 stands with other content", order_id="o1")
-    refusal = Refusal("orders", 2, 17, 1, outcome, letter.order_id, letter.error_type, letter.error, NOW)
+    unstored = UnstoredMessage("orders", 2, 17, 1, outcome, letter.order_id, letter.error_type, letter.error, NOW)
     headers = tuple(dead_letter_headers(letter))
     announced = Message(record.value, str(letter.origin).encode(), headers, "orders.dlq")
-    return RefusalEvidence(refusal, record, announced, row)
+    return UnstoredMessageEvidence(unstored, record, announced, row)
 
 
 @pytest.mark.parametrize("record", [message(quantity=0), Message(b"{broken"), Message(None), Message(b"\xff\xfe")])
 def test_a_dead_letter_agrees_and_names_the_field(record: Message) -> None:
-    explanation = explained(refused(record))
+    explanation = build_explanation(refused(record))
     assert explanation.agrees, explanation.sentences()
-    assert explanation.verdict() == "message orders/2/17 agrees with itself; compared: refusal, dead letter."
+    assert explanation.verdict() == "message orders/2/17 is consistent; compared: unstored message, dead letter."
     assert explanation.sections[1].facts["field"] == ("quantity" if record.value and len(record.value) > 10 else None)
-    assert orjson.loads(orjson.dumps(document(explanation)))["agrees"] is True
+    assert orjson.loads(orjson.dumps(explanation_document(explanation)))["agrees"] is True
 
 
 def test_a_dead_letter_with_other_bytes_or_another_error_differs() -> None:
     evidence = refused(message(quantity=0))
     assert isinstance(evidence.dead_letter, Message)
     other_bytes = replace(evidence, dead_letter=replace(evidence.dead_letter, value=b"{}"))
-    assert [difference.field for difference in explained(other_bytes).sections[2].differences] == ["value"]
-    other_error = replace(evidence, refusal=evidence.refusal._replace(error="something else"))
-    explanation = explained(other_error)
+    assert [difference.field for difference in build_explanation(other_bytes).sections[2].differences] == ["value"]
+    other_error = replace(evidence, unstored=evidence.unstored._replace(error="something else"))
+    explanation = build_explanation(other_error)
     assert [difference.field for difference in explanation.sections[2].differences] == ["error"]
     assert explanation.sections[1].notes == ["the decoder now says: quantity must be an integer of at least 1, got 0"]
 
 
 def test_a_dead_letter_that_would_be_taken_now_is_said() -> None:
     evidence = replace(refused(message(payment_method="Stones")), message=message())
-    assert "would be decided" in explained(evidence).sections[1].notes[0]
+    assert "would be decided" in build_explanation(evidence).sections[1].notes[0]
 
 
 def test_where_the_topic_lost_the_bytes_the_dead_letter_has_them() -> None:
-    explanation = explained(replace(refused(message(quantity=0)), message=Missing("retention deleted it")))
+    explanation = build_explanation(replace(refused(message(quantity=0)), message=Missing("retention deleted it")))
     assert explanation.agrees
     assert explanation.sections[2].facts["value"] == message(quantity=0).value
 
@@ -261,19 +261,21 @@ def test_where_the_topic_lost_the_bytes_the_dead_letter_has_them() -> None:
 def test_a_duplicate_has_the_content_that_stands_and_a_conflict_has_not() -> None:
     row = stored(message()).row
     same, other = message(country="SG"), message(quantity=3, note="for me")
-    assert explained(refused(same, MessageOutcome.DUPLICATE, row)).agrees
+    assert build_explanation(refused(same, MessageOutcome.DUPLICATE, row)).agrees
     noted = stored(message(note={"a": 1, "b": [2.5]}, x=7)).row
     respelled = message(x=7.0, note={"b": [2.50], "a": 1.0})
-    assert explained(refused(respelled, MessageOutcome.DUPLICATE, noted)).agrees
-    assert [d.field for d in explained(refused(other, MessageOutcome.DUPLICATE, row)).sections[1].differences] == [
+    assert build_explanation(refused(respelled, MessageOutcome.DUPLICATE, noted)).agrees
+    assert [
+        d.field for d in build_explanation(refused(other, MessageOutcome.DUPLICATE, row)).sections[1].differences
+    ] == [
         "quantity",
         "attributes.note",
     ]
-    conflict = explained(refused(other, MessageOutcome.CONFLICT, row))
+    conflict = build_explanation(refused(other, MessageOutcome.CONFLICT, row))
     assert conflict.agrees
     assert [line["field"] for line in conflict.sections[1].rows] == ["quantity", "attributes.note"]
-    assert not explained(refused(same, MessageOutcome.CONFLICT, row)).agrees
-    gone = explained(refused(other, MessageOutcome.CONFLICT, None))
+    assert not build_explanation(refused(same, MessageOutcome.CONFLICT, row)).agrees
+    gone = build_explanation(refused(other, MessageOutcome.CONFLICT, None))
     assert "is stored" in gone.sections[1].notes[0]
 
 
@@ -290,7 +292,7 @@ def warehouse_row(evidence: OrderEvidence, **changes: Any) -> WarehouseRow:
 
 def test_the_warehouse_holds_what_is_stored() -> None:
     evidence = stored(message())
-    section = explained(replace(evidence, warehouse=warehouse_row(evidence))).sections[-1]
+    section = build_explanation(replace(evidence, warehouse=warehouse_row(evidence))).sections[-1]
     assert (section.name, section.checked, section.differences) == ("warehouse", "8 columns", [])
     assert section.facts == {"business_date": "2026-11-22", "loaded_at": "2026-11-23T00:31:00Z"}
 
@@ -302,7 +304,7 @@ def test_the_warehouse_holds_what_is_stored() -> None:
 )  # fmt: skip
 def test_another_row_in_the_warehouse_is_named(column: str, value: object) -> None:
     evidence = stored(message())
-    explanation = explained(replace(evidence, warehouse=warehouse_row(evidence, **{column: value})))
+    explanation = build_explanation(replace(evidence, warehouse=warehouse_row(evidence, **{column: value})))
     assert not explanation.agrees
     assert [each.field for each in explanation.sections[-1].differences] == [column]
 
@@ -317,7 +319,7 @@ def test_another_row_in_the_warehouse_is_named(column: str, value: object) -> No
     ],
 )
 def test_no_row_in_the_warehouse_is_no_disagreement(found: WarehouseRow | Missing | None, note: list[str]) -> None:
-    explanation = explained(replace(stored(message()), warehouse=found))
+    explanation = build_explanation(replace(stored(message()), warehouse=found))
     assert explanation.agrees
     assert list(explanation.sections[-1].notes) == note
     assert explanation.sections[-1].checked is None

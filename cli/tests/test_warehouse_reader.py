@@ -9,7 +9,7 @@ import pytest
 from order_platform.command_line.run import ExitCode
 from order_platform.settings import KafkaSettings
 from orderwatch import warehouse_reader
-from orderwatch.record import Missing
+from orderwatch.explain.evidence import Missing
 from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse
 from tests.integration.test_seed_lines import line, seed_order
 from tests.support.command import Orderwatch
@@ -76,4 +76,4 @@ async def test_explain_shows_all_else_and_then_that_the_warehouse_could_not_be_a
         result = await asyncio.to_thread(orderwatch, "explain", *arguments, "--warehouse")
         assert isinstance(result.exception, WarehouseNotAskedError)
         assert "process 42" in str(result.exception)
-        assert "agree" in result.stdout
+        assert "consistent" in result.stdout

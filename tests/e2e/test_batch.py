@@ -67,7 +67,7 @@ def test_late_orders_are_found_and_mended(checkout: Checkout) -> None:
     checkout.order_batch("reconcile", DATES, "--mend")
     assert not dirty_dates(checkout.make("reconcile"))
     explained = checkout.orderwatch("explain", "late-0", "--warehouse")
-    assert "compared: message, event, decision, announced, warehouse" in explained
+    assert "compared: message, event, decision, published decision, warehouse" in explained
     mended = published(checkout)
     assert mended != before
     assert_equal(mended, expected(checkout))

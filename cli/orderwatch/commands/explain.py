@@ -16,12 +16,12 @@ from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.database import database_answers, open_database
 from orderwatch.errors import UsageError
-from orderwatch.explain.evidence import OrderEvidence, WarehouseRow
-from orderwatch.explain.explanation import Explanation, explained
-from orderwatch.explain.finder import EvidenceFinder
-from orderwatch.explain.report import document, show
+from orderwatch.explain import build_explanation
+from orderwatch.explain.evidence import Missing, OrderEvidence, WarehouseRow
+from orderwatch.explain.evidence_loader import EvidenceLoader
+from orderwatch.explain.explanation import Explanation
+from orderwatch.explain.render import explanation_document, print_explanation
 from orderwatch.formatting import printable
-from orderwatch.record import Missing
 from orderwatch.record_finder import RecordFinder
 from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse
 
@@ -42,7 +42,7 @@ def explain(
     """Explain a decision from the bytes on the topic on, and check that all that is kept of it agrees.
 
     The message is read where the stored order says it came from, and decoded again; the order is decided again from
-    the stored values, by the ruleset that decided it; the announced decision is compared with the stored one, and
+    the stored values, by the ruleset that decided it; the published decision is compared with the stored one, and
     if asked for, the row that the batch side loaded into the warehouse.
     Exits 1 when anything disagrees, and 3 when the warehouse was to be asked and could not be. What cannot be
     compared, such as a message that retention deleted, is said.
@@ -52,7 +52,7 @@ def explain(
     orderwatch explain --sample 1000 --warehouse
     """
     if (asked is None) is (sample is None):
-        raise UsageError("explain wants an order's id, an origin, or --sample", "For example: --sample 1000")
+        raise UsageError("explain requires an order's id, an origin, or --sample", "For example: --sample 1000")
     kafka, database = kafka_settings(), database_settings()
     reader = _WarehouseReader() if warehouse else None
     with broker_answers(kafka), database_answers(database):
@@ -70,9 +70,9 @@ def explain(
 
 
 @asynccontextmanager
-async def _finder(kafka: KafkaSettings, database: DatabaseSettings) -> AsyncIterator[EvidenceFinder]:
+async def _open_loader(kafka: KafkaSettings, database: DatabaseSettings) -> AsyncIterator[EvidenceLoader]:
     async with open_database(database) as connection, RecordFinder(kafka) as records:
-        yield EvidenceFinder(kafka, connection, records)
+        yield EvidenceLoader(kafka, connection, records)
 
 
 class _WarehouseReader:
@@ -92,20 +92,20 @@ class _WarehouseReader:
 async def _explain_one(
     kafka: KafkaSettings, database: DatabaseSettings, asked: str, warehouse: _WarehouseReader | None
 ) -> Explanation:
-    async with _finder(kafka, database) as finder:
-        found = await finder.find(asked)
+    async with _open_loader(kafka, database) as loader:
+        found = await loader.load(asked)
         if warehouse is not None and isinstance(found, OrderEvidence):
             order_id = found.row.order_id
             found = replace(found, warehouse=(await warehouse.read([order_id]))[order_id])
-        return explained(found)
+        return build_explanation(found)
 
 
 async def _explain_sample(
     kafka: KafkaSettings, database: DatabaseSettings, count: int, warehouse: _WarehouseReader | None
 ) -> list[Explanation]:
     explanations: list[Explanation] = []
-    async with _finder(kafka, database) as finder:
-        order_ids = await finder.sample(count)
+    async with _open_loader(kafka, database) as loader:
+        order_ids = await loader.sample_order_ids(count)
         rows = {} if warehouse is None else await warehouse.read(order_ids)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         # On the error stream, so that what is found can go elsewhere.
@@ -113,17 +113,19 @@ async def _explain_sample(
             task = progress.add_task("explaining", total=len(order_ids))
             for first in range(0, len(order_ids), CHUNK):
                 chunk = order_ids[first : first + CHUNK]
-                found = await finder.orders(chunk)
-                explanations += [explained(replace(each, warehouse=rows.get(each.row.order_id))) for each in found]
+                found = await loader.load_orders(chunk)
+                explanations += [
+                    build_explanation(replace(each, warehouse=rows.get(each.row.order_id))) for each in found
+                ]
                 progress.advance(task, len(chunk))
     return explanations
 
 
 def _show_one(explanation: Explanation, *, as_json: bool) -> None:
     if as_json:
-        print_json(document(explanation))
+        print_json(explanation_document(explanation))
     else:
-        show(OUT, explanation)
+        print_explanation(OUT, explanation)
 
 
 def _show_sample(explanations: Sequence[Explanation], *, as_json: bool) -> None:
@@ -132,8 +134,12 @@ def _show_sample(explanations: Sequence[Explanation], *, as_json: bool) -> None:
         section.name for explanation in explanations for section in explanation.sections if section.checked is not None
     )
     if as_json:
-        answer = {"orders": len(explanations), "compared": compared, "disagree": [document(each) for each in disagree]}
-        print_json(answer)
+        document = {
+            "orders": len(explanations),
+            "compared": compared,
+            "disagree": [explanation_document(each) for each in disagree],
+        }
+        print_json(document)
         return
     for explanation in disagree:
         OUT.print(printable(explanation.verdict()), style="red", markup=False, soft_wrap=True)
@@ -142,6 +148,6 @@ def _show_sample(explanations: Sequence[Explanation], *, as_json: bool) -> None:
     places = ", ".join(f"{name} {count:,}" for name, count in compared.items())
     OUT.print(f"{len(explanations):,} orders explained; compared: {places or 'nothing'}.", markup=False)
     if disagree:
-        OUT.print(f"{len(disagree):,} do not agree with themselves.", style="bold red")
+        OUT.print(f"{len(disagree):,} are not consistent.", style="bold red")
     else:
-        OUT.print("All agree with themselves.", style="green")
+        OUT.print("All are consistent.", style="green")

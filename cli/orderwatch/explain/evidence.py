@@ -1,4 +1,4 @@
-"""Evidence: what is kept of a message, wherever it is kept. Pure data."""
+"""Evidence about an order or message: the records of it in Postgres, on the topics and in the warehouse. Pure data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,22 @@ from datetime import datetime
 from typing import NamedTuple
 
 from order_contract.decision import OrderRow
+from order_contract.message import Message
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
-from orderwatch.record import Found, Missing
 
 
-class Refusal(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A record that could not be found, and why."""
+
+    reason: str
+
+
+Found = Message | Missing
+
+
+class UnstoredMessage(NamedTuple):
     """A message that became no row: duplicate, conflict or dead letter, as table `stream_outcomes` has it."""
 
     topic: str
@@ -26,7 +36,7 @@ class Refusal(NamedTuple):
 
     @property
     def origin(self) -> Origin:
-        """Where the message stands."""
+        """Position of the message on its topic."""
         return Origin(self.topic, self.partition, self.offset, self.epoch)
 
 
@@ -43,7 +53,7 @@ class WarehouseRow:
 class OrderEvidence:
     """A stored order: its row, its message, the ruleset that decided it, and its record on topic `decisions`.
 
-    `ruleset` is the YAML text, None when it is not kept; `others` are further messages with its id; `warehouse` is
+    `ruleset` is the YAML text, None when it is not kept; `related` are further messages with its id; `warehouse` is
     None when the warehouse was not asked.
     """
 
@@ -51,16 +61,16 @@ class OrderEvidence:
     origin: Origin
     message: Found
     ruleset: str | None
-    announced: Found
-    others: Sequence[Refusal] = ()
+    published: Found
+    related: Sequence[UnstoredMessage] = ()
     warehouse: WarehouseRow | Missing | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RefusalEvidence:
-    """A message that became no row, its record on topic `orders.dlq`, and the order that stands under its id."""
+class UnstoredMessageEvidence:
+    """A message that became no row, its record on topic `orders.dlq`, and the order that is stored under its id."""
 
-    refusal: Refusal
+    unstored: UnstoredMessage
     message: Found
     dead_letter: Found
     row: OrderRow | None

@@ -1,34 +1,99 @@
-"""An explanation: all sections about one order or message, and the verdict over them."""
+"""Explanation of an order or message: sections, each with the differences from what is stored, and a verdict."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from orderwatch.explain.announced import announced_section
-from orderwatch.explain.dead_letter import dead_letter_section
-from orderwatch.explain.decision import decision_section
-from orderwatch.explain.event import event_section
-from orderwatch.explain.evidence import OrderEvidence, RefusalEvidence
-from orderwatch.explain.message import message_section, refused_message_section
-from orderwatch.explain.others import others_section
-from orderwatch.explain.refusal import refusal_section
-from orderwatch.explain.rules import rules_section
-from orderwatch.explain.section import Section
-from orderwatch.explain.warehouse import warehouse_section
+import orjson
 
-ORDER_SECTIONS: Sequence[Callable[[OrderEvidence], Section]] = (
-    message_section,
-    event_section,
-    rules_section,
-    decision_section,
-    announced_section,
-    others_section,
-    warehouse_section,
-)
-REFUSAL_SECTIONS: Sequence[Callable[[RefusalEvidence], Section]] = (
-    refused_message_section,
-    refusal_section,
-    dead_letter_section,
-)
+from order_contract.decision import OrderRow
+
+SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that is stored as one thing, and is another here."""
+
+    field: str
+    stored: object
+    here: object
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one place says. `facts` and `rows` (a table) are plain values, for people and programs alike.
+
+    `checked` describes what was compared with the stored row; None where there was nothing to compare, and then
+    `notes` say why. `here` names this place in the sentences about differences.
+    """
+
+    name: str
+    title: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+    rows: Sequence[Mapping[str, object]] = ()
+    notes: Sequence[str] = ()
+    checked: str | None = None
+    here: str = "here"
+    differences: Sequence[Difference] = ()
+
+    def sentences(self) -> list[str]:
+        """The differences as sentences."""
+        return [
+            f"{each.field}: stored {_shown(each.stored)}, {self.here} {_shown(each.here)}" for each in self.differences
+        ]
+
+
+def differences(stored: Mapping[str, object], here: Mapping[str, object], within: str = "") -> list[Difference]:
+    """The fields that are not the same, type included, in the order of `stored`; a missing one is None.
+
+    Of nested mappings it is the innermost that differ, named `hits.foreign-country.score`.
+    """
+    found: list[Difference] = []
+    for name in dict.fromkeys([*stored, *here]):
+        one, other = stored.get(name), here.get(name)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differences(one, other, f"{within}{name}.")
+        elif (type(one), one) != (type(other), other):
+            found.append(Difference(f"{within}{name}", one, other))
+    return found
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... (cut)"
+
+
+_JSON_COLUMNS = ("hits", "features")
+
+
+def stored_features(row: OrderRow) -> dict[str, Any]:
+    """The features by name; none when the column holds something else, as nothing of ours would write."""
+    features = orjson.loads(row.features)
+    return features if isinstance(features, dict) else {}
+
+
+def stored_hits(row: OrderRow) -> list[dict[str, Any]]:
+    """The hits; none when the column holds something else."""
+    hits = orjson.loads(row.hits)
+    return [hit for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []
+
+
+def from_columns(columns: Mapping[str, Any]) -> dict[str, object]:
+    """Columns of table `orders` with their JSON parsed, and hits by rule."""
+    return from_fields(
+        {name: orjson.loads(value) if name in _JSON_COLUMNS else value for name, value in columns.items()}
+    )
+
+
+def from_fields(fields: Mapping[str, Any]) -> dict[str, object]:
+    """The fields of a decision with its hits by rule; hits that are none of ours are left as they are."""
+    hits = fields.get("hits")
+    if not isinstance(hits, list) or not all(isinstance(hit, dict) and "rule" in hit for hit in hits):
+        return dict(fields)
+    return {**fields, "hits": {hit["rule"]: {name: hit[name] for name in hit if name != "rule"} for hit in hits}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +109,7 @@ class Explanation:
         return not any(section.differences for section in self.sections)
 
     def sentences(self) -> list[str]:
-        """All differences in words."""
+        """All differences as sentences."""
         return [sentence for section in self.sections for sentence in section.sentences()]
 
     def verdict(self) -> str:
@@ -55,14 +120,6 @@ class Explanation:
                 for section in self.sections
                 if section.differences
             ]
-            return f"{self.subject} does not agree with itself: {', '.join(places)}."
+            return f"{self.subject} is not consistent: {', '.join(places)}."
         checked = [section.name for section in self.sections if section.checked is not None]
-        return f"{self.subject} agrees with itself; compared: {', '.join(checked).replace('_', ' ') or 'nothing'}."
-
-
-def explained(evidence: OrderEvidence | RefusalEvidence) -> Explanation:
-    """The explanation that the evidence gives."""
-    if isinstance(evidence, OrderEvidence):
-        sections = [section(evidence) for section in ORDER_SECTIONS]
-        return Explanation(f"order {evidence.row.order_id}", sections)
-    return Explanation(f"message {evidence.refusal.origin}", [section(evidence) for section in REFUSAL_SECTIONS])
+        return f"{self.subject} is consistent; compared: {', '.join(checked).replace('_', ' ') or 'nothing'}."

@@ -1,4 +1,4 @@
-"""An explanation as people read it, and as programs do."""
+"""Rendering of an explanation: as text for people, as a JSON document for programs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orderwatch.explain.explanation import Explanation
-from orderwatch.explain.section import Section
+from orderwatch.explain.explanation import Explanation, Section
 from orderwatch.formatting import business_time, plain_bytes, printable
 
 SHOWN = 1_000
@@ -17,7 +16,7 @@ SHOWN = 1_000
 _COUNTED = {"amount", "quantity", "bytes"}
 
 
-def document(explanation: Explanation) -> dict[str, object]:
+def explanation_document(explanation: Explanation) -> dict[str, object]:
     """For JSON; bytes are text where they are UTF-8, else `{"base64": ...}`."""
     return {
         "subject": explanation.subject,
@@ -27,23 +26,23 @@ def document(explanation: Explanation) -> dict[str, object]:
     }
 
 
-def show(console: Console, explanation: Explanation) -> None:
+def print_explanation(console: Console, explanation: Explanation) -> None:
     """Print all sections, and the verdict."""
     for section in explanation.sections:
         if section.facts or section.rows or section.notes or section.differences:
-            _show(console, section)
+            _print_section(console, section)
     colour = "green" if explanation.agrees else "bold red"
     console.print(Text(printable(explanation.verdict()), colour), soft_wrap=True)
 
 
-def _show(console: Console, section: Section) -> None:
-    console.print(Text.assemble((printable(section.title), "bold"), *_standing(section)), soft_wrap=True)
+def _print_section(console: Console, section: Section) -> None:
+    console.print(Text.assemble((printable(section.title), "bold"), *_agreement(section)), soft_wrap=True)
     if section.facts:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="cyan", no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in section.facts.items():
-            grid.add_row(f"  {printable(name)}", Text(_shown(value, name)))
+            grid.add_row(f"  {printable(name)}", Text(_format_value(value, name)))
         console.print(grid)
     if section.rows:
         console.print(_table(section.rows))
@@ -54,7 +53,7 @@ def _show(console: Console, section: Section) -> None:
     console.print()
 
 
-def _standing(section: Section) -> Sequence[tuple[str, str]]:
+def _agreement(section: Section) -> Sequence[tuple[str, str]]:
     if section.differences:
         return [("   differs", "red")]
     return [] if section.checked is None else [(f"   agrees: {section.checked}", "green")]
@@ -67,11 +66,11 @@ def _table(rows: Sequence[Mapping[str, object]]) -> Table:
         table.add_column(name, overflow="fold")
     for row in rows:
         style = "yellow" if row.get("fires") is True else None
-        table.add_row("", *(Text(_shown(value, name)) for name, value in row.items()), style=style)
+        table.add_row("", *(Text(_format_value(value, name)) for name, value in row.items()), style=style)
     return table
 
 
-def _shown(value: object, name: str = "") -> str:
+def _format_value(value: object, name: str = "") -> str:
     match value:
         case None:
             text = "none"
@@ -84,9 +83,9 @@ def _shown(value: object, name: str = "") -> str:
         case bytes():
             text = printable(value[: SHOWN * 4].decode(errors="replace"), keep="\n")
         case Mapping():
-            text = ", ".join(f"{printable(str(key))}={_shown(item, str(key))}" for key, item in value.items())
+            text = ", ".join(f"{printable(str(key))}={_format_value(item, str(key))}" for key, item in value.items())
         case list() | tuple():
-            text = "\n".join(_shown(item) for item in value)
+            text = "\n".join(_format_value(item) for item in value)
         case _:
             text = printable(str(value))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... (cut)"
