@@ -83,11 +83,11 @@ replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 	@test -n "$(FILE)" || { echo "Which file? make replay FILE=orders.jsonl"; exit 1; }
 	@$(SYSTEM) $(BIN)/order-producer replay "$(FILE)" $(if $(RATE),--rate $(RATE))
 
-reconcile: ## Count what went in, what came out, what was loaded: WAIT=30, DATE=2026-11-20, MEND=on
+reconcile: ## Count what went in, what came out, what was loaded: WAIT=30, DATE=2026-11-20, REPAIR=on
 	$(INSTALLED)
 	@$(BIN)/orderwatch reconcile $(if $(WAIT),--wait $(WAIT))
 	@test ! -x airflow/.venv/bin/order-batch || { $(BATCH_SYSTEM) airflow/.venv/bin/order-batch reconcile $(DATE) \
-		$(if $(filter on yes 1,$(MEND)),--mend); }
+		$(if $(filter on yes 1,$(REPAIR) $(MEND)),--repair); }
 
 ##@ The warehouse
 
@@ -108,7 +108,7 @@ bigquery-smoke: ## Loads, dbt and marts on a real BigQuery project: PROJECT=my-p
 	@test -n "$(PROJECT)" || { echo "Which project? make bigquery-smoke PROJECT=my-project"; exit 1; }
 	@$(PYTHON) scripts/install.py --project airflow
 	@$(PYTHON) scripts/install.py --project dbt
-	@airflow/.venv/bin/python -m order_batch.warehouse.bigquery_smoke --project "$(PROJECT)" \
+	@cd airflow && .venv/bin/python -m tests.smoke.bigquery_smoke --project "$(PROJECT)" \
 		$(if $(LOCATION),--location "$(LOCATION)")
 
 dbt-docs: ## Models, columns, tests and lineage as pages, served at http://127.0.0.1:8580: PORT=8581

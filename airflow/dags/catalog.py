@@ -1,13 +1,14 @@
-"""DAG `catalog`: each hour's new users and products, out of the seeded world, into Postgres."""
+"""DAG `catalog`: each hour's new users and products of the seeded world into Postgres."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, dag, task
 
-from dag_parts import DEFAULTS
+from dag_defaults import DEFAULTS
 from marketplace_simulator import EmailStyle
-from order_batch.catalog import hours
+from order_batch.app import open_catalog
+from order_batch.catalog.hourly import start_of
 
 
 @dag(
@@ -18,11 +19,11 @@ from order_batch.catalog import hours
     default_args=dict(DEFAULTS),
     tags=["orderwatch"],
     doc_md="""
-    Appends the users and products that appeared in the run's hour, and before that whatever the catalog lacks from
-    earlier hours, so that every order finds its user and product. What an hour holds depends on the hour alone:
-    running it again adds nothing.
+    Appends the users and products of the run's hour, after everything that the catalog lacks from earlier hours, so
+    that every order finds its user and product. The content of an hour depends on the hour alone: running it again
+    adds nothing.
 
-    A user's e-mail address has one of three styles, the same for everybody who registers in an hour.
+    A user's e-mail address has one of three styles, the same for all users who register in an hour.
     """,
 )
 def catalog() -> None:
@@ -30,16 +31,19 @@ def catalog() -> None:
 
     @task(execution_timeout=timedelta(minutes=30), doc_md="What the catalog lacks from before this hour.")
     def fill_gaps(data_interval_start: datetime | None = None) -> dict[str, int]:
-        return hours.fill_before(hours.start_of(data_interval_start))
+        with open_catalog() as catalog:
+            return catalog.backfill(start_of(data_interval_start))
 
     @task.branch(doc_md="Which style of e-mail address the hour's users have.")
     def choose_email_style(data_interval_start: datetime | None = None) -> str:
-        return f"users_{hours.email_style(hours.start_of(data_interval_start)).name.lower()}"
+        with open_catalog() as catalog:
+            return f"users_{catalog.email_style(start_of(data_interval_start)).name.lower()}"
 
     def users_of(style: EmailStyle) -> Any:
         @task(task_id=f"users_{style.name.lower()}", doc_md=f"The hour's users, addresses like `{style.value}`.")
         def users(data_interval_start: datetime | None = None) -> int:
-            return hours.add_users(hours.start_of(data_interval_start), style)
+            with open_catalog() as catalog:
+                return catalog.add_users(start_of(data_interval_start), style)
 
         return users()
 
@@ -48,7 +52,8 @@ def catalog() -> None:
 
     @task(doc_md="Products introduced in the hour, and new prices.")
     def products(data_interval_start: datetime | None = None) -> int:
-        return hours.add_products(hours.start_of(data_interval_start))
+        with open_catalog() as catalog:
+            return catalog.add_products(start_of(data_interval_start))
 
     filled, chosen = fill_gaps(), choose_email_style()
     filled >> [chosen, products()]

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from dag_parts import DEFAULTS, MARTS, WAREHOUSE_POOL
-from order_batch.composition import open_pipeline
+from dag_defaults import DEFAULTS, MARTS, WAREHOUSE_POOL
+from order_batch.app import open_pipeline
 from order_contract.business_time import business_date
 
 DAYS = 35
@@ -24,7 +24,7 @@ DAYS = 35
     """,
 )
 def reconcile() -> None:
-    """Find dirty dates, mend each, publish."""
+    """Find dirty dates, repair each, publish."""
 
     @task(doc_md="Business dates whose orders changed since they were loaded.")
     def find_dirty_dates() -> list[str]:
@@ -33,16 +33,16 @@ def reconcile() -> None:
             return [day.isoformat() for day in pipeline.dirty_dates(yesterday - timedelta(days=DAYS - 1), yesterday)]
 
     @task(map_index_template="{{ day }}", max_active_tis_per_dag=1, doc_md="Load and build a date again.")
-    def mend(day: str) -> int:
+    def repair(day: str) -> int:
         with open_pipeline() as pipeline:
-            return pipeline.mend(date.fromisoformat(day))
+            return pipeline.repair(date.fromisoformat(day))
 
     @task(outlets=[MARTS], doc_md="The gold tables to schema `marts`; skipped when no date was dirty.")
     def publish() -> dict[str, int]:
         with open_pipeline() as pipeline:
             return pipeline.publish()
 
-    mend.expand(day=find_dirty_dates()) >> publish()
+    repair.expand(day=find_dirty_dates()) >> publish()
 
 
 reconcile()

@@ -5,9 +5,9 @@ from typing import Any
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
 
-from dag_parts import DEFAULTS, MARTS, ORDERS, PRODUCTS, USERS, WAREHOUSE_POOL, run_date
-from order_batch.composition import open_pipeline
-from order_batch.transform.report import LayerReport, check, layers
+from dag_defaults import DEFAULTS, MARTS, ORDERS, PRODUCTS, USERS, WAREHOUSE_POOL, run_date
+from order_batch.app import open_pipeline
+from order_batch.transform.dbt import LayerReport, check, layers
 
 
 @dag(

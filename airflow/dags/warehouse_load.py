@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from airflow.sdk import CronPartitionTimetable, dag, task
 
-from dag_parts import DEFAULTS, ORDERS, PRODUCTS, USERS, WAREHOUSE_POOL, run_date
-from order_batch.composition import open_pipeline
+from dag_defaults import DEFAULTS, ORDERS, PRODUCTS, USERS, WAREHOUSE_POOL, run_date
+from order_batch.app import open_pipeline
 
 
 @dag(

@@ -1,21 +1,17 @@
-"""Alerts: a failure told to a webhook. Its address is a secret and never stands in a log."""
+"""Alerts: failures posted to a webhook. Its address is a secret and is never logged."""
 
 import httpx
 import structlog
-
-from order_batch.settings import BatchSettings
+from pydantic import SecretStr
 
 log = structlog.get_logger()
 
 TIMEOUT_SECONDS = 10.0
 
 
-def tell(message: str, link: str | None = None) -> None:
-    """Post a message to ORDERWATCH_FAILURE_WEBHOOK, if set; an alert that fails never fails the caller."""
-    webhook = BatchSettings().failure_webhook
-    if webhook is None:
-        return
-    text = f"{message}\n{link}" if link else message
+def send_alert(webhook: SecretStr, message: str, link: str) -> None:
+    """Post a message with a link; a failed alert is logged and never raised."""
+    text = f"{message}\n{link}"
     try:
         # Chat services read one of the two names.
         httpx.post(

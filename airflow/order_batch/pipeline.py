@@ -1,4 +1,4 @@
-"""The whole of the batch side for some business dates: catalog, loads, dbt, marts. Each step can be repeated."""
+"""Batch pipeline for business dates: catalog, loads, dbt, marts. Each step can be repeated."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -7,15 +7,15 @@ from typing import Any
 import psycopg
 
 from marketplace_simulator import BEGINNING, World
-from order_batch.catalog.fill import fill_gaps
+from order_batch.catalog.backfill import backfill
+from order_batch.extract.postgres import extract
+from order_batch.loads.comparison import Comparison, compare, dirty_dates
+from order_batch.loads.ledger import LoadLedger
+from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
+from order_batch.loads.order_lookup import LoadedOrder, look_up
+from order_batch.publish.marts import FirstRows, first_rows, marts, publish
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt
-from order_batch.transform.publish import FirstRows, first_rows, marts, publish
-from order_batch.warehouse.comparison import Comparison, compare, dirty_dates
-from order_batch.warehouse.extract import extract
-from order_batch.warehouse.ledger import LoadLedger
-from order_batch.warehouse.load import ORDER_TABLES, load, order_partitions
-from order_batch.warehouse.lookup import LoadedOrder, look_up
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, USERS, Table
@@ -33,14 +33,14 @@ class BatchPipeline:
 
     def fill_catalog(self) -> tuple[int, int]:
         """Append users and products that are missing up to now; returns how many of each."""
-        return fill_gaps(self._connection, World(self._settings.world_seed), datetime.now(BUSINESS_ZONE))
+        return backfill(self._connection, World(self._settings.world_seed), datetime.now(BUSINESS_ZONE))
 
     def load_users(self, last: date) -> dict[str, int]:
-        """Load what is not loaded as it stands of users up to a date; returns the number of rows by table."""
+        """Load the months of users up to a date that changed since their load; returns the number of rows by table."""
         return self._load_catalog(USERS, last)
 
     def load_products(self, last: date) -> dict[str, int]:
-        """The same of products."""
+        """Load the months of products up to a date that changed since their load; returns the rows by table."""
         return self._load_catalog(PRODUCTS, last)
 
     def load_orders(self, day: date) -> dict[str, int]:
@@ -69,12 +69,12 @@ class BatchPipeline:
         return look_up(self._connection, self._warehouse, order_ids)
 
     def build(self, first: date, last: date) -> Build:
-        """Build and test with dbt; what failed stands in the results. Raises DbtError when there are none."""
+        """Build and test with dbt; the results include failures. Raises DbtError if there are none."""
         return Dbt(self._settings).build(first, last)
 
-    def mend(self, day: date) -> int:
+    def repair(self, day: date) -> int:
         """Load and build a date again; returns the number of rows. Raises DbtError when a model or test fails."""
-        # Who orders late may be new as well.
+        # A late order may be of a user or product that is new as well.
         loads = (self.load_users(day), self.load_products(day), self.load_orders(day))
         self.build(day, day).require_success()
         return sum(count for each in loads for count in each.values())
@@ -89,7 +89,7 @@ class BatchPipeline:
         return first_rows(self._connection, count)
 
     def _load_catalog(self, table: Table, last: date) -> dict[str, int]:
-        """Load months that are not loaded as they stand: the newest, as a rule."""
+        """Load the months that changed since their load: usually the newest."""
         return self._load((table, partition) for partition in self._ledger.dirty(table, BEGINNING.date(), last))
 
     def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> dict[str, int]:

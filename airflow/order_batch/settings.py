@@ -1,4 +1,4 @@
-"""Settings of the batch side, from `ORDERWATCH_*`: the same names as everywhere, and where the warehouse is."""
+"""Settings of the batch side, from `ORDERWATCH_*`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ class WarehouseKind(StrEnum):
 
 
 class BatchSettings(DatabaseSettings, WorldSettings):
-    """Where Postgres and the warehouse are."""
+    """Settings of Postgres, the warehouse, dbt and alerts."""
 
     warehouse: WarehouseKind = Field(WarehouseKind.DUCKDB, description="duckdb, or bigquery")
     warehouse_path: FilePath = Field(
@@ -38,7 +38,7 @@ class BatchSettings(DatabaseSettings, WorldSettings):
         20 * 1024**3, gt=0, description="a query that would cost more is refused"
     )
     dbt_project: FilePath = Field(Path("dbt"), description="folder of the dbt project with its .venv")
-    failure_webhook: SecretStr | None = Field(None, description="URL that is told of failed tasks")
+    failure_webhook: SecretStr | None = Field(None, description="URL that failed tasks are posted to")
 
     @field_validator("warehouse_path")
     @classmethod

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from order_batch.composition import connect
+from order_batch.app import connect
 from order_batch.settings import BatchSettings
 
 ROOT = Path(__file__).resolve().parents[2]

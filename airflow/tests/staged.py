@@ -7,9 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from order_batch.warehouse.partitions import Partition
+from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.tables import Kind, Table
-from order_batch.warehouse.totals import Totals
 
 NOVEMBER_20, NOVEMBER_21 = date(2026, 11, 20), date(2026, 11, 21)
 _VALUES = {Kind.STRING: "text {}", Kind.TIMESTAMP: "2026-11-21T05:06:07.0000{:02}+00:00"}

@@ -7,9 +7,8 @@ import psycopg
 import pytest
 
 from marketplace_simulator import BEGINNING, EmailStyle, World
-from order_batch.catalog import hours
-from order_batch.catalog.fill import add_products, add_users, fill_gaps
-from order_batch.settings import BatchSettings
+from order_batch.catalog.backfill import add_products, add_users, backfill
+from order_batch.catalog.hourly import HourlyCatalog
 from order_contract.business_time import BUSINESS_ZONE
 
 HOUR = timedelta(hours=1)
@@ -25,11 +24,11 @@ def rows(connection: "psycopg.Connection[Any]", table: str) -> list[tuple[Any, .
 
 
 def test_a_new_catalog_gets_everything_since_the_world_began(connection: "psycopg.Connection[Any]") -> None:
-    users, products = fill_gaps(connection, WORLD, NOW)
+    users, products = backfill(connection, WORLD, NOW)
     assert (users, products) == (WORLD.users(NOW), WORLD.product_versions(NOW))
     everybody = list(WORLD.users_between(BEGINNING, NOW))
     assert [row[0] for row in rows(connection, "users")] == sorted(user.user_id for user in everybody)
-    assert fill_gaps(connection, WORLD, NOW) == (0, 0)
+    assert backfill(connection, WORLD, NOW) == (0, 0)
 
 
 def test_an_hour_again_adds_nothing(connection: "psycopg.Connection[Any]") -> None:
@@ -43,12 +42,12 @@ def test_an_hour_again_adds_nothing(connection: "psycopg.Connection[Any]") -> No
 
 
 def test_hours_that_were_missed_are_filled_in(connection: "psycopg.Connection[Any]") -> None:
-    fill_gaps(connection, WORLD, NOW)
+    backfill(connection, WORLD, NOW)
     lost = connection.execute(
         "delete from users where valid_from >= '2024-03-01' and valid_from < '2024-03-20'"
     ).rowcount
     assert lost > 20
-    assert fill_gaps(connection, WORLD, NOW) == (lost, 0)
+    assert backfill(connection, WORLD, NOW) == (lost, 0)
 
 
 def test_what_hours_add_one_by_one_is_what_filling_adds_at_once(connection: "psycopg.Connection[Any]") -> None:
@@ -65,12 +64,11 @@ def test_what_hours_add_one_by_one_is_what_filling_adds_at_once(connection: "psy
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_addresses_of_an_hour_have_its_style(
-    settings: BatchSettings, connection: "psycopg.Connection[Any]", number: int
-) -> None:
+def test_addresses_of_an_hour_have_its_style(connection: "psycopg.Connection[Any]", number: int) -> None:
     hour = datetime(2026, 11, 20, number, tzinfo=UTC)
-    style = hours.email_style(hour)
-    assert hours.add_users(hour, style) == 10
+    catalog = HourlyCatalog(connection, WORLD)
+    style = catalog.email_style(hour)
+    assert catalog.add_users(hour, style) == 10
     patterns = {
         EmailStyle.FIRST_LAST: r"^[a-z]+\.[a-z]+@",
         EmailStyle.FIRST_NUMBER: r"^[a-z]+\.[1-9]@",
@@ -80,4 +78,4 @@ def test_addresses_of_an_hour_have_its_style(
     assert found == (10,)
     other = next(each for each in EmailStyle if each is not style)
     with pytest.raises(ValueError, match="have addresses of style"):
-        hours.add_users(hour, other)
+        catalog.add_users(hour, other)

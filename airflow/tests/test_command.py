@@ -9,8 +9,8 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from order_batch.__main__ import _readable, app
-from order_batch.composition import open_pipeline
+from order_batch.app import open_pipeline
+from order_batch.cli import _readable, app
 from order_batch.settings import BatchSettings
 from order_contract.business_time import BUSINESS_ZONE
 
@@ -35,7 +35,7 @@ def test_reconcile_shows_both_sides_and_says_what_to_do(
     assert result.exit_code == 1
     assert "not loaded" in result.stdout
     assert f"dirty: {FIRST}" in result.stderr
-    assert "--mend" in result.stderr
+    assert "--repair" in result.stderr
     with open_pipeline(settings) as pipeline:
         pipeline.load_orders(FIRST)
     result = run.invoke(app, ["reconcile", str(FIRST)])

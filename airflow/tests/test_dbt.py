@@ -9,7 +9,7 @@ import pytest
 
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt, DbtError
-from order_batch.warehouse.single_writer import single_writer
+from order_batch.warehouse.file_lock import file_lock
 
 DAY = date(2026, 11, 20)
 SUCCESS = {"unique_id": "model.orderwatch.others", "status": "success", "execution_time": 1, "message": "OK"}
@@ -42,7 +42,7 @@ def test_what_ran_before_is_not_taken_for_ones_own_results(
             found.append(error)
 
     # Another run has the project, and leaves its results while this one waits.
-    with single_writer(project / "target" / "order-batch"):
+    with file_lock(project / "target" / "order-batch"):
         waiting = threading.Thread(target=build)
         waiting.start()
         waiting.join(1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from order_batch.warehouse.duckdb_file import connect_when_free
+from order_batch.warehouse.duckdb import connect_when_free
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"

@@ -27,9 +27,9 @@ WITHIN = 300.0
 # `order-batch` as its user runs it, in a world that is three days old: filling years of a catalog takes half a minute.
 YOUNG_WORLD = """
 from datetime import UTC, datetime
-from order_batch.__main__ import app
-from order_batch.catalog import fill
-fill.BEGINNING = datetime(2026, 11, 17, 17, tzinfo=UTC)
+from order_batch.cli import app
+from order_batch.catalog import backfill
+backfill.BEGINNING = datetime(2026, 11, 17, 17, tzinfo=UTC)
 app()
 """
 

@@ -8,13 +8,13 @@ import duckdb
 import psycopg
 import pytest
 
+from order_batch.extract.postgres import extract
+from order_batch.loads.comparison import LoadState
+from order_batch.loads.ledger import LoadLedger
+from order_batch.loads.loader import load, order_partitions
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
-from order_batch.warehouse.comparison import State
-from order_batch.warehouse.duckdb_warehouse import DuckDbWarehouse
-from order_batch.warehouse.extract import extract
-from order_batch.warehouse.ledger import LoadLedger
-from order_batch.warehouse.load import load, order_partitions
+from order_batch.warehouse.duckdb import DuckDbWarehouse
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import ORDERS
 from order_contract.business_time import BUSINESS_ZONE
@@ -113,13 +113,13 @@ def test_a_warehouse_that_lost_rows_is_found_though_nothing_changed_in_postgres(
         found.execute("update raw.orders set amount = amount + 1 where business_date = $1", [DAYS[1]])
     states = {(each.partition.start, each.table.name): each.state for each in pipeline.compare(FIRST, LAST)}
     assert states == {
-        (FIRST, "orders"): State.AGREES, (FIRST, "rule_hits"): State.AGREES,
-        (DAYS[1], "orders"): State.DIFFERS, (DAYS[1], "rule_hits"): State.DIFFERS,
-        (LAST, "orders"): State.NOT_LOADED, (LAST, "rule_hits"): State.NOT_LOADED,
+        (FIRST, "orders"): LoadState.AGREES, (FIRST, "rule_hits"): LoadState.AGREES,
+        (DAYS[1], "orders"): LoadState.DIFFERS, (DAYS[1], "rule_hits"): LoadState.DIFFERS,
+        (LAST, "orders"): LoadState.NOT_LOADED, (LAST, "rule_hits"): LoadState.NOT_LOADED,
     }  # fmt: skip
     for day in pipeline.dirty_dates(FIRST, LAST):
         pipeline.load_orders(day)
-    assert {each.state for each in pipeline.compare(FIRST, LAST)} == {State.AGREES}
+    assert {each.state for each in pipeline.compare(FIRST, LAST)} == {LoadState.AGREES}
 
 
 def test_midnight_in_jakarta_parts_the_dates(
@@ -164,7 +164,7 @@ def test_a_load_that_misses_rows_is_refused_and_changes_nothing(
     (file,) = orders.files
     lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
     file.write_bytes(gzip.compress(b"".join(lines[:-1])))
-    with pytest.raises(WarehouseError, match=r"raw\.orders of 2026-11-18 stays as it was: 100 rows in Postgres, 99 in"):
+    with pytest.raises(WarehouseError, match=r"raw\.orders of 2026-11-18 is unchanged: 100 rows in Postgres, 99 in"):
         load(warehouse, LoadLedger(connection, warehouse.name), [orders])
     assert everything(settings) == before
     assert pipeline.dirty_dates(FIRST, FIRST) == [FIRST]

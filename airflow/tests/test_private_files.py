@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from order_batch.composition import open_pipeline
+from order_batch.app import open_pipeline
 from order_batch.settings import BatchSettings
 
 from .conftest import StoreOrders

@@ -7,10 +7,10 @@ import duckdb
 import psycopg
 import pytest
 
+from order_batch.publish.marts import Mart, first_rows, marts, publish
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import DbtError
-from order_batch.transform.publish import Mart, first_rows, marts, publish
-from order_batch.warehouse.duckdb_warehouse import DuckDbWarehouse
+from order_batch.warehouse.duckdb import DuckDbWarehouse
 
 USERS = Mart("mart_users", "Users.", {"user_id": "Key."}, ["orders desc", "user_id"])
 HOURS = Mart("mart_hours", "Hours.", {}, ["hour"])

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import duckdb
 import pytest
 
-from order_batch.warehouse.duckdb_warehouse import DuckDbWarehouse
+from order_batch.warehouse.duckdb import DuckDbWarehouse
+from order_batch.warehouse.partitions import Totals
 from order_batch.warehouse.port import Warehouse, WarehouseError
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, TABLES, USERS, Table
-from order_batch.warehouse.totals import Totals
-from tests.bigquery.server import FakeBigQuery, serving
-from tests.bigquery.storage import StoredTable
 from tests.bigquery.warehouse import connected
+from tests.fake_bigquery.server import FakeBigQuery, serving
+from tests.fake_bigquery.storage import StoredTable
 from tests.staged import NOVEMBER_20, NOVEMBER_21, make_row, make_rows, partition, stage, totals
 
 _MART = {

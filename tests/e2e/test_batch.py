@@ -64,7 +64,7 @@ def test_late_orders_are_found_and_mended(checkout: Checkout) -> None:
     late = [line(ordered[n], f"late-{n}", created_date=f"{FIRST}T0{n}:00:00", quantity=301) for n in range(3)]
     publish(checkout, late)
     assert dirty_dates(checkout.order_batch("reconcile", DATES, fails=True)) == {FIRST}
-    checkout.order_batch("reconcile", DATES, "--mend")
+    checkout.order_batch("reconcile", DATES, "--repair")
     assert not dirty_dates(checkout.make("reconcile"))
     explained = checkout.orderwatch("explain", "late-0", "--warehouse")
     assert "compared: message, event, decision, published decision, warehouse" in explained

@@ -1,11 +1,11 @@
-"""dbt as a process of its own, in its own environment: its pins clash with Airflow's."""
+"""dbt as a process in its own environment, because its pins clash with Airflow's, and its results by layer."""
 
 import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,19 @@ import orjson
 import structlog
 
 from order_batch.settings import BatchSettings, WarehouseKind
-from order_batch.warehouse.duckdb_file import connect_when_free
-from order_batch.warehouse.single_writer import single_writer
+from order_batch.warehouse.duckdb import connect_when_free
+from order_batch.warehouse.file_lock import file_lock
 
 log = structlog.get_logger()
 
 
 class DbtError(Exception):
-    """dbt did not build everything: which nodes failed and why, in words."""
+    """dbt failed; the message names the nodes and their errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What became of one model or test."""
+    """Result of one model or test."""
 
     name: str
     kind: str
@@ -37,13 +37,13 @@ class NodeResult:
 
     @property
     def failed(self) -> bool:
-        """Whether it, or something before it, went wrong."""
+        """Whether it, or a node before it, failed."""
         return self.status in {"error", "fail", "runtime error", "skipped"}
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What became of a `dbt build`."""
+    """Results of a `dbt build`."""
 
     results: Sequence[NodeResult]
 
@@ -52,7 +52,7 @@ class Build:
         return Counter(result.status for result in self.results)
 
     def require_success(self) -> None:
-        """Raises DbtError, naming them, when nodes went wrong."""
+        """Raises DbtError, naming them, if nodes failed."""
         failures = [result for result in self.results if result.failed]
         if failures:
             raise DbtError("; ".join(f"{each.kind} {each.name}: {each.status} {each.message}" for each in failures))
@@ -66,15 +66,15 @@ class Dbt:
         self._project = settings.dbt_project.absolute()
 
     def build(self, first: date, last: date, *, full_refresh: bool = False) -> Build:
-        """Build and test everything for business dates `first` to `last`; what failed stands in the results."""
+        """Build and test everything for business dates `first` to `last`; failures are in the results."""
         arguments = ["--vars", orjson.dumps({"start_date": first, "end_date": last}).decode()]
         return self.run("build", *arguments, *(["--full-refresh"] if full_refresh else []))
 
     def run(self, *arguments: str) -> Build:
         """Run a command that leaves results. Raises DbtError when it leaves none."""
-        with self._alone() as inherited:
+        with self._hold_locks() as inherited:
             if self._settings.warehouse is WarehouseKind.DUCKDB:
-                # Another program may have the file open: better said here than in dbt's words.
+                # If another program has the file open, this error is clearer than dbt's.
                 with connect_when_free(self._settings.warehouse_path, self._settings.warehouse_wait_seconds, {}):
                     pass
             results = self._target / "run_results.json"
@@ -87,7 +87,7 @@ class Dbt:
                 capture_output=True,
                 text=True,
                 check=False,
-                # Should this process be killed, dbt builds on; nobody may open the file until it has ended.
+                # If this process is killed, dbt continues; the locks keep others out until it has ended.
                 pass_fds=inherited,
             )
             log.debug("dbt", output=done.stdout)
@@ -98,17 +98,17 @@ class Dbt:
             return Build(_results(orjson.loads(results.read_bytes()), self._read_manifest()))
 
     def manifest(self) -> dict[str, Any]:
-        """What dbt knew of the project when it ran last. Raises DbtError when it never did."""
-        with single_writer(self._run):
+        """dbt's manifest of the last run. Raises DbtError if there is none."""
+        with file_lock(self._run):
             return self._read_manifest()
 
     @contextmanager
-    def _alone(self) -> Iterator[tuple[int, ...]]:
-        """The right to what dbt writes: its target folder, and DuckDB's file; as descriptors that hold it."""
+    def _hold_locks(self) -> Iterator[tuple[int, ...]]:
+        """Hold the locks of what dbt writes: its target folder and DuckDB's file; yields their descriptors."""
         with ExitStack() as held:
-            yield tuple(held.enter_context(single_writer(path)) for path in self._written())
+            yield tuple(held.enter_context(file_lock(path)) for path in self._lock_paths())
 
-    def _written(self) -> Iterator[Path]:
+    def _lock_paths(self) -> Iterator[Path]:
         yield self._run
         if self._settings.warehouse is WarehouseKind.DUCKDB:
             yield self._settings.warehouse_path.absolute()
@@ -119,7 +119,7 @@ class Dbt:
 
     @property
     def _run(self) -> Path:
-        """Stands for what a run leaves; within the folder, as it may be all that can be written to."""
+        """Path that the lock of the target folder is named after; inside it, as other folders may be read-only."""
         return self._target / "order-batch"
 
     @property
@@ -127,7 +127,7 @@ class Dbt:
         return self._project / "target"
 
     def _environment(self) -> dict[str, str]:
-        """What the project's profiles read; settings given to this process hold for dbt too."""
+        """Environment of dbt's profiles, from the settings of this process."""
         settings = self._settings
         return {
             "ORDERWATCH_WAREHOUSE_PATH": str(settings.warehouse_path.absolute()),
@@ -159,3 +159,41 @@ def _result(result: Mapping[str, object], node: Mapping[str, object]) -> NodeRes
     return NodeResult(
         name, kind, layer, str(result["status"]), float(str(result["execution_time"])), str(result["message"] or "")
     )
+
+
+log = structlog.get_logger()
+
+LAYERS = ("bronze", "silver", "gold", "tests")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """Models and tests of one layer."""
+
+    name: str
+    results: tuple[NodeResult, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, report: dict[str, Any]) -> "LayerReport":
+        """The reverse of `as_json`."""
+        return cls(report["name"], tuple(NodeResult(**result) for result in report["results"]))
+
+
+def layers(build: Build) -> list[LayerReport]:
+    """The build by layer; layers without results are left out."""
+    reports = (LayerReport(name, tuple(r for r in build.results if r.layer == name)) for name in LAYERS)
+    return [report for report in reports if report.results]
+
+
+def check(report: LayerReport) -> None:
+    """Log one line per node. Raises DbtError, naming them, if some failed."""
+    for result in report.results:
+        log.info(
+            "node", name=result.name, kind=result.kind, status=result.status, seconds=round(result.seconds, 2),
+            message=result.message,
+        )  # fmt: skip
+    Build(report.results).require_success()

@@ -1,4 +1,4 @@
-"""Partitions: spans of business dates that are loaded as one."""
+"""Partitions: spans of business dates that are loaded as one, and their totals."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,36 +7,54 @@ from datetime import date, datetime, time, timedelta
 from order_batch.warehouse.tables import Span, Table
 from order_contract.business_time import BUSINESS_ZONE
 
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Rows, the sum of amounts for tables that have one, and when Postgres recorded the newest row."""
+
+    rows: int
+    amount: int | None
+    newest: datetime | None
+
+    def difference(self, warehouse: "Totals") -> str | None:
+        """Describes the difference from the totals in the warehouse; None if they are equal."""
+        if self.rows != warehouse.rows:
+            return f"{self.rows:,} rows in Postgres, {warehouse.rows:,} in the warehouse"
+        if self.amount != warehouse.amount:
+            return f"amounts sum to {self.amount} in Postgres, to {warehouse.amount} in the warehouse"
+        return None
+
+
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """A day or a month of business dates, by its first."""
+    """A day or a month of business dates, identified by its first date."""
 
     start: date
     span: Span
 
     @classmethod
     def of(cls, table: Table, day: date) -> "Partition":
-        """The partition of a table that a business date lies in."""
+        """The partition of a table that contains a business date."""
         return cls(day if table.span is Span.DAY else day.replace(day=1), table.span)
 
     @property
     def end(self) -> date:
-        """The first business date behind it."""
+        """The first business date after it."""
         if self.span is Span.DAY:
             return self.start + _DAY
         return (self.start.replace(day=28) + timedelta(days=4)).replace(day=1)
 
     @property
     def id(self) -> str:
-        """As BigQuery's partition decorators have it: `20261121`, or `202611` for a month."""
+        """In the format of BigQuery's partition decorators: `20261121`, or `202611` for a month."""
         return self.start.strftime("%Y%m%d" if self.span is Span.DAY else "%Y%m")
 
     @property
     def moments(self) -> tuple[datetime, datetime]:
-        """From when until before when, as aware datetimes."""
+        """Start, and exclusive end, as aware datetimes."""
         return tuple(datetime.combine(day, time(), BUSINESS_ZONE) for day in (self.start, self.end))  # type: ignore[return-value]
 
     def __str__(self) -> str:

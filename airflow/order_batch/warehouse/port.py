@@ -1,4 +1,4 @@
-"""The port: what a warehouse must be able to do. DuckDB and BigQuery do it, and pass the same contract tests."""
+"""Port of a warehouse. DuckDB and BigQuery implement it, and pass the same contract tests."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -6,17 +6,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
-from order_batch.warehouse.partitions import Partition
+from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.tables import Table
-from order_batch.warehouse.totals import Totals
 
 
 class WarehouseError(Exception):
-    """The warehouse refuses, in words and with what to do; a repeat would end the same."""
+    """The warehouse rejected a request. The message says what to do; a retry would fail again."""
 
 
 class WarehouseUnavailableError(Exception):
-    """The warehouse is away, busy or over a quota: a repeat may go through."""
+    """The warehouse is unavailable, busy or over a quota: a retry may succeed."""
 
 
 class Warehouse(Protocol):
@@ -24,10 +23,10 @@ class Warehouse(Protocol):
 
     @property
     def name(self) -> str:
-        """Which one: loads are recorded under it."""
+        """Identifies the warehouse in the ledger of loads."""
 
     def prepare(self) -> None:
-        """Make the raw tables that are not there, with their explicit schema and partitioning."""
+        """Create missing raw tables and missing nullable columns, with explicit schema and partitioning."""
 
     def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
         """Replace a partition by the rows of gzipped newline-delimited JSON files, all or nothing; idempotent.
@@ -37,17 +36,17 @@ class Warehouse(Protocol):
         """
 
     def totals(self, table: Table, partition: Partition) -> Totals:
-        """Rows of a partition and the sum of the table's amounts, 0 without rows; `newest` is not known here."""
+        """Rows of a partition and the sum of the table's amounts, 0 without rows; `newest` is None."""
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The rows of raw.orders of a business date with these ids, by column; moments are aware."""
+        """The rows of raw.orders of a business date with these ids, as mappings by column; times are aware."""
 
     def gold(
         self, mart: str, order_by: Sequence[str] = (), limit: int | None = None
     ) -> AbstractContextManager["Relation"]:
-        """A table or view of schema gold. Raises WarehouseError when it is not there.
+        """A table or view of schema gold. Raises WarehouseError if it does not exist.
 
-        `order_by` are columns without nulls, as SQL has them: `total_orders desc`. `limit` is the most rows to read.
+        `order_by` are columns without nulls, in SQL syntax: `total_orders desc`. `limit` is the most rows to read.
         """
 
 
@@ -60,3 +59,9 @@ class Relation(Protocol):
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """All rows."""
+
+
+def order_limit_clause(order_by: Sequence[str], limit: int | None) -> str:
+    """ORDER BY and LIMIT clauses of a query; empty for all rows in any order."""
+    order = f" ORDER BY {', '.join(order_by)}" if order_by else ""
+    return order if limit is None else f"{order} LIMIT {limit:d}"

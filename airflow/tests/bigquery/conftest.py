@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from google.cloud.bigquery import Client
 
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
-from tests.bigquery.server import FakeBigQuery, serving
-from tests.bigquery.warehouse import connected
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
+from tests.bigquery.warehouse import connected, open_client
+from tests.fake_bigquery.server import FakeBigQuery, serving
 
 
 @pytest.fixture
@@ -16,6 +17,13 @@ def fake() -> Iterator[FakeBigQuery]:
         yield fake
     assert fake.violations == []
     assert fake.faults.left == []
+
+
+@pytest.fixture
+def client(fake: FakeBigQuery) -> Iterator[Client]:
+    """Google's client on the fake."""
+    with open_client(fake) as client:
+        yield client
 
 
 @pytest.fixture

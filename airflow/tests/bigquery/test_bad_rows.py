@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from order_batch.warehouse.bigquery_bad_rows import bad_rows, locate
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
+from order_batch.warehouse.bigquery.load_jobs import bad_rows, locate
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
+from order_batch.warehouse.partitions import Totals
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import ORDERS
-from order_batch.warehouse.totals import Totals
-from tests.bigquery.server import FakeBigQuery
+from tests.fake_bigquery.server import FakeBigQuery
 from tests.staged import NOVEMBER_20, NOVEMBER_21, make_row, make_rows, partition, stage
 
 GOOD = make_rows(ORDERS, NOVEMBER_21, 3)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from order_batch.warehouse.port import WarehouseError
 from tests.bigquery.warehouse import settings
 

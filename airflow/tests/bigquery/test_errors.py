@@ -7,7 +7,7 @@ import requests
 from google.api_core.exceptions import BadRequest, Forbidden, RetryError, ServiceUnavailable, TooManyRequests
 from google.auth.exceptions import RefreshError, TransportError
 
-from order_batch.warehouse.bigquery_errors import in_words, passes
+from order_batch.warehouse.bigquery.errors import is_transient, translate_errors
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 
 Made = Callable[..., Exception]
@@ -44,34 +44,34 @@ LASTING = [
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)
 def test_what_passes_is_unavailable(error: Exception) -> None:
-    assert passes(error)
-    with pytest.raises(WarehouseUnavailableError, match="trying"), in_words("trying"):
+    assert is_transient(error)
+    with pytest.raises(WarehouseUnavailableError, match="trying"), translate_errors("trying"):
         raise error
 
 
 @pytest.mark.parametrize("error", LASTING, ids=repr)
 def test_what_lasts_is_refused(error: Exception) -> None:
-    assert not passes(error)
-    with pytest.raises(WarehouseError), in_words("trying"):
+    assert not is_transient(error)
+    with pytest.raises(WarehouseError), translate_errors("trying"):
         raise error
 
 
 @pytest.mark.parametrize("kind", [Forbidden, TooManyRequests])
 def test_a_quota_is_neither_tried_again_nor_final(kind: Made) -> None:
     error = _with(kind, "quotaExceeded")
-    assert not passes(error)
-    with pytest.raises(WarehouseUnavailableError, match="Quotas"), in_words("trying"):
+    assert not is_transient(error)
+    with pytest.raises(WarehouseUnavailableError, match="Quotas"), translate_errors("trying"):
         raise error
 
 
 def test_behind_tries_that_came_to_their_end_stands_their_error() -> None:
     ended: Made = RetryError
-    with pytest.raises(WarehouseUnavailableError, match="try later"), in_words("trying"):
+    with pytest.raises(WarehouseUnavailableError, match="try later"), translate_errors("trying"):
         raise ended("Timeout of 300s exceeded", cause=_made(ServiceUnavailable, "try later"))
 
 
 @pytest.mark.parametrize("error", [ValueError("ours"), WarehouseError("said"), KeyError("ours")], ids=repr)
 def test_our_own_errors_stay_what_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, in_words("trying"):
+    with pytest.raises(type(error)) as caught, translate_errors("trying"):
         raise error
     assert caught.value is error

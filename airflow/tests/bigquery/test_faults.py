@@ -8,15 +8,15 @@ import pytest
 from google.cloud.bigquery import client as google_client
 from google.resumable_media.requests import _request_helpers
 
-from order_batch.warehouse.bigquery_patience import Patience
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
+from order_batch.warehouse.bigquery.retry_policy import RetryPolicy
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
+from order_batch.warehouse.partitions import Totals
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS
-from order_batch.warehouse.totals import Totals
-from tests.bigquery.faults import UPLOAD, CutOff, Fault, LostAnswer, refused
-from tests.bigquery.lines import Failure
-from tests.bigquery.server import FakeBigQuery
 from tests.bigquery.warehouse import connected
+from tests.fake_bigquery.faults import UPLOAD, CutOff, Fault, LostAnswer, refused
+from tests.fake_bigquery.lines import Failure
+from tests.fake_bigquery.server import FakeBigQuery
 from tests.staged import NOVEMBER_21, make_rows, partition, stage, totals
 
 ROWS = make_rows(ORDERS, NOVEMBER_21, 3)
@@ -25,7 +25,7 @@ PASSING = [
     refused(500, "internalError"), refused(503, "backendError"), refused(502, ""), CutOff(),
 ]  # fmt: skip
 _FOREVER = 2_000
-HASTY = Patience(0.001, 0.002, job=0.05)
+HASTY = RetryPolicy(0.001, 0.002, job=0.05)
 
 
 def _load(warehouse: BigQueryWarehouse, folder: Path, rows: list[dict[str, Any]] = ROWS, *, files: int = 1) -> None:
@@ -109,9 +109,8 @@ def test_a_piece_of_an_upload_is_sent_again(
     monkeypatch.setattr(google_client, "_DEFAULT_CHUNKSIZE", 256 * 1024)
     slept: list[float] = []
     monkeypatch.setattr(_request_helpers, "time", SimpleNamespace(sleep=slept.append))
-    with connected(fake, Patience(0.001, 0.002, call=1, chunk_retries=3)) as warehouse:
+    with connected(fake, RetryPolicy(0.001, 0.002, call=1, chunk_retries=3), gzip_limit=0) as warehouse:
         warehouse.prepare()
-        monkeypatch.setattr("order_batch.warehouse.bigquery_upload.GZIP_LIMIT", 0)
         fake.faults.plan(UPLOAD, LostAnswer(), CutOff(), refused(503, "backendError"))
         rows = make_rows(ORDERS, NOVEMBER_21, 1_000)
         _load(warehouse, tmp_path, rows)
@@ -153,7 +152,7 @@ def test_what_does_not_pass_in_time_is_unavailable(
 
 def test_a_server_that_is_not_there_is_unavailable(fake: FakeBigQuery) -> None:
     fake.url = "http://127.0.0.1:1"
-    with connected(fake) as warehouse, pytest.raises(WarehouseUnavailableError, match="making datasets and tables"):
+    with connected(fake) as warehouse, pytest.raises(WarehouseUnavailableError, match="creating datasets and tables"):
         warehouse.prepare()
 
 

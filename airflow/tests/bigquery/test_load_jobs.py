@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from google.cloud.bigquery import client as google_client
 
-from order_batch.warehouse import bigquery_upload
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
+from order_batch.warehouse.partitions import Totals
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import ORDERS, USERS
-from order_batch.warehouse.totals import Totals
-from tests.bigquery.server import FakeBigQuery
-from tests.bigquery.warehouse import LOCATION
+from tests.bigquery.warehouse import LOCATION, connected
+from tests.fake_bigquery.server import FakeBigQuery
 from tests.staged import NOVEMBER_21, make_row, make_rows, partition, stage, totals
 
 _PIECE = 256 * 1024
@@ -93,24 +92,22 @@ def test_large_data_goes_in_pieces(
     assert len(job.media) > 2 * _PIECE
 
 
-def test_data_of_exactly_one_piece_ends(
-    fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_data_of_exactly_one_piece_ends(fake: FakeBigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(google_client, "_DEFAULT_CHUNKSIZE", _PIECE)
-    monkeypatch.setattr(bigquery_upload, "GZIP_LIMIT", 0)
     row = make_row(ORDERS, NOVEMBER_21)
     missing = _PIECE - len(json.dumps(row | {"attributes": ""}, ensure_ascii=False).encode()) - 1
-    _load(warehouse, [row | {"attributes": "x" * missing}], folder=tmp_path)
+    with connected(fake, gzip_limit=0) as warehouse:
+        warehouse.prepare()
+        _load(warehouse, [row | {"attributes": "x" * missing}], folder=tmp_path)
     (job,) = fake.jobs.found.values()
     assert len(job.media) == _PIECE
 
 
-def test_more_than_bigquery_takes_as_gzip_goes_uncompressed(
-    fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bigquery_upload, "GZIP_LIMIT", 100)
+def test_more_than_bigquery_takes_as_gzip_goes_uncompressed(fake: FakeBigQuery, tmp_path: Path) -> None:
     rows = make_rows(ORDERS, NOVEMBER_21, 4)
-    files = _load(warehouse, rows[:2], rows[2:], folder=tmp_path)
+    with connected(fake, gzip_limit=100) as warehouse:
+        warehouse.prepare()
+        files = _load(warehouse, rows[:2], rows[2:], folder=tmp_path)
     (job,) = fake.jobs.found.values()
     assert job.media == b"".join(gzip.decompress(path.read_bytes()) for path in files)
 

@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+from google.cloud.bigquery import Client
 
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
-from tests.bigquery.faults import refused
-from tests.bigquery.server import FakeBigQuery
 from tests.bigquery.warehouse import settings
+from tests.fake_bigquery.faults import refused
+from tests.fake_bigquery.server import FakeBigQuery
 
 
 def _make(fake: FakeBigQuery, field: dict[str, Any], *values: Any, kind: str = "TABLE") -> None:
@@ -29,7 +30,7 @@ def test_a_table_is_read_page_by_page_without_a_query(fake: FakeBigQuery, wareho
     assert not fake.made("jobs.query")
 
 
-def test_a_view_is_queried_within_the_limit(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
+def test_a_view_is_queried_within_the_limit(fake: FakeBigQuery, client: Client, warehouse: BigQueryWarehouse) -> None:
     _make(fake, {"name": "n", "type": "INT64"}, *range(5), kind="VIEW")
     fake.calls.page_size = 2
     with warehouse.gold("mart") as relation:
@@ -37,7 +38,7 @@ def test_a_view_is_queried_within_the_limit(fake: FakeBigQuery, warehouse: BigQu
     (request,) = fake.made("jobs.query")
     assert request.body["query"] == "SELECT * FROM `test-project.orderwatch_gold.mart`"
     assert request.body["labels"] == {"app": "orderwatch", "table": "mart"}
-    cheap = BigQueryWarehouse(settings(maximum_bytes_billed=1), warehouse._client)
+    cheap = BigQueryWarehouse(settings(maximum_bytes_billed=1), client)
     with cheap.gold("mart") as relation, pytest.raises(WarehouseError, match="_MAXIMUM_BYTES_BILLED"):
         list(relation.rows())
 

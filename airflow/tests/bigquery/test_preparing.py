@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import ORDERS, TABLES
-from tests.bigquery.faults import refused
-from tests.bigquery.server import FakeBigQuery
 from tests.bigquery.warehouse import LOCATION, connected
+from tests.fake_bigquery.faults import refused
+from tests.fake_bigquery.server import FakeBigQuery
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_another_table_in_its_place_is_named(
     table = fake.storage.table("orderwatch_raw", "orders")
     table.resource |= change
     table.resource = {name: value for name, value in table.resource.items() if value is not None}
-    with pytest.raises(WarehouseError, match=f"orderwatch_raw.orders is another table .*{named}"):
+    with pytest.raises(WarehouseError, match=f"orderwatch_raw.orders is not the table that this version loads into .*{named}"):
         warehouse.prepare()
 
 

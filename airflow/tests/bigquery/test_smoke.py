@@ -7,12 +7,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from google.cloud.bigquery import Client
 
-from order_batch.warehouse.bigquery_smoke import MARTS, SmokeError, check, remove
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
-from order_batch.warehouse.sample import SampleDay, make_day
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, TABLES, USERS
-from tests.bigquery.server import FakeBigQuery
+from tests.fake_bigquery.server import FakeBigQuery
+from tests.smoke.bigquery_smoke import MARTS, SmokeError, check, remove
+from tests.smoke.sample_day import SampleDay, make_day
 from tests.staged import NOVEMBER_21
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,9 +57,11 @@ def test_marts_that_do_not_add_up_fail(fake: FakeBigQuery, warehouse: BigQueryWa
         check(warehouse, build_less, DAY, lambda _: None)
 
 
-def test_datasets_are_removed_whatever_is_in_them(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
+def test_datasets_are_removed_whatever_is_in_them(
+    fake: FakeBigQuery, client: Client, warehouse: BigQueryWarehouse
+) -> None:
     for _ in range(2):
-        remove(warehouse._client, "orderwatch_")
+        remove(client, "orderwatch_")
         assert fake.storage.datasets == {}
         assert fake.storage.tables == {}
 
@@ -83,12 +86,12 @@ def test_a_sample_day_can_be_any_day(day: date, tmp_path: Path) -> None:
 
 def test_without_credentials_it_says_what_to_do(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "order_batch.warehouse.bigquery_smoke", "--project", "nobody", "--orders", "1"],
+        [sys.executable, "-m", "tests.smoke.bigquery_smoke", "--project", "nobody", "--orders", "1"],
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NO_GCE_CHECK": "true"},
         capture_output=True,
         text=True,
         check=False,
-        cwd=ROOT,
+        cwd=ROOT / "airflow",
     )
     assert run.returncode == 1
     assert "set GOOGLE_APPLICATION_CREDENTIALS" in run.stderr

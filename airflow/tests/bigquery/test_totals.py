@@ -5,13 +5,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from google.cloud.bigquery import Client
 
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
+from order_batch.warehouse.partitions import Totals
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import ORDERS, USERS
-from order_batch.warehouse.totals import Totals
-from tests.bigquery.server import FakeBigQuery
 from tests.bigquery.warehouse import LOCATION, settings
+from tests.fake_bigquery.server import FakeBigQuery
 from tests.staged import NOVEMBER_21, make_rows, partition, stage
 
 
@@ -36,10 +37,8 @@ def test_a_months_span_is_the_month(fake: FakeBigQuery, warehouse: BigQueryWareh
     assert values == {"start": "2026-12-01", "end": "2027-01-01"}
 
 
-def test_a_query_over_its_limit_names_the_setting(
-    fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path
-) -> None:
-    cheap = BigQueryWarehouse(settings(maximum_bytes_billed=1), warehouse._client)
+def test_a_query_over_its_limit_names_the_setting(client: Client, warehouse: BigQueryWarehouse) -> None:
+    cheap = BigQueryWarehouse(settings(maximum_bytes_billed=1), client)
     with pytest.raises(WarehouseError, match=r"limit for bytes billed.*ORDERWATCH_BIGQUERY_MAXIMUM_BYTES_BILLED"):
         cheap.totals(ORDERS, partition(ORDERS))
 

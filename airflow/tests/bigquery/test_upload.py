@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from order_batch.warehouse import bigquery_upload
-from order_batch.warehouse.bigquery_upload import content_digest, open_upload
-from tests.bigquery.lines import _decompressed
+from order_batch.warehouse.bigquery.load_jobs import content_digest, open_upload
+from tests.fake_bigquery.lines import decompress
 from tests.staged import stage
 
 CONTENTS = [b"first\nsecond\n", b"", b"third\n"]
@@ -22,7 +21,7 @@ def test_files_become_one_member(tmp_path: Path, piece: int) -> None:
             pieces.append(block)
             assert stream.tell() == sum(map(len, pieces))
     assert all(len(block) == piece for block in pieces[:-1])
-    assert _decompressed(b"".join(pieces)) == b"".join(CONTENTS)
+    assert decompress(b"".join(pieces)) == b"".join(CONTENTS)
 
 
 def test_one_file_is_sent_as_it_is(tmp_path: Path) -> None:
@@ -33,11 +32,8 @@ def test_one_file_is_sent_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [1, 3])
-def test_what_is_too_large_for_gzip_is_sent_as_lines(
-    tmp_path: Path, files: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bigquery_upload, "GZIP_LIMIT", 10)
-    with open_upload(stage(tmp_path, *CONTENTS[:files])) as (stream, size):
+def test_what_is_too_large_for_gzip_is_sent_as_lines(tmp_path: Path, files: int) -> None:
+    with open_upload(stage(tmp_path, *CONTENTS[:files]), gzip_limit=10) as (stream, size):
         assert size is None
         assert stream.read() == b"".join(CONTENTS[:files])
 

@@ -8,12 +8,13 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client
 
 from order_batch.settings import BatchSettings, WarehouseKind
-from order_batch.warehouse.bigquery_patience import Patience
-from order_batch.warehouse.bigquery_warehouse import BigQueryWarehouse
-from tests.bigquery.server import FakeBigQuery
+from order_batch.warehouse.bigquery.load_jobs import GZIP_LIMIT
+from order_batch.warehouse.bigquery.retry_policy import RetryPolicy
+from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
+from tests.fake_bigquery.server import FakeBigQuery
 
 LOCATION = "asia-southeast2"
-IMPATIENT = Patience(first_wait=0.001, longest_wait=0.002, call=0.5, job=10, job_tries=3, chunk_retries=0)
+IMPATIENT = RetryPolicy(first_wait=0.001, longest_wait=0.002, call=0.5, job=10, job_tries=3, chunk_retries=0)
 
 
 def settings(project: str | None = "test-project", maximum_bytes_billed: int = 10 * 1024**2) -> BatchSettings:
@@ -27,8 +28,8 @@ def settings(project: str | None = "test-project", maximum_bytes_billed: int = 1
 
 
 @contextmanager
-def connected(fake: FakeBigQuery, patience: Patience = IMPATIENT) -> Iterator[BigQueryWarehouse]:
-    """A warehouse that talks to the fake."""
+def open_client(fake: FakeBigQuery) -> Iterator[Client]:
+    """Google's client, connected to the fake."""
     client = Client(
         fake.project,
         credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
@@ -36,6 +37,15 @@ def connected(fake: FakeBigQuery, patience: Patience = IMPATIENT) -> Iterator[Bi
         location=LOCATION,
     )
     try:
-        yield BigQueryWarehouse(settings(fake.project), client, patience)
+        yield client
     finally:
         client.close()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def connected(
+    fake: FakeBigQuery, retry_policy: RetryPolicy = IMPATIENT, gzip_limit: int = GZIP_LIMIT
+) -> Iterator[BigQueryWarehouse]:
+    """A warehouse that talks to the fake."""
+    with open_client(fake) as client:
+        yield BigQueryWarehouse(settings(fake.project), client, retry_policy, gzip_limit)

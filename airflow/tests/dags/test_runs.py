@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from order_batch.catalog import hours
+from marketplace_simulator import World
+from order_batch.catalog import backfill
 from order_batch.settings import BatchSettings
 
 if TYPE_CHECKING:
@@ -23,14 +24,13 @@ MIDNIGHT = datetime(2026, 11, 19, 17, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def _young_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Filling the catalog from the world's beginning takes half a minute; here gaps go back a few hours only."""
-    from order_batch.catalog import fill  # noqa: PLC0415
 
-    monkeypatch.setattr(fill, "BEGINNING", datetime(2026, 11, 18, 17, tzinfo=UTC))
+    monkeypatch.setattr(backfill, "BEGINNING", datetime(2026, 11, 18, 17, tzinfo=UTC))
 
 
 def test_catalog(run_dag: "RunDag", connection: "psycopg.Connection[Any]") -> None:
     hour = datetime(2026, 11, 19, 3, tzinfo=UTC)
-    style = f"users_{hours.email_style(hour).name.lower()}"
+    style = f"users_{World().email_style(hour).name.lower()}"
     end = hour + timedelta(hours=1)  # a run comes when its hour is over
     states = run_dag("catalog", hour=end)
     branches = {
@@ -63,10 +63,10 @@ def test_a_date_from_load_to_marts_and_again_for_late_orders(
 
     connection.execute("insert into orders select * from held_back")
     at(MIDNIGHT)
-    assert run_dag("reconcile") == {"find_dirty_dates": "success", "mend[0]": "success", "publish": "success"}
+    assert run_dag("reconcile") == {"find_dirty_dates": "success", "repair[0]": "success", "publish": "success"}
     assert published(connection) == held(connection)
     assert held(connection)[0] == 400
-    assert run_dag("reconcile") == {"find_dirty_dates": "success", "mend": "skipped", "publish": "skipped"}
+    assert run_dag("reconcile") == {"find_dirty_dates": "success", "repair": "skipped", "publish": "skipped"}
 
 
 def test_reconcile_looks_at_five_weeks_up_to_yesterday(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dag_parts import run_date
+from dag_defaults import run_date
 from order_contract.business_time import BUSINESS_ZONE
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_tasks_that_open_the_warehouse_take_turns(bag: "DagBag") -> None:
     assert takes_turns == {
         ("warehouse_load", "load_orders"), ("warehouse_load", "load_users"), ("warehouse_load", "load_products"),
         ("transform", "build"), ("transform", "publish"),
-        ("reconcile", "find_dirty_dates"), ("reconcile", "mend"), ("reconcile", "publish"),
+        ("reconcile", "find_dirty_dates"), ("reconcile", "repair"), ("reconcile", "publish"),
     }  # fmt: skip
 
 

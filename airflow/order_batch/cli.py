@@ -1,0 +1,276 @@
+"""Command line `order-batch`: the batch side without Airflow."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import duckdb
+import orjson
+import psycopg
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from order_batch.app import open_pipeline
+from order_batch.loads.comparison import Comparison, LoadState, dirty_dates
+from order_batch.loads.order_lookup import LoadedOrder
+from order_batch.pipeline import BatchPipeline
+from order_batch.settings import BatchSettings
+from order_batch.transform.dbt import Build, DbtError
+from order_batch.warehouse.partitions import business_dates
+from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
+from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
+from order_contract.business_dates import parse_business_dates
+from order_contract.business_time import BUSINESS_ZONE, business_text
+from order_platform.command_line.run import ExitCode
+from order_platform.command_line.settings_errors import read_settings
+from order_platform.logging import configure_logging
+
+# A pipe has no width; marts have many columns.
+OUT, ERR = Console(width=None if sys.stdout.isatty() else 240), Console(stderr=True)
+
+_LOADED = {
+    ORDERS.name: "orders",
+    RULE_HITS.name: "hits of rules",
+    USERS.name: "versions of users",
+    PRODUCTS.name: "versions of products",
+}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Loads orders into the warehouse, builds the marts with dbt, and publishes them.",
+)
+
+Dates = Annotated[
+    str,
+    typer.Argument(
+        help="a business date, `2026-11-20`, a range, `2026-11-18..2026-11-20`, or `2026-11-18..`, up to yesterday"
+    ),
+]
+
+
+@app.command()
+def run(dates: Dates) -> None:
+    """Everything for some dates: catalog, loads, dbt, marts; then shows each mart's first rows.
+
+    Running a date again replaces it; dates may come in any order.
+    """
+    first, last = _span(dates)
+    days = list(business_dates(first, last))
+    with _pipeline() as pipeline:
+        with _progress(len(days) + 4) as step:
+            step("catalog")
+            users, products = pipeline.fill_catalog()
+            step(f"catalog: {users:,} users, {products:,} versions of products added; loading")
+            rows = Counter(pipeline.load_users(last)) + Counter(pipeline.load_products(last))
+            for day in days:
+                step(f"orders of {day}")
+                rows += Counter(pipeline.load_orders(day))
+            loaded = ", ".join(f"{rows[name]:,} {what}" for name, what in _LOADED.items())
+            step(f"loaded {loaded}; dbt")
+            build = pipeline.build(first, last)
+            build.require_success()
+            step("marts")
+            pipeline.publish()
+        OUT.print(f"{first}: loaded {loaded}" if first == last else f"{first} to {last}: loaded {loaded}")
+        _show_build(build)
+        _show_marts(pipeline, 3)
+
+
+@app.command()
+def marts(rows: Annotated[int, typer.Option(help="rows of each", min=1, max=1_000)] = 10) -> None:
+    """Show the first rows of each published mart."""
+    with _pipeline() as pipeline:
+        _show_marts(pipeline, rows)
+
+
+@app.command()
+def orders(
+    order_ids: Annotated[list[str] | None, typer.Argument(help="orders; without any, lines of standard input")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="an object an order")] = False,
+) -> None:
+    """Show what the warehouse holds of some orders, and since when."""
+    wanted = order_ids or _ids(sys.stdin.buffer.read().decode(errors="replace"))
+    with _pipeline() as pipeline:
+        for order in pipeline.look_up(wanted):
+            if as_json:
+                sys.stdout.buffer.write(orjson.dumps(order, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+            else:
+                _show_order(order)
+
+
+@app.command()
+def reconcile(
+    dates: Annotated[
+        str | None, typer.Argument(help="a business date or a range; else all from the first loaded on")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="load and build dirty dates again")] = False,
+    mend: Annotated[bool, typer.Option("--mend", hidden=True)] = False,
+) -> None:
+    """Compare Postgres with the warehouse, by business date; exits 1 when a date is dirty and not repaired.
+
+    A date is dirty when it was never loaded, when orders arrived late, or when the warehouse lost or gained rows.
+    """
+    if mend:
+        ERR.print("--mend is now called --repair", style="yellow")
+    span = _span(dates) if dates else None
+    with _pipeline() as pipeline:
+        span = span or pipeline.loaded_dates()
+        if span is None:
+            OUT.print("the warehouse: nothing is loaded yet")
+            return
+        first, last = span
+        found = pipeline.compare(first, last)
+        _show_comparison(found)
+        dirty = dirty_dates(found)
+        if not dirty:
+            OUT.print(f"{first} to {last}: the warehouse holds what Postgres holds")
+            return
+        if not (repair or mend):
+            _fail(
+                f"dirty: {', '.join(map(str, dirty))}\nRun `make batch DATE=...` for them, or this again with --repair"
+            )
+        with _progress(len(dirty) + 1) as step:
+            for day in dirty:
+                step(f"loading and building {day}")
+                pipeline.repair(day)
+            step("marts")
+            pipeline.publish()
+        OUT.print(f"loaded and built again: {', '.join(map(str, dirty))}")
+
+
+@contextmanager
+def _pipeline() -> Iterator[BatchPipeline]:
+    """The pipeline as the settings say; expected failures end in a sentence and exit code 1."""
+    settings = read_settings(BatchSettings)
+    try:
+        # What is done shows in the progress; the log is for what goes wrong, unless asked for.
+        quiet = settings.model_copy(update={"log_level": "WARNING"})
+        configure_logging(settings if "log_level" in settings.model_fields_set else quiet, "order-batch")
+        with open_pipeline(settings) as pipeline:
+            yield pipeline
+    except psycopg.OperationalError as error:
+        _fail(
+            f"Postgres does not answer: {error}\nIs it up? `make status`; ORDERWATCH_DATABASE_URL says where it is.",
+            ExitCode.UNAVAILABLE,
+        )
+    except psycopg.errors.InsufficientPrivilege as error:
+        _fail(
+            f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}\n"
+            "Loading and publishing are the batch role's: `. .orderwatch/batch.env`, or docs/security.md",
+            ExitCode.USAGE,
+        )
+    except psycopg.errors.UndefinedTable as error:
+        _fail(f"{error}\nThe database is older than this version: run `orderwatch migrate`.", ExitCode.UNAVAILABLE)
+    except psycopg.Error as error:
+        _fail(f"Postgres refuses: {error}", ExitCode.UNAVAILABLE)
+    except duckdb.Error as error:
+        _fail(f"the warehouse {settings.warehouse_path} refuses: {error}", ExitCode.UNAVAILABLE)
+    except (WarehouseError, WarehouseUnavailableError) as error:
+        _fail(str(error), ExitCode.UNAVAILABLE)
+    except DbtError as error:
+        _fail(str(error))
+
+
+def _fail(message: str, code: ExitCode = ExitCode.NEGATIVE) -> None:
+    ERR.print(message, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _span(dates: str) -> tuple[date, date]:
+    try:
+        return parse_business_dates(dates, datetime.now(BUSINESS_ZONE).date())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[Any]:
+    """A bar on a terminal, lines elsewhere; the yielded function names the step that begins."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal) as progress:
+        task = progress.add_task("", total=steps)
+        begun = 0
+
+        def step(name: str) -> None:
+            nonlocal begun
+            progress.update(task, completed=begun, description=name)
+            begun += 1
+            if not ERR.is_terminal:
+                ERR.print(f"[{begun}/{steps}] {name}", markup=False)
+
+        yield step
+        progress.update(task, completed=steps, description="done")
+
+
+def _show_build(build: Build) -> None:
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(build.count().items()))
+    OUT.print(f"dbt: {counts}")
+
+
+def _ids(text: str) -> list[str]:
+    """One a line, or ended by NUL, which no id holds: an id may hold a line break."""
+    return [order_id for order_id in text.split("\0" if "\0" in text else "\n") if order_id]
+
+
+def _show_order(order: LoadedOrder) -> None:
+    table = Table.grid(padding=(0, 2))
+    for name, value in (order.row or {"business_date": order.business_date}).items():
+        table.add_row(name, _readable(value))
+    table.add_row("loaded", _readable(order.loaded_at) or "not yet")
+    OUT.print(f"order {order.order_id}", style="bold", markup=False)
+    OUT.print(table)
+    if order.row is None:
+        OUT.print(f"  the warehouse does not hold it: `make batch DATE={order.business_date}` loads its date")
+
+
+def _show_comparison(found: Sequence[Comparison]) -> None:
+    table = Table("date", "of", box=None, pad_edge=False)
+    for column in ("rows in Postgres", "in the warehouse", "sum in Postgres", "in the warehouse"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for each in found:
+        held = (each.postgres.rows, each.warehouse.rows, each.postgres.amount, each.warehouse.amount)
+        style = None if each.state is LoadState.AGREES else "red"
+        table.add_row(str(each.partition), each.table.name, *map(_readable, held), each.state.value, style=style)
+    if found:
+        OUT.print(table)
+
+
+def _show_marts(pipeline: BatchPipeline, rows: int) -> None:
+    found = list(pipeline.first_rows(rows))
+    if not found:
+        _fail("no mart is published yet: run `make batch DATE=...`")
+    for mart in found:
+        table = Table(title=mart.name, title_justify="left")
+        for place, column in enumerate(mart.columns):
+            numbers = any(isinstance(row[place], int | float) for row in mart.rows)
+            table.add_column(column, justify="right" if numbers else "left")
+        for row in mart.rows:
+            table.add_row(*map(_readable, row))
+        OUT.print(table)
+
+
+def _readable(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return business_text(value, "minutes")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

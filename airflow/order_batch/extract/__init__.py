@@ -1,0 +1,1 @@
+"""Extraction of partitions from Postgres."""

@@ -1,0 +1,1 @@
+"""Loads into the warehouse: their ledger, and comparison with Postgres."""

@@ -1,0 +1,249 @@
+"""The warehouse in BigQuery: datasets `{prefix}raw` to `{prefix}gold` in one project and location."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from google.api_core.exceptions import NotFound
+from google.cloud.bigquery import (
+    ArrayQueryParameter,
+    Client,
+    Dataset,
+    DatasetReference,
+    LoadJobConfig,
+    ScalarQueryParameter,
+    SchemaField,
+    TableReference,
+)
+from google.cloud.bigquery import Table as BigQueryTable
+from google.cloud.bigquery.table import RowIterator
+
+from order_batch.settings import BatchSettings
+from order_batch.warehouse.bigquery.client import ROWS_PER_PAGE, Parameter, Queries, open_client
+from order_batch.warehouse.bigquery.errors import translate_errors
+from order_batch.warehouse.bigquery.load_jobs import GZIP_LIMIT, LoadJobs
+from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
+from order_batch.warehouse.bigquery.schema import (
+    LABELS,
+    bigquery_table,
+    difference,
+    labels,
+    missing_nullable,
+    partitioning,
+    postgres_type,
+    schema,
+)
+from order_batch.warehouse.partitions import Partition, Totals
+from order_batch.warehouse.port import Relation, WarehouseError, order_limit_clause
+from order_batch.warehouse.tables import ORDERS, TABLES, Table
+
+
+class BigQueryRelation:
+    """A Relation in BigQuery."""
+
+    def __init__(
+        self, client: Client, table: BigQueryTable, retry_policy: RetryPolicy, queries: Queries, clauses: str
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._retry_policy = retry_policy
+        self._queries = queries
+        self._clauses = clauses
+
+    @property
+    def columns(self) -> Sequence[tuple[str, str]]:
+        return [(field.name, self._postgres_type(field)) for field in self._table.schema]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        with translate_errors(f"reading {self._table.dataset_id}.{self._table.table_id}"):
+            for row in self._read():
+                yield row.values()
+
+    def _read(self) -> RowIterator:
+        if self._table.table_type == "TABLE" and not self._clauses:  # listing rows is free of charge
+            return self._client.list_rows(
+                self._table, page_size=ROWS_PER_PAGE, retry=self._retry_policy.retry(), timeout=RESPONSE_SECONDS
+            )
+        path = f"{self._table.project}.{self._table.dataset_id}.{self._table.table_id}"
+        return self._queries.run(f"SELECT * FROM `{path}`{self._clauses}", LABELS | {"table": self._table.table_id})
+
+    def _postgres_type(self, field: SchemaField) -> str:
+        found = postgres_type(field)
+        if found is None:
+            raise WarehouseError(
+                f"{self._table.dataset_id}.{self._table.table_id}: column {field.name} is {field.mode} "
+                f"{field.field_type}, which has no counterpart in Postgres"
+            )
+        return found
+
+
+DATASETS = ("raw", "bronze", "silver", "gold")
+
+
+class BigQueryWarehouse:
+    """The Warehouse in BigQuery, by Google's own client."""
+
+    def __init__(
+        self,
+        settings: BatchSettings,
+        client: Client | None = None,
+        retry_policy: RetryPolicy | None = None,
+        gzip_limit: int = GZIP_LIMIT,
+    ) -> None:
+        """Without `client`, the first call creates one with the application default credentials.
+
+        Raises WarehouseError when no project is set.
+        """
+        if not settings.bigquery_project:
+            raise WarehouseError("BigQuery needs a project: set ORDERWATCH_BIGQUERY_PROJECT to its id")
+        self._settings = settings
+        self._project = settings.bigquery_project
+        self._given = client
+        self._retry_policy = retry_policy or RetryPolicy()
+        self._retry = self._retry_policy.retry()
+        self._gzip_limit = gzip_limit
+
+    @property
+    def name(self) -> str:
+        return f"bigquery:{self._project}.{self._settings.bigquery_dataset_prefix}"
+
+    def prepare(self) -> None:
+        with translate_errors("creating datasets and tables"):
+            for dataset in DATASETS:
+                self._prepare_dataset(self._dataset(dataset))
+            for table in TABLES:
+                self._prepare_table(table)
+
+    def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
+        target = self._dataset("raw").table(f"{table.name}${partition.id}")
+        with translate_errors(f"loading {target.dataset_id}.{target.table_id}"):
+            if files:
+                self._load_jobs.replace(target, files, _load_config(table, partition))
+            else:
+                self._empty(target)
+        held = self.totals(table, partition)
+        if (difference := expected.difference(held)) is not None:
+            raise WarehouseError(
+                f"{target.dataset_id}.{target.table_id} was loaded, but its totals are wrong: {difference}. "
+                f"Run the load again, it replaces the partition; if it differs again, keep the staged files and see "
+                f"docs/warehouse.md"
+            )
+
+    def totals(self, table: Table, partition: Partition) -> Totals:
+        path = self._dataset("raw").table(table.name)
+        span = [
+            ScalarQueryParameter("start", "DATE", partition.start),
+            ScalarQueryParameter("end", "DATE", partition.end),
+        ]
+        with translate_errors(f"counting {path.dataset_id}.{path.table_id} of {partition}"):
+            found = self._queries.run(_totals_statement(table, path), labels(table, partition), span)
+            ((rows, amount),) = found
+        # Beyond 64 bits without loss: the sum is a NUMERIC.
+        return Totals(rows, None if amount is None else int(amount), None)
+
+    def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
+        path = self._dataset("raw").table(ORDERS.name)
+        statement = (
+            f"SELECT * FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
+            "WHERE business_date = @day AND order_id IN UNNEST(@order_ids)"
+        )
+        wanted: list[Parameter] = [
+            ScalarQueryParameter("day", "DATE", day),
+            ArrayQueryParameter("order_ids", "STRING", list(order_ids)),
+        ]
+        with translate_errors(f"reading {path.dataset_id}.{path.table_id} of {day}"):
+            found = self._queries.run(statement, LABELS | {"table": ORDERS.name}, wanted)
+            return [dict(row.items()) for row in found]
+
+    @contextmanager
+    def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:
+        path = self._dataset("gold").table(mart)
+        with translate_errors(f"reading {path.dataset_id}.{mart}"):
+            try:
+                table = self._client.get_table(path, retry=self._retry, timeout=RESPONSE_SECONDS)
+            except NotFound as error:
+                raise WarehouseError(
+                    f"there is no {path.dataset_id}.{mart} in {self._project}: run dbt first"
+                ) from error
+        yield BigQueryRelation(
+            self._client, table, self._retry_policy, self._queries, order_limit_clause(order_by, limit)
+        )
+
+    @cached_property
+    def _client(self) -> Client:
+        return self._given or open_client(self._settings)
+
+    @property
+    def _load_jobs(self) -> LoadJobs:
+        return LoadJobs(self._client, self._retry_policy, self._gzip_limit)
+
+    @property
+    def _queries(self) -> Queries:
+        return Queries(self._client, self._retry_policy, self._settings.bigquery_maximum_bytes_billed)
+
+    def _dataset(self, name: str) -> DatasetReference:
+        return DatasetReference(self._project, f"{self._settings.bigquery_dataset_prefix}{name}")
+
+    def _prepare_dataset(self, reference: DatasetReference) -> None:
+        try:
+            found = self._client.get_dataset(reference, retry=self._retry, timeout=RESPONSE_SECONDS)
+        except NotFound:
+            made = Dataset(reference)
+            made.location = self._settings.bigquery_location
+            made.labels = LABELS
+            found = self._client.create_dataset(made, exists_ok=True, retry=self._retry, timeout=RESPONSE_SECONDS)
+        if (location := str(found.location)).lower() != self._settings.bigquery_location.lower():
+            raise WarehouseError(
+                f"dataset {reference.dataset_id} is in {location}: set ORDERWATCH_BIGQUERY_LOCATION to that, "
+                f"or another ORDERWATCH_BIGQUERY_DATASET_PREFIX; datasets cannot be moved"
+            )
+
+    def _prepare_table(self, table: Table) -> None:
+        path = self._dataset("raw").table(table.name)
+        try:
+            found = self._client.get_table(path, retry=self._retry, timeout=RESPONSE_SECONDS)
+        except NotFound:
+            made = bigquery_table(table, path)
+            found = self._client.create_table(made, exists_ok=True, retry=self._retry, timeout=RESPONSE_SECONDS)
+        if added := missing_nullable(found, table):
+            found.schema = [*found.schema, *added]
+            found = self._client.update_table(found, ["schema"], retry=self._retry, timeout=RESPONSE_SECONDS)
+        if (differing := difference(found, table)) is not None:
+            raise WarehouseError(
+                f"{path.dataset_id}.{table.name} is not the table that this version loads into: {differing}. "
+                f"Drop it, and load its dates again"
+            )
+
+    def _empty(self, target: TableReference) -> None:
+        """Delete the partition: the same as loading no rows, but immediate and free of charge."""
+        assert "$" in target.table_id, "or the table itself would be deleted"
+        self._load_jobs.await_in_flight(target)
+        self._client.delete_table(target, not_found_ok=True, retry=self._retry, timeout=RESPONSE_SECONDS)
+
+
+def _load_config(table: Table, partition: Partition) -> LoadJobConfig:
+    return LoadJobConfig(
+        source_format="NEWLINE_DELIMITED_JSON",
+        schema=schema(table),
+        autodetect=False,
+        max_bad_records=0,
+        ignore_unknown_values=False,
+        write_disposition="WRITE_TRUNCATE",
+        # A table that a load job creates would have neither partitions nor descriptions.
+        create_disposition="CREATE_NEVER",
+        # The default is not that of the table, and jobs that declare another one are rejected.
+        time_partitioning=partitioning(table),
+        clustering_fields=list(table.clustering),
+        labels=labels(table, partition),
+    )
+
+
+def _totals_statement(table: Table, path: TableReference) -> str:
+    amount = f"COALESCE(SUM(CAST({table.amount} AS NUMERIC)), 0)" if table.amount else "CAST(NULL AS NUMERIC)"
+    return (
+        f"SELECT COUNT(*) AS row_count, {amount} AS amount FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
+        f"WHERE {table.partition_column} >= @start AND {table.partition_column} < @end"
+    )

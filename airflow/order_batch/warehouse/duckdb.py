@@ -1,0 +1,215 @@
+"""The warehouse in a DuckDB file, which one process at a time may open."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import structlog
+
+from order_batch.warehouse.file_lock import file_lock
+from order_batch.warehouse.partitions import Partition, Totals
+from order_batch.warehouse.port import Relation, WarehouseError, WarehouseUnavailableError, order_limit_clause
+from order_batch.warehouse.tables import ORDERS, TABLES, Column, Kind, Table
+
+log = structlog.get_logger()
+
+_PAUSE: Final = 0.1
+_WARN_AFTER_SECONDS: Final = 2.0
+_LOCKED = re.compile(r"Could not set lock on file")
+_PID = re.compile(r"\(PID (\d+)\)")
+_SHOWN: Final = 120
+"""Characters of another process' command."""
+
+
+@contextmanager
+def connect_when_free(
+    path: Path, wait_seconds: float, options: Mapping[str, Any]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the file, after waiting for another process that has it open; a long wait is logged.
+
+    Raises WarehouseUnavailableError, which names that process, and WarehouseError for a file that is not a DuckDB file.
+    """
+    began = time.monotonic()
+    warned = False
+    while True:
+        try:
+            connection = duckdb.connect(path, config=dict(options))
+            break
+        except duckdb.Error as error:
+            text = str(error)
+        if _LOCKED.search(text) is None:
+            raise WarehouseError(f"{path} cannot be opened as a DuckDB file: {_first_line(text)}")
+        holder, waited = _holder(text), time.monotonic() - began
+        if waited >= wait_seconds:
+            raise WarehouseUnavailableError(
+                f"{path} is open in {holder}, for {waited:.0f} s already: DuckDB admits one process at a time. End "
+                "that process or close the file there, then run this again; to wait longer, raise "
+                "ORDERWATCH_WAREHOUSE_WAIT_SECONDS"
+            )
+        if not warned and waited >= min(_WARN_AFTER_SECONDS, wait_seconds / 2):
+            log.warning("waiting_for_the_warehouse", path=str(path), open_in=holder, seconds=wait_seconds)
+            warned = True
+        time.sleep(_PAUSE)
+    with connection:
+        yield connection
+
+
+def _holder(text: str) -> str:
+    """The process that has the file open, as DuckDB and the system name it."""
+    found = _PID.search(text)
+    if found is None:
+        return "another process"
+    try:
+        arguments = Path(f"/proc/{found[1]}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
+    except OSError:  # not Linux, or it has ended
+        arguments = b""
+    command = "".join(each if each.isprintable() else " " for each in arguments.decode(errors="replace"))
+    if len(command) > _SHOWN:
+        command = f"{command[:_SHOWN]}..."
+    return f"process {found[1]} ({command})" if command else f"process {found[1]}"
+
+
+def _first_line(text: str) -> str:
+    return text.removeprefix("IO Error: ").partition("\n")[0]
+
+
+_TYPES = {Kind.STRING: "varchar", Kind.INTEGER: "bigint", Kind.TIMESTAMP: "timestamptz", Kind.DATE: "date"}
+_POSTGRES_TYPES = {
+    "VARCHAR": "text",
+    "TINYINT": "smallint", "SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint", "HUGEINT": "numeric",
+    "DOUBLE": "double precision", "FLOAT": "real", "BOOLEAN": "boolean", "DATE": "date",
+    "TIMESTAMP": "timestamp", "TIMESTAMP WITH TIME ZONE": "timestamptz",
+}  # fmt: skip
+# Enough for a day of a million orders; without a limit DuckDB takes most of the machine's memory.
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "1GB", "threads": "2", "preserve_insertion_order": "false",
+}  # fmt: skip
+_ROWS_AT_ONCE = 10_000
+
+
+class DuckDbWarehouse:
+    """The Warehouse in a DuckDB file. Each call opens and closes it: dbt needs exclusive access in between."""
+
+    def __init__(self, path: Path, wait_seconds: float = 60.0) -> None:
+        self._path = path
+        self._wait_seconds = wait_seconds
+
+    @property
+    def name(self) -> str:
+        return f"duckdb:{self._path.absolute()}"
+
+    def prepare(self) -> None:
+        with self._connect() as connection:
+            connection.execute("create schema if not exists raw")
+            for table in TABLES:
+                columns = ", ".join(map(_definition, table.columns))
+                connection.execute(f"create table if not exists raw.{table.name} ({columns})")
+                # Add the columns that a table of an earlier release lacks; all of them are nullable.
+                for column in table.columns:
+                    if not column.required:
+                        added = f"{column.name} {_TYPES[column.kind]}"
+                        connection.execute(f"alter table raw.{table.name} add column if not exists {added}")
+
+    def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
+        with self._connect() as connection:
+            connection.begin()
+            connection.execute(f"delete from raw.{table.name} where {_within(table)}", [partition.start, partition.end])
+            inserted = _insert(connection, table, files) if files else 0
+            held = _totals(connection, table, partition)
+            difference = expected.difference(held)
+            if inserted != held.rows:
+                difference = f"{inserted - held.rows:,} rows of the files belong to other partitions"
+            if difference is not None:
+                connection.rollback()
+                raise WarehouseError(
+                    f"raw.{table.name} of {partition} is unchanged: {difference}. Run the load again; if it "
+                    f"differs again, keep the staged files and see docs/warehouse.md"
+                )
+            connection.commit()
+
+    def totals(self, table: Table, partition: Partition) -> Totals:
+        with self._connect() as connection:
+            return _totals(connection, table, partition)
+
+    def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
+        statement = f"select * from raw.{ORDERS.name} where business_date = $1 and list_contains($2, order_id)"
+        with self._connect() as connection:
+            found = connection.execute(statement, [day, list(order_ids)])
+            names = [name for name, *_ in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    @contextmanager
+    def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:
+        with self._connect() as connection:
+            try:
+                found = connection.execute(f'select * from gold."{mart}"{order_limit_clause(order_by, limit)}')
+            except duckdb.CatalogException as error:
+                raise WarehouseError(f"there is no gold.{mart} in {self._path}: run dbt first") from error
+            yield _Result(found)
+
+    @contextmanager
+    def _connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with (
+            file_lock(self._path),
+            connect_when_free(self._path, self._wait_seconds, _SETTINGS) as connection,
+        ):
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+
+
+class _Result:
+    """A Relation that is a query's result."""
+
+    def __init__(self, result: duckdb.DuckDBPyConnection) -> None:
+        self._result = result
+
+    @property
+    def columns(self) -> Sequence[tuple[str, str]]:
+        return [(name, _postgres_type(str(kind))) for name, kind, *_ in self._result.description or ()]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        while rows := self._result.fetchmany(_ROWS_AT_ONCE):
+            yield from rows
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> int:
+    """Insert the rows; returns their number, whatever their partition."""
+    columns = {column.name: _TYPES[column.kind] for column in table.columns}
+    try:
+        inserted = connection.execute(
+            f"insert into raw.{table.name} by name select * from "
+            "read_json($files, format = 'newline_delimited', compression = 'gzip', columns = $columns)",
+            {"files": [str(file) for file in files], "columns": columns},
+        ).fetchone()
+    except duckdb.Error as error:
+        connection.rollback()
+        raise WarehouseError(f"a row does not fit raw.{table.name}: {error}") from error
+    assert inserted is not None
+    return int(inserted[0])
+
+
+def _totals(connection: duckdb.DuckDBPyConnection, table: Table, partition: Partition) -> Totals:
+    # Not cast to 64 bits: a day's sum may exceed them.
+    amount = f"coalesce(sum({table.amount}), 0)" if table.amount else "null"
+    found = connection.execute(
+        f"select count(*), {amount} from raw.{table.name} where {_within(table)}", [partition.start, partition.end]
+    ).fetchone()
+    assert found is not None
+    return Totals(found[0], found[1], None)
+
+
+def _within(table: Table) -> str:
+    return f"{table.partition_column} >= $1 and {table.partition_column} < $2"
+
+
+def _definition(column: Column) -> str:
+    return f"{column.name} {_TYPES[column.kind]}{' not null' if column.required else ''}"
+
+
+def _postgres_type(name: str) -> str:
+    return "numeric" if name.startswith("DECIMAL") else _POSTGRES_TYPES[name]

@@ -1,0 +1,118 @@
+"""The queries that the adapter asks, computed from the rows; any other is refused."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tests.fake_bigquery.api_error import ApiError, invalid, not_found
+from tests.fake_bigquery.storage import Storage, StoredTable, check_labels
+from tests.fake_bigquery.values import Row
+
+_TOTALS = re.compile(
+    r"SELECT COUNT\(\*\) AS row_count, "
+    r"(?:COALESCE\(SUM\(CAST\((?P<amount>\w+) AS NUMERIC\)\), 0\)|CAST\(NULL AS NUMERIC\)) AS amount "
+    r"FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)` "
+    r"WHERE (?P<column>\w+) >= @start AND (?P=column) < @end"
+)
+_ALL = re.compile(
+    r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)`"
+    r"(?: ORDER BY (?P<order_by>[\w, ]+?))?(?: LIMIT (?P<limit>\d+))?"
+)
+_ORDERS = re.compile(
+    r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders)` "
+    r"WHERE business_date = @day AND order_id IN UNNEST\(@order_ids\)"
+)
+_TOTALS_FIELDS = [{"name": "row_count", "type": "INTEGER"}, {"name": "amount", "type": "NUMERIC"}]
+_LEAST_BYTES = 10 * 1024**2
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a query found."""
+
+    fields: list[dict[str, Any]]
+    rows: list[tuple[Any, ...]]
+
+
+def run(storage: Storage, request: Mapping[str, Any]) -> Result:
+    """Run the query of a jobs.query request."""
+    check_labels(request.get("labels", {}))
+    statement = "" if request.get("useLegacySql", True) else request["query"]
+    if found := _TOTALS.fullmatch(statement):
+        return _totals(storage, found, request)
+    if found := _ORDERS.fullmatch(statement):
+        return _orders(storage, found, request)
+    if found := _ALL.fullmatch(statement):
+        table = _table(storage, found, request.get("location"))
+        _check_cost(request, 16 * len(table.rows))
+        rows = _arranged(table.rows, found)
+        return Result(table.fields, [tuple(row[each["name"]] for each in table.fields) for row in rows])
+    raise ApiError(400, "invalidQuery", f"this is not a query that is known: {request['query']}")
+
+
+def _orders(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> Result:
+    table = _table(storage, found, request.get("location"))
+    given = {each["name"]: each for each in request.get("queryParameters", ())}
+    array = {"type": "ARRAY", "arrayType": {"type": "STRING"}}
+    if {name: each["parameterType"] for name, each in given.items()} != {"day": {"type": "DATE"}, "order_ids": array}:
+        raise invalid(f"Query parameters are not those of the query: {given}")
+    day = date.fromisoformat(given["day"]["parameterValue"]["value"])
+    ids = {each["value"] for each in given["order_ids"]["parameterValue"]["arrayValues"]}
+    rows = [row for row in table.rows if row["business_date"] == day]
+    _check_cost(request, 16 * len(rows))
+    names = [each["name"] for each in table.fields]
+    return Result(table.fields, [tuple(row[name] for name in names) for row in rows if row["order_id"] in ids])
+
+
+def _arranged(rows: list[Row], found: "re.Match[str]") -> list[Row]:
+    for key in reversed(found["order_by"].split(", ") if found["order_by"] else []):
+        column, _, direction = key.partition(" ")
+        if direction not in {"", "desc"} or any(row.get(column) is None for row in rows):
+            raise ApiError(400, "invalidQuery", f"{key} is no column without nulls")
+        rows = sorted(rows, key=lambda row: row[column], reverse=direction == "desc")
+    return rows if found["limit"] is None else rows[: int(found["limit"])]
+
+
+def _totals(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> Result:
+    table = _table(storage, found, request.get("location"))
+    if found["column"] != table.partition_column:
+        raise ApiError(400, "invalidQuery", f"{found['column']} is not what {found['table']} is partitioned by")
+    start, end = _dates(request)
+    rows = [row for row in table.rows if start <= row[found["column"]] < end]
+    _check_cost(request, 16 * len(rows))
+    return Result(_TOTALS_FIELDS, [(len(rows), _sum(rows, found["amount"], table))])
+
+
+def _check_cost(request: Mapping[str, Any], scanned: int) -> None:
+    limit, billed = int(request["maximumBytesBilled"]), max(_LEAST_BYTES, scanned)
+    if billed > limit:
+        message = f"Query exceeded limit for bytes billed: {limit}. {billed} or higher required."
+        raise ApiError(400, "bytesBilledLimitExceeded", message)
+
+
+def _table(storage: Storage, found: "re.Match[str]", location: str | None) -> StoredTable:
+    dataset = found["dataset"]
+    if found["project"] != storage.project or storage.dataset(dataset)["location"] != (location or "US"):
+        raise not_found(f"Dataset {found['project']}:{dataset} was not found in location {location}")
+    return storage.table(dataset, found["table"])
+
+
+def _dates(request: Mapping[str, Any]) -> tuple[date, date]:
+    if request.get("parameterMode") != "NAMED":
+        raise invalid("parameters are not named")
+    given = {each["name"]: each for each in request.get("queryParameters", ())}
+    if given.keys() != {"start", "end"} or any(each["parameterType"] != {"type": "DATE"} for each in given.values()):
+        raise invalid(f"Query parameters are not those of the query: {given}")
+    start, end = (date.fromisoformat(given[name]["parameterValue"]["value"]) for name in ("start", "end"))
+    return start, end
+
+
+def _sum(rows: list[Row], amount: str | None, table: StoredTable) -> int | None:
+    if amount is None:
+        return None
+    kinds = {each["name"]: each["type"] for each in table.fields}
+    if kinds.get(amount) != "INTEGER":
+        raise ApiError(400, "invalidQuery", f"Unrecognized name: {amount}")
+    return sum(int(row[amount]) for row in rows if row[amount] is not None)

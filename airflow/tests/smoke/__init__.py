@@ -1,0 +1,1 @@
+"""Smoke run on a real BigQuery project, with made-up sample data."""
