@@ -1,1 +1,1 @@
-"""The batch side: catalog, loads into the warehouse, dbt and what comes back, without Airflow in any of it."""
+"""The batch side without Airflow: catalog, loads into the warehouse, dbt, and publication of marts."""

@@ -42,6 +42,7 @@ class Subject(Protocol):
     warehouse: Warehouse
 
     def raw_rows(self, table: Table) -> list[dict[str, Any]]: ...
+    def drop_column(self, table: Table, name: str) -> None: ...
     def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None: ...
 
 
@@ -61,6 +62,10 @@ class DuckDbSubject:
             found = connection.execute(f"select {', '.join(names)} from raw.{table.name}").fetchall()
             return [dict(zip(names, row, strict=True)) for row in found]
 
+    def drop_column(self, table: Table, name: str) -> None:
+        with duckdb.connect(self._path) as connection:
+            connection.execute(f"alter table raw.{table.name} drop column {name}")
+
     def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None:
         with duckdb.connect(self._path) as connection:
             connection.execute("create schema if not exists gold")
@@ -77,6 +82,12 @@ class BigQuerySubject:
 
     def raw_rows(self, table: Table) -> list[dict[str, Any]]:
         return self._fake.storage.table("orderwatch_raw", table.name).rows
+
+    def drop_column(self, table: Table, name: str) -> None:
+        stored = self._fake.storage.table("orderwatch_raw", table.name)
+        stored.resource["schema"]["fields"] = [field for field in stored.fields if field["name"] != name]
+        for row in stored.rows:
+            del row[name]
 
     def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None:
         reference = {"projectId": self._fake.project, "datasetId": "orderwatch_gold", "tableId": name}
@@ -115,6 +126,22 @@ def _load(subject: Subject, folder: Path, table: Table, day: date, *files: list[
 
 def _held(subject: Subject, table: Table, day: date) -> Totals:
     return subject.warehouse.totals(table, partition(table, day))
+
+
+@pytest.mark.parametrize("columns", [("features",), ("source_topic", "source_epoch", "features")], ids=len)
+def test_columns_of_a_later_release_are_null_until_the_date_is_loaded_again(
+    subject: Subject, tmp_path: Path, columns: tuple[str, ...]
+) -> None:
+    rows = make_rows(ORDERS, NOVEMBER_21, 2)
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, rows)
+    for column in columns:
+        subject.drop_column(ORDERS, column)
+    subject.warehouse.prepare()
+    assert all(row.get(column) is None for row in subject.raw_rows(ORDERS) for column in columns)
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, rows)
+    assert [row[column] for row in subject.raw_rows(ORDERS) for column in columns] == [
+        row[column] for row in rows for column in columns
+    ]
 
 
 def test_a_partition_that_was_never_loaded_is_empty(subject: Subject) -> None:

@@ -63,7 +63,10 @@ _HITS = """(
 
 SOURCES: Mapping[str, Source] = {
     ORDERS.name: Source(
-        "orders", "created_date", "stored_at", {"business_date": _BUSINESS_DATE, "attributes": "attributes::text"}
+        "orders",
+        "created_date",
+        "stored_at",
+        {"business_date": _BUSINESS_DATE, "attributes": "attributes::text", "features": "features::text"},
     ),
     RULE_HITS.name: Source(_HITS, "created_date", "stored_at", {"business_date": _BUSINESS_DATE}),
     USERS.name: Source("users", "valid_from", "recorded_at", {"changed_date": _CHANGED_DATE}),

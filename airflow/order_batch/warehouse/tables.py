@@ -1,6 +1,6 @@
-"""The warehouse's raw tables: what the loads write, and what dbt reads as its source `raw`.
+"""Raw tables of the warehouse: written by the loads, and read by dbt as its source `raw`.
 
-One description for all: BigQuery's schema and DuckDB's DDL are made from it, and dbt's sources are tested against it.
+The single description: BigQuery's schema and DuckDB's DDL are derived from it, and dbt's sources are tested against it.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ _BUSINESS_DATE = Column("business_date", Kind.DATE, "date of created_date in the
 
 ORDERS = Table(
     "orders",
-    "Orders with their decisions, as the stream stored them: one row an order.",
+    "Orders with their decisions, as the stream stored them: one row per order.",
     (
         _BUSINESS_DATE,
         _text("order_id", "key"),
@@ -93,9 +93,11 @@ ORDERS = Table(
         _integer("source_offset", "offset in it"),
         _moment("appended_at", "when the broker took it"),
         _moment("stored_at", "when it was stored"),
-        # At the end and nullable, so that a warehouse of an earlier release gains them.
+        # At the end and nullable, so that they can be added to a warehouse of an earlier release. There they are null
+        # until a date is loaded again.
         _text("source_topic", "topic that it came from", required=False),
         _integer("source_epoch", "which creation of the topic, from 1", required=False),
+        _text("features", "values of the features that the rules saw, JSON", required=False),
     ),
     partition_column="business_date",
     span=Span.DAY,
@@ -105,7 +107,7 @@ ORDERS = Table(
 
 RULE_HITS = Table(
     "rule_hits",
-    "Rules that fired: one row an order and rule.",
+    "Rules that fired: one row per order and rule.",
     (
         _BUSINESS_DATE,
         _text("order_id", "the order"),

@@ -88,7 +88,8 @@ def test_another_table_in_its_place_is_named(
     table = fake.storage.table("orderwatch_raw", "orders")
     table.resource |= change
     table.resource = {name: value for name, value in table.resource.items() if value is not None}
-    with pytest.raises(WarehouseError, match=f"orderwatch_raw.orders is not the table that this version loads into .*{named}"):
+    problem = f"orderwatch_raw.orders is not the table that this version loads into: .*{named}"
+    with pytest.raises(WarehouseError, match=problem):
         warehouse.prepare()
 
 
@@ -96,7 +97,7 @@ def test_a_table_of_an_earlier_release_gains_its_nullable_columns(
     fake: FakeBigQuery, warehouse: BigQueryWarehouse
 ) -> None:
     table = fake.storage.table("orderwatch_raw", "orders")
-    added = [field for field in table.fields if field["name"] in {"source_topic", "source_epoch"}]
+    added = [field for field in table.fields if field["name"] in {"source_topic", "source_epoch", "features"}]
     table.resource["schema"]["fields"] = [field for field in table.fields if field not in added]
     warehouse.prepare()
     (request,) = fake.made("tables.patch")

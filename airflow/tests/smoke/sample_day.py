@@ -96,7 +96,7 @@ def _order(
         "status": "fraud" if fraud else "genuine", "outcome": "review" if fraud else "approve",
         "risk_score": 50 if fraud else 0, "ruleset_version": "sample", "decided_at": decided,
         "source_partition": 0, "source_offset": number, "appended_at": placed, "stored_at": decided,
-        "source_topic": "orders", "source_epoch": 1,
+        "source_topic": "orders", "source_epoch": 1, "features": orjson.dumps({"hour": placed.hour}).decode(),
     }  # fmt: skip
 
 

@@ -299,7 +299,7 @@ WAREHOUSE_SECTION = Section("warehouse", "The row in the warehouse")
 # When it was stored is the database's own, and not part of what is compared everywhere else.
 _NOT_COMPARED = {"stored_at"}
 # Null in what an earlier release loaded.
-_ADDED_TO_WAREHOUSE = {"source_topic", "source_epoch"}
+_ADDED_TO_WAREHOUSE = {"source_topic", "source_epoch", "features"}
 
 
 def warehouse_section(evidence: OrderEvidence) -> Section:

@@ -114,6 +114,7 @@ def _add_order(data: RawData, random: Random, known: Row) -> None:
             # Null in what an earlier release loaded.
             "source_topic": random.choice([None, "orders"]),
             "source_epoch": random.choice([None, 1, 2]),
+            "features": json.dumps({"hour": moment.hour}) if len(data.orders) % 2 else None,
         }
     )
     if fraud:
