@@ -14,7 +14,7 @@
 {% endmacro %}
 
 
-{# dbt's own, except that var `compile_as_incremental` answers for a warehouse that nobody can ask: see tests_python. #}
+{# As in dbt, except that var `compile_as_incremental` overrides it where no warehouse can be queried: see tests_python. #}
 {% macro is_incremental() %}
     {%- set answer = var('compile_as_incremental', none) -%}
     {%- if answer is not none -%}

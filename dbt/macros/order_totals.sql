@@ -1,4 +1,4 @@
-{# What orders add up to: how many, how many frauds, and the amounts of both. #}
+{# Totals of orders: their number, the number of frauds, and the amounts of both. #}
 {% macro order_totals() -%}
     count(*) as total_orders,
     count(case when is_fraud then 1 end) as fraud_orders,

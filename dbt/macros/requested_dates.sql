@@ -1,6 +1,6 @@
 {#
-    The business dates that this run was asked for, with vars `start_date` and `end_date`, as ISO texts in order;
-    none when it was not asked for any.
+    The business dates that were requested, with vars `start_date` and `end_date`, as ISO texts in order;
+    none if none were requested.
 #}
 {% macro requested_dates() %}
     {%- set first, last = var('start_date', none), var('end_date', none) -%}
@@ -26,7 +26,7 @@
 {% endmacro %}
 
 
-{# Whether a row is of the requested dates or lies so many days around them; true when none were requested. #}
+{# Whether a row is within the requested dates, or so many days around them; true if none were requested. #}
 {% macro is_requested(date_column='business_date', days_around=0) -%}
     {%- set dates = requested_dates() -%}
     {%- if dates is none -%}
@@ -41,10 +41,10 @@
 
 
 {#
-    What an incremental model reads of its source: the requested dates, or without any those that it does not have yet.
-    What is built anew is built of everything.
+    Filter of an incremental model's source: the requested dates, or, if none were requested, those that the model lacks.
+    A full build reads everything.
 #}
-{% macro is_to_be_built(date_column='business_date') -%}
+{% macro incremental_filter(date_column='business_date') -%}
     {%- if not is_incremental() -%}
         true
     {%- elif requested_dates() is none -%}
@@ -56,21 +56,21 @@
 
 
 {#
-    Ends a model whose dates are read one by one. BigQuery has partitions; DuckDB skips what does not hold a date by where
-    it lies, so that what is built at once has to be laid down by date.
+    Last clause of a model that is read date by date. BigQuery has partitions; DuckDB skips blocks by their range of
+    dates, so a full build is sorted by date.
 #}
-{% macro in_order_of_dates() -%}
+{% macro order_by_date() -%}
     {% if target.type == 'duckdb' and not is_incremental() -%} order by business_date {%- endif %}
 {%- endmacro %}
 
 
-{# Partitions by business date, where the warehouse has any. #}
+{# Partitioning by business date, where the warehouse supports it. #}
 {% macro by_business_date() %}
     {{ return({'field': 'business_date', 'data_type': 'date'} if target.type == 'bigquery' else none) }}
 {% endmacro %}
 
 
-{# The requested dates as BigQuery's partitions to replace, so that dates without rows are emptied; none: those found. #}
+{# The requested dates as partitions for BigQuery to replace, so that dates without rows are emptied; else those found. #}
 {% macro requested_partitions() %}
     {%- set partitions = [] -%}
     {%- for day in requested_dates() or [] -%}

@@ -1,4 +1,4 @@
-{# Schemas are called as their layer; on BigQuery, where they are datasets of a project, with the prefix before it. #}
+{# Schemas are named after their layer; on BigQuery, where they are datasets of a project, with the prefix before it. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ layer_schema(custom_schema_name or target.schema) }}
 {%- endmacro %}

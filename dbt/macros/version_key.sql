@@ -1,4 +1,4 @@
-{# The key of a version: the same whenever and wherever it is computed from the id and the moment it began to hold. #}
+{# The key of a version: computed from the id and the start of its validity, so it is the same in every build. #}
 {% macro version_key(id, valid_from) -%}
     {{ dbt.hash(dbt.concat([id, "'@'", dbt.cast(unix_micros(valid_from), dbt.type_string())])) }}
 {%- endmacro %}

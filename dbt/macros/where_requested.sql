@@ -1,6 +1,6 @@
 {#
-    In a test's `where`, __requested_dates__ stands for the dates of this run, __latest_in_requested_dates__ for those
-    whose latest order is of them: properties files know no macros.
+    In a test's `where`, __requested_dates__ is replaced by the dates of this run, and __latest_in_requested_dates__ by
+    the condition that the latest order is of these dates: properties files cannot call macros.
 #}
 {% macro get_where_subquery(relation) -%}
     {%- set where = config.get('where', '') -%}
@@ -13,7 +13,7 @@
 {%- endmacro %}
 
 
-{# Whether `latest_order` is of the requested dates. It is compared as it is, so that DuckDB skips what does not hold any. #}
+{# Whether `latest_order` is of the requested dates. Not cast, so that DuckDB can skip blocks. #}
 {% macro is_latest_in_requested() -%}
     {%- set dates = requested_dates() -%}
     {%- if dates is none -%}

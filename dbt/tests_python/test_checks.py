@@ -16,10 +16,13 @@ FAULTS = {
     "fct_orders_dates_are_business_dates": "update silver.fct_orders set created_date = created_date + interval 1 day",
     "fct_orders_fraud_is_what_was_not_approved": "update silver.fct_orders set is_fraud = true",
     "relationships_fct_orders_payment_method": "delete from silver.dim_payment_methods where payment_method = 'OVO'",
-    "one_version_at_a_time_dim_users": "update silver.dim_users set valid_to = valid_from where not is_current",
-    "one_version_at_a_time_dim_products": "delete from silver.dim_products where version = 2",
+    "dim_users_versions_are_mutually_exclusive": (
+        "update silver.dim_users set valid_to = valid_from where not is_current"
+    ),
+    "dim_products_versions_are_mutually_exclusive": "delete from silver.dim_products where version = 2",
+    "dim_products_current_versions_have_no_end": "update silver.dim_products set is_current = true where version = 1",
     "fct_rule_hits_belong_to_fct_orders": "update silver.fct_rule_hits set order_id = 'x' || order_id where score = 7",
-    "unique_together_fct_rule_hits": "insert into silver.fct_rule_hits select * from silver.fct_rule_hits limit 1",
+    "fct_rule_hits_key_is_unique": "insert into silver.fct_rule_hits select * from silver.fct_rule_hits limit 1",
     "daily_user_orders_add_up_to_fct_orders": "update silver.daily_user_orders set total_amount = total_amount + 1",
     "marts_agree_with_the_facts": "update silver.user_product_orders set fraud_orders = fraud_orders + 1",
     "mart_user_blacklist_status_add_up_to_daily_user_orders": (

@@ -40,7 +40,7 @@ def test_raw_tables_that_stopped_being_loaded_are_found(built: Project, parsed: 
 
 
 def test_the_known_payment_methods_are_those_of_order_events() -> None:
-    source = (ROOT / "contract" / "order_contract" / "codes.py").read_text()
+    source = (ROOT / "packages" / "order-contract" / "order_contract" / "reference_data.py").read_text()
     (known,) = (
         ast.literal_eval(node.value)
         for node in ast.parse(source).body
@@ -76,7 +76,7 @@ def test_each_mart_is_tested_against_the_facts_and_by_example(built: Project) ->
     sums = {
         test["attached_node"]
         for test in manifest["nodes"].values()
-        if test["resource_type"] == "test" and test.get("test_metadata", {}).get("name") == "totals_equal"
+        if test["resource_type"] == "test" and test.get("test_metadata", {}).get("name") == "equal_totals"
     }
     exposed = {key for exposure in manifest["exposures"].values() for key in exposure["depends_on"]["nodes"]}
     assert marts <= by_example

@@ -17,5 +17,5 @@ select
     -- facts
     {{ order_totals() }}
 from {{ ref('fct_orders') }}
-where {{ is_to_be_built() }}
+where {{ incremental_filter() }}
 group by business_date, product_id, payment_method, currency

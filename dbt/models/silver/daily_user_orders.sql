@@ -16,5 +16,5 @@ select
     -- facts
     {{ order_totals() }}
 from {{ ref('fct_orders') }}
-where {{ is_to_be_built() }}
+where {{ incremental_filter() }}
 group by business_date, user_id, currency

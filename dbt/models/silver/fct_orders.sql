@@ -12,7 +12,7 @@ with orders as (
         *,
         {{ business_datetime('created_date') }} as created_local
     from {{ ref('bronze_orders') }}
-    where {{ is_to_be_built() }}
+    where {{ incremental_filter() }}
 )
 
 select
@@ -46,4 +46,4 @@ select
     decided_at,
     stored_at
 from orders
-{{ in_order_of_dates() }}
+{{ order_by_date() }}

@@ -20,5 +20,5 @@ select
     mode = 'live' as is_live,
     reason
 from {{ ref('bronze_rule_hits') }}
-where {{ is_to_be_built() }}
-{{ in_order_of_dates() }}
+where {{ incremental_filter() }}
+{{ order_by_date() }}

@@ -1,5 +1,5 @@
 {# Counts and sums of a model equal those of another relation, group by group. `totals`: expression here to that there. #}
-{% test totals_equal(model, to, totals, by=[], to_where=none) %}
+{% test equal_totals(model, to, totals, by=[], to_where=none) %}
 
 {%- set names = [] -%}
 {%- for _ in totals -%}{%- do names.append('total_' ~ loop.index) -%}{%- endfor -%}

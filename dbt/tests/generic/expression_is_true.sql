@@ -1,5 +1,5 @@
-{# What is said is true of every row. #}
-{% test holds(model, expression) %}
+{# The expression is true for every row. #}
+{% test expression_is_true(model, expression) %}
 
 select *
 from {{ model }}

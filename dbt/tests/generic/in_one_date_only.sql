@@ -1,6 +1,6 @@
 {#
-    No id of the dates of this run stands at the date before or after as well, where a wrong time zone would put it.
-    Farther away is not looked: a run would cost more with every day of history.
+    No id of this run's dates occurs at the date before or after as well, where a wrong time zone would put it.
+    Dates farther away are not read: the cost of a run would grow with every day of history.
 #}
 {% test in_one_date_only(model, id) %}
 

@@ -1,21 +1,22 @@
-{# Versions of an id follow upon each other without gap or overlap, and the last one is the current one. #}
-{% test one_version_at_a_time(model, id) %}
+{# Ranges of a partition neither overlap nor leave gaps, and the last one has no end. #}
+{% test mutually_exclusive_ranges(model, lower_bound_column, upper_bound_column, partition_by) %}
 
-with versions as (
+with ranges as (
     select
-        {{ id }},
-        valid_from,
-        valid_to,
-        is_current,
-        lead(valid_from) over (partition by {{ id }} order by valid_from) as next_from
+        {{ partition_by }},
+        {{ lower_bound_column }} as lower_bound,
+        {{ upper_bound_column }} as upper_bound,
+        lead({{ lower_bound_column }}) over (
+            partition by {{ partition_by }} order by {{ lower_bound_column }}
+        ) as next_lower_bound
     from {{ model }}
 )
 
 select *
-from versions
+from ranges
 where
-    valid_to <= valid_from
-    or (next_from is null and not (is_current and valid_to is null))
-    or (next_from is not null and (is_current or valid_to is null or valid_to <> next_from))
+    upper_bound <= lower_bound
+    or (next_lower_bound is null and upper_bound is not null)
+    or (next_lower_bound is not null and (upper_bound is null or upper_bound <> next_lower_bound))
 
 {% endtest %}

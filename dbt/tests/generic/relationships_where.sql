@@ -1,5 +1,5 @@
-{# Each row has a partner in another relation. Of both the dates of the `where` are read, and not all as by dbt's own. #}
-{% test belongs_to(model, to, columns) %}
+{# Each row has a match in another relation. The `where` limits both relations, unlike in dbt's own `relationships`. #}
+{% test relationships_where(model, to, columns) %}
 
 with here as (
     select *

@@ -1,11 +1,11 @@
-{# No two rows have the same values in these columns. #}
-{% test unique_together(model, columns) %}
+{# No two rows have the same combination of values in these columns. #}
+{% test unique_combination_of_columns(model, combination_of_columns) %}
 
 select
-    {{ columns | join(', ') }},
+    {{ combination_of_columns | join(', ') }},
     count(*) as row_count
 from {{ model }}
-group by {{ columns | join(', ') }}
+group by {{ combination_of_columns | join(', ') }}
 having count(*) > 1
 
 {% endtest %}
