@@ -1,4 +1,4 @@
-"""Warnings about rules that are accepted and can hardly be meant: values that no order has."""
+"""Warnings about rules that are valid but probably mistaken: they compare a field with a value that no order has."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ Problem = Callable[[str], str | None]
 def ruleset_warnings(ruleset: Ruleset, name: str, methods: PaymentMethods) -> list[str]:
     """Each value of a field that no order has, with file, line and the nearest one that orders have.
 
-    `name` stands for the file. Methods are those that the detector knows; an order may be paid by another one, but a
-    rule that names it is more likely misspelled.
+    Warnings name `name` as the file. Methods are those that the detector knows; an order may be paid by another one,
+    but a rule that names it is more likely misspelled.
     """
     problems: dict[str, Problem] = {
         "payment_method": lambda value: _payment_method(value, methods),

@@ -38,7 +38,7 @@ Compiled = TypeVar("Compiled")
 
 
 class RulesetError(ValueError):
-    """A ruleset that is not accepted: file, line, and what to write instead."""
+    """A ruleset that is not accepted; the text names file, line and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Ruleset:
 
 
 def load_ruleset(path: Path | None = None, schema: Schema = DEFAULT_SCHEMA) -> Ruleset:
-    """The ruleset in a YAML file; the seed's four rules when there is no path. Raises RulesetError."""
+    """The ruleset in a YAML file; the default rules when `path` is None. Raises RulesetError."""
     if path is None:
         source = resources.files("decision_engine") / "default.yaml"
         return parse_ruleset(source.read_text(encoding="utf-8"), "default.yaml", schema)

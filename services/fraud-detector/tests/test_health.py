@@ -1,6 +1,21 @@
 """Liveness and readiness: each check has one owner, and only that one takes back what it reported."""
 
-from fraud_detector.stream.health import STUCK_AFTER, Check, HealthState
+import asyncio
+import time
+from itertools import pairwise
+
+import pytest
+from structlog.testing import capture_logs
+
+from fraud_detector.stream.health import (
+    STUCK_AFTER,
+    Check,
+    HealthState,
+    log_stacks_when_stuck,
+    retry_while_unavailable,
+)
+from fraud_detector.stream.ports import UnavailableError
+from simulation.virtual_time import run_in_virtual_time
 
 
 def joined() -> HealthState:
@@ -42,3 +57,93 @@ def test_a_loop_that_does_not_turn_is_unhealthy() -> None:
     assert health.unhealthy() == "the loop has not turned for 61 s"
     health.heartbeat()
     assert health.unhealthy() is None
+
+
+def test_a_call_is_retried_with_backoff_until_the_dependency_recovers() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        health, times = HealthState(loop.time), []
+        health.joined()
+
+        async def call() -> str:
+            times.append(loop.time())
+            if len(times) < 20:
+                raise UnavailableError("refused")
+            assert health.unready() == "database: refused"
+            return "stored"
+
+        result = await retry_while_unavailable(call, check=Check.STORING, health=health, is_cancelled=lambda: False)
+        assert result == "stored"
+        assert health.unready() is None
+        waits = [later - earlier for earlier, later in pairwise(times)]
+        assert all(wait <= min(0.1 * 2**number, 5.0) for number, wait in enumerate(waits))
+        assert max(waits) > 1.0
+        assert len({round(wait, 6) for wait in waits}) > 10
+
+    run_in_virtual_time(main())
+
+
+def test_a_retry_ends_when_it_is_cancelled() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def call() -> None:
+            raise UnavailableError("refused")
+
+        await retry_while_unavailable(
+            call, check=Check.STORING, health=HealthState(loop.time), is_cancelled=lambda: loop.time() > 30
+        )
+        assert 30 < loop.time() < 36
+
+    run_in_virtual_time(main())
+
+
+def test_an_error_that_no_retry_cures_is_raised() -> None:
+    async def main() -> None:
+        async def call() -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await retry_while_unavailable(
+                call, check=Check.STORING, health=HealthState(lambda: 0.0), is_cancelled=lambda: False
+            )
+
+    run_in_virtual_time(main())
+
+
+def test_a_call_that_takes_long_is_reported_while_it_is_under_way() -> None:
+    async def main() -> None:
+        health = HealthState(asyncio.get_running_loop().time)
+        health.joined()
+        calling = asyncio.create_task(
+            retry_while_unavailable(
+                lambda: asyncio.sleep(15, "late"), check=Check.COMMITTING, health=health, is_cancelled=lambda: False
+            )
+        )
+        await asyncio.sleep(11)
+        assert health.unready() == "broker: no response for 10 s"
+        assert await calling == "late"
+        assert health.unready() is None
+
+    run_in_virtual_time(main())
+
+
+async def test_a_loop_that_is_stuck_logs_all_stacks_once() -> None:
+    health = HealthState(time.monotonic, stuck_after=0.2)
+
+    async def wait_for_ever() -> None:
+        await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait_for_ever(), name="waiter")
+    await asyncio.sleep(0)
+    with capture_logs() as logs, log_stacks_when_stuck(asyncio.get_running_loop(), health, check_every=0.02):
+        time.sleep(0.5)  # noqa: ASYNC251  (this is what being stuck is)
+        stuck = [entry for entry in logs if entry["event"] == "detector_stuck"]
+        assert len(stuck) == 1
+        assert "wait_for_ever" in stuck[0]["tasks"]["waiter"]
+        assert "time.sleep(0.5)" in stuck[0]["threads"]["MainThread"]
+        health.heartbeat()
+        await asyncio.sleep(0.1)
+        time.sleep(0.4)  # noqa: ASYNC251
+        assert len([entry for entry in logs if entry["event"] == "detector_stuck"]) == 2
+    waiting.cancel()

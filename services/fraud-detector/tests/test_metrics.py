@@ -1,14 +1,16 @@
 """The detector's metrics: what a stored batch adds to them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 from prometheus_client import generate_latest
 
-from decision_engine.ruleset import load_ruleset
+from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
-from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.metrics import Metrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
+from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.reference_data import PaymentMethods
@@ -37,3 +39,72 @@ def test_orders_of_unknown_payment_methods_are_decided_and_counted_without_their
     text = generate_latest(metrics.registry).decode()
     assert "orderwatch_detector_unknown_payment_methods_total 3.0" in text
     assert "Seashells" not in text
+
+
+SHADOW = """
+review_at: 50
+decline_at: 90
+rules:
+  - {id: large, description: large, when: amount > 100, severity: high, score: 60}
+  - {id: by-wallet, description: by wallet, when: payment_method == "OVO", severity: low, score: 1, mode: shadow}
+"""
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """Every sample by its name, without prefix, and label values; buckets and creation times left out."""
+    return {
+        (sample.name.removeprefix("orderwatch_detector_"), *sample.labels.values()): sample.value
+        for metric in metrics.registry.collect()
+        for sample in metric.samples
+        if not sample.name.endswith(("_bucket", "_created"))
+    }
+
+
+def test_every_metric_counts_what_its_help_says() -> None:
+    metrics = Metrics()
+    evaluator = OrderEvaluator(EventDecoder(), parse_ruleset(SHADOW, "f.yaml"))
+    appended = NOW - timedelta(seconds=2)
+    batch = Batch()
+    orders: list[dict[str, Any]] = [{"amount": 1000}, {"amount": 1}, {"amount": 1000, "payment_method": "Gold"}]
+    for offset, changes in enumerate(orders):
+        value = orjson.dumps(plain_order(f"o{offset}", **changes))
+        message = FakeMessage(3, offset, value, timestamp=int(appended.timestamp() * 1000))
+        row = evaluator.evaluate(message, NOW)
+        assert isinstance(row, OrderRow)
+        batch.orders.append((row, message))
+    rejected = evaluator.evaluate(FakeMessage(3, 3, b"{"), NOW)
+    assert isinstance(rejected, RejectedMessage)
+    batch.dead_letters += [rejected]
+
+    metrics.consumed(3, 6)
+    metrics.stored(batch, StoreResult([row for row, _ in batch.orders], duplicates=1, conflicts=[rejected]), NOW)
+    metrics.committed({3: 6})
+    metrics.lag({2: 5})
+    metrics.lag({3: 7})
+    with metrics.timed(Stage.STORE):
+        pass
+
+    counted = samples(metrics)
+    assert counted.pop(("stage_seconds_sum", "store")) > 0
+    expected: dict[tuple[str, ...], float] = {
+        ("messages_consumed_total", "3"): 6,
+        ("messages_recorded_total", "stored"): 3,
+        ("messages_recorded_total", "duplicate"): 1,
+        ("messages_recorded_total", "conflict"): 1,
+        ("messages_recorded_total", "dead-letter"): 1,
+        ("decisions_total", "review"): 2,
+        ("decisions_total", "approve"): 1,
+        ("rule_hits_total", "large", "live"): 2,
+        ("rule_hits_total", "by-wallet", "shadow"): 2,
+        ("unknown_payment_methods_total",): 1,
+        ("batch_messages_count",): 1,
+        ("batch_messages_sum",): 4,
+        ("event_to_decision_seconds_count",): 3,
+        ("event_to_decision_seconds_sum",): 6,
+        ("stage_seconds_count", "store"): 1,
+        **{("stage_seconds_count", stage.value): 0 for stage in Stage if stage is not Stage.STORE},
+        **{("stage_seconds_sum", stage.value): 0 for stage in Stage if stage is not Stage.STORE},
+        ("committed_offset", "3"): 6,
+        ("lag_messages", "3"): 7,
+    }
+    assert counted == expected

@@ -35,7 +35,7 @@ def test_the_future_begins_at_the_append_time_and_not_at_the_clock() -> None:
 
 
 @pytest.mark.parametrize("timestamp", [-1, 0, -(2**63), 2**63 - 1, 253_402_300_800_000])
-def test_a_timestamp_that_is_no_time_stops_nothing(timestamp: int) -> None:
+def test_an_invalid_timestamp_stops_nothing(timestamp: int) -> None:
     good, late = plain_order(), plain_order(created_date=(NOW + timedelta(hours=25)).isoformat())
 
     row = evaluate(good, timestamp)

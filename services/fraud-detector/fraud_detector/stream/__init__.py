@@ -1,1 +1,1 @@
-"""The stream: from topic `orders` to a stored, announced decision, without loss and without doing anything twice."""
+"""The stream: from topic `orders` to a stored, published decision, without loss and without doing anything twice."""

@@ -1,7 +1,6 @@
 """Buffers between the pipeline's tasks: batches that wait for the next stage, and offsets that wait to be committed."""
 
 import asyncio
-import math
 from collections.abc import Mapping
 
 from fraud_detector.stream.batch import Batch
@@ -14,7 +13,7 @@ class BatchBuffer:
     is full still takes what is added: the stage before waits for `room`.
     """
 
-    def __init__(self, max_messages: int, max_bytes: float = math.inf) -> None:
+    def __init__(self, max_messages: int, max_bytes: int) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._batches: list[Batch] = []

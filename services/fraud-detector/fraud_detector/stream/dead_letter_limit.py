@@ -10,7 +10,7 @@ class DeadLetterLimit:
     """Counts bad messages, in the order in which they are read; each of the two limits is off when it is None.
 
     `share` is of the last `window` messages of the process, once there have been so many; `run` is how many in a row a
-    partition may have. Both count from zero when the process starts.
+    partition may have. Both count from zero when the process starts and when its partitions change.
     """
 
     def __init__(self, *, share: float | None = None, run: int | None = None, window: int = 1_000) -> None:
@@ -21,25 +21,26 @@ class DeadLetterLimit:
         self._runs: dict[int, int] = {}
         self.is_on = share is not None or run is not None
 
+    def reset(self) -> None:
+        """Count from zero: what was not committed is read again."""
+        self._recent.clear()
+        self._bad = 0
+        self._runs.clear()
+
     def count(self, partition: int, letter: RejectedMessage | None) -> None:
         """Count a message: bad data when there is a dead letter. Raises DeadLetterLimitError beyond a limit."""
-        if letter is None:
-            self._runs[partition] = 0
-        else:
-            self._runs[partition] = self._runs.get(partition, 0) + 1
+        self._runs[partition] = run = 0 if letter is None else self._runs.get(partition, 0) + 1
         if len(self._recent) == self._recent.maxlen:
             self._bad -= self._recent[0]
         self._recent.append(letter is not None)
         self._bad += letter is not None
         if letter is None:
             return
-        if self._run is not None and self._runs[partition] > self._run:
-            raise _error(letter, f"{self._runs[partition]:,} messages in a row", "RUN", self._run)
-        if self._share is not None and len(self._recent) == self._recent.maxlen:
-            share = self._bad / len(self._recent)
-            if share > self._share:
-                found = f"{self._bad:,} of the last {len(self._recent):,} messages"
-                raise _error(letter, found, "SHARE", self._share)
+        if self._run is not None and run > self._run:
+            raise _error(letter, f"{run:,} messages in a row", "RUN", self._run)
+        count = len(self._recent)
+        if self._share is not None and count == self._recent.maxlen and self._bad / count > self._share:
+            raise _error(letter, f"{self._bad:,} of the last {count:,} messages", "SHARE", self._share)
 
 
 def _error(letter: RejectedMessage, found: str, limit: str, value: float) -> DeadLetterLimitError:

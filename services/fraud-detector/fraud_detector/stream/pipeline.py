@@ -81,7 +81,7 @@ class Pipeline:
         self._limits = limits or Limits()
         self._dead_letter_limit = dead_letter_limit or DeadLetterLimit()
         self._batch_buffer = BatchBuffer(self._limits.batch_messages, self._limits.batch_bytes)
-        self._publish_queue = BatchBuffer(self._limits.batch_messages)
+        self._publish_queue = BatchBuffer(self._limits.batch_messages, self._limits.batch_bytes)
         self._offsets = OffsetTracker()
         self._committing = asyncio.Lock()
         self._assignment = 0
@@ -96,7 +96,7 @@ class Pipeline:
         """Work until `stop` is set, then finish and commit what was read, within the drain budget.
 
         Raises an ExceptionGroup with what must not be survived: our own bugs, LostOffsetsError,
-        RecreatedTopicError, RefusedError.
+        RecreatedTopicError, RefusedError, DeadLetterLimitError.
         """
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(work()) for work in (self._write, self._publish, self._commit_finished)]
@@ -117,6 +117,7 @@ class Pipeline:
         self._count_finished()
         self._offsets.reset()
         self._expected.clear()
+        self._dead_letter_limit.reset()
         self._to_open.clear()
         self._accepting = True
 
@@ -275,7 +276,7 @@ class Pipeline:
                 await asyncio.sleep(self._limits.publish_every)
 
     async def _commit_finished(self) -> None:
-        """Commit from time to time what has been finished."""
+        """Commit from time to time what is finished."""
         while True:
             await self._offsets.wait()
             await asyncio.sleep(self._limits.commit_every)

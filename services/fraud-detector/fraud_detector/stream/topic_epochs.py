@@ -1,4 +1,4 @@
-"""Which creation of a topic a group reads, in tables `topic_epochs` and `group_positions`.
+"""Topic epochs: the creation of a topic that each group reads, in tables `topic_epochs` and `group_positions`.
 
 A topic that is deleted and created again begins a new epoch. A group that has read the one before does not move to it
 by itself: that is the operator's decision, which `accept` records.

@@ -1,4 +1,4 @@
-"""What every DecisionPublisher does: the fake of the simulation, and Kafka; and what stands on the real topics."""
+"""Tests of the port DecisionPublisher, on the simulation's fake and on Kafka; and of the records on the real topics."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

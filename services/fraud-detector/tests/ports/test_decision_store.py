@@ -1,4 +1,4 @@
-"""What every DecisionStore does: the fake of the simulation, and Postgres by either way of writing."""
+"""Tests of the port DecisionStore, on the simulation's fake and on Postgres by either way of writing."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 22, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 class Subject(Protocol):
-    """A store, and a look at what stands in it."""
+    """A store, and a look at what is stored in it."""
 
     store: DecisionStore
 

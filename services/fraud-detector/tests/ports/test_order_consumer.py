@@ -1,4 +1,4 @@
-"""What every OrderConsumer does: the fake of the simulation, and Kafka."""
+"""Tests of the port OrderConsumer, on the simulation's fake and on Kafka."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -18,28 +18,28 @@ PARTITIONS = 4
 
 
 class Member:
-    """An assignee that writes down what it is told."""
+    """A rebalance listener that records its notifications."""
 
     def __init__(self) -> None:
         self.consumer: OrderConsumer
         self.partitions: set[int] = set()
         self.revocations = 0
-        self._told = asyncio.Event()
+        self._notified = asyncio.Event()
 
     async def revoked(self) -> None:
         self.partitions = set()
         self.revocations += 1
-        self._told.clear()
+        self._notified.clear()
 
     def assigned(self, partitions: Collection[int]) -> None:
         self.partitions = set(partitions)
-        self._told.set()
+        self._notified.set()
 
     async def open(self, count: int) -> dict[int, int]:
-        """Wait until `count` partitions are ours, then read on; returns where."""
+        """Wait until `count` partitions are assigned, then read on; returns where."""
         async with asyncio.timeout(30):
             while len(self.partitions) != count:
-                await self._told.wait()
+                await self._notified.wait()
                 await asyncio.sleep(0.01)
         starts, _ = await self.consumer.start_offsets(self.partitions)
         self.consumer.resume(starts)
@@ -155,7 +155,7 @@ async def test_nothing_is_read_before_it_is_resumed(group: Group) -> None:
     assert [message.value for message in await member.read(1)] == [b"a"]
 
 
-async def test_the_next_member_goes_on_at_the_committed_offset(group: Group) -> None:
+async def test_the_next_member_resumes_at_the_committed_offset(group: Group) -> None:
     await group.publish(1, b"a", b"b", b"c")
     first = await group.join()
     await first.open(PARTITIONS)
@@ -203,7 +203,7 @@ async def test_keeping_alive_reads_nothing_and_loses_nothing(group: Group) -> No
 
 @pytest.mark.integration
 async def test_offsets_that_are_gone_are_named(kafka_settings: KafkaSettings) -> None:
-    """A group that was committed beyond what the topic holds: the topic was created anew."""
+    """A group that was committed beyond what the topic holds: the topic was created again."""
     group = KafkaGroup(kafka_settings)
     try:
         await group.publish(0, b"a")

@@ -175,7 +175,7 @@ class FakeOrderConsumer:
         self._broker = broker
         self._random = random
         self._listener: RebalanceListener | None = None
-        self._positions: dict[int, int] = {}
+        self.positions: dict[int, int] = {}
         self._assigned: set[int] = set()
         self.killed = False
 
@@ -195,14 +195,14 @@ class FakeOrderConsumer:
         self._listener = None
 
     async def lags(self) -> dict[int, int]:
-        return {part: len(self._broker.orders[part]) - offset for part, offset in self._positions.items()}
+        return {part: len(self._broker.orders[part]) - offset for part, offset in self.positions.items()}
 
     async def revoke(self) -> None:
         """Tell the member that its partitions go, as aiokafka does before it joins again."""
         assert self._listener is not None
         await self._listener.revoked()
         self._assigned.clear()
-        self._positions.clear()
+        self.positions.clear()
 
     def assign(self, partitions: Collection[int]) -> None:
         assert self._listener is not None
@@ -216,12 +216,12 @@ class FakeOrderConsumer:
         if self._random.happens(one_in=8):
             raise UnavailableError("the broker is unavailable")
         polled: dict[int, Sequence[Message]] = {}
-        for partition, position in self._positions.items():
+        for partition, position in self.positions.items():
             messages = self._broker.orders[partition][position : position + 1 + self._random.choose(4)]
             if messages:
                 polled[partition] = messages[:max_messages]
         for partition, taken in polled.items():
-            self._positions[partition] += len(taken)
+            self.positions[partition] += len(taken)
         # Handing over takes a turn too: a rebalance may come in between.
         await (asyncio.sleep(0) if polled else asyncio.sleep(wait_seconds))
         return polled
@@ -239,7 +239,7 @@ class FakeOrderConsumer:
         return {partition: self._broker.committed.get(partition, 0) for partition in partitions}, []
 
     def resume(self, offsets: Mapping[int, int]) -> None:
-        self._positions.update({part: offset for part, offset in offsets.items() if part in self._assigned})
+        self.positions.update({part: offset for part, offset in offsets.items() if part in self._assigned})
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         await self._random.pause()

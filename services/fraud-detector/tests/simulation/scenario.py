@@ -1,4 +1,4 @@
-"""Scenarios: members of a group at work while chance kills them, throws them out, and fails what they depend on."""
+"""Scenarios: members of a group at work while a script kills and expels them, and fails what they depend on."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from simulation.scripted_random import ScriptedRandom
 PARTITIONS = 3
 LIMITS = Limits(batch_messages=4, slice_messages=2, drain=5.0)
 EPOCH = datetime(2026, 11, 22, tzinfo=UTC)
-# A member that does not finish its revocation in time is thrown out and goes on as a zombie.
+# A member that does not finish its revocation in time is expelled and continues as a zombie.
 REBALANCE_TIMEOUT = 10.0
 PATIENCE = 3_600.0
 
@@ -30,7 +30,7 @@ MakePipeline = Callable[..., Pipeline]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message of a scenario: which order it claims, with which content; no order stands for bad data."""
+    """A message of a scenario: which order it claims, with which content; without an order it is bad data."""
 
     partition: int
     order: int | None
@@ -183,7 +183,7 @@ class Scenario:
         await self._rebalance()
 
     async def _rebalance(self, members: list[Member] | None = None) -> None:
-        """Everybody gives everything back, then gets a share; who takes too long stays behind as a zombie."""
+        """Every member gives its partitions back, then gets a share; one that takes too long remains as a zombie."""
         members = list(self._members if members is None else members)
         revocations = {member: asyncio.create_task(member.consumer.revoke()) for member in members}
         done, late = await asyncio.wait(revocations.values(), timeout=REBALANCE_TIMEOUT)
@@ -195,7 +195,7 @@ class Scenario:
             member.consumer.assign(range(number, PARTITIONS, len(members)))
 
     async def _settle(self) -> None:
-        """Let everything come back, and wait until all is committed."""
+        """Let every dependency recover, and wait until all is committed."""
         self._random.calm()
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while not self.broker.finished:

@@ -8,11 +8,12 @@ import pytest
 
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
+from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import HealthState
-from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.metrics import Metrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
-from fraud_detector.stream.ports import RecreatedTopicError, UnavailableError
+from fraud_detector.stream.ports import DeadLetterLimitError, RecreatedTopicError, UnavailableError
 from order_contract.decoding.decoder import EventDecoder
 from simulation.fakes import FakeBroker, FakeDatabase, FakeOrderConsumer, FakePublisher, FakeStore
 from simulation.scripted_random import ScriptedRandom
@@ -29,7 +30,7 @@ def order(number: int) -> bytes:
 
 
 class Consumer(FakeOrderConsumer):
-    """Gives all there is; notes when it is kept alive; commits fail as often as it is told."""
+    """Gives all there is; notes when it is kept alive; commits fail as often as the test sets."""
 
     def __init__(self, broker: FakeBroker) -> None:
         super().__init__(broker, ScriptedRandom([]))
@@ -40,10 +41,10 @@ class Consumer(FakeOrderConsumer):
 
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence]:  # type: ignore[type-arg]
         polled = {}
-        for partition, position in self._positions.items():
+        for partition, position in self.positions.items():
             if messages := self._all.orders[partition][position : position + max_messages]:
                 polled[partition] = messages
-                self._positions[partition] += len(messages)
+                self.positions[partition] += len(messages)
         await asyncio.sleep(0 if polled else wait_seconds)
         return polled
 
@@ -62,7 +63,7 @@ class Consumer(FakeOrderConsumer):
 
 
 class Store(FakeStore):
-    """Takes as long, and fails, as it is told; notes the sizes of its batches."""
+    """Takes as long, and fails, as the test sets; notes the sizes of its batches."""
 
     def __init__(self, database: FakeDatabase) -> None:
         super().__init__(database, ScriptedRandom([]))
@@ -81,13 +82,14 @@ class Store(FakeStore):
 class World:
     """One member with everything around it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, dead_letter_limit: DeadLetterLimit | None = None) -> None:
         self.broker = FakeBroker(1)
         self.database = FakeDatabase()
         self.consumer = Consumer(self.broker)
         self.store = Store(self.database)
         self.loop = asyncio.get_running_loop()
         self.health = HealthState(self.loop.time)
+        self.metrics = Metrics()
         self.stop = asyncio.Event()
         self.pipeline = Pipeline(
             self.consumer,
@@ -95,9 +97,10 @@ class World:
             FakePublisher(self.broker, ScriptedRandom([])),
             OrderEvaluator(EventDecoder(), RULESET),
             now=lambda: datetime(2026, 11, 22, tzinfo=UTC),
-            metrics=Metrics(),
+            metrics=self.metrics,
             health=self.health,
             limits=limits,
+            dead_letter_limit=dead_letter_limit,
         )
         self.consumer.listen(self.pipeline)
         self.consumer.assign([0])
@@ -132,7 +135,7 @@ async def test_a_stop_finishes_and_commits_what_was_read() -> None:
     world = World()
     world.store.seconds = 2.0
     world.publish(0, 100)
-    await world.until(lambda: world.consumer._positions == {0: 100})
+    await world.until(lambda: world.consumer.positions == {0: 100})
     before = world.loop.time()
     await world.end()
     assert world.broker.committed == {0: 100}
@@ -159,7 +162,7 @@ async def test_nothing_is_stored_before_it_is_known_to_be_of_the_topic() -> None
     world.consumer.doubt = UnavailableError("the id could not be read")
     world.publish(0, 5)
     await asyncio.sleep(3)
-    assert world.consumer._positions == {0: 5}
+    assert world.consumer.positions == {0: 5}
     assert not world.store.sizes
     assert world.health.unready() == "broker: the id could not be read"
     world.consumer.doubt = None
@@ -205,8 +208,8 @@ async def test_no_more_is_read_than_can_wait_and_the_member_stays_in_the_group()
     world.store.failure = UnavailableError("the database is unavailable")
     world.publish(0, 1_000)
     await asyncio.sleep(30)
-    # One batch in the writer's hand, one in the backlog.
-    assert world.consumer._positions[0] <= 150
+    # One batch in the writer's hand, one in the batch buffer.
+    assert world.consumer.positions[0] <= 150
     assert world.consumer.kept_alive > 20
     assert world.health.unready() == "database: the database is unavailable"
     assert world.health.unhealthy() is None
@@ -234,7 +237,40 @@ async def test_offsets_that_are_not_on_the_topic_are_recorded_as_a_gap() -> None
     await world.until(lambda: world.broker.committed == {0: 2})
     # As transaction markers do: offsets without a message.
     world.broker.orders[0] += [type(world.broker.orders[0][0])(0, 5, order(9))]
-    world.consumer._positions[0] = 2
+    world.consumer.positions[0] = 2
     await world.until(lambda: world.broker.committed == {0: 6})
     assert {(gap.first, gap.next) for gap in world.database.gaps} == {(2, 5)}
     await world.end()
+
+
+@simulated
+async def test_a_run_of_bad_messages_beyond_the_limit_stops_it_before_they_are_committed() -> None:
+    world = World(Limits(slice_messages=10), DeadLetterLimit(run=3))
+    world.publish(0, 20)
+    for _ in range(3):
+        world.broker.append_order(0, b"broken")
+    world.publish(20, 7)
+    await world.until(lambda: world.broker.committed == {0: 30})
+    for _ in range(4):
+        world.broker.append_order(0, b"broken")
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.running
+    assert raised.group_contains(DeadLetterLimitError, match="4 messages in a row are not valid order events")
+    assert world.broker.committed == {0: 30}
+    assert world.broker.dead_letters == [(0, 20), (0, 21), (0, 22)]
+
+
+@simulated
+async def test_the_time_of_every_stage_is_measured() -> None:
+    world = World(Limits(batch_messages=50, slice_messages=10))
+    world.store.seconds = 1.0
+    world.publish(0, 500)
+    await world.until(lambda: world.broker.committed == {0: 500})
+    await world.end()
+    samples = {
+        (sample.name, sample.labels.get("stage")): sample.value
+        for metric in world.metrics.registry.collect()
+        for sample in metric.samples
+    }
+    for stage in Stage:
+        assert samples["orderwatch_detector_stage_seconds_count", stage] > 0, stage
