@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping
 import asyncpg
 import orjson
 
+from order_platform.kafka.topic_reader import WHOLE_TOPICS, TopicReader
 from order_platform.settings import KafkaSettings
 from orderwatch import queries
 from orderwatch.queries import Source
-from orderwatch.topic_reader import TopicReader
 
 NAMED = 5
 
@@ -19,11 +19,11 @@ async def compare_decisions(
     """What differs, in sentences. Orders below the committed offsets must be published; any published one, stored."""
     must_be_published = await queries.committed_order_outcomes(database, source, committed)
     published: dict[str, str] = {}
-    async with TopicReader(kafka) as reader:
-        async for record in reader.everything(kafka.decisions_topic):
+    async with TopicReader(kafka, **WHOLE_TOPICS) as reader:
+        async for record in reader.read_all(kafka.decisions_topic):
             decision = orjson.loads(record.value or b"{}")
             published[decision.get("order_id")] = decision.get("outcome")
-        kept_from_the_first = await reader.kept_from_the_first(kafka.decisions_topic)
+        kept_from_the_first = await reader.is_complete(kafka.decisions_topic)
     # Read again: what was published meanwhile was stored before.
     stored = await queries.order_outcomes(database)
     differences = {

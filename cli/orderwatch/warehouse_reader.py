@@ -7,9 +7,10 @@ from pathlib import Path
 import orjson
 
 from order_platform.command_line.run import ExitCode
+from order_platform.kafka.topic_reader import Missing
 from orderwatch.environment import ROOT, variables
 from orderwatch.errors import OrderwatchError
-from orderwatch.explain.evidence import Missing, WarehouseRow
+from orderwatch.explain.evidence import WarehouseRow
 
 _SECONDS = 120
 _NOT_ASKED = "the warehouse could not be asked: {}"

@@ -16,12 +16,11 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from marketplace_simulator import World
 from marketplace_simulator.generator import GeneratorConfig, past_orders
+from order_platform.kafka.topic_reader import SINGLE_MESSAGES, KeySearch, Missing, TopicReader
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
 from orderwatch.explain import build_explanation
-from orderwatch.explain.evidence import Missing
 from orderwatch.explain.evidence_loader import EvidenceLoader
-from orderwatch.record_finder import RecordFinder, Wanted
 from tests.integration.test_seed_lines import BROKEN, line, seed_order
 from tests.support.command import Orderwatch
 from tests.support.detector import DetectorProcess
@@ -105,7 +104,7 @@ async def test_a_thousand_orders_and_every_refused_message_agree_until_somebody_
     async with connected(database_url) as connection:
         outcomes = await connection.fetch('select outcome, partition, "offset" from stream_outcomes')
     assert len(outcomes) == len(BROKEN) + 10
-    async with connected(database_url) as connection, RecordFinder(elsewhere) as records:
+    async with connected(database_url) as connection, TopicReader(elsewhere, **SINGLE_MESSAGES) as records:
         loader = EvidenceLoader(elsewhere, connection, records)
         for outcome, partition, offset in outcomes:
             explanation = build_explanation(await loader.load(f"{elsewhere.orders_topic}/{partition}/{offset}"))
@@ -172,7 +171,7 @@ async def test_what_nobody_knows_is_said_with_what_to_do(
         f"{topic}/9/0": "has no partition 9",
         f"{topic}/1/99": "ends before offset 99",
     }
-    async with RecordFinder(elsewhere) as finder:
+    async with TopicReader(elsewhere, **SINGLE_MESSAGES) as finder:
         partitions = await finder.partitions(topic)
         written = [part.partition for part, end in (await finder.bounds(partitions))[1].items() if end]
     expected[f"{topic}/{written[0]}/0"] = "though the message is there"
@@ -190,19 +189,19 @@ async def test_records_are_found_one_by_one_and_together(kafka_settings: KafkaSe
         for number in range(2_000):
             await producer.send(topic, b"%d" % number, key=b"k%d" % number, partition=1, timestamp_ms=number * 1000 + 1)
         large = await producer.send_and_wait(topic, b"x" * 900_000, key=b"large", partition=1, timestamp_ms=2_000_001)
-    async with RecordFinder(kafka_settings) as finder:
+    async with TopicReader(kafka_settings, **SINGLE_MESSAGES) as finder:
         places = [(1, 3), (1, 1_999), (1, 4), (1, large.offset), (1, 5_000), (7, 0)]
-        found = await finder.at(topic, places)
+        found = await finder.find_at(topic, places)
         values = {place: len(each.value or b"") for place, each in found.items() if not isinstance(each, Missing)}
         assert values == {(1, 3): 1, (1, 1_999): 4, (1, 4): 1, (1, large.offset): 900_000}
-        by_key = await finder.by_key(
+        by_key = await finder.find_by_key(
             topic,
             [
-                Wanted(1, b"k700", 600_000),
-                Wanted(1, b"k10", 0),
-                Wanted(1, b"large", 1_000_000),
-                Wanted(1, b"nobody", 0),
-                Wanted(0, b"k1", 0),
+                KeySearch(1, b"k700", 600_000),
+                KeySearch(1, b"k10", 0),
+                KeySearch(1, b"large", 1_000_000),
+                KeySearch(1, b"nobody", 0),
+                KeySearch(0, b"k1", 0),
             ],
         )
     offsets = {key: each.offset for key, each in by_key.items() if not isinstance(each, Missing)}

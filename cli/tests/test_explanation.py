@@ -16,8 +16,9 @@ from order_contract.decoding.decoder import EventDecoder
 from order_contract.error_types import ErrorType
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
+from order_platform.kafka.topic_reader import Missing
 from orderwatch.explain import build_explanation
-from orderwatch.explain.evidence import Missing, OrderEvidence, UnstoredMessage, UnstoredMessageEvidence, WarehouseRow
+from orderwatch.explain.evidence import OrderEvidence, UnstoredMessage, UnstoredMessageEvidence, WarehouseRow
 from orderwatch.explain.explanation import Explanation
 from orderwatch.explain.render import explanation_document
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from order_platform.command_line.run import ExitCode
+from order_platform.kafka.topic_reader import Missing
 from order_platform.settings import KafkaSettings
 from orderwatch import warehouse_reader
-from orderwatch.explain.evidence import Missing
 from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse
 from tests.integration.test_seed_lines import line, seed_order
 from tests.support.command import Orderwatch

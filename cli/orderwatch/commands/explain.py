@@ -11,18 +11,18 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from order_platform.command_line.output import ERR, OUT, print_json
+from order_platform.kafka.topic_reader import SINGLE_MESSAGES, Missing, TopicReader
 from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch.broker import broker_answers
 from orderwatch.connection import database_settings, kafka_settings
 from orderwatch.database import database_answers, open_database
 from orderwatch.errors import UsageError
 from orderwatch.explain import build_explanation
-from orderwatch.explain.evidence import Missing, OrderEvidence, WarehouseRow
+from orderwatch.explain.evidence import OrderEvidence, WarehouseRow
 from orderwatch.explain.evidence_loader import EvidenceLoader
 from orderwatch.explain.explanation import Explanation
 from orderwatch.explain.render import explanation_document, print_explanation
 from orderwatch.formatting import printable
-from orderwatch.record_finder import RecordFinder
 from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse
 
 CHUNK = 100
@@ -71,7 +71,7 @@ def explain(
 
 @asynccontextmanager
 async def _open_loader(kafka: KafkaSettings, database: DatabaseSettings) -> AsyncIterator[EvidenceLoader]:
-    async with open_database(database) as connection, RecordFinder(kafka) as records:
+    async with open_database(database) as connection, TopicReader(kafka, **SINGLE_MESSAGES) as records:
         yield EvidenceLoader(kafka, connection, records)
 
 

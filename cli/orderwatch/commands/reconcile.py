@@ -83,7 +83,7 @@ async def _reconcile(
 
 async def _topic_id(reader: LagReader, topic: str) -> UUID | None:
     try:
-        return await reader.topic_id()
+        return await reader.read_topic_id()
     except UnknownTopicOrPartitionError:
         raise OrderwatchError(f"there is no topic {topic!r}", f"{command('migrate')} creates it.") from None
 

@@ -15,6 +15,7 @@ from order_contract.business_time import business_text
 from order_contract.message import Message
 from order_platform.command_line.output import ERR, OUT, print_json
 from order_platform.kafka.lag import LagReader
+from order_platform.kafka.topic_reader import WHOLE_TOPICS, TopicReader, TopicShape
 from order_platform.settings import KafkaSettings
 from orderwatch.broker import broker_answers
 from orderwatch.command_hint import command
@@ -22,7 +23,6 @@ from orderwatch.connection import kafka_settings
 from orderwatch.errors import OrderwatchError, UsageError
 from orderwatch.formatting import plain_bytes, readable
 from orderwatch.lag_table import lag_object, lag_table
-from orderwatch.topic_reader import TopicReader, TopicShape
 
 LAST = 3
 LAST_OF_ONE = 10
@@ -61,14 +61,14 @@ def topics(
 
 
 async def _summary(kafka: KafkaSettings, name: str | None) -> None:
-    async with TopicReader(kafka) as reader, LagReader(kafka) as lag_reader:
+    async with TopicReader(kafka, **WHOLE_TOPICS) as reader, LagReader(kafka) as lag_reader:
         shapes = await _shapes(reader, name)
         lags = await lag_reader.read()
     print_json({"topics": [asdict(shape) for shape in shapes], "lag": [lag_object(lag) for lag in lags]})
 
 
 async def _overview(kafka: KafkaSettings, name: str | None, count: int, show: Show, *, heading: bool) -> None:
-    async with TopicReader(kafka) as reader, LagReader(kafka) as lag_reader:
+    async with TopicReader(kafka, **WHOLE_TOPICS) as reader, LagReader(kafka) as lag_reader:
         shapes = await _shapes(reader, name)
         if heading:
             OUT.print(_topics_table(shapes))
@@ -76,7 +76,7 @@ async def _overview(kafka: KafkaSettings, name: str | None, count: int, show: Sh
                 OUT.print(f"\n{kafka.orders_topic} as group {kafka.consumer_group} sees it")
                 OUT.print(lag_table(await lag_reader.read()))
         for shape in shapes if count else ():
-            records = await reader.last(shape.name, count)
+            records = await reader.read_last(shape.name, count)
             if heading:
                 OUT.print(f"\nlast of {shape.name}" if records else f"\nnothing on {shape.name}", style="bold")
             for record in records:
@@ -84,7 +84,7 @@ async def _overview(kafka: KafkaSettings, name: str | None, count: int, show: Sh
 
 
 async def _follow(kafka: KafkaSettings, name: str, show: Show) -> None:
-    async with TopicReader(kafka) as reader:
+    async with TopicReader(kafka, **WHOLE_TOPICS) as reader:
         await _shapes(reader, name)
         ERR.print(f"New messages of {name}; Ctrl-C ends.", style="dim")
         async for record in reader.follow(name):
@@ -92,7 +92,7 @@ async def _follow(kafka: KafkaSettings, name: str, show: Show) -> None:
 
 
 async def _shapes(reader: TopicReader, name: str | None) -> list[TopicShape]:
-    shapes = [shape for shape in await reader.shapes() if name in {None, shape.name}]
+    shapes = [shape for shape in await reader.list_topics() if name in {None, shape.name}]
     if not shapes and name is not None:
         raise OrderwatchError(f"there is no topic {name!r}", f"{command('topics')} lists them.")
     return shapes

@@ -6,19 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from order_contract.decision import OrderRow
-from order_contract.message import Message
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A record that could not be found, and why."""
-
-    reason: str
-
-
-Found = Message | Missing
+from order_platform.kafka.topic_reader import Found, Missing
 
 
 class UnstoredMessage(NamedTuple):

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from order_contract.dead_letter_record import dead_letter_key
 from order_contract.decision import OrderRow
@@ -12,12 +13,12 @@ from order_contract.decision_record import decision_key, decision_partition
 from order_contract.event import read_claimed_id
 from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
+from order_platform.kafka.topic_reader import Found, KeySearch, Missing, TopicReader
 from order_platform.postgres.topic_epochs import epoch_of, known_epochs
 from order_platform.settings import KafkaSettings
 from orderwatch.command_hint import command
 from orderwatch.errors import OrderwatchError
-from orderwatch.explain.evidence import Found, Missing, OrderEvidence, UnstoredMessage, UnstoredMessageEvidence
-from orderwatch.record_finder import RecordFinder, Wanted
+from orderwatch.explain.evidence import OrderEvidence, UnstoredMessage, UnstoredMessageEvidence
 
 # How much earlier than expected a record may be stamped: clocks of several machines are never quite the same.
 CLOCKS_APART = timedelta(seconds=1)
@@ -54,7 +55,7 @@ order by appended_at
 class EvidenceLoader:
     """Loads what is kept of orders and messages. Lives as long as the database connection and the record finder."""
 
-    def __init__(self, kafka: KafkaSettings, database: asyncpg.Connection, records: RecordFinder) -> None:
+    def __init__(self, kafka: KafkaSettings, database: asyncpg.Connection, records: TopicReader) -> None:
         self._kafka = kafka
         self._database = database
         self._records = records
@@ -115,7 +116,7 @@ class EvidenceLoader:
             epoch = await self._find_epoch(topic)
             deleted = Missing(f"topic {topic} was deleted and created again since, with other messages")
             places = [(origin.partition, origin.offset) for origin in wanted if origin.epoch == epoch]
-            records = await self._records.at(topic, places)
+            records = await self._records.find_at(topic, places)
             for origin in wanted:
                 place = (origin.partition, origin.offset)
                 found[origin] = records[place] if origin.epoch == epoch else deleted
@@ -124,7 +125,11 @@ class EvidenceLoader:
     async def _find_epoch(self, topic: str) -> int | None:
         if topic not in self._epochs:
             known = await known_epochs(self._database, topic)
-            self._epochs[topic] = epoch_of(known, await self._records.topic_id(topic))
+            try:
+                topic_id = await self._records.topic_id(topic)
+            except UnknownTopicOrPartitionError:
+                topic_id = None
+            self._epochs[topic] = epoch_of(known, topic_id)
         return self._epochs[topic]
 
     async def _load_published(self, decided_at: dict[str, datetime]) -> dict[str, Found]:
@@ -133,10 +138,10 @@ class EvidenceLoader:
         if not count:
             return dict.fromkeys(decided_at, Missing(f"there is no topic {topic}"))
         wanted = [
-            Wanted(decision_partition(key, count), key, _ms(moment - CLOCKS_APART))
+            KeySearch(decision_partition(key, count), key, _ms(moment - CLOCKS_APART))
             for key, moment in ((decision_key(order_id), moment) for order_id, moment in decided_at.items())
         ]
-        return {key.decode(): record for key, record in (await self._records.by_key(topic, wanted)).items()}
+        return {key.decode(): record for key, record in (await self._records.find_by_key(topic, wanted)).items()}
 
     async def _load_at(self, origin: Origin) -> OrderEvidence | UnstoredMessageEvidence:
         unstored = await _fetch_unstored_at(self._database, origin)
@@ -175,8 +180,8 @@ class EvidenceLoader:
         topic, key = self._kafka.dead_letter_topic, dead_letter_key(unstored.origin)
         since = _ms(unstored.recorded_at - DATABASE_CLOCK_APART)
         partitions = await self._records.partitions(topic)
-        wanted = [Wanted(part.partition, key, since) for part in partitions]
-        return (await self._records.by_key(topic, wanted)).get(key, Missing(f"there is no topic {topic}"))
+        wanted = [KeySearch(part.partition, key, since) for part in partitions]
+        return (await self._records.find_by_key(topic, wanted)).get(key, Missing(f"there is no topic {topic}"))
 
     def _parse_origin(self, text: str) -> Origin | None:
         try:

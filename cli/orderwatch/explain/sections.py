@@ -19,7 +19,8 @@ from order_contract.decoding.decoder import MAX_FUTURE_HOURS, EventDecoder
 from order_contract.event import BadEvent, OrderEvent, same_numbers
 from order_contract.message import Message
 from order_contract.origin import Origin
-from orderwatch.explain.evidence import Missing, OrderEvidence
+from order_platform.kafka.topic_reader import Missing
+from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.explanation import (
     Difference,
     Section,

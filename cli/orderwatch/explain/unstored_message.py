@@ -9,7 +9,8 @@ from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent, OrderEvent
 from order_contract.message import append_time
 from order_contract.outcomes import MessageOutcome
-from orderwatch.explain.evidence import Missing, UnstoredMessage, UnstoredMessageEvidence
+from order_platform.kafka.topic_reader import Missing
+from orderwatch.explain.evidence import UnstoredMessage, UnstoredMessageEvidence
 from orderwatch.explain.explanation import Difference, Section
 from orderwatch.explain.sections import MESSAGE_SECTION, content_differences, message_facts, missing_message_section
 

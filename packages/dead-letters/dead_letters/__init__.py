@@ -1,1 +1,1 @@
-"""Dead letters: the model, their repository in Postgres, their original messages, and redrives."""
+"""Dead letters: model, repository, original messages, redrive and serialization."""

@@ -1,4 +1,4 @@
-"""A dead letter as it is recorded, its redrives, and what may be done with it."""
+"""Dead letters as they are recorded, their redrives, and their original messages."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,29 +8,32 @@ from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
 
 
-class State(StrEnum):
-    """What became of a dead letter: `open` until it is redriven, then what became of the last redrive."""
+class RedriveState(StrEnum):
+    """The state of a dead letter: `open` until it is redriven, then the state of its last redrive."""
 
     OPEN = "open"
     PUBLISHING = "publishing"
     """A redrive was begun less than a minute ago."""
     UNCONFIRMED = "unconfirmed"
-    """A redrive was begun, and nobody knows whether it was published: a crash, or a broker without an answer."""
+    """A redrive was begun, and whether it was published is not known: the process or the broker failed."""
     PENDING = "pending"
     """Published again, not decided yet."""
     STORED = "stored"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     DEAD_LETTER = "dead-letter"
-    """Refused again: it is a new dead letter, with an origin of its own."""
+    """Rejected again: it is a new dead letter, with its own origin."""
 
 
-# To redrive these once more can hardly be meant.
-SETTLED = frozenset({State.PUBLISHING, State.PENDING, State.STORED, State.DUPLICATE})
+# Redriving these again requires `again`.
+SETTLED = frozenset({RedriveState.PUBLISHING, RedriveState.PENDING, RedriveState.STORED, RedriveState.DUPLICATE})
 
 
-class Letter(NamedTuple):
-    """A message that became no order: `kind` is `dead-letter` or `conflict`."""
+class DeadLetter(NamedTuple):
+    """A rejected message as it is recorded; `kind` is `dead-letter` or `conflict`.
+
+    `error_type` is text, as another release may have recorded a type that this one does not know.
+    """
 
     origin: Origin
     kind: MessageOutcome
@@ -39,7 +42,7 @@ class Letter(NamedTuple):
     error: str
     recorded_at: datetime
     redrives: int
-    state: State
+    state: RedriveState
 
 
 class Redrive(NamedTuple):
@@ -51,10 +54,10 @@ class Redrive(NamedTuple):
     started_at: datetime
     published_as: Origin | None
     published_at: datetime | None
-    outcome: State
+    outcome: RedriveState
 
 
-class Original(NamedTuple):
+class OriginalMessage(NamedTuple):
     """The message as it was published first, to the byte; `topic` is the one that still has it."""
 
     topic: str

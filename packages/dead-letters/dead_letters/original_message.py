@@ -1,96 +1,72 @@
-"""The original bytes of dead letters, from where they still are."""
+"""Reading the original messages of dead letters, from topic `orders` or the dead-letter topic."""
 
-import asyncio
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 
-from dead_letters.model import Letter, Original
+from dead_letters.model import DeadLetter, OriginalMessage
 from order_contract.dead_letter_record import dead_letter_key, original_headers, original_key
 from order_contract.event import read_claimed_id
-from order_contract.origin import Origin
-from order_platform.kafka.topic_client import TopicClient
-from order_platform.kafka.topic_identity import TopicIdentity
+from order_platform.kafka.topic_reader import KeySearch, Missing, TopicReader
 from order_platform.postgres.topic_epochs import Database, epoch_of, known_epochs
 from order_platform.settings import KafkaSettings
 
 READ_SECONDS: Final = 10.0
-# One message is wanted, and what is fetched behind it thrown away; a larger one comes whole all the same.
+# Small fetches, as one message is wanted; a larger one comes all the same.
 FETCH_BYTES: Final = 64 * 1024
-# A dead letter is announced after it is recorded; between the two lie two clocks.
+# `recorded_at` is the database's clock, a record's timestamp the broker's.
 CLOCK_SKEW: Final = timedelta(minutes=1)
-# How far behind the time of recording it is looked for: many letters may have been announced at once.
-MOST_SEARCHED: Final = 50_000
 
 
-class Originals(TopicClient):
-    """Finds original messages on topic `orders`, else in the dead-letter topic. Use as an async context manager.
+class OriginalMessageReader:
+    """Finds original messages on topic `orders`, else on the dead-letter topic. Use as an async context manager.
 
-    Raises KafkaError or TimeoutError when the broker is away.
+    Raises KafkaError or TimeoutError when the broker is unavailable.
     """
 
     def __init__(self, settings: KafkaSettings, database: Database) -> None:
-        super().__init__(
-            settings, auto_offset_reset="none", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=100
-        )
-        self._settings = settings
         self._database = database
         self._dead_letter_topic = settings.dead_letter_topic
+        self._topics = TopicReader(
+            settings,
+            stall_seconds=READ_SECONDS,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=100,
+        )
 
-    async def find(self, letter: Letter) -> Original | None:
-        """The message that became this letter, None when it is on neither topic any more."""
-        return await self._at_origin(letter) or await self._among_dead_letters(letter)
+    async def __aenter__(self) -> Self:
+        await self._topics.__aenter__()
+        return self
 
-    async def epoch(self, topic: str) -> int | None:
-        """The epoch of the topic that is there now; None for one that is not accepted yet."""
-        async with TopicIdentity(self._settings, topic) as identity:
-            return epoch_of(await known_epochs(self._database, topic), await identity.read())
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._topics.__aexit__(*exc_info)
 
-    async def _at_origin(self, letter: Letter) -> Original | None:
-        part = TopicPartition(letter.origin.topic, letter.origin.partition)
-        if part not in await self.partitions(letter.origin.topic):
+    async def find(self, dead_letter: DeadLetter) -> OriginalMessage | None:
+        """The original message, None when neither topic keeps it any more."""
+        return await self._find_at_origin(dead_letter) or await self._find_record(dead_letter)
+
+    async def topic_epoch(self, topic: str) -> int | None:
+        """The epoch of the topic that exists now; None for one that was created again and is not accepted yet."""
+        return epoch_of(await known_epochs(self._database, topic), await self._topics.topic_id(topic))
+
+    async def _find_at_origin(self, dead_letter: DeadLetter) -> OriginalMessage | None:
+        topic, partition, offset, epoch = dead_letter.origin
+        if TopicPartition(topic, partition) not in await self._topics.partitions(topic):
             return None
-        if letter.origin.epoch != await self.epoch(letter.origin.topic):
-            return None  # the topic was deleted and created again: there is another message at this place
-        beginning, end = await self.bounds([part])
-        if not beginning[part] <= letter.origin.offset < end[part]:
+        if epoch != await self.topic_epoch(topic):
+            return None  # the topic was deleted and created again: another message has this offset
+        message = (await self._topics.find_at(topic, [(partition, offset)]))[partition, offset]
+        if isinstance(message, Missing) or read_claimed_id(message.value, "order_id") != dead_letter.order_id:
             return None
-        self._seek(part, letter.origin.offset)
-        async with asyncio.timeout(READ_SECONDS):
-            record = await self._consumer.getone()
-        if record.offset != letter.origin.offset or read_claimed_id(record.value, "order_id") != letter.order_id:
+        return OriginalMessage(topic, message.key, tuple(message.headers), message.value)
+
+    async def _find_record(self, dead_letter: DeadLetter) -> OriginalMessage | None:
+        topic, key = self._dead_letter_topic, dead_letter_key(dead_letter.origin)
+        since = int((dead_letter.recorded_at - CLOCK_SKEW).timestamp() * 1000)
+        searches = [KeySearch(part.partition, key, since) for part in await self._topics.partitions(topic)]
+        record = (await self._topics.find_by_key(topic, searches)).get(key)
+        if record is None or isinstance(record, Missing):
             return None
-        return Original(letter.origin.topic, record.key, tuple(record.headers), record.value)
-
-    async def _among_dead_letters(self, letter: Letter) -> Original | None:
-        since = int((letter.recorded_at - CLOCK_SKEW).timestamp() * 1000)
-        for part in await self.partitions(self._dead_letter_topic):
-            found = (await self._consumer.offsets_for_times({part: since}))[part]
-            if found is None:
-                continue
-            _, end = await self.bounds([part])
-            record = await self._search(part, range(found.offset, end[part])[:MOST_SEARCHED], letter.origin)
-            if record is not None:
-                return Original(
-                    self._dead_letter_topic,
-                    original_key(record.headers),
-                    original_headers(record.headers),
-                    record.value,
-                )
-        return None
-
-    async def _search(self, part: TopicPartition, offsets: range, origin: Origin) -> ConsumerRecord | None:
-        key = dead_letter_key(origin)
-        self._seek(part, offsets.start)
-        while await self._consumer.position(part) < offsets.stop:
-            async with asyncio.timeout(READ_SECONDS):
-                polled = await self._consumer.getmany(timeout_ms=1000)
-            for record in polled.get(part, ()):
-                if record.key == key:
-                    return record
-        return None
-
-    def _seek(self, part: TopicPartition, offset: int) -> None:
-        self._consumer.assign([part])
-        self._consumer.seek(part, offset)
+        return OriginalMessage(topic, original_key(record.headers), original_headers(record.headers), record.value)

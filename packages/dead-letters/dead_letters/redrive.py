@@ -1,11 +1,12 @@
-"""Publishing dead letters again: the original or a corrected body, recorded before and after.
+"""Redriving dead letters: publishing the original or a corrected body, recorded before and after.
 
-The intent is recorded first, then the message is published, then the place where it stands is recorded. Whatever dies
-in between, a redrive that may have happened is on record (state `unconfirmed`), and doing it again is a further attempt
-that everybody sees. It can do no harm: an order that is there already makes the second one a duplicate.
+The intent is recorded first, then the message is published, then its new origin is recorded. If the process or the
+broker fails in between, the redrive is on record with state `unconfirmed`, and redriving again is a further recorded
+attempt. It does no harm: an order that is stored already makes the second one a duplicate.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Final, Self
@@ -14,8 +15,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from dead_letters import repository
-from dead_letters.model import SETTLED, Letter, Original
-from dead_letters.original_message import Originals
+from dead_letters.model import SETTLED, DeadLetter, OriginalMessage
+from dead_letters.original_message import OriginalMessageReader
 from dead_letters.repository import Database
 from order_contract.dead_letter_record import redrive_headers
 from order_contract.decoding.decoder import EventDecoder
@@ -30,37 +31,37 @@ STOP_SECONDS: Final = 5.0
 
 
 class RedriveError(Exception):
-    """A dead letter that was not redriven; the text says why and what to do."""
+    """A dead letter was not redriven; the text gives the reason and what to do."""
 
 
 class AlreadyRedrivenError(RedriveError):
-    """It is on its way, or went well."""
+    """It was redriven already: its redrive is published, stored or a duplicate."""
 
 
-class ConflictStandsError(RedriveError):
+class ConflictNotRedrivenError(RedriveError):
     """It is a conflict, and would be one again."""
 
 
-class OriginalGoneError(RedriveError):
-    """Its bytes are on no topic any more."""
+class OriginalMissingError(RedriveError):
+    """No topic keeps its original message any more."""
 
 
 class TopicNotAcceptedError(RedriveError):
-    """The topic is another one than the detectors read."""
+    """The topic was created again and is not accepted, so no detector reads it."""
 
 
 class UnconfirmedError(RedriveError):
-    """The broker gave no answer: it may have been published or not."""
+    """The broker did not acknowledge it: it may have been published or not."""
 
 
 class Redriver:
-    """Redrives dead letters, one at a time. Use as an async context manager; without a broker it raises KafkaError."""
+    """Redrives dead letters, one at a time. Use as an async context manager; it raises KafkaError without a broker."""
 
     def __init__(self, settings: KafkaSettings, database: Database, redriven_by: str) -> None:
         self._topic = settings.orders_topic
         self._database = database
         self._redriven_by = redriven_by
-        self._originals = Originals(settings, database)
+        self._originals = OriginalMessageReader(settings, database)
         self._producer = AIOKafkaProducer(
             **settings.client_options(),
             enable_idempotence=True,
@@ -72,7 +73,7 @@ class Redriver:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            # Also what did not start has to be stopped, or it complains about it when it is collected.
+            # A producer that failed to start has to be stopped, too, or it complains when it is collected.
             stack.push_async_callback(self._stop_producer)
             await stack.enter_async_context(self._originals)
             await self._producer.start()
@@ -82,56 +83,67 @@ class Redriver:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._clients.aclose()
 
-    async def redrive(self, letter: Letter, correction: bytes | None = None, *, again: bool = False) -> Origin:
-        """Publish a letter's original, or `correction` in its place, and return where it stands now.
+    async def redrive(self, dead_letter: DeadLetter, correction: bytes | None = None, *, again: bool = False) -> Origin:
+        """Publish the original message, or `correction` in its place, and return its new origin.
 
-        `correction` is an order event: see `check_correction`. `again` redrives what is on its way, went well or is a
-        conflict. Raises RedriveError; KafkaError or TimeoutError when the broker is away.
+        `correction` is an order event: see `check_correction`. `again` redrives also what was redriven already, and
+        conflicts. Raises RedriveError; KafkaError or TimeoutError when the broker is unavailable.
         """
         if not again:
-            _refuse_what_can_hardly_be_meant(letter)
-        original = await self._originals.find(letter)
+            _require_again(dead_letter)
+        original = await self._originals.find(dead_letter)
         if original is None:
             if correction is None:
-                raise OriginalGoneError(
-                    f"{letter.origin}: the original is on no topic any more; redrive it with a corrected body"
+                raise OriginalMissingError(
+                    f"{dead_letter.origin}: the original is on no topic any more; redrive it with a corrected body"
                 )
-            original = Original(self._topic, None, (), None)
+            original = OriginalMessage(self._topic, None, (), None)
         value = original.value if correction is None else correction
-        epoch = await self._originals.epoch(self._topic)
+        epoch = await self._originals.topic_epoch(self._topic)
         if epoch is None:
             raise TopicNotAcceptedError(
-                f"{letter.origin}: topic {self._topic} was deleted and created again, and no detector reads it; run "
-                f"`fraud-detector accept-topic` first"
+                f"{dead_letter.origin}: topic {self._topic} was deleted and created again, and no detector reads it; "
+                f"run `fraud-detector accept-topic` first"
             )
-        attempt = letter.redrives + 1
+        attempt = dead_letter.redrives + 1
         begun = await repository.begin_redrive(
             self._database,
-            letter.origin,
+            dead_letter.origin,
             attempt,
             redriven_by=self._redriven_by,
             corrected=correction is not None,
             order_id=read_claimed_id(value, "order_id"),
         )
         if not begun:
-            raise AlreadyRedrivenError(f"{letter.origin}: somebody else is redriving it at this moment")
-        published_as = await self._publish(letter.origin, attempt, original, value, epoch)
-        await repository.complete_redrive(self._database, letter.origin, attempt, published_as)
+            raise AlreadyRedrivenError(f"{dead_letter.origin}: another process is redriving it now")
+        published_as = await self._publish(dead_letter.origin, attempt, original, value, epoch)
+        await repository.complete_redrive(self._database, dead_letter.origin, attempt, published_as)
         return published_as
+
+    async def redrive_each(
+        self, dead_letters: Iterable[DeadLetter], correction: bytes | None = None, *, again: bool = False
+    ) -> AsyncIterator[tuple[DeadLetter, Origin | RedriveError]]:
+        """Redrive dead letters one after the other; gives each with its new origin, or the reason why it was not."""
+        for dead_letter in dead_letters:
+            try:
+                result: Origin | RedriveError = await self.redrive(dead_letter, correction, again=again)
+            except RedriveError as error:
+                result = error
+            yield dead_letter, result
 
     async def _stop_producer(self) -> None:
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self._producer.stop()
         except (KafkaError, TimeoutError):
-            pass  # what was acknowledged is on record, and what was not is unconfirmed
+            pass  # acknowledged redrives are recorded, and the others are unconfirmed
 
     async def _publish(
-        self, origin: Origin, attempt: int, original: Original, value: bytes | None, epoch: int
+        self, origin: Origin, attempt: int, original: OriginalMessage, value: bytes | None, epoch: int
     ) -> Origin:
-        key = _key(original, value)
+        key = _choose_key(original, value)
         headers = redrive_headers(original.headers, origin, attempt)
-        # Under the same key into the same partition, whichever partitioner chose it: a user's orders stay together.
+        # The same key goes to the same partition, whichever partitioner chose it: a user's orders stay together.
         same_topic = (origin.topic, origin.epoch) == (self._topic, epoch)
         partition = origin.partition if key == original.key and same_topic else None
         try:
@@ -145,21 +157,21 @@ class Redriver:
 
 
 def check_correction(value: bytes, decoder: EventDecoder) -> None:
-    """Raises BadEvent, which names field and value, when a corrected body, published now, is refused too."""
+    """Raise BadEvent, which names field and value, when a corrected body, published now, would be rejected, too."""
     decoder.decode(value, datetime.now(UTC))
 
 
-def _refuse_what_can_hardly_be_meant(letter: Letter) -> None:
-    if letter.state in SETTLED:
-        raise AlreadyRedrivenError(f"{letter.origin} was redriven already, and is {letter.state} now")
-    if letter.kind is MessageOutcome.CONFLICT:
-        raise ConflictStandsError(
-            f"{letter.origin} is a conflict: {letter.error}. Redriven as it is, it will be a conflict again"
+def _require_again(dead_letter: DeadLetter) -> None:
+    if dead_letter.state in SETTLED:
+        raise AlreadyRedrivenError(f"{dead_letter.origin} was redriven already, and is {dead_letter.state} now")
+    if dead_letter.kind is MessageOutcome.CONFLICT:
+        raise ConflictNotRedrivenError(
+            f"{dead_letter.origin} is a conflict: {dead_letter.error}. Redriven as it is, it will be a conflict again"
         )
 
 
-def _key(original: Original, value: bytes | None) -> bytes | None:
-    """The original key, unless the body was corrected to be another user's: orders are keyed by their user."""
+def _choose_key(original: OriginalMessage, value: bytes | None) -> bytes | None:
+    """The original key, unless the correction changes the user: orders are keyed by their user."""
     user_id = read_claimed_id(value, "user_id")
     if value is original.value or user_id is None or read_claimed_id(original.value, "user_id") == user_id:
         return original.key

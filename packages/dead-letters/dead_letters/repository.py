@@ -1,4 +1,4 @@
-"""All SQL about dead letters, over views `dead_letters` and `redrive_outcomes`."""
+"""Repository of dead letters and their redrives: all SQL, over views `dead_letters` and `redrive_outcomes`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,39 +7,39 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import asyncpg
 
-from dead_letters.model import Letter, Redrive, State
+from dead_letters.model import DeadLetter, Redrive, RedriveState
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
 from order_platform.postgres.sql_builder import QueryArguments
 
 
 class Database(Protocol):
-    """What is asked of a connection or a pool."""
+    """The methods of a connection or a pool that are used."""
 
     async def fetch(self, query: str, /, *args: Any) -> list[asyncpg.Record]: ...
     async def fetchrow(self, query: str, /, *args: Any) -> asyncpg.Record | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterCriteria:
-    """Which dead letters; None asks for nothing. All must hold."""
+class DeadLetterFilters:
+    """AND-combined filters; None means not filtered."""
 
     error_type: str | None = None
     order_id: str | None = None
-    state: State | None = None
+    state: RedriveState | None = None
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
 
 
-class LetterPosition(NamedTuple):
-    """Where a dead letter stands in a listing, newest first."""
+class DeadLetterPosition(NamedTuple):
+    """The position of a dead letter in a list."""
 
     recorded_at: datetime
     origin: Origin
 
 
 _COLUMNS: Final = 'topic, partition, "offset", epoch, kind, order_id, error_type, error, recorded_at, redrives, state'
-_PLACE: Final = '(recorded_at, topic, epoch, partition, "offset")'
+_POSITION: Final = '(recorded_at, topic, epoch, partition, "offset")'
 _CONDITIONS: Final = {
     "error_type": "error_type = {}",
     "order_id": "order_id = {}",
@@ -47,7 +47,7 @@ _CONDITIONS: Final = {
     "recorded_from": "recorded_at >= {}",
     "recorded_to": "recorded_at < {}",
 }
-_LETTER: Final = f"""
+_DEAD_LETTER: Final = f"""
     select {_COLUMNS} from dead_letters
     where topic = $1 and partition = $2 and "offset" = $3 and epoch = $4
 """  # noqa: S608
@@ -76,48 +76,48 @@ _COMPLETE: Final = """
 """
 
 
-def listing(
-    criteria: LetterCriteria, after: LetterPosition | None, count: int, *, oldest_first: bool = False
+def build_list_query(
+    filters: DeadLetterFilters, after: DeadLetterPosition | None, count: int, *, oldest_first: bool = False
 ) -> tuple[str, list[object]]:
     """The statement for a page, and its arguments."""
     arguments = QueryArguments()
-    conditions = arguments.conditions(criteria, _CONDITIONS)
+    conditions = arguments.conditions(filters, _CONDITIONS)
     if after is not None:
         topic, partition, offset, epoch = after.origin
         place = ", ".join(map(arguments.add, (after.recorded_at, topic, epoch, partition, offset)))
-        conditions.append(f"{_PLACE} {'>' if oldest_first else '<'} ({place})")
+        conditions.append(f"{_POSITION} {'>' if oldest_first else '<'} ({place})")
     where = f"where {' and '.join(conditions)}" if conditions else ""
     direction = "asc" if oldest_first else "desc"
     order = ", ".join(f"{column} {direction}" for column in ("recorded_at", "topic", "epoch", "partition", '"offset"'))
     return f"select {_COLUMNS} from dead_letters {where} order by {order} limit {count:d}", arguments.values  # noqa: S608
 
 
-async def letters(
+async def list_dead_letters(
     database: Database,
-    criteria: LetterCriteria,
-    after: LetterPosition | None,
+    filters: DeadLetterFilters,
+    after: DeadLetterPosition | None,
     count: int,
     *,
     oldest_first: bool = False,
-) -> list[Letter]:
-    """Up to `count` dead letters that meet the criteria, newest first unless asked otherwise, from `after` on."""
-    statement, arguments = listing(criteria, after, count, oldest_first=oldest_first)
-    return [_letter(record) for record in await database.fetch(statement, *arguments)]
+) -> list[DeadLetter]:
+    """Up to `count` dead letters, newest first unless `oldest_first`, from `after` on."""
+    statement, arguments = build_list_query(filters, after, count, oldest_first=oldest_first)
+    return [_dead_letter(record) for record in await database.fetch(statement, *arguments)]
 
 
-async def letter(database: Database, origin: Origin) -> Letter | None:
+async def find_dead_letter(database: Database, origin: Origin) -> DeadLetter | None:
     """The dead letter of an origin."""
-    record = await database.fetchrow(_LETTER, *origin)
-    return None if record is None else _letter(record)
+    record = await database.fetchrow(_DEAD_LETTER, *origin)
+    return None if record is None else _dead_letter(record)
 
 
-async def states(database: Database, origins: Sequence[Origin]) -> dict[Origin, State]:
-    """What became of some dead letters."""
+async def read_states(database: Database, origins: Sequence[Origin]) -> dict[Origin, RedriveState]:
+    """The states of some dead letters."""
     found = await database.fetch(_STATES, *zip(*origins, strict=True))
-    return {_origin(record): State(record["state"]) for record in found}
+    return {_origin(record): RedriveState(record["state"]) for record in found}
 
 
-async def redrives(database: Database, origin: Origin) -> list[Redrive]:
+async def list_redrives(database: Database, origin: Origin) -> list[Redrive]:
     """The redrives of a dead letter, oldest first."""
     return [_redrive(origin.topic, record) for record in await database.fetch(_REDRIVES, *origin)]
 
@@ -125,13 +125,13 @@ async def redrives(database: Database, origin: Origin) -> list[Redrive]:
 async def begin_redrive(
     database: Database, origin: Origin, attempt: int, *, redriven_by: str, corrected: bool, order_id: str | None
 ) -> bool:
-    """Record that a redrive is about to be published; False when somebody else has begun this attempt."""
+    """Record that a redrive is about to be published; False when another process has begun this attempt."""
     begun = await database.fetchrow(_BEGIN, *origin, attempt, redriven_by, corrected, order_id)
     return begun is not None
 
 
 async def complete_redrive(database: Database, origin: Origin, attempt: int, published_as: Origin) -> None:
-    """Record where it was published."""
+    """Record the origin that it was published as."""
     await database.fetchrow(_COMPLETE, *origin, attempt, *published_as[1:])
 
 
@@ -139,8 +139,8 @@ def _origin(record: asyncpg.Record) -> Origin:
     return Origin(record["topic"], record["partition"], record["offset"], record["epoch"])
 
 
-def _letter(record: asyncpg.Record) -> Letter:
-    return Letter(
+def _dead_letter(record: asyncpg.Record) -> DeadLetter:
+    return DeadLetter(
         _origin(record),
         MessageOutcome(record["kind"]),
         record["order_id"],
@@ -148,7 +148,7 @@ def _letter(record: asyncpg.Record) -> Letter:
         record["error"],
         record["recorded_at"],
         record["redrives"],
-        State(record["state"]),
+        RedriveState(record["state"]),
     )
 
 
@@ -161,5 +161,5 @@ def _redrive(topic: str, record: asyncpg.Record) -> Redrive:
         record["started_at"],
         Origin(topic, record["new_partition"], record["new_offset"], record["new_epoch"]) if published else None,
         record["published_at"],
-        State(record["outcome"]),
+        RedriveState(record["outcome"]),
     )

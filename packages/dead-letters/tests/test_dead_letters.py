@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dead_letters.model import State
-from dead_letters.payload import readable
-from dead_letters.repository import LetterCriteria, LetterPosition, listing
+from dead_letters.model import RedriveState
+from dead_letters.repository import DeadLetterFilters, DeadLetterPosition, build_list_query
+from dead_letters.serialization import serialize_bytes
 from order_contract.error_types import ERROR_DESCRIPTIONS, ErrorType
 from order_contract.event import read_claimed_id
 from order_contract.origin import Origin, parse_origin
@@ -53,18 +53,18 @@ def test_the_id_that_is_claimed(value: bytes | None, expected: str | None) -> No
 
 
 def test_bytes_for_people() -> None:
-    assert readable("ä".encode()) == {"text": "ä", "base64": None}
-    assert readable(b"\xff") == {"text": None, "base64": "/w=="}
-    assert readable(None) == {"text": None, "base64": None}
+    assert serialize_bytes("ä".encode()) == {"text": "ä", "base64": None}
+    assert serialize_bytes(b"\xff") == {"text": None, "base64": "/w=="}
+    assert serialize_bytes(None) == {"text": None, "base64": None}
 
 
 def test_a_page_asks_for_what_is_wanted_and_nothing_else() -> None:
-    criteria = LetterCriteria(error_type="not-json", state=State.OPEN)
-    statement, arguments = listing(criteria, LetterPosition(NOON, Origin("orders", 1, 2)), 10)
-    assert arguments == ["not-json", State.OPEN, NOON, "orders", 1, 1, 2]
+    criteria = DeadLetterFilters(error_type="not-json", state=RedriveState.OPEN)
+    statement, arguments = build_list_query(criteria, DeadLetterPosition(NOON, Origin("orders", 1, 2)), 10)
+    assert arguments == ["not-json", RedriveState.OPEN, NOON, "orders", 1, 1, 2]
     assert "error_type = $1 and state = $2 and" in statement
     assert "< ($3, $4, $5, $6, $7)" in statement
-    assert "where" not in listing(LetterCriteria(), None, 10)[0]
+    assert "where" not in build_list_query(DeadLetterFilters(), None, 10)[0]
 
 
 def test_every_error_type_is_described() -> None:

@@ -13,7 +13,7 @@ from order_api import credential_queries, queries
 from order_api.costly import Costly
 from order_api.credentials import Credentials
 from order_api.database import LISTINGS, STATISTICS, Databases, open_databases
-from order_api.dead_letters.desk import DeadLetterDesk
+from order_api.dead_letters.service import DeadLetterService
 from order_api.decisions.stream import DecisionStreams
 from order_api.decisions.topic import open_decisions
 from order_api.key_ring import KeyRing, Principal, principal_of
@@ -51,7 +51,7 @@ class Services:
     stats: CostMemory[Counted]
     rules: KnownRules
     decisions: DecisionStreams
-    dead_letters: DeadLetterDesk
+    dead_letters: DeadLetterService
 
 
 @asynccontextmanager
@@ -108,7 +108,7 @@ async def open_services(settings: ApiSettings, metrics: Metrics, open_lag: OpenL
             stats=CostMemory(),
             rules=KnownRules(),
             decisions=decisions,
-            dead_letters=DeadLetterDesk(settings, database),
+            dead_letters=DeadLetterService(settings, database),
         )
         try:
             async with leaving_at_shutdown(settings.database_url.get_secret_value(), databases.leave, news.leave):

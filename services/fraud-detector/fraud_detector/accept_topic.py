@@ -80,7 +80,7 @@ def accept_topic(
 
 async def _question(settings: AcceptSettings) -> Question:
     async with asyncio.timeout(TIMEOUT), LagReader(settings) as reader:
-        topic_id, positions = await reader.topic_id(), await reader.read()
+        topic_id, positions = await reader.read_topic_id(), await reader.read()
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
     try:
         binding = await topic_epochs.bound(connection, settings.consumer_group, settings.orders_topic)

@@ -251,7 +251,7 @@ async def test_a_crash_after_publishing_is_on_record(system: System) -> None:
     assert "is publishing now" in await system.command("redrive", origin, code=1)
     await system.query("update redrives set started_at = now() - interval '2 minutes'")
     (letter,) = await system.objects("list", "--state", "unconfirmed")
-    assert "nobody knows whether it was published" in await system.command("show", origin)
+    assert "it is not known whether it was published" in await system.command("show", origin)
     (result,) = await system.objects("redrive", "--all", "--yes")
     assert result["state"] == "dead-letter"
     assert await system.query("select attempt, outcome from redrive_outcomes order by 1") == [

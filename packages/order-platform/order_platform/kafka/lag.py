@@ -1,4 +1,4 @@
-"""How far a consumer group is behind its topic, and who is working on it."""
+"""The lag of a consumer group on its topic, and the group's members."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,8 +6,8 @@ from uuid import UUID
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from order_platform.kafka.committed_offsets import valid_offset
-from order_platform.kafka.topic_client import TopicClient
 from order_platform.kafka.topic_identity import TopicIdentity
+from order_platform.kafka.topic_reader import TopicReader
 from order_platform.settings import KafkaSettings
 
 
@@ -47,8 +47,8 @@ class Group:
     members: tuple[GroupMember, ...]
 
 
-class LagReader(TopicClient):
-    """Reads the lag of a group on a topic; two clients held open between readings. Use as an async context manager."""
+class LagReader(TopicReader):
+    """Reads the lag of a group on a topic, with clients kept open. Use as an async context manager."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         super().__init__(settings)
@@ -60,18 +60,18 @@ class LagReader(TopicClient):
         await self._identity.stop()
         await super().__aexit__()
 
-    async def topic_id(self) -> UUID | None:
+    async def read_topic_id(self) -> UUID | None:
         """The topic's id; None from a broker that gives none. Raises KafkaError."""
         await self._identity.start()
         return await self._identity.read()
 
     async def read(self) -> list[PartitionLag]:
-        """One entry a partition, in order; empty when there is no topic. Raises KafkaError when the broker is away."""
+        """One entry per partition, in order; empty when there is no topic. Raises KafkaError without a broker."""
         partitions = await self.partitions(self._topic)
         if not partitions:
             return []
         beginning, end = await self.bounds(partitions)
-        topic_id = await self.topic_id()
+        topic_id = await self.read_topic_id()
         committed = await self._admin.list_consumer_group_offsets(self._group, partitions=partitions)
         readings = []
         for partition in partitions:
@@ -80,7 +80,7 @@ class LagReader(TopicClient):
         return readings
 
     async def group(self) -> Group:
-        """The group and its members. Raises KafkaError when the broker is away."""
+        """The group and its members. Raises KafkaError when the broker is unavailable."""
         (response,) = await self._admin.describe_consumer_groups([self._group])
         _, name, state, _, _, members, *_ = response.groups[0]
         return Group(

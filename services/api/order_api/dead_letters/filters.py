@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Depends, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
-from dead_letters.model import State
-from dead_letters.repository import LetterCriteria
+from dead_letters.model import RedriveState
+from dead_letters.repository import DeadLetterFilters
 from order_api.dead_letters.cursor import CursorText
 from order_api.parameters import DIGITS_ONLY, Bound, Identifier, Limit, Optional
 from order_contract.error_types import ErrorType
@@ -51,15 +51,15 @@ class LetterParameters(BaseModel):
 
     error_type: Annotated[Optional[ErrorType], Field(description="`conflict` is one, too")] = None
     order_id: Annotated[Optional[Identifier], Field(description="the order that the message claims to be")] = None
-    state: Annotated[Optional[State], Field(description="`open`, or what became of the last redrive")] = None
+    state: Annotated[Optional[RedriveState], Field(description="`open`, or what became of the last redrive")] = None
     recorded_from: Annotated[Optional[Bound], Field(alias="from", description="recorded at or after this")] = None
     recorded_to: Annotated[Optional[Bound], Field(alias="to", description="recorded before this")] = None
     limit: Annotated[Limit, Field(description="dead letters on a page")] = 50
     cursor: Annotated[Optional[CursorText], Field(description="`next` of the page before")] = None
 
-    def criteria(self) -> LetterCriteria:
+    def criteria(self) -> DeadLetterFilters:
         """What to look for."""
-        return LetterCriteria(**self.model_dump(exclude={"limit", "cursor"}))
+        return DeadLetterFilters(**self.model_dump(exclude={"limit", "cursor"}))
 
 
 class RedriveRequest(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from dead_letters.model import State
+from dead_letters.model import RedriveState
 from order_contract.error_types import ERROR_DESCRIPTIONS, ErrorType
 
 _LETTER: Final[dict[str, Any]] = {
@@ -54,7 +54,7 @@ class DeadLetter(BaseModel):
     error: Annotated[str, Field(description="what is wrong, with field and value")]
     recorded_at: AwareDatetime
     redrives: Annotated[int, Field(description="how often it was redriven")]
-    state: Annotated[State, Field(description="`open`, or what became of the last redrive")]
+    state: Annotated[RedriveState, Field(description="`open`, or what became of the last redrive")]
 
 
 class DeadLetterPage(BaseModel):
@@ -97,7 +97,7 @@ class Redrive(BaseModel):
     started_at: AwareDatetime
     published_as: Annotated[str | None, Field(description="its new origin; null when that is not known")]
     published_at: AwareDatetime | None
-    outcome: State
+    outcome: RedriveState
 
 
 class DeadLetterDetails(DeadLetter):

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from dead_letters import repository
-from dead_letters.model import Letter, State
-from dead_letters.repository import LetterCriteria, LetterPosition
-from dead_letters.serialization import letter_details, letter_object
+from dead_letters.model import DeadLetter, RedriveState
+from dead_letters.repository import DeadLetterFilters, DeadLetterPosition
+from dead_letters.serialization import serialize_dead_letter, serialize_details
 from order_api import credential_queries
 from order_api.authentication import administrator, caller_of
 from order_api.contradictions import refuse_contradictions
@@ -55,14 +55,16 @@ async def list_dead_letters(
     letters = await services.listings.run(
         request,
         caller_of(request),
-        lambda database: repository.letters(database, criteria, after, parameters.limit + 1),
+        lambda database: repository.list_dead_letters(database, criteria, after, parameters.limit + 1),
     )
     items, cursor, headers = letters[: parameters.limit], None, {}
     if len(letters) > len(items):
-        cursor = write_cursor(LetterPosition(items[-1].recorded_at, items[-1].origin), criteria)
+        cursor = write_cursor(DeadLetterPosition(items[-1].recorded_at, items[-1].origin), criteria)
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         headers["Link"] = f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
-    return json_response({"items": [letter_object(letter) for letter in items], "next": cursor}, headers=headers)
+    return json_response(
+        {"items": [serialize_dead_letter(letter) for letter in items], "next": cursor}, headers=headers
+    )
 
 
 @router.get(
@@ -75,13 +77,13 @@ async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
     """One dead letter: what is wrong and what to do, the original message to the byte, and its redrives."""
     async with services.databases.lookups.snapshot() as snapshot:  # the count of redrives and their list agree
         letter = await _letter(snapshot, origin)
-        redrives = await repository.redrives(snapshot, letter.origin)
+        redrives = await repository.list_redrives(snapshot, letter.origin)
     original, problem = None, None
     try:
         original = await services.dead_letters.original(letter)
     except BrokerUnavailable as error:
         problem = error.detail  # what Postgres has is worth showing
-    return json_response({**letter_details(letter, original, redrives), "message_problem": problem})
+    return json_response({**serialize_details(letter, original, redrives), "message_problem": problem})
 
 
 @router.post(
@@ -125,8 +127,10 @@ async def redrive_dead_letters(request: Request, services: AllServices, wanted: 
 
     Redrive the originals once their cause is gone: a new payment method that is configured now, for example.
     """
-    criteria = LetterCriteria(error_type=wanted.error_type, state=State.OPEN)
-    letters = await repository.letters(services.databases.listings, criteria, None, wanted.limit + 1, oldest_first=True)
+    criteria = DeadLetterFilters(error_type=wanted.error_type, state=RedriveState.OPEN)
+    letters = await repository.list_dead_letters(
+        services.databases.listings, criteria, None, wanted.limit + 1, oldest_first=True
+    )
     by = await credential_queries.key_name(services.databases.lookups, caller_of(request).key_id)
     results = await services.dead_letters.redrive_many(letters[: wanted.limit], by=by, again=wanted.again)
     return json_response(
@@ -139,8 +143,8 @@ async def redrive_dead_letters(request: Request, services: AllServices, wanted: 
     )
 
 
-async def _letter(database: Reads, origin: Origin) -> Letter:
-    letter = await repository.letter(database, origin)
+async def _letter(database: Reads, origin: Origin) -> DeadLetter:
+    letter = await repository.find_dead_letter(database, origin)
     if letter is None:
         raise DeadLetterUnknown(str(origin))
     return letter

@@ -1,1 +1,1 @@
-"""`fraud-detector dead-letters`: looking at what was refused, and publishing it again."""
+"""The command `fraud-detector dead-letters`."""

@@ -1,4 +1,4 @@
-"""Working on dead letters: a few connections to the broker at a time, and one kind of error when it is away."""
+"""Service of dead letters: original messages and redrives, with limits on requests to the broker."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from dead_letters.model import Letter, Original
-from dead_letters.original_message import Originals
+from dead_letters.model import DeadLetter, OriginalMessage
+from dead_letters.original_message import OriginalMessageReader
 from dead_letters.redrive import (
     AlreadyRedrivenError,
-    ConflictStandsError,
-    OriginalGoneError,
+    ConflictNotRedrivenError,
+    OriginalMissingError,
     RedriveError,
     Redriver,
     UnconfirmedError,
@@ -35,12 +35,12 @@ _UNCONFIRMED: Final = "a redrive that was under way may be published or not, and
 class Results(NamedTuple):
     """Letters that were redriven with where they stand now, and those that were not with the reason."""
 
-    redriven: list[tuple[Letter, Origin]]
-    failed: list[tuple[Letter, RedriveError]]
+    redriven: list[tuple[DeadLetter, Origin]]
+    failed: list[tuple[DeadLetter, RedriveError]]
 
 
-class DeadLetterDesk:
-    """Original messages, and redriving. Raises BrokerUnavailable; clients are opened for each piece of work."""
+class DeadLetterService:
+    """OriginalMessage messages, and redriving. Raises BrokerUnavailable; clients are opened for each piece of work."""
 
     def __init__(self, settings: KafkaSettings, database: Database, seconds: float = BROKER_SECONDS) -> None:
         self._settings = settings
@@ -53,17 +53,17 @@ class DeadLetterDesk:
         """Wait a little for clients that are being closed."""
         await self._patience.close()
 
-    async def original(self, letter: Letter) -> Original | None:
+    async def original(self, letter: DeadLetter) -> OriginalMessage | None:
         """The message of a letter, None when it is on no topic any more."""
 
-        async def find() -> Original | None:
-            async with self._looking, Originals(self._settings, self._database) as originals:
+        async def find() -> OriginalMessage | None:
+            async with self._looking, OriginalMessageReader(self._settings, self._database) as originals:
                 return await originals.find(letter)
 
         with _available():
             return await self._patience.run(find())
 
-    async def redrive(self, letter: Letter, correction: bytes | None, *, by: str, again: bool) -> Origin:
+    async def redrive(self, letter: DeadLetter, correction: bytes | None, *, by: str, again: bool) -> Origin:
         """Publish a letter again. Raises AlreadyRedriven, ConflictStands or DeadLetterGone, too."""
 
         async def redrive() -> Origin:
@@ -76,17 +76,17 @@ class DeadLetterDesk:
             except RedriveError as error:
                 raise _problem(letter, error) from error
 
-    async def redrive_many(self, letters: Sequence[Letter], *, by: str, again: bool) -> Results:
+    async def redrive_many(self, letters: Sequence[DeadLetter], *, by: str, again: bool) -> Results:
         """Publish letters again, one after the other, until the broker does not respond any more."""
         results = Results([], [])
 
         async def redrive() -> None:
             async with self._redriving, Redriver(self._settings, self._database, by) as redriver:
-                for letter in letters:
-                    try:
-                        results.redriven.append((letter, await redriver.redrive(letter, again=again)))
-                    except RedriveError as error:
-                        results.failed.append((letter, error))
+                async for letter, result in redriver.redrive_each(letters, again=again):
+                    if isinstance(result, Origin):
+                        results.redriven.append((letter, result))
+                    else:
+                        results.failed.append((letter, result))
 
         def finished() -> int:
             return len(results.redriven) + len(results.failed)
@@ -118,13 +118,13 @@ def _reason(error: Exception) -> str:
     return f"Kafka request failed ({type(error).__name__})"
 
 
-def _problem(letter: Letter, error: RedriveError) -> Problem:
+def _problem(letter: DeadLetter, error: RedriveError) -> Problem:
     match error:
         case AlreadyRedrivenError():
             return AlreadyRedriven(str(error))
-        case ConflictStandsError():
+        case ConflictNotRedrivenError():
             return ConflictStands(str(error))
-        case OriginalGoneError():
+        case OriginalMissingError():
             return DeadLetterGone(str(letter.origin))
         case _:
             return BrokerUnavailable(str(error))
