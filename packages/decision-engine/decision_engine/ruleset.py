@@ -71,11 +71,15 @@ class Ruleset:
     # The last approval without a hit: orders that share their features share it, too.
     _approvals: list[Decision] = field(default_factory=list, init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        self._approvals.append(Decision(Outcome.APPROVE, 0, (), {}, self.version))
+
     def approval(self, features: Features) -> Decision:
         """The decision on an order on which no rule fires."""
-        if not self._approvals or self._approvals[0].features is not features:
-            self._approvals[:] = [Decision(Outcome.APPROVE, 0, (), features, self.version)]
-        return self._approvals[0]
+        approval = self._approvals[0]
+        if approval.features is not features:
+            self._approvals[0] = approval = Decision(Outcome.APPROVE, 0, (), features, self.version)
+        return approval
 
 
 def load_ruleset(path: Path | None = None, schema: Schema = DEFAULT_SCHEMA) -> Ruleset:

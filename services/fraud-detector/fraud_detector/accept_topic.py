@@ -1,4 +1,4 @@
-"""`fraud-detector accept-topic`: the operator's decision to read a topic that was deleted and created again."""
+"""Command `fraud-detector accept-topic`: lets the group read a topic that was deleted and created again."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ TIMEOUT = 15.0
 
 
 class AcceptSettings(KafkaSettings, DatabaseSettings):
-    """Where topic and group are, and where it is recorded what the group reads."""
+    """Settings of the command: the broker with topic and group, and the database that records what the group reads."""
 
 
 class NothingToAcceptError(Exception):
@@ -28,8 +28,8 @@ class NothingToAcceptError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is to be decided: what the group has read, and what is on the topic now."""
+class TopicReplacement:
+    """A topic that replaced the one of the same name: what the group has read, and what is on the topic now."""
 
     group: str
     topic: str
@@ -57,11 +57,11 @@ def accept_topic(
     """
     settings = AcceptSettings()
     try:
-        question = asyncio.run(_question(settings))
-        typer.echo(str(question))
+        replacement = asyncio.run(_find_replacement(settings))
+        typer.echo(str(replacement))
         if not yes:
             typer.confirm("Read the new topic from its beginning?", abort=True)
-        epoch = asyncio.run(_accept(settings, question))
+        epoch = asyncio.run(_accept(settings, replacement))
     except NothingToAcceptError as nothing:
         typer.echo(str(nothing))
         return
@@ -75,10 +75,10 @@ def accept_topic(
     except (KafkaError, *DATABASE_ERRORS) as error:
         typer.echo(f"Kafka or Postgres is unavailable ({type(error).__name__}): nothing was changed.", err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"Accepted: group '{question.group}' reads {question.topic} from its beginning, as epoch {epoch}.")
+    typer.echo(f"Accepted: group '{replacement.group}' reads {replacement.topic} from its beginning, as epoch {epoch}.")
 
 
-async def _question(settings: AcceptSettings) -> Question:
+async def _find_replacement(settings: AcceptSettings) -> TopicReplacement:
     async with asyncio.timeout(TIMEOUT), LagReader(settings) as reader:
         topic_id, positions = await reader.read_topic_id(), await reader.read()
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
@@ -97,7 +97,7 @@ async def _question(settings: AcceptSettings) -> Question:
             f"Topic {settings.orders_topic} is the one that group '{settings.consumer_group}' reads: there is nothing "
             f"to accept."
         )
-    return Question(
+    return TopicReplacement(
         settings.consumer_group,
         settings.orders_topic,
         binding,
@@ -107,11 +107,11 @@ async def _question(settings: AcceptSettings) -> Question:
     )
 
 
-async def _accept(settings: AcceptSettings, question: Question) -> int:
+async def _accept(settings: AcceptSettings, replacement: TopicReplacement) -> int:
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
     try:
         return await topic_epochs.accept(
-            connection, question.group, question.topic, question.topic_id, question.beginnings
+            connection, replacement.group, replacement.topic, replacement.topic_id, replacement.beginnings
         )
     finally:
         await connection.close()

@@ -32,7 +32,7 @@ CHECK_EVERY = 5.0
 
 
 async def run(settings: DetectorSettings) -> None:
-    """Decide orders until SIGTERM or SIGINT; raises what must not be survived."""
+    """Decide orders until SIGTERM or SIGINT; raises what ends the process."""
     ruleset = load_ruleset(settings.rules)
     methods = PaymentMethods(settings.payment_methods)
     for warning in ruleset_warnings(ruleset, str(settings.rules or "default.yaml"), methods):

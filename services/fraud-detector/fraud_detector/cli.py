@@ -14,12 +14,7 @@ from fraud_detector.accept_topic import accept_topic
 from fraud_detector.app import run as run_detector
 from fraud_detector.dead_letters.commands import app as dead_letters
 from fraud_detector.settings import DetectorSettings
-from fraud_detector.stream.ports import (
-    DeadLetterLimitError,
-    LostOffsetsError,
-    RecreatedTopicError,
-    RefusedError,
-)
+from fraud_detector.stream.ports import ActionRequiredError
 from order_contract.reference_data import PaymentMethods
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.event_settings import EventSettings
@@ -33,14 +28,7 @@ app.add_typer(dead_letters, name="dead-letters")
 app.command()(accept_topic)
 
 # What an operator can fix: reported in one line, without a traceback.
-_EXPECTED = (
-    RulesetError,
-    PortTakenError,
-    LostOffsetsError,
-    RecreatedTopicError,
-    RefusedError,
-    DeadLetterLimitError,
-)
+_EXPECTED = (RulesetError, PortTakenError, ActionRequiredError)
 
 
 @app.command()

@@ -1,13 +1,21 @@
 """Dead-letter limit: off by default; by run and by share; the error says where to look."""
 
+import asyncio
+from pathlib import Path
+
+import asyncpg
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.ports import DeadLetterLimitError
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.error_types import ErrorType
+from order_platform.settings import KafkaSettings
 from simulation.fakes import FakeMessage
+from tests.support.detector import DetectorProcess
+from tests.support.waiting import eventually
 
 
 def bad(partition: int, offset: int) -> RejectedMessage:
@@ -62,3 +70,25 @@ def test_the_error_names_the_setting_the_message_and_where_to_look() -> None:
         "fraud-detector dead-letters list",
     ):
         assert part in str(caught.value)
+
+
+@pytest.mark.integration
+async def test_a_detector_beyond_the_limit_ends_with_the_error_and_stores_nothing(
+    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> None:
+    async with AIOKafkaProducer(**kafka_settings.client_options()) as producer:
+        for _ in range(20):
+            await producer.send_and_wait(kafka_settings.orders_topic, b"<order/>", partition=0)
+    log = tmp_path / "detector.log"
+    limit = {"ORDERWATCH_DEAD_LETTER_LIMIT_RUN": "5"}
+    with DetectorProcess(kafka_settings, database_url, log, **limit) as detector:
+        await asyncio.to_thread(eventually, lambda: detector.process.poll() is not None, "the detector to end")
+    assert detector.process.returncode == 1
+    text = log.read_text()
+    assert "6 messages in a row are not valid order events" in text
+    assert "Traceback" not in text
+    connection = await asyncpg.connect(database_url)
+    try:
+        assert await connection.fetchval("select count(*) from stream_outcomes") == 0
+    finally:
+        await connection.close()

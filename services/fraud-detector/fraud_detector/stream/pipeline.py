@@ -95,8 +95,7 @@ class Pipeline:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish and commit what was read, within the drain budget.
 
-        Raises an ExceptionGroup with what must not be survived: our own bugs, LostOffsetsError,
-        RecreatedTopicError, RefusedError, DeadLetterLimitError.
+        Raises an ExceptionGroup with what ends the process: our own bugs, ActionRequiredError.
         """
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(work()) for work in (self._write, self._publish, self._commit_finished)]

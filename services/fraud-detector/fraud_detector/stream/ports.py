@@ -22,7 +22,11 @@ class CommitRefusedError(Exception):
     """The partitions have moved to another member: nothing to do, it reads what was not committed again."""
 
 
-class LostOffsetsError(Exception):
+class ActionRequiredError(Exception):
+    """The detector cannot continue until the operator acts; the text says what to do."""
+
+
+class LostOffsetsError(ActionRequiredError):
     """The offset to resume at is not on the topic: reading on would skip messages silently."""
 
 
@@ -34,11 +38,11 @@ class AcceptedLossError(LostOffsetsError):
         self.partition = partition
 
 
-class RecreatedTopicError(Exception):
+class RecreatedTopicError(ActionRequiredError):
     """The topic was deleted and created again: which messages to read is the operator's decision."""
 
 
-class RefusedError(Exception):
+class RefusedError(ActionRequiredError):
     """The broker refuses what no retry cures, such as a missing permission; the text says what to change."""
 
 
@@ -46,7 +50,7 @@ class PublishRefusedError(RefusedError):
     """The broker refuses what is published."""
 
 
-class DeadLetterLimitError(Exception):
+class DeadLetterLimitError(ActionRequiredError):
     """More messages are bad data than the settings allow; the text says where to look."""
 
 
