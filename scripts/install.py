@@ -67,7 +67,7 @@ PROJECTS = {
     "dbt": (),
 }
 
-# How pip is configured, in uv's words: whoever needs a mirror has told pip already.
+# How pip is configured, in uv's terms: where a mirror is needed, pip has it configured already.
 UV_FROM_PIP = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -80,7 +80,7 @@ UV_FROM_PIP = {
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: its folder, what is locked for it, and which packages of ours it gets, editable.
+    """A virtual environment: its folder, what is locked for it, and which of our packages it gets, editable.
 
     `compiled` at once saves the first start the time, unless most of what is installed is never imported.
     """

@@ -1,4 +1,4 @@
-"""The API, as its clients call it; what it answers in problems is said in words."""
+"""Client of the API; a problem in its response becomes an error with advice."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -8,9 +8,8 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
-from order_platform.command_line.run import ExitCode, SettingsError
+from order_platform.command_line.run import CommandError, ExitCode, SettingsError, UnavailableError
 from orderwatch.environment import how_to_reach, not_set, variables
-from orderwatch.errors import NotUpError, OrderwatchError
 
 Fields = dict[str, Any]
 
@@ -22,14 +21,14 @@ _STRAY = {
     '"': "a quotation mark", "'": "a quotation mark", "\ufeff": "a byte order mark",
 }  # fmt: skip
 _ADVICE = {
-    "not-authenticated": "ORDERWATCH_API_KEY is no key of this API, or was revoked: "
+    "not-authenticated": "ORDERWATCH_API_KEY is not a valid key of this API, or was revoked: "
     "`order-api keys create --name NAME --role read` makes one.",
     "not-permitted": "Ask for a key with a larger role: `order-api keys create`.",
 }
 
 
-class ApiProblem(OrderwatchError):
-    """The API answered with a problem; `document` is it, as it came (RFC 9457). `retry_after` is in seconds."""
+class ApiProblem(CommandError):
+    """The API responded with a problem (RFC 9457), which is `document`. `retry_after` is in seconds."""
 
     def __init__(self, status: int, document: Fields, retry_after: float = 0.0) -> None:
         self.status = status
@@ -65,8 +64,8 @@ class ApiClient:
         )
 
     @classmethod
-    def of_this_system(cls) -> Self:
-        """The API that the environment or this checkout names. Raises NotUpError when neither does."""
+    def from_environment(cls) -> Self:
+        """The API that the environment or this checkout names. Raises UnavailableError when neither does."""
         given = variables()
         return cls(_setting(given, "ORDERWATCH_API_URL"), _setting(given, "ORDERWATCH_API_KEY"))
 
@@ -87,24 +86,24 @@ class ApiClient:
         return islice(self._pages("/v1/flags", {**filters, "limit": min(limit, PAGE)}), limit)
 
     def get(self, path: str, parameters: Mapping[str, str | int]) -> Fields:
-        """The JSON of an answer. Raises ApiProblem, and NotUpError when there is none."""
+        """The JSON of a response. Raises ApiProblem, and UnavailableError when there is no response."""
         try:
-            response = self.http.get(f"{self.url}{path}", params=parameters, timeout=_patient(parameters))
+            response = self.http.get(f"{self.url}{path}", params=parameters, timeout=_timeout_for(parameters))
         except httpx.TransportError as error:
-            raise self.not_answering(error) from error
+            raise self.unreachable_error(error) from error
         raise_for_problem(response)
         try:
             fields: Fields = response.json()
         except ValueError:
-            raise OrderwatchError(
-                f"{self.url} answers, but not as Orderwatch does", "Check ORDERWATCH_API_URL."
+            raise CommandError(
+                f"{self.url} responds, but not as Orderwatch's API", "Check ORDERWATCH_API_URL."
             ) from None
         return fields
 
-    def not_answering(self, error: httpx.TransportError) -> NotUpError:
+    def unreachable_error(self, error: httpx.TransportError) -> UnavailableError:
         """The error for an API that cannot be reached."""
-        return NotUpError(
-            f"the API at {self.url} does not answer: {str(error) or type(error).__name__}",
+        return UnavailableError(
+            f"the API at {self.url} does not respond: {str(error) or type(error).__name__}",
             how_to_reach("ORDERWATCH_API_URL"),
         )
 
@@ -148,7 +147,7 @@ def _check_key(key: str) -> None:
 
 
 def raise_for_problem(response: httpx.Response) -> None:
-    """Raises ApiProblem unless the answer is a good one."""
+    """Raises ApiProblem unless the response is a success."""
     if response.is_success:
         return
     try:
@@ -176,6 +175,6 @@ def _setting(given: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _patient(parameters: Mapping[str, str | int]) -> httpx.Timeout:
+def _timeout_for(parameters: Mapping[str, str | int]) -> httpx.Timeout:
     """Longer than the API itself may take to wait for an order."""
     return httpx.Timeout(45.0, connect=5.0) if "wait" in parameters else TIMEOUT

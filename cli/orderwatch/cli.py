@@ -58,7 +58,7 @@ def _added() -> Iterable[EntryPoint]:
 
 
 def _not_loaded() -> None:
-    """Stands for a command in the list of all."""
+    """Placeholder of a command in the list of all."""
     raise AssertionError("a command that is called is loaded")
 
 

@@ -1,4 +1,4 @@
-"""Decisions as they come, from the API's event stream; connects again when the connection is lost, without a gap."""
+"""Client of the API's stream of decisions; reconnects without a gap when the connection is lost."""
 
 import random
 import time
@@ -8,8 +8,8 @@ import httpx
 import orjson
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
+from order_platform.command_line.run import CommandError
 from orderwatch.api_client import ApiClient, ApiProblem, Fields, raise_for_problem
-from orderwatch.errors import OrderwatchError
 
 PATH = "/v1/decisions/stream"
 # The API keeps a quiet stream alive with comments: a longer silence is a connection that was lost.
@@ -17,23 +17,27 @@ TIMEOUT = httpx.Timeout(5.0, read=60.0)
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 15.0
 
-Say = Callable[[str], None]
-"""Tells a person what happens to the connection."""
+Notify = Callable[[str], None]
+"""Reports a change of the connection to a person."""
 
 
 class DecisionStream:
     """Follows the stream from now on, with the API's filters: iterate over it, without end.
 
-    The first connection raises what is wrong (NotUpError, ApiProblem). One that is lost later is made again, and goes
-    on after the last decision that came. `pause` waits between attempts.
+    The first connection raises what is wrong (UnavailableError, ApiProblem). One that is lost later is made again, and
+    resumes after the last decision received. `pause` waits between attempts.
     """
 
     def __init__(
-        self, api: ApiClient, filters: Mapping[str, str | int], say: Say, pause: Callable[[float], None] = time.sleep
+        self,
+        api: ApiClient,
+        filters: Mapping[str, str | int],
+        notify: Notify,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._api = api
         self._filters = filters
-        self._say = say
+        self._notify = notify
         self._pause = pause
         self._first_pause = FIRST_PAUSE
         self._last_id = ""
@@ -49,7 +53,7 @@ class DecisionStream:
                 problem = "the API ended the stream"
             except httpx.TransportError as error:
                 if not self._connected_once:
-                    raise self._api.not_answering(error) from error
+                    raise self._api.unreachable_error(error) from error
                 problem = f"the connection was lost ({str(error) or type(error).__name__})"
             except ApiProblem as error:
                 if not (self._connected_once and error.may_pass):
@@ -69,23 +73,25 @@ class DecisionStream:
             try:
                 yield from source.iter_sse()
             except SSEError as error:
-                raise OrderwatchError(f"{url} is no event stream: {error}", "Check ORDERWATCH_API_URL.") from error
+                raise CommandError(
+                    f"{url} is not a valid event stream: {error}", "Check ORDERWATCH_API_URL."
+                ) from error
 
     def _connected(self) -> None:
         if not self._connected_once:
-            self._say(f"connected to {self._api.url}")
+            self._notify(f"connected to {self._api.url}")
         elif self._last_id:
-            self._say("connected again, going on after the last decision that came")
+            self._notify("connected again, resuming after the last decision received")
         else:
-            self._say("connected again; what was decided meanwhile is not shown")
+            self._notify("connected again; what was decided in the meantime is not shown")
         self._connected_once = True
 
     def _decisions(self, event: ServerSentEvent) -> Iterator[Fields]:
         """The decision in an event, if it is one."""
         if event.id:
-            # The first one tells where the API began to listen, which takes it a moment when nobody else does.
+            # The first id is where the API began to listen, which takes it a moment for the first client.
             if not self._last_id:
-                self._say("listening from now on; Ctrl-C ends")
+                self._notify("listening from now on; Ctrl-C ends")
             self._last_id = event.id
         if event.retry is not None:
             self._first_pause = event.retry / 1000
@@ -93,12 +99,12 @@ class DecisionStream:
             self._failures = 0
             yield orjson.loads(event.data)
         elif event.event == "reset":
-            self._say("decisions of the meantime are not kept any more; going on with the oldest that are")
+            self._notify("decisions of the meantime are not kept any more; resuming with the oldest that are")
 
     def _wait(self, problem: str, at_least: float) -> None:
         """Wait before the next attempt: longer each time, and not in step with all the others that lost theirs."""
         if not self._failures:
-            self._say(f"{problem}; trying again until it works")
+            self._notify(f"{problem}; trying again until it works")
         longest = min(LONGEST_PAUSE, self._first_pause * 2**self._failures)
         self._failures += 1
         self._pause(max(at_least, random.uniform(longest / 2, longest)))  # noqa: S311  (no secret)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from order_platform.command_line.run import CommandError, UnavailableError
 from order_platform.env_file import read_env_file
-from orderwatch.errors import NotUpError, OrderwatchError
 
 ROOT = Path(__file__).parents[2]
 """The checkout, where there is one."""
@@ -30,10 +30,10 @@ def variables(file: str = CLIENT_ENV) -> Mapping[str, str]:
 
     `file` is whose settings: `env` is for people who ask.
     """
-    return {**_written(file), **{name: value for name, value in os.environ.items() if value}}
+    return {**_read_written(file), **{name: value for name, value in os.environ.items() if value}}
 
 
-def _written(file: str) -> Mapping[str, str]:
+def _read_written(file: str) -> Mapping[str, str]:
     """What was written down, if it is about the system that is asked.
 
     It is one system or the other: this checkout's key must not be sent to an API elsewhere, nor a broker elsewhere be
@@ -45,37 +45,39 @@ def _written(file: str) -> Mapping[str, str]:
     except FileNotFoundError:
         return {}
     except (ValueError, NotADirectoryError):
-        raise OrderwatchError(f"{path} cannot be read as variables", "Run `make up` to write it again.") from None
-    elsewhere = any(_place(os.environ.get(name, "")) != _place(written.get(name, "")) for name in _named())
+        raise CommandError(f"{path} cannot be read as variables", "Run `make up` to write it again.") from None
+    elsewhere = any(
+        _host_and_port(os.environ.get(name, "")) != _host_and_port(written.get(name, "")) for name in _named_addresses()
+    )
     return {} if elsewhere else written
 
 
-def not_set(name: str) -> NotUpError:
+def not_set(name: str) -> UnavailableError:
     """The error for a setting that a command cannot do without."""
-    if _named():
-        return NotUpError(
+    if _named_addresses():
+        return UnavailableError(
             f"{name} is not set",
-            f"The environment names a system by {' and '.join(_named())}, so nothing is taken from this checkout: "
-            f"set {name}, too.",
+            f"The environment names a system by {' and '.join(_named_addresses())}, so nothing is taken from this "
+            f"checkout: set {name}, too.",
         )
-    return NotUpError(
+    return UnavailableError(
         f"there is no system here: {name} is not set, and nothing was started in this checkout",
         f"Run `make up`; for a system elsewhere, set {name}.",
     )
 
 
 def how_to_reach(setting: str) -> str:
-    """What to do about something that does not answer."""
+    """What to do about something that does not respond."""
     return f"{setting} says where it is; `make status` shows what runs in this checkout, `make up` starts it."
 
 
-def _named() -> list[str]:
+def _named_addresses() -> list[str]:
     """The addresses that the environment gives, as they are or in files."""
     return [name for name in ADDRESSES if os.environ.get(name) or os.environ.get(f"{name}_FILE")]
 
 
-def _place(address: str) -> str:
-    """Host and port of a URL, whoever calls; bootstrap servers as they are."""
+def _host_and_port(address: str) -> str:
+    """Host and port of a URL without its user; bootstrap servers as they are."""
     try:
         return urlsplit(address).netloc.rpartition("@")[2] or address
     except ValueError:  # a bracket that is not closed, for example: it is refused where it is used

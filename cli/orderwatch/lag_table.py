@@ -15,7 +15,7 @@ def lag_object(lag: PartitionLag) -> dict[str, int | None]:
 
 
 def lag_table(lags: Sequence[PartitionLag], group: Group | None = None) -> Table:
-    """A line a partition; with the member that reads it where the group is given."""
+    """One line per partition; with the member that reads it where the group is given."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("partition", "oldest", "committed", "end", "lag"):
         table.add_column(title, justify="right")
@@ -26,7 +26,7 @@ def lag_table(lags: Sequence[PartitionLag], group: Group | None = None) -> Table
         committed = "none" if lag.committed is None else f"{lag.committed:,}"
         values = [str(lag.partition), f"{lag.beginning:,}", committed, f"{lag.end:,}", f"{lag.lag:,}"]
         if group is not None:
-            values.append(readers.get(lag.partition, "nobody"))
+            values.append(readers.get(lag.partition, "none"))
         table.add_row(*values, style="yellow" if lag.lag else None)
     return table
 

@@ -7,8 +7,8 @@ import asyncpg
 
 from order_platform.kafka.lag import PartitionLag
 from order_platform.postgres.topic_epochs import known_epochs
-from orderwatch import queries
-from orderwatch.queries import Outcomes, Source
+from orderwatch import ledger_repository
+from orderwatch.ledger_repository import Outcomes, Source
 
 NAMED = 10
 """How many offsets a difference names."""
@@ -57,7 +57,7 @@ class PartitionLedger:
         return self.consumed == self.recorded == self.outcomes.offsets
 
     def differences(self) -> list[str]:
-        """What does not agree, in sentences."""
+        """What does not agree, as sentences."""
         found = []
         unrecorded = self.consumed - self.outcomes.offsets
         if unrecorded > 0:
@@ -75,7 +75,7 @@ class PartitionLedger:
         """What is worth knowing, but no difference."""
         found = []
         if self.in_gaps:
-            found.append(f"{self.in_gaps} offsets lie in recorded gaps (retention, or no message of ours)")
+            found.append(f"{self.in_gaps} offsets lie in recorded gaps (retention, or no message there)")
         if self.beginning > self.committed:
             found.append(
                 f"retention deleted offsets {self.committed} to {self.beginning - 1} before they were consumed"
@@ -92,8 +92,8 @@ async def read_ledger(
 ) -> list[PartitionLedger]:
     """The ledger of each partition of the topic, up to the committed offsets in `positions`."""
     committed = {position.partition: position.committed or 0 for position in positions}
-    first = await queries.first_offsets(connection, source)
-    recorded = await queries.outcomes(connection, source, committed)
+    first = await ledger_repository.first_offsets(connection, source)
+    recorded = await ledger_repository.outcomes(connection, source, committed)
     ledgers = []
     for position in positions:
         partition, until = position.partition, committed[position.partition]
@@ -105,12 +105,12 @@ async def read_ledger(
             first=begins,
             committed=until,
             end=position.end,
-            in_gaps=await queries.offsets_in_gaps(connection, source, partition, until),
+            in_gaps=await ledger_repository.offsets_in_gaps(connection, source, partition, until),
             outcomes=recorded.get(partition, Outcomes()),
             epoch=source.epoch,
         )
         if not ledger.agrees:
-            ledger = await _explained(connection, source, ledger)
+            ledger = await _find_offsets_at_fault(connection, source, ledger)
         ledgers.append(ledger)
     return ledgers
 
@@ -123,18 +123,20 @@ async def read_earlier_ledgers(
     for epoch in await known_epochs(connection, topic):
         if epoch != current:
             source = Source(topic, epoch)
-            ends = await queries.final_positions(connection, group, source)
-            first = await queries.first_offsets(connection, source)
+            ends = await ledger_repository.final_positions(connection, group, source)
+            first = await ledger_repository.first_offsets(connection, source)
             positions = [PartitionLag(part, first.get(part, end), end, end) for part, end in ends.items()]
             ledgers += await read_ledger(connection, source, positions)
     return ledgers
 
 
-async def _explained(connection: asyncpg.Connection, source: Source, ledger: PartitionLedger) -> PartitionLedger:
+async def _find_offsets_at_fault(
+    connection: asyncpg.Connection, source: Source, ledger: PartitionLedger
+) -> PartitionLedger:
     """The same with the offsets at fault."""
     partition, end = ledger.partition, ledger.committed
-    missing = await queries.missing_offsets(connection, source, partition, range(ledger.first, end), NAMED)
-    twice = await queries.offsets_recorded_twice(connection, source, partition, end, NAMED)
+    missing = await ledger_repository.missing_offsets(connection, source, partition, range(ledger.first, end), NAMED)
+    twice = await ledger_repository.offsets_recorded_twice(connection, source, partition, end, NAMED)
     return replace(ledger, missing=tuple(missing), twice=tuple(twice))
 
 

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import orjson
 
-from order_platform.command_line.run import ExitCode
+from order_platform.command_line.run import CommandError, ExitCode
 from order_platform.kafka.topic_reader import Missing
 from orderwatch.environment import ROOT, variables
-from orderwatch.errors import OrderwatchError
 from orderwatch.explain.evidence import WarehouseRow
 
 _SECONDS = 120
 _NOT_ASKED = "the warehouse could not be asked: {}"
 
 
-class WarehouseNotAskedError(OrderwatchError):
+class WarehouseNotAskedError(CommandError):
     """The warehouse could not be asked, so nothing was compared with it."""
 
     exit_code = ExitCode.UNAVAILABLE

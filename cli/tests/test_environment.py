@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from order_platform.command_line.run import SettingsError
+from order_platform.command_line.run import SettingsError, UnavailableError
 from order_platform.env_file import format_env_file
 from orderwatch.api_client import ApiClient
-from orderwatch.connection import database_settings, kafka_settings
-from orderwatch.errors import NotUpError
+from orderwatch.connections import database_settings, kafka_settings
 
 WRITTEN = {
     "ORDERWATCH_API_URL": "http://127.0.0.1:8000",
@@ -36,9 +35,9 @@ def test_without_any_each_says_which_setting_is_missing_and_what_to_do() -> None
     for ask, setting in (
         (kafka_settings, "ORDERWATCH_KAFKA"),
         (database_settings, "ORDERWATCH_DATABASE_URL"),
-        (ApiClient.of_this_system, "ORDERWATCH_API_URL"),
+        (ApiClient.from_environment, "ORDERWATCH_API_URL"),
     ):
-        with pytest.raises(NotUpError, match=f"{setting} is not set") as caught:
+        with pytest.raises(UnavailableError, match=f"{setting} is not set") as caught:
             ask()
         assert "make up" in caught.value.advice
         assert setting in caught.value.advice
@@ -48,7 +47,7 @@ def test_without_any_each_says_which_setting_is_missing_and_what_to_do() -> None
 def test_the_system_of_this_checkout_is_found() -> None:
     assert kafka_settings().kafka == WRITTEN["ORDERWATCH_KAFKA"]
     assert database_settings().database_url.get_secret_value() == WRITTEN["ORDERWATCH_DATABASE_URL"]
-    with ApiClient.of_this_system() as api:
+    with ApiClient.from_environment() as api:
         assert api.url == WRITTEN["ORDERWATCH_API_URL"]
         assert api.http.headers["Authorization"] == "Bearer ow_here"
 
@@ -58,7 +57,7 @@ def test_what_belongs_to_the_system_can_be_given_alone(monkeypatch: pytest.Monke
     monkeypatch.setenv("ORDERWATCH_API_KEY", "ow_mine")
     monkeypatch.setenv("ORDERWATCH_KAFKA", WRITTEN["ORDERWATCH_KAFKA"])
     monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://reader:secret@127.0.0.1:5433/orderwatch")
-    with ApiClient.of_this_system() as api:
+    with ApiClient.from_environment() as api:
         assert api.url == WRITTEN["ORDERWATCH_API_URL"]
         assert api.http.headers["Authorization"] == "Bearer ow_mine"
 
@@ -66,14 +65,14 @@ def test_what_belongs_to_the_system_can_be_given_alone(monkeypatch: pytest.Monke
 @pytest.mark.usefixtures("up")
 def test_no_key_goes_elsewhere_and_no_two_systems_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERWATCH_API_URL", "https://orderwatch.example")
-    with pytest.raises(NotUpError, match="ORDERWATCH_API_KEY is not set") as caught:
-        ApiClient.of_this_system()
+    with pytest.raises(UnavailableError, match="ORDERWATCH_API_KEY is not set") as caught:
+        ApiClient.from_environment()
     assert "ORDERWATCH_API_URL" in caught.value.advice
-    with pytest.raises(NotUpError, match="ORDERWATCH_KAFKA is not set"):
+    with pytest.raises(UnavailableError, match="ORDERWATCH_KAFKA is not set"):
         kafka_settings()
     monkeypatch.setenv("ORDERWATCH_KAFKA", "broker.example:9092")
     assert kafka_settings().kafka == "broker.example:9092"
-    with pytest.raises(NotUpError, match="ORDERWATCH_DATABASE_URL is not set"):
+    with pytest.raises(UnavailableError, match="ORDERWATCH_DATABASE_URL is not set"):
         database_settings()
 
 
@@ -87,7 +86,7 @@ def test_secrets_come_from_files_and_further_settings_count(monkeypatch: pytest.
     monkeypatch.setenv("ORDERWATCH_ORDERS_TOPIC", "orders-eu")
     assert database_settings().database_url.get_secret_value() == WRITTEN["ORDERWATCH_DATABASE_URL"]
     assert kafka_settings().orders_topic == "orders-eu"
-    with ApiClient.of_this_system() as api:
+    with ApiClient.from_environment() as api:
         assert api.url == "https://orderwatch.example"
         assert api.http.headers["Authorization"] == "Bearer ow_here"
 

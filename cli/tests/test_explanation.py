@@ -70,8 +70,8 @@ def stored(record: Message, *payment_methods: str) -> OrderEvidence:
     """The evidence of a message that the detector decided."""
     row = evaluate(record, *payment_methods)
     assert isinstance(row, OrderRow)
-    announced = Message(encode_decision(row), row.order_id.encode(), topic="decisions")
-    return OrderEvidence(row, Origin("orders", 2, 17), record, RULESET.content, announced)
+    published = Message(encode_decision(row), row.order_id.encode(), topic="decisions")
+    return OrderEvidence(row, Origin("orders", 2, 17), record, RULESET.content, published)
 
 
 def tampered(evidence: OrderEvidence, **columns: Any) -> Explanation:
@@ -224,8 +224,8 @@ def refused(
         letter = RejectedMessage(record, ErrorType.CONFLICT, "order o1 stands with other content", order_id="o1")
     unstored = UnstoredMessage("orders", 2, 17, 1, outcome, letter.order_id, letter.error_type, letter.error, NOW)
     headers = tuple(dead_letter_headers(letter))
-    announced = Message(record.value, str(letter.origin).encode(), headers, "orders.dlq")
-    return UnstoredMessageEvidence(unstored, record, announced, row)
+    published = Message(record.value, str(letter.origin).encode(), headers, "orders.dlq")
+    return UnstoredMessageEvidence(unstored, record, published, row)
 
 
 @pytest.mark.parametrize("record", [message(quantity=0), Message(b"{broken"), Message(None), Message(b"\xff\xfe")])

@@ -6,9 +6,9 @@ from itertools import islice
 import orjson
 import pytest
 
+from order_platform.command_line.run import CommandError, UnavailableError
 from orderwatch.api_client import ApiClient, ApiProblem
 from orderwatch.decision_stream import LONGEST_PAUSE, DecisionStream
-from orderwatch.errors import NotUpError, OrderwatchError
 from tests.support.scripted_server import Answer, ScriptedServer
 
 
@@ -56,7 +56,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[ScriptedServer]:
     ],
     indirect=True,
 )
-def test_it_goes_on_after_the_last_decision(server: ScriptedServer) -> None:
+def test_it_resumes_after_the_last_decision(server: ScriptedServer) -> None:
     following = Following(server.url, flagged="true")
     assert following.take(3) == ["a", "b", "c"]
     first, second = server.requests
@@ -69,7 +69,7 @@ def test_it_goes_on_after_the_last_decision(server: ScriptedServer) -> None:
         f"connected to {server.url}",
         "listening from now on; Ctrl-C ends",
         "the API ended the stream; trying again until it works",
-        "connected again, going on after the last decision that came",
+        "connected again, resuming after the last decision received",
     ]
 
 
@@ -118,10 +118,10 @@ def test_what_is_lost_for_good_is_said(server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("server", [[stream(": nothing yet"), stream(decision("a", "0:1"))]], indirect=True)
-def test_a_gap_that_nobody_can_close_is_said(server: ScriptedServer) -> None:
+def test_a_gap_that_cannot_be_closed_is_reported(server: ScriptedServer) -> None:
     following = Following(server.url)
     assert following.take(1) == ["a"]
-    assert "connected again; what was decided meanwhile is not shown" in following.said
+    assert "connected again; what was decided in the meantime is not shown" in following.said
 
 
 @pytest.mark.parametrize("server", [[problem(401, "not-authenticated")]], indirect=True)
@@ -142,12 +142,12 @@ def test_what_will_not_pass_and_a_first_attempt_that_fails_end_it(server: Script
 
 
 @pytest.mark.parametrize("server", [[Answer(b"<html>", content_type="text/html")]], indirect=True)
-def test_another_server_is_told_apart(server: ScriptedServer) -> None:
-    with pytest.raises(OrderwatchError, match="is no event stream"):
+def test_another_server_is_recognised(server: ScriptedServer) -> None:
+    with pytest.raises(CommandError, match="is not a valid event stream"):
         Following(server.url).take(1)
 
 
 @pytest.mark.parametrize("server", [[]], indirect=True)
 def test_an_api_that_is_away_is_named(server: ScriptedServer) -> None:
-    with pytest.raises(NotUpError, match=server.url):
+    with pytest.raises(UnavailableError, match=server.url):
         Following(server.url).take(1)

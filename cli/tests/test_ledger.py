@@ -7,7 +7,7 @@ import pytest
 
 from order_platform.kafka.lag import PartitionLag
 from orderwatch.ledger import PartitionLedger, read_ledger
-from orderwatch.queries import Outcomes, Source
+from orderwatch.ledger_repository import Outcomes, Source
 
 TOPIC = "orders"
 

@@ -46,7 +46,7 @@ def fields(order_id: str, **changes: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Desk:
+class RunningSystem:
     """A system that runs, and the command to ask it."""
 
     settings: KafkaSettings
@@ -67,13 +67,13 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(
+async def system(
     orderwatch: Orderwatch,
     elsewhere: KafkaSettings,
     database_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[RunningSystem]:
     """A detector, an API, and a key for it in the environment."""
     connection = await asyncpg.connect(database_url)
     _, key = await create_key(connection, "test", "read")
@@ -84,45 +84,45 @@ async def desk(
         try:
             monkeypatch.setenv("ORDERWATCH_API_URL", api.url)
             monkeypatch.setenv("ORDERWATCH_API_KEY", key)
-            yield Desk(elsewhere, database_url, orderwatch, api)
+            yield RunningSystem(elsewhere, database_url, orderwatch, api)
         finally:
             api.__exit__()
 
 
-async def test_orders_flags_and_lag(desk: Desk) -> None:
-    await desk.publish(
+async def test_orders_flags_and_lag(system: RunningSystem) -> None:
+    await system.publish(
         fields("o1", amount="Rp.350,000,000", note="[bold]as a gift"),
         fields("o2", country="ID"),
         fields("o3", user_id="U2\x1b[2J"),
         fields("bad", quantity=0),
         *map(fields, ODD_IDS),
     )
-    shown = (await desk.ask("order", "o1", "--wait", "10s")).stdout
+    shown = (await system.ask("order", "o1", "--wait", "10s")).stdout
     for text in ("350,000,000 IDR", "2026-11-22 10:15:00", "Ordered from SG", "decline 100", "note=[bold]as a gift"):
         assert text in shown
-    assert "no rule fired" in (await desk.ask("order", "o2")).stdout
-    assert "\x1b[2J" not in (await desk.ask("order", "o3")).stdout
+    assert "no rule fired" in (await system.ask("order", "o2")).stdout
+    assert "\x1b[2J" not in (await system.ask("order", "o3")).stdout
     for order_id in ODD_IDS:
-        assert json.loads((await desk.ask("order", order_id, "--json")).stdout)["order_id"] == order_id
-        assert json.loads((await desk.ask("explain", order_id, "--json")).stdout)["agrees"] is True
+        assert json.loads((await system.ask("order", order_id, "--json")).stdout)["order_id"] == order_id
+        assert json.loads((await system.ask("explain", order_id, "--json")).stdout)["agrees"] is True
 
-    unknown = await desk.ask("order", "nobody")
+    unknown = await system.ask("order", "unknown")
     assert unknown.exit_code == 1
     assert "was not published" in str(unknown.exception)
-    dead = await desk.ask("order", "bad")
+    dead = await system.ask("order", "bad")
     assert dead.exit_code == 1
     assert "quantity must be an integer of at least 1, got 0" in str(dead.exception)
-    assert f"explain {desk.settings.orders_topic}/" in getattr(dead.exception, "advice", "")
-    dead = await desk.ask("order", "bad", "--json")
+    assert f"explain {system.settings.orders_topic}/" in getattr(dead.exception, "advice", "")
+    dead = await system.ask("order", "bad", "--json")
     assert (dead.exit_code, json.loads(dead.stdout)["code"]) == (1, "order-dead-lettered")
 
-    table = (await desk.ask("flags")).stdout
+    table = (await system.ask("flags")).stdout
     assert "350,000,000 IDR" in table
     assert "o2" not in table
     assert "\x1b[2J" not in table
 
     async def listed(*options: str) -> list[str]:
-        lines = (await desk.ask("flags", *options, "--json")).stdout.splitlines()
+        lines = (await system.ask("flags", *options, "--json")).stdout.splitlines()
         return [json.loads(line)["order_id"] for line in lines]
 
     assert await listed("--outcome", "decline") == ["o1"]
@@ -132,22 +132,22 @@ async def test_orders_flags_and_lag(desk: Desk) -> None:
     assert await listed("--since", "2026-11-22T10:15:00", "--until", "2026-11-22T10:15:01", "--country", "MY") == []
     assert len(await listed("--since", "2026-11-22", "--until", "2026-11-23")) == 2 + len(ODD_IDS)
     assert await listed("--until", "2026-11-22T10:15") == []
-    assert "No flagged orders like that" in (await desk.ask("flags", "--user", "nobody")).stdout
+    assert "No flagged orders like that" in (await system.ask("flags", "--user", "unknown")).stdout
     for options, sentence in (
         (["--country", "UK"], "write GB"),
         (["--since", "1h", "--until", "2h"], "is not after `from`"),
         (["--rule", "foreign-contry"], "write foreign-country"),
         (["--rule", "foreign-contry", "--follow"], "write foreign-country"),
     ):
-        refused = await desk.ask("flags", *options)
+        refused = await system.ask("flags", *options)
         assert refused.exit_code == 1, options
         assert sentence in str(refused.exception), options
 
-    lag = json.loads((await desk.ask("lag", "--json")).stdout)
+    lag = json.loads((await system.ask("lag", "--json")).stdout)
     assert lag["lag"] == 0
     assert lag["group"]["state"] == "Stable"
     assert [member["partitions"] for member in lag["group"]["members"]] == [[0, 1, 2, 3]]
-    assert "Nothing waits" in (await desk.ask("lag")).stdout
+    assert "Nothing waits" in (await system.ask("lag")).stdout
 
 
 async def test_without_a_detector_lag_says_so(orderwatch: Orderwatch, elsewhere: KafkaSettings) -> None:
@@ -156,7 +156,7 @@ async def test_without_a_detector_lag_says_so(orderwatch: Orderwatch, elsewhere:
     shown = (await asyncio.to_thread(orderwatch, "lag")).stdout
     assert "1 messages wait" in shown
     assert "No detector is reading" in shown
-    assert "nobody" in shown
+    assert "none" in shown
 
 
 @contextmanager
@@ -178,7 +178,9 @@ def following(*options: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-async def test_flags_are_followed_through_a_restart_of_the_api_until_ctrl_c(desk: Desk, tmp_path: Path) -> None:
+async def test_flags_are_followed_through_a_restart_of_the_api_until_ctrl_c(
+    system: RunningSystem, tmp_path: Path
+) -> None:
     with following("--rule", "foreign-country") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -189,15 +191,15 @@ async def test_flags_are_followed_through_a_restart_of_the_api_until_ctrl_c(desk
 
         assert "connected to" in await asyncio.to_thread(process.stderr.readline)
         assert "listening from now on" in await asyncio.to_thread(process.stderr.readline)
-        await desk.publish(fields("o1"), fields("o2", country="ID"), fields("o3"))
+        await system.publish(fields("o1"), fields("o2", country="ID"), fields("o3"))
         assert {await next_order(), await next_order()} == {"o1", "o3"}
 
-        await asyncio.to_thread(desk.api.terminate)
-        await desk.publish(fields("o4"))  # while nobody listens
+        await asyncio.to_thread(system.api.terminate)
+        await system.publish(fields("o4"))  # while no client listens
         again = ApiProcess(
-            desk.settings, desk.database_url, tmp_path / "api.log", ORDERWATCH_API_PORT=str(desk.api.port)
+            system.settings, system.database_url, tmp_path / "api.log", ORDERWATCH_API_PORT=str(system.api.port)
         )
-        again.port, again.url = desk.api.port, desk.api.url
+        again.port, again.url = system.api.port, system.api.url
         await asyncio.to_thread(again.__enter__)
         try:
             assert await next_order() == "o4"
@@ -206,7 +208,7 @@ async def test_flags_are_followed_through_a_restart_of_the_api_until_ctrl_c(desk
             assert process.returncode == 0
             assert said[0] == ""
             assert "trying again until it works" in said[1]
-            assert "going on after the last decision" in said[1]
+            assert "resuming after the last decision" in said[1]
             assert "Traceback" not in said[1]
         finally:
             again.__exit__()

@@ -46,7 +46,7 @@ def batch_settings(paths: SystemPaths) -> Mapping[str, str]:
 
 
 def write_passwords(paths: SystemPaths, credentials: Credentials) -> None:
-    """Let the one user in with the password that people are told."""
+    """Write the password file of the one user."""
     paths.airflow.mkdir(mode=0o700, exist_ok=True)
     write_atomically(_passwords(paths), json.dumps({USER: credentials.airflow_password}), PRIVATE)
 

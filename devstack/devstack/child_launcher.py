@@ -1,11 +1,11 @@
-"""Runs a command in this process' place, such that it ends when its parent does, however that ends.
+"""Launcher of child processes: becomes the command, which ends when its parent does, however that ends.
 
     python child_launcher.py [--signal NAME] [--env-file FILE] -- COMMAND ...
 
 A supervisor that is killed outright cannot stop what it started; the kernel does it instead (Linux; elsewhere this is
-a plain exec). Settings that hold secrets come from a file, so that they stand in no argument list and reach only those
-who need them. Where root starts it, the command keeps none of root's capabilities (capabilities(7)): it reaches the
-files that root owns, and nothing else. Standard library only: it starts in front of every process.
+a plain exec). Settings that hold secrets come from a file, so that they are in no argument list and reach only the
+processes that need them. Where root starts it, the command keeps none of root's capabilities (capabilities(7)): it
+reaches the files that root owns, and nothing else. Standard library only: it starts before every process.
 """
 
 import argparse
@@ -67,8 +67,8 @@ def held_capabilities() -> set[int]:
 
 def _read_env_file(path: Path) -> dict[str, str]:
     """The same as order_platform.env_file.read_env_file, which cannot be imported from here."""
-    words = shlex.split(path.read_text(), comments=True)
-    return dict(word.split("=", 1) for word in words if word != "export")
+    parts = shlex.split(path.read_text(), comments=True)
+    return dict(part.split("=", 1) for part in parts if part != "export")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ KAFKA_ROOTS = (
     Coordinates("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.5"),
 )
 
-# Part of what an ahead-of-time cache is valid for: change these and it is made anew.
+# Part of what an ahead-of-time cache is valid for: change these and it is made again.
 JVM_OPTIONS = (
     "-Xmx256m",
     "-XX:+UseSerialGC",
@@ -114,7 +114,7 @@ def _install(runtime: KafkaRuntime, progress: Progress) -> None:
     partial.rename(runtime.libs)
 
 
-# Twice the largest message that a topic of ours takes: the limits proper stand at the topics.
+# Twice the largest message that one of our topics accepts: the limits themselves are settings of the topics.
 LARGEST_REQUEST = 32 * 1024 * 1024
 
 

@@ -57,7 +57,7 @@ class SystemPaths:
 
     @property
     def logs(self) -> Path:
-        """A log a process, and the supervisor's."""
+        """One log per process, and the supervisor's."""
         return self.home / "logs"
 
     def log(self, process: str) -> Path:
@@ -123,7 +123,7 @@ class SystemPaths:
                     _close(Path(folder, name))
 
     def make_runtime(self) -> None:
-        """Create the runtime folder; refuse one that somebody else prepared for us."""
+        """Create the runtime folder; refuse one that another user has prepared."""
         self.runtime.mkdir(mode=0o700, exist_ok=True)
         found = self.runtime.lstat()
         if found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -144,7 +144,7 @@ class SystemPaths:
 
 
 def _close(path: Path, keep: int = 0) -> None:
-    """Take away what other users may do with a file or folder of ours, but for `keep`."""
+    """Take away what other users may do with one of our files or folders, except `keep`."""
     try:
         found = path.lstat()
     except FileNotFoundError:  # a process has removed it since

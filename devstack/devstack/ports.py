@@ -1,4 +1,4 @@
-"""Ports: free ones, and taken ones named with the variable that moves them."""
+"""Ports of this machine: free ones, and an error for taken ones that names the variable to set."""
 
 import random
 import socket
@@ -31,14 +31,14 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that no process listens on now."""
     while not is_free(port := random.choice(_FREE)):  # noqa: S311  (no secret)
         pass
     return port
 
 
 def free_ports(count: int, not_these: Collection[int] = ()) -> list[int]:
-    """So many different ports that nobody listens on now."""
+    """So many different ports that no process listens on now."""
     found: list[int] = []
     while len(found) < count:
         if (port := free_port()) not in {*found, *not_these}:
@@ -58,7 +58,7 @@ def require_free(ports: Mapping[str, int]) -> None:
 
 
 def _by(port: int) -> str:
-    """Who listens on the port, as far as we may know."""
+    """The process that listens on the port, where the system shows it."""
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):

@@ -57,7 +57,7 @@ class EmbeddedPostgres(EmbeddedServer):
         self.home.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             os.chown(self.home, 0, 0)
-            # User nobody passes through to the data, which is its own.
+            # The unprivileged user passes through to the data, which is its own.
             self.home.chmod(0o711)
         else:
             self.home.chmod(0o700)

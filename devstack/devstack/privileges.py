@@ -1,7 +1,7 @@
 """What the embedded system may do when root starts it: nothing beyond what files that root owns allow.
 
-PostgreSQL refuses to run as root, so it runs as user nobody. No process keeps a capability (capabilities(7)), except
-the supervisor, which keeps what it takes to start and signal a process of another user.
+PostgreSQL refuses to run as root, so it runs as an unprivileged user. No process keeps a capability (capabilities(7)),
+except the supervisor, which keeps what it takes to start and signal a process of another user.
 """
 
 import contextlib
@@ -22,25 +22,26 @@ from devstack.server import LAUNCHER
 from order_platform.command_line.run import CommandError
 
 SUPERVISOR_CAPABILITIES: Final = ("kill", "setgid", "setuid", "setpcap")
+UNPRIVILEGED_USER: Final = "nobody"
 SHARED_PROGRAMS: Final = Path("/var/cache/orderwatch")
-"""For copies of PostgreSQL's programs, where user nobody cannot reach the installed ones."""
+"""For copies of PostgreSQL's programs, where the unprivileged user cannot reach the installed ones."""
 
 
 def command_for_server(command: list[str], *, end_signal: str, folder: str) -> list[str]:
     """`command` such that it gets `end_signal` when its parent ends, and is not run as root.
 
-    It is to be started in the folder above `folder`. As root, it finds itself in `folder`, as /proc/self/cwd: user
-    nobody reaches that way what lies in a folder of its own below one that only root may enter, such as /root.
+    It is to be started in the folder above `folder`. As root, it is started in `folder`, named /proc/self/cwd: so the
+    unprivileged user reaches its own folder also below one that only root may enter, such as /root.
     """
     if os.geteuid() != 0:
         return [*LAUNCHER, "--signal", end_signal, "--", *command]
     # The kernel forgets the signal when the user changes, so setpriv sets both, in the right order.
-    return [*_as_nobody(), "--pdeathsig", end_signal, "env", f"--chdir={folder}", *command]
+    return [*_as_unprivileged_user(), "--pdeathsig", end_signal, "env", f"--chdir={folder}", *command]
 
 
 def unprivileged(command: list[str], *, folder: str) -> list[str]:
     """`command` such that it is not run as root; `folder` as above."""
-    return command if os.geteuid() != 0 else [*_as_nobody(), "env", f"--chdir={folder}", *command]
+    return command if os.geteuid() != 0 else [*_as_unprivileged_user(), "env", f"--chdir={folder}", *command]
 
 
 def command_for_supervisor(command: list[str]) -> list[str]:
@@ -69,12 +70,12 @@ def require_access(folders: Iterable[Path]) -> None:
 def own(path: Path) -> None:
     """Give a file or folder to the user who runs the server."""
     if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        user = pwd.getpwnam(UNPRIVILEGED_USER)
+        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def reachable_programs(installed: Path, parts: Sequence[str], samples: Iterable[str], identity: str) -> Path:
-    """The folder with the server's programs: the installed one, or a copy where user nobody cannot reach that.
+    """The folder with the server's programs: the installed one, or a copy that the unprivileged user can reach.
 
     `parts` are the folders in it that are theirs, `samples` files, one of each place that matters; `identity` changes
     when the content of these does.
@@ -82,7 +83,7 @@ def reachable_programs(installed: Path, parts: Sequence[str], samples: Iterable[
     if os.geteuid() != 0:
         return installed
     readable = [word for sample in samples for word in ("-a", "-r", str(installed / sample))][1:]
-    if subprocess.run([*_as_nobody(), "test", *readable], check=False).returncode == 0:
+    if subprocess.run([*_as_unprivileged_user(), "test", *readable], check=False).returncode == 0:
         return installed
     copy = SHARED_PROGRAMS / f"postgresql-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     try:
@@ -91,8 +92,8 @@ def reachable_programs(installed: Path, parts: Sequence[str], samples: Iterable[
             _copy_readable(installed, parts, copy)
     except OSError as error:
         raise CommandError(
-            f"user nobody, who runs PostgreSQL for root, may not enter {installed}, and its programs cannot be copied "
-            f"to {SHARED_PROGRAMS}: {error}",
+            f"user {UNPRIVILEGED_USER}, who runs PostgreSQL for root, may not enter {installed}, and its programs "
+            f"cannot be copied to {SHARED_PROGRAMS}: {error}",
             "Run this as a user other than root, or from a folder that other users may enter.",
         ) from error
     return copy
@@ -121,9 +122,9 @@ def _copy_readable(source: Path, parts: Iterable[str], target: Path) -> None:
             partial.rename(target)
 
 
-def _as_nobody() -> list[str]:
-    nobody = pwd.getpwnam("nobody")
-    command = [_setpriv(), f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", "--no-new-privs"]
+def _as_unprivileged_user() -> list[str]:
+    user = pwd.getpwnam(UNPRIVILEGED_USER)
+    command = [_setpriv(), f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--no-new-privs"]
     # Without this right nothing is dropped here, but changing the user drops what is held, too.
     return [*command, *(("--inh-caps=-all", "--bounding-set=-all") if SETPCAP in held_capabilities() else ())]
 

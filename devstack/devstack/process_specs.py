@@ -1,4 +1,4 @@
-"""The processes of the embedded system, as the supervisor is to run them."""
+"""Specifications of the processes of the embedded system: command, ports, order and limits."""
 
 import sys
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class ProcessSpec:
     """Where it listens; 0 is a port of its own choice."""
     port_setting: str
     start_seconds: int = 1
-    """Whoever ends within that time is restarted with growing pauses, else at once."""
+    """A process that ends within that time is restarted with growing pauses, else at once."""
     stop_signal: str = "TERM"
     has_readyz: bool = False
     waited_for: bool = True
@@ -39,7 +39,7 @@ class ProcessSpec:
 def servers(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[ProcessSpec, ...]:
     """The database and the broker, which everything else needs."""
     return (
-        # Where they listen stands in their configuration files; here, so that the supervisor sees when it changes.
+        # Their ports are in their configuration files; here too, so that the supervisor sees a change.
         ProcessSpec(
             postgres.name,
             tuple(postgres.command()),
@@ -96,7 +96,7 @@ def batch(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpec, 
 
 def services(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpec, ...]:
     """Detectors, API and, unless its rate is 0, the producer."""
-    # Each service knows all ports: when one moves, the supervisor sees a change and restarts who must hear of it.
+    # Each service knows all ports: when one moves, the supervisor sees a change and restarts the services.
     environment = {f"ORDERWATCH_{name.upper()}": str(value) for name, value in settings.ports().items()}
 
     def service(

@@ -23,7 +23,7 @@ _starter = ThreadPoolExecutor(1, thread_name_prefix="server-starter")
 
 
 class ServerFailedError(CommandError):
-    """A server that ended, or does not answer in time; the text holds the last lines of its log."""
+    """A server that ended, or does not respond in time; the text holds the last lines of its log."""
 
 
 class EmbeddedServer(ABC):
@@ -52,7 +52,7 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     async def probe(self) -> str | None:
-        """None when it serves, else what is wrong in words."""
+        """None when it serves, else the problem."""
 
     @property
     def log(self) -> Path:
@@ -95,11 +95,9 @@ class EmbeddedServer(ABC):
         deadline = time.monotonic() + timeout
         while (problem := asyncio.run(self.probe())) is not None:
             if not self.running:
-                raise ServerFailedError(f"{self.name} ended while starting", self._last_words())
+                raise ServerFailedError(f"{self.name} ended while starting", self._log_end())
             if time.monotonic() > deadline:
-                raise ServerFailedError(
-                    f"{self.name} does not serve after {timeout:.0f} s: {problem}", self._last_words()
-                )
+                raise ServerFailedError(f"{self.name} does not serve after {timeout:.0f} s: {problem}", self._log_end())
             time.sleep(0.05)
 
     def kill(self) -> None:
@@ -119,6 +117,6 @@ class EmbeddedServer(ABC):
         self._process.wait()
         psutil.wait_procs(children)
 
-    def _last_words(self, lines: int = 15) -> str:
+    def _log_end(self, lines: int = 15) -> str:
         """The end of what it printed since this start."""
         return "\n".join(self._start_of_log.lines(lines))

@@ -1,4 +1,4 @@
-"""Part of the supervisor: finishes a shutdown of PostgreSQL that waits for its clients.
+"""Plugin of the supervisor that finishes a smart shutdown of PostgreSQL, which waits for its clients.
 
 SIGTERM asks PostgreSQL for a smart shutdown: it refuses new connections, and lives on until the last client is gone,
 which may be never. The supervisor does not ask for that, but a person or another tool may. A fast shutdown (SIGINT)
@@ -16,7 +16,7 @@ from supervisor.states import ProcessStates
 PROGRAM = "postgres"
 PORT_VARIABLE = "ORDERWATCH_POSTGRES_PORT"
 # The supervisor does nothing else in the meantime.
-ANSWER_SECONDS = 0.3
+RESPONSE_SECONDS = 0.3
 _PROTOCOL_3 = 196608
 _CANNOT_CONNECT_NOW = b"C57P03\0"
 _SHUTTING_DOWN = b"shutting down"
@@ -47,14 +47,14 @@ def make_watch(supervisord: Any) -> SmartShutdownWatch:
 
 
 def is_shutting_down(port: int) -> bool:
-    """Whether the PostgreSQL of ours on the port refuses a connection because it shuts down."""
+    """Whether our PostgreSQL on the port refuses a connection because it shuts down."""
     parameters = b"user\0orderwatch\0\0"
     startup = struct.pack("!ii", 8 + len(parameters), _PROTOCOL_3) + parameters
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=RESPONSE_SECONDS) as connection:
             connection.sendall(startup)
-            answer = connection.recv(1024)
+            response = connection.recv(1024)
     except OSError:
         return False
     # It refuses before it asks who we are. The text is not translated: ours is set up without a language.
-    return answer[:1] == b"E" and _CANNOT_CONNECT_NOW in answer and _SHUTTING_DOWN in answer
+    return response[:1] == b"E" and _CANNOT_CONNECT_NOW in response and _SHUTTING_DOWN in response

@@ -60,7 +60,7 @@ def check_services(system: System) -> None:
 
 
 Probe = Callable[[], Awaitable[str | None]]
-"""None when what it asks serves, else what is wrong in words."""
+"""None when the process serves, else the problem."""
 
 # One end may be bad luck, such as a port that was still in use.
 EXITS_BEFORE_GIVING_UP = 3
@@ -141,7 +141,7 @@ async def _configure(system: System, programs: Iterable[ProcessSpec], kafka: Emb
     system.save()
     system.supervisor.configure(programs)
     if system.running:
-        # Only their configuration files are written anew: the data folders are there.
+        # Only their configuration files are written again: the data folders are there.
         system.postgres().prepare()
         kafka.prepare()
         await _to_the_end(system.supervisor.apply_configuration)
@@ -226,7 +226,7 @@ def _ports(programs: Iterable[ProcessSpec], system: System) -> dict[str, int]:
 
 
 async def _to_the_end(work: Callable[[], object]) -> None:
-    """Run it in a thread and wait for its end, even when cancelled: nobody undoes what is still being done."""
+    """Run it in a thread and wait for its end, even when cancelled: work that is still being done cannot be undone."""
     running = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         await asyncio.shield(running)

@@ -1,4 +1,4 @@
-"""The supervisor with small programs of our own: what it restarts, stops and leaves behind."""
+"""The supervisor with small test programs: what it restarts, stops and leaves behind."""
 
 import os
 import shutil

@@ -17,7 +17,10 @@ PROGRAMS = {
     "order-producer": BIN / "order-producer",
     "order-batch": BATCH_BIN / "order-batch",
 }
-NOWHERE = {"ORDERWATCH_DATABASE_URL": "postgresql://nobody:hunter2@127.0.0.1:1/none", "ORDERWATCH_KAFKA": "127.0.0.1:1"}
+NOWHERE = {
+    "ORDERWATCH_DATABASE_URL": "postgresql://unknown:hunter2@127.0.0.1:1/none",
+    "ORDERWATCH_KAFKA": "127.0.0.1:1",
+}
 RULES = str(ROOT / "packages" / "decision-engine" / "decision_engine" / "default.yaml")
 # One that works without a system, and one that finds that there is none.
 WORKING: Mapping[str, Sequence[str]] = {

@@ -65,7 +65,7 @@ class Checkout:
         )
 
     def order_batch(self, *arguments: str, fails: bool = False) -> str:
-        """Run `order-batch` on this system, as whoever sourced its file; returns what it printed."""
+        """Run `order-batch` on this system, with the variables of its file; returns what it printed."""
         command = str(self.folder / "airflow" / ".venv" / "bin" / "order-batch")
         return self._run(
             [command, *arguments], {**self._environment, **read_env_file(self.home / "batch.env")}, fails=fails

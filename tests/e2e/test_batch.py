@@ -58,7 +58,7 @@ def test_marts_are_what_the_lines_on_the_topic_come_to(checkout: Checkout) -> No
     assert_equal(marts, expected(checkout))
 
 
-def test_late_orders_are_found_and_mended(checkout: Checkout) -> None:
+def test_late_orders_are_found_and_repaired(checkout: Checkout) -> None:
     before = published(checkout)
     ordered = [order for order in map(read_order, on_topic(checkout)) if order is not None]
     late = [line(ordered[n], f"late-{n}", created_date=f"{FIRST}T0{n}:00:00", quantity=301) for n in range(3)]
@@ -68,13 +68,13 @@ def test_late_orders_are_found_and_mended(checkout: Checkout) -> None:
     assert not dirty_dates(checkout.make("reconcile"))
     explained = checkout.orderwatch("explain", "late-0", "--warehouse")
     assert "compared: message, event, decision, published decision, warehouse" in explained
-    mended = published(checkout)
-    assert mended != before
-    assert_equal(mended, expected(checkout))
+    repaired = published(checkout)
+    assert repaired != before
+    assert_equal(repaired, expected(checkout))
 
 
 def test_nothing_that_is_kept_is_open_to_other_users(checkout: Checkout) -> None:
-    """After a start, loads by hand, and dbt, whatever the umask of whoever ran it."""
+    """After a start, loads by hand, and dbt, whatever the umask."""
     modes = dict(walk(checkout.home))
     assert {path: oct(mode) for path, mode in modes.items() if mode & 0o066} == {}
     passable = {path for path, mode in modes.items() if mode & 0o011}
@@ -115,7 +115,7 @@ def is_loopback(address: str) -> bool:
 
 
 def listeners(process: psutil.Process) -> list[Any]:
-    """Sockets that somebody could send something to; none of a process that has ended in the meantime."""
+    """Sockets that another process could send to; none of a process that has ended in the meantime."""
     try:
         connections = process.net_connections("inet")
     except psutil.NoSuchProcess:
@@ -174,7 +174,7 @@ def awkward_lines(values: Sequence[bytes]) -> list[bytes]:
 
 
 def line(like: Order, order_id: str, **changed: Any) -> bytes:
-    """A line about an unsuspicious order of somebody's, with changes."""
+    """A line with an unsuspicious order, with changes."""
     fields = {
         "order_id": order_id, "user_id": like.user_id, "product_id": like.product_id, "quantity": 1, "amount": 1_000,
         "payment_method": "QRIS", "country": "ID", "created_date": f"{FIRST}T12:00:00",

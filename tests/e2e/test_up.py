@@ -69,17 +69,17 @@ def test_a_second_detector_shares_the_work(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("service", ["detector", "postgres", "kafka"])
-def test_what_is_killed_comes_back_and_is_reported(checkout: Checkout, service: str) -> None:
+def test_what_is_killed_is_restarted_and_reported(checkout: Checkout, service: str) -> None:
     killed = checkout.status()[service]
     os.kill(killed["pid"], signal.SIGKILL)
 
-    def is_back() -> bool:
+    def is_restarted() -> bool:
         processes = checkout.status()
         return processes[service]["pid"] not in {None, killed["pid"]} and all(
             process["state"] == "running" for process in processes.values()
         )
 
-    eventually(is_back, f"{service} to come back")
+    eventually(is_restarted, f"{service} to be restarted")
     assert checkout.status()[service]["restarts"] > killed["restarts"]
     assert "terminated by SIGKILL" in checkout.make("status")
     assert f"exited: {service} (terminated by SIGKILL" in checkout.make("logs", SERVICE="supervisor")

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from order_platform.command_line.run import UnavailableError
 from orderwatch.environment import ADMIN_ENV, CLIENT_ENV, home_folder
-from orderwatch.errors import NotUpError
 
 
 def env(
@@ -25,4 +25,4 @@ def env(
         if file.exists():
             typer.echo(file.read_text(), nl=False)
             return
-    raise NotUpError(f"there is no system here: {files[-1]} is missing", "Run `make up`, or `docker compose up`.")
+    raise UnavailableError(f"there is no system here: {files[-1]} is missing", "Run `make up`, or `docker compose up`.")

@@ -11,12 +11,16 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from order_platform.command_line.output import ERR, OUT, print_json
+from order_platform.command_line.run import UsageError
 from order_platform.kafka.topic_reader import SINGLE_MESSAGES, Missing, TopicReader
 from order_platform.settings import DatabaseSettings, KafkaSettings
-from orderwatch.broker import broker_answers
-from orderwatch.connection import database_settings, kafka_settings
-from orderwatch.database import database_answers, open_database
-from orderwatch.errors import UsageError
+from orderwatch.connections import (
+    database_settings,
+    kafka_settings,
+    open_database,
+    translate_broker_errors,
+    translate_database_errors,
+)
 from orderwatch.explain import build_explanation
 from orderwatch.explain.evidence import OrderEvidence, WarehouseRow
 from orderwatch.explain.evidence_loader import EvidenceLoader
@@ -55,7 +59,7 @@ def explain(
         raise UsageError("explain requires an order's id, an origin, or --sample", "For example: --sample 1000")
     kafka, database = kafka_settings(), database_settings()
     reader = _WarehouseReader() if warehouse else None
-    with broker_answers(kafka), database_answers(database):
+    with translate_broker_errors(kafka), translate_database_errors(database):
         if asked is not None:
             explanations = [asyncio.run(_explain_one(kafka, database, asked, reader))]
         else:

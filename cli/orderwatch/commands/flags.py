@@ -12,10 +12,10 @@ from rich.text import Text
 
 from order_contract.business_time import parse_typed_time
 from order_platform.command_line.output import ERR, OUT, print_json
+from order_platform.command_line.run import UsageError
 from orderwatch.api_client import ApiClient
 from orderwatch.command_hint import command
 from orderwatch.decision_stream import DecisionStream
-from orderwatch.errors import UsageError
 from orderwatch.formatting import business_time, decision_text, money, outcome_text, printable, reasons
 
 LIMIT = 20
@@ -26,17 +26,19 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def flags(  # noqa: PLR0917  (options, given by name)
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new ones as they come, until Ctrl-C.")] = False,
-    user: Annotated[str | None, typer.Option(help="Of this user.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Hit by this rule, such as foreign-country.")] = None,
-    outcome: Annotated[Literal["review", "decline"] | None, typer.Option(help="Only these.")] = None,
-    country: Annotated[str | None, typer.Option(help="Ordered from here, such as SG.")] = None,
-    device: Annotated[str | None, typer.Option(help="From this device.")] = None,
-    ip: Annotated[str | None, typer.Option(help="From this IP address.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show new ones as they are decided, until Ctrl-C.")
+    ] = False,
+    user: Annotated[str | None, typer.Option(help="Only orders of this user.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only orders hit by this rule, such as foreign-country.")] = None,
+    outcome: Annotated[Literal["review", "decline"] | None, typer.Option(help="Only orders with this outcome.")] = None,
+    country: Annotated[str | None, typer.Option(help="Only orders from this country, such as SG.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only orders from this device.")] = None,
+    ip: Annotated[str | None, typer.Option(help="Only orders from this IP address.")] = None,
     since: Annotated[str | None, typer.Option(help="Placed since: 30m, 2h, 7d, or a date and time.")] = None,
     until: Annotated[str | None, typer.Option(help="Placed before: as --since.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", help=f"How many; {LIMIT}.", min=1)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: an object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object per line.")] = False,
 ) -> None:
     """Show flagged orders, those to review or decline, with the reasons; newest first.
 
@@ -64,7 +66,7 @@ def flags(  # noqa: PLR0917  (options, given by name)
 
 
 def _list(filters: dict[str, str], limit: int, *, as_json: bool) -> None:
-    with ApiClient.of_this_system() as api:
+    with ApiClient.from_environment() as api:
         orders = api.flags(filters, limit)
         if as_json:
             for order in orders:
@@ -84,7 +86,7 @@ def _follow(filters: dict[str, str], *, as_json: bool) -> None:
     def say(text: str) -> None:
         ERR.print(text, style="dim", markup=False)
 
-    with ApiClient.of_this_system() as api:
+    with ApiClient.from_environment() as api:
         for decision in DecisionStream(api, filters, say):
             if as_json:
                 print_json(decision)
@@ -94,7 +96,7 @@ def _follow(filters: dict[str, str], *, as_json: bool) -> None:
 
 
 def _show(orders: Sequence[dict[str, Any]]) -> None:
-    """Two lines an order, the reasons in the second: ids stay whole and reasons readable on any terminal."""
+    """Two lines per order, the reasons in the second: ids stay whole and reasons readable on any terminal."""
     titles = ("placed", "outcome", "amount", "user", "order")
     rows = [
         (

@@ -13,33 +13,32 @@ from rich.live import Live
 from rich.text import Text
 
 from order_platform.command_line.output import OUT, print_json
+from order_platform.command_line.run import CommandError
 from order_platform.kafka.lag import Group, LagReader, PartitionLag
 from order_platform.settings import KafkaSettings
-from orderwatch.broker import broker_answers
 from orderwatch.command_hint import command
-from orderwatch.connection import kafka_settings
-from orderwatch.errors import OrderwatchError
+from orderwatch.connections import kafka_settings, translate_broker_errors
 from orderwatch.lag_table import lag_object, lag_table
 
 EVERY_SECONDS = 1.0
 
 
 def lag(
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again every second, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh every second, until Ctrl-C.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="For programs: one object; with --watch an object a line.")
+        bool, typer.Option("--json", help="For programs: one object; with --watch one object per line.")
     ] = False,
 ) -> None:
     """Show the messages that wait for the detectors, partition by partition, and who reads which.
 
-    Asks the broker only: it works while the database or the API is away.
+    Asks the broker only: it works while the database or the API is unavailable.
 
     orderwatch lag
     orderwatch lag --watch
     orderwatch lag --json | jq .lag
     """
     kafka = kafka_settings()
-    with broker_answers(kafka), contextlib.suppress(KeyboardInterrupt):
+    with translate_broker_errors(kafka), contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_watch(kafka, as_json=as_json) if watch else _once(kafka, as_json=as_json))
 
 
@@ -47,9 +46,9 @@ async def _once(kafka: KafkaSettings, *, as_json: bool) -> None:
     async with LagReader(kafka) as reader:
         lags, group = await _read(kafka, reader)
     if as_json:
-        print_json(_document(lags, group))
+        print_json(_lag_document(lags, group))
     else:
-        OUT.print(_shown(lags, group))
+        OUT.print(_render(lags, group))
 
 
 async def _watch(kafka: KafkaSettings, *, as_json: bool) -> None:
@@ -60,9 +59,9 @@ async def _watch(kafka: KafkaSettings, *, as_json: bool) -> None:
                 lags, group = await _read(kafka, reader)
                 now = time.monotonic()
                 if live is None:
-                    print_json(_document(lags, group))
+                    print_json(_lag_document(lags, group))
                 else:
-                    live.update(_shown(lags, group, _pace(before, lags, now - at)), refresh=True)
+                    live.update(_render(lags, group, _describe_rate(before, lags, now - at)), refresh=True)
                 before, at = lags, now
                 await asyncio.sleep(EVERY_SECONDS)
 
@@ -70,11 +69,11 @@ async def _watch(kafka: KafkaSettings, *, as_json: bool) -> None:
 async def _read(kafka: KafkaSettings, reader: LagReader) -> tuple[list[PartitionLag], Group]:
     lags = await reader.read()
     if not lags:
-        raise OrderwatchError(f"there is no topic {kafka.orders_topic!r}", f"{command('migrate')} creates it.")
+        raise CommandError(f"topic {kafka.orders_topic!r} does not exist", f"{command('migrate')} creates it.")
     return lags, await reader.group()
 
 
-def _document(lags: Sequence[PartitionLag], group: Group) -> dict[str, object]:
+def _lag_document(lags: Sequence[PartitionLag], group: Group) -> dict[str, object]:
     return {
         "lag": sum(each.lag for each in lags),
         "partitions": [lag_object(each) for each in lags],
@@ -82,14 +81,14 @@ def _document(lags: Sequence[PartitionLag], group: Group) -> dict[str, object]:
     }
 
 
-def _shown(lags: Sequence[PartitionLag], group: Group, pace: str = "") -> Lines:
+def _render(lags: Sequence[PartitionLag], group: Group, pace: str = "") -> Lines:
     waiting = sum(each.lag for each in lags)
     summary = f"{waiting:,} messages wait for the detectors{pace}." if waiting else f"Nothing waits{pace}."
-    return Lines(lag_table(lags, group), Text(summary, "yellow" if waiting else "green"), _state(group))
+    return Lines(lag_table(lags, group), Text(summary, "yellow" if waiting else "green"), _describe_group(group))
 
 
-def _state(group: Group) -> Text:
-    """The group in words."""
+def _describe_group(group: Group) -> Text:
+    """The state of the group as a sentence."""
     count = len(group.members)
     if not count:
         return Text(f"No detector is reading (group {group.name} is {group.state}); `make up` or "
@@ -97,11 +96,11 @@ def _state(group: Group) -> Text:
     detectors = "1 detector reads" if count == 1 else f"{count} detectors share the work"
     if group.state == "Stable":
         return Text(f"{detectors} (group {group.name}).")
-    return Text(f"The partitions are being shared out anew among {count} detectors ({group.state}).", "yellow")
+    return Text(f"The partitions are being assigned again among {count} detectors ({group.state}).", "yellow")
 
 
-def _pace(before: Sequence[PartitionLag] | None, now: Sequence[PartitionLag], seconds: float) -> str:
-    """How fast the group goes on, and when it will be done."""
+def _describe_rate(before: Sequence[PartitionLag] | None, now: Sequence[PartitionLag], seconds: float) -> str:
+    """The group's rate, and when it will be done."""
     if before is None:
         return ""
     done = sum(each.committed or 0 for each in now) - sum(each.committed or 0 for each in before)

@@ -7,11 +7,16 @@ from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.migrations import upgrade
 from order_platform.postgres.roles import DatabaseRole
 from order_platform.settings import DatabaseSettings
-from orderwatch import queries
-from orderwatch.broker import broker_answers
-from orderwatch.connection import database_settings, kafka_settings
-from orderwatch.database import database_answers, open_database
+from orderwatch.connections import (
+    database_settings,
+    kafka_settings,
+    open_database,
+    translate_broker_errors,
+    translate_database_errors,
+)
 from orderwatch.environment import MIGRATE_ENV
+
+_ROLES = "select rolname from pg_roles where rolname = any($1)"
 
 
 def migrate() -> None:
@@ -22,10 +27,10 @@ def migrate() -> None:
     docs/security.md.
     """
     kafka, database = kafka_settings(), database_settings(MIGRATE_ENV)
-    with database_answers(database):
+    with translate_database_errors(database):
         before, after = asyncio.run(upgrade(database.database_url.get_secret_value(), kafka.orders_topic))
         missing = asyncio.run(_missing_roles(database))
-    with broker_answers(kafka):
+    with translate_broker_errors(kafka):
         created = asyncio.run(ensure_topics(kafka))
     OUT.print(f"schema: {after}" if before == after else f"schema: {before or 'none'} -> {after}")
     if missing:
@@ -39,5 +44,5 @@ async def _missing_roles(database: DatabaseSettings) -> list[str]:
     """Roles of our processes that the server does not have; Airflow's has nothing in this database."""
     async with open_database(database) as connection:
         wanted = [role for role in DatabaseRole if role is not DatabaseRole.AIRFLOW]
-        found = await queries.existing_roles(connection, wanted)
+        found = {name for (name,) in await connection.fetch(_ROLES, wanted)}
     return [role for role in wanted if role not in found]

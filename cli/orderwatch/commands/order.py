@@ -9,9 +9,9 @@ from rich.text import Text
 
 from order_contract.origin import Origin
 from order_platform.command_line.output import OUT, print_json
+from order_platform.command_line.run import CommandError
 from orderwatch.api_client import ApiClient, ApiProblem, Fields
 from orderwatch.command_hint import command
-from orderwatch.errors import OrderwatchError
 from orderwatch.formatting import business_time, money, outcome_text, printable, reasons
 
 
@@ -30,13 +30,13 @@ def order(
     orderwatch order 01KAPB3J9D8GQY7S2V0V4N6R1M --wait 10s --json
     """
     try:
-        with ApiClient.of_this_system() as api:
+        with ApiClient.from_environment() as api:
             found = api.order(order_id, wait)
     except ApiProblem as problem:
         if as_json:
             print_json(problem.document)
-            raise typer.Exit(_in_words(problem, order_id).exit_code) from problem
-        raise _in_words(problem, order_id) from problem
+            raise typer.Exit(_explain_problem(problem, order_id).exit_code) from problem
+        raise _explain_problem(problem, order_id) from problem
     if as_json:
         print_json(found)
     else:
@@ -47,27 +47,27 @@ def _origin(source: Mapping[str, Any]) -> Origin:
     return Origin(source["topic"], source["partition"], source["offset"], source["epoch"])
 
 
-def _in_words(problem: ApiProblem, order_id: str) -> OrderwatchError:
+def _explain_problem(problem: ApiProblem, order_id: str) -> CommandError:
     document = problem.document
     if problem.code == "order-unknown-or-undecided":
         return _unknown(order_id, document.get("lag"))
     if problem.code == "order-dead-lettered":
         origin = str(_origin(document["source"]))
-        return OrderwatchError(
+        return CommandError(
             f"order {order_id!r} was not decided, its message {origin} is bad data: {document['error']}",
             f"Publish it again with that corrected. The message as it came: {command('explain', origin)}",
         )
     return problem
 
 
-def _unknown(order_id: str, lag: int | None) -> OrderwatchError:
+def _unknown(order_id: str, lag: int | None) -> CommandError:
     if lag == 0:
-        return OrderwatchError(
+        return CommandError(
             f"order {order_id!r} was not published: no decision is stored, and no message waits for the detector",
             "Check the id, and that the producer's message was acknowledged.",
         )
     waiting = "how many messages wait is not known" if lag is None else f"{lag:,} messages wait for the detector"
-    return OrderwatchError(
+    return CommandError(
         f"order {order_id!r} is unknown or not decided yet: {waiting}",
         f"Wait for it: {command('order', order_id, '--wait', '30s')}; or look at the detector: {command('lag')}",
     )

@@ -12,18 +12,22 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from rich.table import Table
 
 from order_platform.command_line.output import OUT, print_json
+from order_platform.command_line.run import CommandError
 from order_platform.kafka.lag import LagReader, PartitionLag
 from order_platform.postgres.topic_epochs import epoch_of, known_epochs
 from order_platform.settings import DatabaseSettings, KafkaSettings
-from orderwatch import queries
-from orderwatch.broker import broker_answers
+from orderwatch import ledger_repository
 from orderwatch.command_hint import command
-from orderwatch.connection import database_settings, kafka_settings
-from orderwatch.database import database_answers, open_database
-from orderwatch.decision_log import compare_decisions
-from orderwatch.errors import OrderwatchError
+from orderwatch.connections import (
+    database_settings,
+    kafka_settings,
+    open_database,
+    translate_broker_errors,
+    translate_database_errors,
+)
 from orderwatch.ledger import PartitionLedger, read_earlier_ledgers, read_ledger
-from orderwatch.queries import Source
+from orderwatch.ledger_repository import Source
+from orderwatch.published_decisions import compare_decisions
 
 
 def reconcile(
@@ -42,7 +46,7 @@ def reconcile(
     orderwatch reconcile --decisions
     """
     kafka, database = kafka_settings(), database_settings()
-    with broker_answers(kafka), database_answers(database):
+    with translate_broker_errors(kafka), translate_database_errors(database):
         ledgers, differences = asyncio.run(_reconcile(kafka, database, None if no_wait else wait, decisions=decisions))
     differences = [text for ledger in ledgers for text in ledger.differences()] + differences
     if as_json:
@@ -59,10 +63,10 @@ async def _reconcile(
     topic, group = kafka.orders_topic, kafka.consumer_group
     async with LagReader(kafka) as reader:
         topic_id = await _topic_id(reader, topic)
-        positions, waiting = await _caught_up(reader, wait)
+        positions, waiting = await _wait_until_consumed(reader, wait)
     differences: list[str] = []
     async with open_database(database) as connection:
-        bound = await queries.group_epoch(connection, group, topic)
+        bound = await ledger_repository.group_epoch(connection, group, topic)
         current = epoch_of(await known_epochs(connection, topic), topic_id)
         ledgers = await read_earlier_ledgers(connection, group, topic, current)
         if current is None or (bound is not None and bound != current):
@@ -85,10 +89,12 @@ async def _topic_id(reader: LagReader, topic: str) -> UUID | None:
     try:
         return await reader.read_topic_id()
     except UnknownTopicOrPartitionError:
-        raise OrderwatchError(f"there is no topic {topic!r}", f"{command('migrate')} creates it.") from None
+        raise CommandError(f"topic {topic!r} does not exist", f"{command('migrate')} creates it.") from None
 
 
-async def _caught_up(reader: LagReader, seconds: float | None) -> tuple[list[PartitionLag], dict[int, dict[str, Any]]]:
+async def _wait_until_consumed(
+    reader: LagReader, seconds: float | None
+) -> tuple[list[PartitionLag], dict[int, dict[str, Any]]]:
     """The positions once everything that is on the topic now is consumed, or when the time is over; and what waits.
 
     Without a time, only what no detector reads counts as waiting.
@@ -96,15 +102,15 @@ async def _caught_up(reader: LagReader, seconds: float | None) -> tuple[list[Par
     positions = await reader.read()
     target = {position.partition: position.end for position in positions}
     deadline = time.monotonic() + (seconds or 0)
-    while any(_unread(position, target) for position in positions) and time.monotonic() < deadline:
+    while any(_count_unread(position, target) for position in positions) and time.monotonic() < deadline:
         await asyncio.sleep(0.2)
         positions = await reader.read()
-    if not any(_unread(position, target) for position in positions):
+    if not any(_count_unread(position, target) for position in positions):
         return positions, {}
     read = {partition for member in (await reader.group()).members for partition in member.partitions}
     waiting: dict[int, dict[str, Any]] = {}
     for position in positions:
-        if count := _unread(position, target):
+        if count := _count_unread(position, target):
             if position.partition not in read:
                 waiting[position.partition] = {"waiting": count, "why_waiting": "no detector reads this partition"}
             elif seconds is not None:
@@ -112,7 +118,7 @@ async def _caught_up(reader: LagReader, seconds: float | None) -> tuple[list[Par
     return positions, waiting
 
 
-def _unread(position: PartitionLag, target: Mapping[int, int]) -> int:
+def _count_unread(position: PartitionLag, target: Mapping[int, int]) -> int:
     """Messages up to the target that are not consumed; of a partition that was added since, none."""
     begin = max(position.beginning, position.committed or 0)
     return max(target.get(position.partition, 0) - begin, 0)

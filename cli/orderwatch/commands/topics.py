@@ -14,13 +14,12 @@ from rich.text import Text
 from order_contract.business_time import business_text
 from order_contract.message import Message
 from order_platform.command_line.output import ERR, OUT, print_json
+from order_platform.command_line.run import CommandError, UsageError
 from order_platform.kafka.lag import LagReader
 from order_platform.kafka.topic_reader import WHOLE_TOPICS, TopicReader, TopicShape
 from order_platform.settings import KafkaSettings
-from orderwatch.broker import broker_answers
 from orderwatch.command_hint import command
-from orderwatch.connection import kafka_settings
-from orderwatch.errors import OrderwatchError, UsageError
+from orderwatch.connections import kafka_settings, translate_broker_errors
 from orderwatch.formatting import plain_bytes, readable
 from orderwatch.lag_table import lag_object, lag_table
 
@@ -35,9 +34,11 @@ def topics(
     last: Annotated[
         int | None, typer.Option("--last", "-n", help=f"How many of the last messages of each; {LAST}.", min=0)
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show messages as they come, until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show messages as they are added, until Ctrl-C.")
+    ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="For programs: one object; with --last or --follow a message a line.")
+        bool, typer.Option("--json", help="For programs: one object; with --last or --follow one message per line.")
     ] = False,
 ) -> None:
     """Show the topics, how far the detectors are behind, and the last messages in readable form.
@@ -47,10 +48,10 @@ def topics(
     orderwatch topics orders --follow --json
     """
     if follow and name is None:
-        raise UsageError("--follow wants a topic", f"For example: {command('topics', 'decisions', '--follow')}")
+        raise UsageError("--follow requires a topic", f"For example: {command('topics', 'decisions', '--follow')}")
     kafka = kafka_settings()
     show = _print_as_json if as_json else _print_for_people
-    with broker_answers(kafka), contextlib.suppress(KeyboardInterrupt):
+    with translate_broker_errors(kafka), contextlib.suppress(KeyboardInterrupt):
         if follow and name is not None:
             asyncio.run(_follow(kafka, name, show))
         elif as_json and last is None:
@@ -94,7 +95,7 @@ async def _follow(kafka: KafkaSettings, name: str, show: Show) -> None:
 async def _shapes(reader: TopicReader, name: str | None) -> list[TopicShape]:
     shapes = [shape for shape in await reader.list_topics() if name in {None, shape.name}]
     if not shapes and name is not None:
-        raise OrderwatchError(f"there is no topic {name!r}", f"{command('topics')} lists them.")
+        raise CommandError(f"topic {name!r} does not exist", f"{command('topics')} lists them.")
     return shapes
 
 

@@ -13,11 +13,11 @@ from order_contract.decision_record import decision_key, decision_partition
 from order_contract.event import read_claimed_id
 from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
+from order_platform.command_line.run import CommandError
 from order_platform.kafka.topic_reader import Found, KeySearch, Missing, TopicReader
 from order_platform.postgres.topic_epochs import epoch_of, known_epochs
 from order_platform.settings import KafkaSettings
 from orderwatch.command_hint import command
-from orderwatch.errors import OrderwatchError
 from orderwatch.explain.evidence import OrderEvidence, UnstoredMessage, UnstoredMessageEvidence
 
 # How much earlier than expected a record may be stamped: clocks of several machines are never quite the same.
@@ -62,7 +62,7 @@ class EvidenceLoader:
         self._epochs: dict[str, int | None] = {}
 
     async def load(self, asked: str) -> OrderEvidence | UnstoredMessageEvidence:
-        """What is known under an order id, or an origin such as `orders/3/12345`. Raises OrderwatchError."""
+        """What is known under an order id, or an origin such as `orders/3/12345`. Raises CommandError."""
         stored = await self.load_orders([asked])
         if stored:
             return stored[0]
@@ -72,9 +72,9 @@ class EvidenceLoader:
         origin = self._parse_origin(asked)
         if origin is not None:
             return await self._load_at(origin)
-        raise OrderwatchError(
+        raise CommandError(
             f"nothing is recorded of order {asked!r}",
-            f"It was never published, or is not decided yet: `{command('lag')}` says how many messages wait.",
+            f"It was never published, or is not decided yet: `{command('lag')}` shows how many messages wait.",
         )
 
     async def sample_order_ids(self, count: int) -> list[str]:
@@ -136,7 +136,7 @@ class EvidenceLoader:
         topic = self._kafka.decisions_topic
         count = len(await self._records.partitions(topic))
         if not count:
-            return dict.fromkeys(decided_at, Missing(f"there is no topic {topic}"))
+            return dict.fromkeys(decided_at, Missing(f"topic {topic} does not exist"))
         wanted = [
             KeySearch(decision_partition(key, count), key, _ms(moment - CLOCKS_APART))
             for key, moment in ((decision_key(order_id), moment) for order_id, moment in decided_at.items())
@@ -156,12 +156,12 @@ class EvidenceLoader:
                 return found
         gap = await _fetch_gap_at(self._database, origin)
         if gap is not None:
-            raise OrderwatchError(f"{origin} lies in a recorded gap, offsets {gap[0]} to {gap[1] - 1}: {gap[2]}")
+            raise CommandError(f"{origin} lies in a recorded gap, offsets {gap[0]} to {gap[1] - 1}: {gap[2]}")
         if isinstance(message, Missing):
-            raise OrderwatchError(f"nothing is recorded of {origin}, and {message.reason}")
-        raise OrderwatchError(
+            raise CommandError(f"nothing is recorded of {origin}, and {message.reason}")
+        raise CommandError(
             f"nothing is recorded of {origin}, though the message is there",
-            f"It is not consumed yet, or was lost: `{command('lag')}` and `{command('reconcile')}` tell which.",
+            f"It is not consumed yet, or was lost: `{command('lag')}` and `{command('reconcile')}` show which.",
         )
 
     async def _load_unstored(self, unstored: UnstoredMessage) -> UnstoredMessageEvidence:
@@ -181,7 +181,7 @@ class EvidenceLoader:
         since = _ms(unstored.recorded_at - DATABASE_CLOCK_APART)
         partitions = await self._records.partitions(topic)
         wanted = [KeySearch(part.partition, key, since) for part in partitions]
-        return (await self._records.find_by_key(topic, wanted)).get(key, Missing(f"there is no topic {topic}"))
+        return (await self._records.find_by_key(topic, wanted)).get(key, Missing(f"topic {topic} does not exist"))
 
     def _parse_origin(self, text: str) -> Origin | None:
         try:

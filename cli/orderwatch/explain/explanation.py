@@ -40,7 +40,8 @@ class Section:
     def sentences(self) -> list[str]:
         """The differences as sentences."""
         return [
-            f"{each.field}: stored {_shown(each.stored)}, {self.here} {_shown(each.here)}" for each in self.differences
+            f"{each.field}: stored {_format_value(each.stored)}, {self.here} {_format_value(each.here)}"
+            for each in self.differences
         ]
 
 
@@ -59,7 +60,7 @@ def differences(stored: Mapping[str, object], here: Mapping[str, object], within
     return found
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return "nothing"
     text = repr(value) if isinstance(value, str) else str(value)
@@ -70,7 +71,7 @@ _JSON_COLUMNS = ("hits", "features")
 
 
 def stored_features(row: OrderRow) -> dict[str, Any]:
-    """The features by name; none when the column holds something else, as nothing of ours would write."""
+    """The features by name; none when the column holds something else, which no release writes."""
     features = orjson.loads(row.features)
     return features if isinstance(features, dict) else {}
 
@@ -81,15 +82,15 @@ def stored_hits(row: OrderRow) -> list[dict[str, Any]]:
     return [hit for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []
 
 
-def from_columns(columns: Mapping[str, Any]) -> dict[str, object]:
+def decision_from_columns(columns: Mapping[str, Any]) -> dict[str, object]:
     """Columns of table `orders` with their JSON parsed, and hits by rule."""
-    return from_fields(
+    return decision_from_fields(
         {name: orjson.loads(value) if name in _JSON_COLUMNS else value for name, value in columns.items()}
     )
 
 
-def from_fields(fields: Mapping[str, Any]) -> dict[str, object]:
-    """The fields of a decision with its hits by rule; hits that are none of ours are left as they are."""
+def decision_from_fields(fields: Mapping[str, Any]) -> dict[str, object]:
+    """The fields of a decision with its hits by rule; hits in another format are left as they are."""
     hits = fields.get("hits")
     if not isinstance(hits, list) or not all(isinstance(hit, dict) and "rule" in hit for hit in hits):
         return dict(fields)

@@ -24,9 +24,9 @@ from orderwatch.explain.evidence import OrderEvidence
 from orderwatch.explain.explanation import (
     Difference,
     Section,
+    decision_from_columns,
+    decision_from_fields,
     differences,
-    from_columns,
-    from_fields,
     stored_features,
     stored_hits,
 )
@@ -127,7 +127,7 @@ def _each_as_json(attributes: dict[str, Any] | None) -> dict[str, object]:
 
 
 def _attributes(text: str | None) -> dict[str, object]:
-    """Each attribute as JSON, so that 1, 1.0 and true are told apart."""
+    """Each attribute as JSON, so that 1, 1.0 and true differ."""
     values = orjson.loads(text or "{}")
     if not isinstance(values, dict):
         return {"attributes": text}
@@ -226,7 +226,7 @@ def _compare_with_evaluation(evidence: OrderEvidence) -> list[Difference]:
     if stored == again:
         return []
     # By the values inside for a person; where those are the same, it is the text that differs.
-    return differences(from_columns(stored), from_columns(again)) or differences(stored, again)
+    return differences(decision_from_columns(stored), decision_from_columns(again)) or differences(stored, again)
 
 
 def _plain(values: Iterable[object]) -> dict[str, object]:
@@ -275,7 +275,7 @@ def _compare_published(stored: bytes, published: bytes | None) -> list[Differenc
         expected = {name: value for name, value in expected.items() if name not in _ADDED_TO_DECISIONS}
         if orjson.dumps(expected) == published:
             return []
-    found = differences(from_fields(expected), from_fields(fields))
+    found = differences(decision_from_fields(expected), decision_from_fields(fields))
     return found or [Difference("value", stored, published)]
 
 

@@ -1,4 +1,4 @@
-"""Topic decisions against Postgres: the same orders, with the same outcomes."""
+"""Comparison of topic decisions with Postgres: the same orders, with the same outcomes."""
 
 from collections.abc import Collection, Mapping
 
@@ -7,8 +7,8 @@ import orjson
 
 from order_platform.kafka.topic_reader import WHOLE_TOPICS, TopicReader
 from order_platform.settings import KafkaSettings
-from orderwatch import queries
-from orderwatch.queries import Source
+from orderwatch import ledger_repository
+from orderwatch.ledger_repository import Source
 
 NAMED = 5
 
@@ -16,16 +16,16 @@ NAMED = 5
 async def compare_decisions(
     kafka: KafkaSettings, database: asyncpg.Connection, source: Source, committed: Mapping[int, int]
 ) -> list[str]:
-    """What differs, in sentences. Orders below the committed offsets must be published; any published one, stored."""
-    must_be_published = await queries.committed_order_outcomes(database, source, committed)
+    """What differs, as sentences. Orders below the committed offsets must be published; any published one, stored."""
+    must_be_published = await ledger_repository.committed_order_outcomes(database, source, committed)
     published: dict[str, str] = {}
     async with TopicReader(kafka, **WHOLE_TOPICS) as reader:
         async for record in reader.read_all(kafka.decisions_topic):
             decision = orjson.loads(record.value or b"{}")
             published[decision.get("order_id")] = decision.get("outcome")
         kept_from_the_first = await reader.is_complete(kafka.decisions_topic)
-    # Read again: what was published meanwhile was stored before.
-    stored = await queries.order_outcomes(database)
+    # Read again: what was published in the meantime was stored before.
+    stored = await ledger_repository.order_outcomes(database)
     differences = {
         "published, but not stored": published.keys() - stored.keys(),
         "published with another outcome than stored": {

@@ -1,14 +1,12 @@
-"""All SQL of the `orderwatch` command."""
+"""SQL of the ledger: recorded outcomes, gaps and positions, per partition."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import asyncpg
 
-_ROLES = "select rolname from pg_roles where rolname = any($1)"
-
-# What became of each consumed message, over both tables that record it.
+# The outcome of each consumed message, over both tables that record it.
 _RECORDED = """
 recorded (partition, "offset", outcome) as (
     select source_partition, source_offset, 'stored' from orders where source_topic = $1 and source_epoch = $2
@@ -102,11 +100,6 @@ class Outcomes:
     conflicts: int = 0
     dead_letters: int = 0
     offsets: int = 0
-
-
-async def existing_roles(connection: asyncpg.Connection, names: Collection[str]) -> set[str]:
-    """Those of the database roles that the server has."""
-    return {name for (name,) in await connection.fetch(_ROLES, list(names))}
 
 
 async def group_epoch(connection: asyncpg.Connection, group: str, topic: str) -> int | None:
