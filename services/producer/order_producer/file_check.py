@@ -1,4 +1,4 @@
-"""Recognises a file that does not hold one JSON document per line, before anything of it is published.
+"""Check that a file holds one JSON document per line, before anything of it is published.
 
 Only what is certainly of another kind is refused: a file of lines with broken ones among them is published whole, and
 the detector says what is wrong with each.

@@ -1,4 +1,4 @@
-"""Tells a person, or a log, how it is going."""
+"""Reports of progress, to a terminal or to the log."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -8,12 +8,12 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from order_producer.counts import Counts
+from order_producer.publish.sink import Counts
 
 log = structlog.get_logger()
 
 Share = Callable[[Counts], float | None]
-"""How much of all there is to do has been done, 0 to 1; None when there is no end to it."""
+"""The share of the work that is done, 0 to 1; None if the work has no end."""
 
 
 class Report(Protocol):
@@ -26,14 +26,14 @@ class Report(Protocol):
     def __exit__(self, *exc_info: object) -> None: ...
 
     def update(self, counts: Counts) -> None:
-        """Show how it stands."""
+        """Show the current counts."""
 
     def finish(self, counts: Counts) -> None:
-        """Show how it ended."""
+        """Show the final counts."""
 
 
 class LogReport:
-    """The Report for logs: a line now and then."""
+    """The Report for logs: one line every few seconds."""
 
     every = 10.0
 

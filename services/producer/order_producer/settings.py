@@ -8,7 +8,7 @@ from order_platform.settings import KafkaSettings
 
 
 class ProducerSettings(KafkaSettings, WorldSettings):
-    """Everything that a producer process is told by its environment; the rest are options of its commands."""
+    """Settings of a producer process from its environment; the rest are options of its commands."""
 
     producer_host: str = "127.0.0.1"
     producer_port: Port | None = Field(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from order_contract.decoding.file_kinds import compression_of
 from order_producer.file_check import NotLinesError, check_lines
-from order_producer.lines import LineCutter, tells_enough
+from order_producer.replay import LineSplitter, is_conclusive
 
 ORDER = {"order_id": "o-1", "user_id": "u-1", "amount": "Rp.1,000", "note": {"a": [1, 2]}}
 LINE = json.dumps(ORDER)
@@ -109,5 +109,5 @@ def test_any_bytes_are_lines_or_are_named(content: bytes, whole: bool) -> None:
      (b"{\n a\n", False), (b"{\n\n\n", True)],
 )  # fmt: skip
 def test_a_pipe_is_held_up_no_longer_than_it_takes_to_know(head: bytes, enough: bool) -> None:
-    assert tells_enough(head) is enough
-    assert LineCutter(100).feed(head) == head.split(b"\n")[:-1]
+    assert is_conclusive(head) is enough
+    assert LineSplitter(100).feed(head) == head.split(b"\n")[:-1]

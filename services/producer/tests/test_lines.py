@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_producer.lines import CHUNK_BYTES, LineCutter, read_lines
+from order_producer.replay import CHUNK_BYTES, LineSplitter, read_lines
 
 LONGEST = 8
 
@@ -23,21 +23,21 @@ def expected(data: bytes, longest: int = LONGEST) -> list[bytes]:
 
 @given(st.lists(st.lists(st.sampled_from([b"\n", b"\r", b"a", b"\x00\xff", b"12345678", b"123456789"])).map(b"".join)))
 def test_lines_are_the_same_however_the_bytes_come(chunks: list[bytes]) -> None:
-    cutter = LineCutter(LONGEST)
+    splitter = LineSplitter(LONGEST)
 
-    lines = [line for chunk in chunks for line in cutter.feed(chunk)] + cutter.end()
+    lines = [line for chunk in chunks for line in splitter.feed(chunk)] + splitter.end()
 
     assert lines == expected(b"".join(chunks))
 
 
 def test_a_line_too_long_is_one_byte_too_long() -> None:
-    cutter = LineCutter(LONGEST)
+    splitter = LineSplitter(LONGEST)
     lines = []
     for _ in range(1_000):
-        lines += cutter.feed(b"x" * 1_000)
-        assert cutter._rest_size <= LONGEST + 1
-        assert len(cutter._rest) <= LONGEST + 2
-    lines += cutter.feed(b"\nshort\n")
+        lines += splitter.feed(b"x" * 1_000)
+        assert splitter._rest_size <= LONGEST + 1
+        assert len(splitter._rest) <= LONGEST + 2
+    lines += splitter.feed(b"\nshort\n")
 
     assert lines == [b"x" * (LONGEST + 1), b"short"]
 
@@ -62,8 +62,8 @@ async def test_a_file_is_read_to_its_end(data: bytes, tmp_path: Path) -> None:
 
 
 async def test_a_pipe_gives_each_line_as_soon_as_it_is_there() -> None:
-    reading, writing = os.pipe()
-    lines = read_lines(reading, LONGEST)
+    progress, writing = os.pipe()
+    lines = read_lines(progress, LONGEST)
 
     os.write(writing, b"one\ntw")
     assert await anext(lines) == b"one"
@@ -74,7 +74,7 @@ async def test_a_pipe_gives_each_line_as_soon_as_it_is_there() -> None:
     assert await anext(lines) == b"three"
     with pytest.raises(StopAsyncIteration):
         await anext(lines)
-    os.close(reading)
+    os.close(progress)
 
 
 async def test_no_more_is_read_than_is_asked_for() -> None:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from order_platform.command_line.run import SettingsError
 from order_platform.settings import KafkaSettings
-from order_producer.__main__ import app
+from order_producer.cli import app
 from tests.support.reading import read_topic
 from tests.support.waiting import until
 
@@ -143,15 +143,15 @@ def test_a_setting_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     done = run("generate", *PAST, "--output", str(tmp_path / "no" / "such" / "folder"))
 
-    assert done.returncode == 1
+    assert done.returncode == 3
     [error] = [event for event in events(done.stderr) if event["event"] == "producer_failed"]
     assert "No such file or directory" in error["problem"]
 
 
-def test_a_stop_while_the_broker_is_away_is_no_failure() -> None:
+def test_a_stop_while_the_broker_is_unavailable_is_not_a_failure() -> None:
     nowhere = KafkaSettings(kafka="127.0.0.1:1")
     with running("generate", settings=nowhere) as process:
-        next_event(process, "broker_away")
+        next_event(process, "broker_unavailable")
         process.terminate()
 
         assert next_event(process, "finished")["sent"] == 0
@@ -168,9 +168,9 @@ def test_a_replay_without_a_broker_ends_after_a_stated_time(tmp_path: Path) -> N
 
     done = run("replay", str(file), "--broker-timeout", "1", settings=NOWHERE)
 
-    assert done.returncode == 1
+    assert done.returncode == 3
     said = {event["event"]: event for event in events(done.stderr)}
-    assert "for 1 s (--broker-timeout)" in said["broker_away"]["hint"]
+    assert "for 1 s (--broker-timeout)" in said["broker_unavailable"]["hint"]
     assert "no answer from the broker at 127.0.0.1:1 for 1 s" in said["producer_failed"]["problem"]
     assert "0 lines were acknowledged, 5 were not" in said["replay_incomplete"]["problem"]
 
@@ -181,7 +181,7 @@ def test_a_replay_that_is_stopped_says_what_was_not_acknowledged(tmp_path: Path,
     file.write_bytes(ORDER * 1_000)
 
     with running("replay", str(file), settings=NOWHERE) as process:
-        next_event(process, "broker_away")
+        next_event(process, "broker_unavailable")
         process.send_signal(number)
 
         assert "0 lines were acknowledged, 1,000 were not" in next_event(process, "replay_incomplete")["problem"]
@@ -271,7 +271,7 @@ def test_a_line_that_was_not_published_makes_the_exit_code(kafka_settings: Kafka
 def test_a_missing_topic_makes_the_exit_code(broker: str) -> None:
     done = run("generate", "--count", "1", settings=KafkaSettings(kafka=broker, orders_topic="no-such-topic"))
 
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "orderwatch migrate" in events(done.stderr)[-1]["problem"]
 
 
@@ -316,5 +316,5 @@ def test_a_taken_port_is_an_error_that_names_the_variable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("generate", ORDERWATCH_PRODUCER_PORT=str(taken.getsockname()[1]))
 
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "ORDERWATCH_PRODUCER_PORT" in events(done.stderr)[-1]["problem"]

@@ -7,7 +7,7 @@ import structlog
 from rich.console import Console
 
 from order_producer import report
-from order_producer.counts import Counts
+from order_producer.publish.sink import Counts
 from order_producer.report import LogReport, TerminalReport
 
 

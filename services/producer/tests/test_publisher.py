@@ -14,10 +14,10 @@ from structlog.testing import LogCapture
 from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
-from order_producer.connection import BATCH_BYTES
-from order_producer.counts import Counts
-from order_producer.metrics import Metrics
-from order_producer.publisher import Publisher
+from order_producer.publish.connection import BATCH_BYTES
+from order_producer.publish.metrics import Metrics
+from order_producer.publish.publisher import Publisher
+from order_producer.publish.sink import Counts
 from tests.support.reading import read_topic
 
 pytestmark = pytest.mark.integration
@@ -62,7 +62,7 @@ async def publish(settings: KafkaSettings, messages: Iterable[OrderMessage]) -> 
     async with publishing(settings) as publisher:
         for message in messages:
             await publisher.put(message)
-        await publisher.settled()
+        await publisher.flush()
         return publisher.counts
 
 

@@ -1,4 +1,4 @@
-"""The broker dies, is away, comes back: nothing acknowledged is lost or there twice, and memory stays bounded."""
+"""The broker is killed, unavailable, and recovers: nothing acknowledged is lost or doubled, and memory is bounded."""
 
 import asyncio
 import json
@@ -13,9 +13,9 @@ from devstack.kafka import EmbeddedKafka
 from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
-from order_producer.counts import Counts
-from order_producer.metrics import Metrics
-from order_producer.publisher import Publisher
+from order_producer.publish.metrics import Metrics
+from order_producer.publish.publisher import Publisher
+from order_producer.publish.sink import Counts
 from tests.support import embedded
 from tests.support.reading import read_topic
 from tests.support.waiting import until
@@ -61,7 +61,7 @@ async def test_a_killed_broker_loses_nothing_and_doubles_nothing(
                 await publisher.put(OrderMessage(b"U%d" % (number * 7 % 50), value, "m"))
                 if number % 200 == 0:
                     await asyncio.sleep(0.01)
-            await publisher.settled()
+            await publisher.flush()
 
         putting = asyncio.create_task(put_all())
         for least in (10_000, 30_000):
@@ -83,7 +83,7 @@ async def test_while_the_broker_is_away_the_source_waits(own_kafka: EmbeddedKafk
     message = OrderMessage(None, b"x" * 1_000_000, "m")
     async with publisher_of(settings) as publisher:
         await publisher.put(message)
-        await publisher.settled()
+        await publisher.flush()
         own_kafka.kill()
 
         async def put_all() -> None:
@@ -95,7 +95,7 @@ async def test_while_the_broker_is_away_the_source_waits(own_kafka: EmbeddedKafk
         assert 5 < publisher.counts.waiting < 15
         await asyncio.to_thread(own_kafka.start)
         await putting
-        await publisher.settled()
+        await publisher.flush()
 
     assert publisher.counts == Counts(101, 101, 0)
 
@@ -105,15 +105,15 @@ async def test_a_broker_that_is_away_at_first_is_waited_for(own_kafka: EmbeddedK
     with structlog.testing.capture_logs() as log:
         async with publisher_of(settings) as publisher:
             putting = asyncio.create_task(publisher.put(OrderMessage(None, b"x", "m")))
-            await until(lambda: any(entry["event"] == "broker_away" for entry in log), "the warning")
+            await until(lambda: any(entry["event"] == "broker_unavailable" for entry in log), "the warning")
             assert publisher.problem() == f"waiting for the broker at {settings.kafka}"
             assert not putting.done()
             await asyncio.to_thread(own_kafka.start)
             await putting
-            await publisher.settled()
+            await publisher.flush()
             assert publisher.problem() is None
 
-    [warning] = [entry for entry in log if entry["event"] == "broker_away"]
+    [warning] = [entry for entry in log if entry["event"] == "broker_unavailable"]
     assert warning["kafka"] == settings.kafka
     assert "ORDERWATCH_KAFKA" in warning["hint"]
     assert publisher.counts == Counts(1, 1, 0)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_producer.replay import message_of_line
+from order_producer.replay import parse_line
 
 
 @given(
     st.binary() | st.dictionaries(st.sampled_from(["user_id", "x"]), st.text() | st.integers(0, 9)).map(orjson.dumps)
 )
 def test_bytes_are_untouched_and_the_key_is_a_text_or_nothing(line: bytes) -> None:
-    message = message_of_line(line, 7)
+    message = parse_line(line, 7)
 
     assert (message.value, message.name, message.pattern, message.created) == (line, "line 7", None, None)
     assert message.key is None or orjson.loads(line)["user_id"] == message.key.decode()
@@ -42,7 +42,7 @@ def test_bytes_are_untouched_and_the_key_is_a_text_or_nothing(line: bytes) -> No
     ],
 )
 def test_keys(line: bytes, key: bytes | None) -> None:
-    assert message_of_line(line, 1).key == key
+    assert parse_line(line, 1).key == key
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_keys(line: bytes, key: bytes | None) -> None:
 def test_the_events_time_is_read_when_it_is_wanted(date: object, created: datetime | None) -> None:
     line = orjson.dumps({"user_id": "U1", "created_date": date})
 
-    assert message_of_line(line, 1, dated=True).created == created
-    assert message_of_line(line, 1).created is None
+    assert parse_line(line, 1, dated=True).created == created
+    assert parse_line(line, 1).created is None

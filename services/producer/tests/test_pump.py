@@ -1,4 +1,4 @@
-"""Feeding: every message is handed over in order, and a stop, an error or the end leaves nothing undecided."""
+"""The pump: every message is handed over in order, and after a stop, an error or the end each has an outcome."""
 
 import asyncio
 import json
@@ -9,17 +9,15 @@ from typing import Self
 import pytest
 
 from marketplace_simulator.orders import OrderMessage
-from order_producer.counts import Counts
-from order_producer.feed import feed_until
-from order_producer.service import as_asked
-from order_producer.sink import FileSink
-from order_producer.truth import TruthFile
+from order_producer.app import iterate
+from order_producer.publish.pump import LabelFile, pump_until
+from order_producer.publish.sink import Counts, FileSink
 
 SHORT = 0.05
 
 
 class FakeSink:
-    """A Sink that acknowledges when it is told to."""
+    """A Sink that acknowledges on demand."""
 
     def __init__(self, room: int = 10**9, *, acknowledging: bool = True) -> None:
         self.counts = Counts()
@@ -39,7 +37,7 @@ class FakeSink:
         if self._acknowledging:
             self.counts.acknowledged += 1
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         if self.broken is not None:
             raise self.broken
         if self.counts.waiting:
@@ -77,11 +75,15 @@ def messages(count: int) -> list[OrderMessage]:
 
 
 async def run(
-    source: AsyncIterator[OrderMessage], sink: FakeSink, *, stop: asyncio.Event | None = None, truth: Path | None = None
+    source: AsyncIterator[OrderMessage],
+    sink: FakeSink,
+    *,
+    stop: asyncio.Event | None = None,
+    labels: Path | None = None,
 ) -> FakeReport:
     report = FakeReport()
-    with TruthFile(truth) as truth_file:
-        await feed_until(stop or asyncio.Event(), source, sink, truth=truth_file, report=report, drain_seconds=SHORT)
+    with LabelFile(labels) as label_file:
+        await pump_until(stop or asyncio.Event(), source, sink, labels=label_file, report=report, drain_seconds=SHORT)
     assert report.finished is sink.counts
     return report
 
@@ -89,26 +91,26 @@ async def run(
 async def test_all_messages_are_handed_over_in_order() -> None:
     sink = FakeSink()
 
-    await run(as_asked(messages(500)), sink)
+    await run(iterate(messages(500)), sink)
 
     assert sink.taken == messages(500)
     assert (sink.counts.acknowledged, sink.counts.failed) == (500, 0)
 
 
-async def test_the_truth_of_those_handed_over_is_written_down(tmp_path: Path) -> None:
+async def test_the_labels_of_those_handed_over_are_written(tmp_path: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(SHORT, stop.set)
 
-    await run(as_asked(messages(10)), FakeSink(room=6), stop=stop, truth=tmp_path / "truth")
+    await run(iterate(messages(10)), FakeSink(room=6), stop=stop, labels=tmp_path / "labels")
 
-    lines = [json.loads(line) for line in (tmp_path / "truth").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "labels").read_text().splitlines()]
     assert lines == [{"order_id": f"m{number}", "pattern": "odd"} for number in (1, 3, 5)]
 
 
 async def test_at_the_end_acknowledgements_are_waited_for_however_long_they_take() -> None:
     sink = FakeSink(acknowledging=False)
     stop = asyncio.Event()
-    running = asyncio.create_task(run(as_asked(messages(3)), sink, stop=stop))
+    running = asyncio.create_task(run(iterate(messages(3)), sink, stop=stop))
 
     await asyncio.sleep(3 * SHORT)
     assert not running.done()
@@ -142,7 +144,7 @@ async def test_a_stop_before_anything_was_taken_is_no_failure() -> None:
     stop.set()
     sink = FakeSink(room=0)
 
-    await run(as_asked(messages(1)), sink, stop=stop)
+    await run(iterate(messages(1)), sink, stop=stop)
 
     assert sink.counts == Counts(0, 0, 0)
 
@@ -179,7 +181,7 @@ async def test_a_file_gets_a_line_a_message(tmp_path: Path) -> None:
     with FileSink(tmp_path / "out") as sink:
         for message in messages(3):
             await sink.put(message)
-        await sink.settled()
+        await sink.flush()
         assert (tmp_path / "out").read_bytes() == b"0\n1\n2\n"
 
     assert sink.counts == Counts(3, 3, 0)

@@ -1,4 +1,4 @@
-"""Pacing, by a clock that only moves when somebody sleeps."""
+"""The rate limiter, with a clock that only advances during sleeps."""
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from marketplace_simulator.orders import OrderMessage
-from order_producer.pace import LONGEST_GAP, MOST_BEHIND, SHORTEST_WAIT, at_rate, by_created_date
+from order_producer.publish.rate_limiter import (
+    LONGEST_GAP,
+    MOST_BEHIND,
+    SHORTEST_WAIT,
+    limit_rate,
+    pace_by_created_date,
+)
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -46,7 +52,7 @@ async def departures(messages: AsyncIterator[OrderMessage], clock: FakeClock) ->
 async def test_a_rate_is_kept_message_by_message() -> None:
     clock = FakeClock()
 
-    assert await departures(at_rate(source([message()] * 5), 4, clock), clock) == [0, 0.25, 0.5, 0.75, 1.0]
+    assert await departures(limit_rate(source([message()] * 5), 4, clock), clock) == [0, 0.25, 0.5, 0.75, 1.0]
 
 
 @pytest.mark.parametrize("rate", [7, 500, 2_000, 50_000])
@@ -55,7 +61,7 @@ async def test_errors_do_not_add_up(rate: int, oversleep: float) -> None:
     clock = FakeClock(oversleep)
     count = 3 * rate
 
-    times = await departures(at_rate(source([message()] * count), rate, clock), clock)
+    times = await departures(limit_rate(source([message()] * count), rate, clock), clock)
 
     for number, time in enumerate(times):
         assert -1e-6 <= time - number / rate <= SHORTEST_WAIT + oversleep + 1e-6
@@ -71,7 +77,7 @@ async def test_a_message_is_not_asked_for_before_it_is_due() -> None:
             asked.append(clock.now() - 1_000)
             yield message()
 
-    await departures(at_rate(lazily(), 2, clock), clock)
+    await departures(limit_rate(lazily(), 2, clock), clock)
 
     assert asked == [0, 0.5, 1.0]
 
@@ -86,7 +92,7 @@ async def test_a_short_delay_is_made_up_for_and_a_long_one_is_not() -> None:
                     clock.time = 1_000 + delay
                 yield message()
 
-        assert await departures(at_rate(stalling(), 1, clock), clock) == expected
+        assert await departures(limit_rate(stalling(), 1, clock), clock) == expected
 
 
 def minutes(*values: float | None) -> list[OrderMessage]:
@@ -109,7 +115,7 @@ async def test_messages_are_as_far_apart_as_their_events(
 ) -> None:
     clock = FakeClock()
 
-    assert await departures(by_created_date(source(minutes(*given)), speedup, clock), clock) == expected
+    assert await departures(pace_by_created_date(source(minutes(*given)), speedup, clock), clock) == expected
 
 
 @pytest.mark.parametrize("far", [LONGEST_GAP.total_seconds() / 60 + 5, 40_000_000, -40_000_000])
@@ -117,4 +123,4 @@ async def test_a_date_that_is_far_off_keeps_nobody_waiting(far: float) -> None:
     clock = FakeClock()
     messages = minutes(0, 1, far, 2, 3)
 
-    assert await departures(by_created_date(source(messages), 60, clock), clock) == [0, 1, 1, 1, 2]
+    assert await departures(pace_by_created_date(source(messages), 60, clock), clock) == [0, 1, 1, 1, 2]

@@ -1,4 +1,4 @@
-"""The producer as a process: its parts put together, started, watched and stopped."""
+"""Composition root of the producer: builds, starts and stops its parts."""
 
 import asyncio
 import signal
@@ -10,14 +10,12 @@ import structlog
 
 from marketplace_simulator.orders import OrderMessage
 from order_platform.health_server import HealthServer
-from order_producer.counts import Counts
-from order_producer.feed import feed_until
-from order_producer.metrics import Metrics
-from order_producer.publisher import Publisher
+from order_producer.publish.metrics import Metrics
+from order_producer.publish.publisher import Publisher
+from order_producer.publish.pump import LabelFile, pump_until
+from order_producer.publish.sink import Counts, FileSink, Sink
 from order_producer.report import Report
 from order_producer.settings import ProducerSettings
-from order_producer.sink import FileSink, Sink
-from order_producer.truth import TruthFile
 
 log = structlog.get_logger()
 
@@ -28,36 +26,36 @@ async def run(
     report: Report,
     *,
     output: Path | None = None,
-    truth: Path | None = None,
+    labels: Path | None = None,
     counts: Counts | None = None,
     broker_timeout: float | None = None,
 ) -> Counts:
-    """Carry the messages to topic orders, or to the file `output`, until their end, SIGTERM or SIGINT.
+    """Publish the messages, or write them to the file `output`, until their end, SIGTERM or SIGINT.
 
-    Returns what became of them; `counts`, when given, is kept up to date with that. Raises OSError for files, and what
-    made publishing pointless.
+    Returns the counts of their outcomes, which `counts`, if given, holds at any time. Raises OSError for files, and
+    the error that stopped publishing.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        truth_file = stack.enter_context(TruthFile(truth))
+        label_file = stack.enter_context(LabelFile(labels))
         sink: Sink
         if output is None:
-            sink = await _publisher(settings, stack, counts or Counts(), broker_timeout)
+            sink = await _open_publisher(settings, stack, counts or Counts(), broker_timeout)
         else:
             sink = stack.enter_context(FileSink(output))
-        await feed_until(stop, messages, sink, truth=truth_file, report=report, drain_seconds=settings.drain_seconds)
+        await pump_until(stop, messages, sink, labels=label_file, report=report, drain_seconds=settings.drain_seconds)
         return sink.counts
 
 
-async def as_asked(messages: Iterable[OrderMessage]) -> AsyncIterator[OrderMessage]:
-    """Messages that are made when they are asked for."""
+async def iterate(messages: Iterable[OrderMessage]) -> AsyncIterator[OrderMessage]:
+    """Asynchronous iterator over messages, each generated on demand."""
     for message in messages:
         yield message
 
 
-async def _publisher(
+async def _open_publisher(
     settings: ProducerSettings, stack: AsyncExitStack, counts: Counts, broker_timeout: float | None
 ) -> Publisher:
     metrics = Metrics(counts)

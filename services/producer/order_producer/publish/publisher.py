@@ -1,4 +1,4 @@
-"""Publishes messages to topic orders: in order per key, each acknowledged or named as failed."""
+"""Publisher to topic orders: in order per key, each message acknowledged or reported as failed."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -23,14 +23,14 @@ from aiokafka.partitioner import DefaultPartitioner
 from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
-from order_producer.connection import UNTIL_IT_ANSWERS, BrokerUnavailableError, connect, stop
-from order_producer.counts import Counts
-from order_producer.lane import Lane
-from order_producer.metrics import Metrics
+from order_producer.publish.connection import UNTIL_RECOVERED, BrokerUnavailableError, connect, stop
+from order_producer.publish.metrics import Metrics
+from order_producer.publish.partition_queue import PartitionQueue
+from order_producer.publish.sink import Counts
 
 log = structlog.get_logger()
 
-# Messages handed over and not acknowledged: enough to keep the broker busy, little enough to keep in memory.
+# Limit of unacknowledged messages: enough to keep the broker busy, little enough for memory.
 _MOST_BYTES_WAITING = 8 * 1024 * 1024
 _MESSAGE_OVERHEAD = 300  # bytes, in Python
 _FAILURES_NAMED = 100
@@ -40,15 +40,15 @@ _PAUSE_SECONDS = 0.5
 
 # The broker has lost track of the producer; nothing is wrong with the message.
 _PRODUCER_FORGOTTEN = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, InvalidProducerIdMapping)
-_NOT_ALLOWED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
+_UNAUTHORIZED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 class Publisher:
     """The Sink that is the topic. Use as an async context manager; the first message waits for the broker.
 
-    A broker that restarts is waited for too, and its restart makes no message appear twice: the producer is idempotent.
-    A message that the broker refuses is given up and named, and the others go on. A broker that does not answer for
-    `broker_timeout` seconds makes an end to it (BrokerUnavailableError); None waits for ever.
+    A broker that restarts is waited for as well, and no message appears twice: the producer is idempotent.
+    A message that the broker rejects is reported as failed, and the others continue. After `broker_timeout` seconds
+    without a response publishing fails with BrokerUnavailableError; None waits without limit.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class Publisher:
         self._topic = settings.orders_topic
         self._producer: AIOKafkaProducer | None = None
         self._renewing = asyncio.Lock()
-        self._lanes: list[Lane] = []
+        self._queues: list[PartitionQueue] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._bytes_waiting = 0
         self._changed = asyncio.Event()
         self._broken: Exception | None = None
         self._broker_timeout = broker_timeout
-        self._patience = UNTIL_IT_ANSWERS if broker_timeout is None else f"for {broker_timeout:g} s (--broker-timeout)"
+        self._retry_hint = UNTIL_RECOVERED if broker_timeout is None else f"for {broker_timeout:g} s (--broker-timeout)"
         self._waiting_since = monotonic()
-        self._lane_of_key = lru_cache(_KEYS_REMEMBERED)(self._partition)
+        self._queue_of_key = lru_cache(_KEYS_REMEMBERED)(self._partition)
 
     async def __aenter__(self) -> Self:
         self._waiting_since = monotonic()
@@ -84,9 +84,9 @@ class Publisher:
             await stop(self._producer)
 
     async def put(self, message: OrderMessage) -> None:
-        """Take a message; waits while too many are on their way. Raises what made publishing pointless."""
-        while self._broken is None and (not self._lanes or self._bytes_waiting > _MOST_BYTES_WAITING):
-            await self._something_changed()
+        """Take a message; waits while too many are unacknowledged. Raises the error that stopped publishing."""
+        while self._broken is None and (not self._queues or self._bytes_waiting > _MOST_BYTES_WAITING):
+            await self._wait_for_change()
         if self._broken is not None:
             raise self._broken
         self.counts.sent += 1
@@ -94,38 +94,38 @@ class Publisher:
             self._fail([message], f"it has more than the {MAX_ORDER_BYTES:,} bytes that topic {self._topic} takes")
             return
         self._bytes_waiting += _size(message)
-        # A key's partition is remembered: Kafka's hash in pure Python costs more than all the rest of publishing.
-        lane = self._partition(None) if message.key is None else self._lane_of_key(message.key)
-        lane.put(message)
+        # A key's partition is cached: Kafka's hash in pure Python costs more than all the rest of publishing.
+        queue = self._partition(None) if message.key is None else self._queue_of_key(message.key)
+        queue.put(message)
 
-    async def settled(self) -> None:
-        """Wait until nothing is on its way any more. Raises what made publishing pointless."""
+    async def flush(self) -> None:
+        """Wait until every message has an outcome. Raises the error that stopped publishing."""
         while self.counts.waiting and self._broken is None:
-            await self._something_changed()
+            await self._wait_for_change()
         if self._broken is not None:
             raise self._broken
 
     def give_up(self, reason: str) -> None:
-        """Let what is still on its way count as failed; it may be on the topic all the same."""
+        """Count unacknowledged messages as failed, although some may be on the topic."""
         self._stop_sending()
-        for lane in self._lanes:
-            self._fail(lane.take_all(), reason)
+        for queue in self._queues:
+            self._fail(queue.take_all(), reason)
 
     def problem(self) -> str | None:
-        """Why nothing gets through at the moment, or None."""
-        if not self._lanes:
+        """Why nothing is acknowledged at the moment, or None."""
+        if not self._queues:
             return f"waiting for the broker at {self._settings.kafka}"
-        stuck = self._unavailable_for()
+        stuck = self._seconds_unavailable()
         return f"no acknowledgement from {self._settings.kafka} for {stuck:.0f} s" if stuck > _STUCK_SECONDS else None
 
-    def _unavailable_for(self) -> float:
-        """Seconds for which nothing has got through although something waits."""
-        if not self._lanes:
+    def _seconds_unavailable(self) -> float:
+        """Seconds without an acknowledgement while messages wait."""
+        if not self._queues:
             return monotonic() - self._waiting_since
-        return max(lane.stuck_for() for lane in self._lanes)
+        return max(queue.seconds_stuck() for queue in self._queues)
 
     async def _give_up_on_broker(self, seconds: float) -> None:
-        while (remaining := seconds - self._unavailable_for()) > 0:  # noqa: ASYNC110  (time passes, and nothing tells)
+        while (remaining := seconds - self._seconds_unavailable()) > 0:  # noqa: ASYNC110  (no event to wait for)
             await asyncio.sleep(min(remaining, 1))
         self._break(
             BrokerUnavailableError(
@@ -136,23 +136,23 @@ class Publisher:
 
     async def _open(self) -> None:
         try:
-            self._producer = await connect(self._settings, self._patience)
+            self._producer = await connect(self._settings, self._retry_hint)
             partitions = await self._producer.partitions_for(self._topic)
         except Exception as error:  # noqa: BLE001  (as below)
             self._break(error)
             return
-        self._lanes = [Lane(number) for number in sorted(partitions)]
-        for lane in self._lanes:
-            self._spawn(self._run(lane))
+        self._queues = [PartitionQueue(number) for number in sorted(partitions)]
+        for queue in self._queues:
+            self._spawn(self._run(queue))
         self._spawn(self._watch())
         self._changed.set()
 
-    async def _run(self, lane: Lane) -> None:
+    async def _run(self, queue: PartitionQueue) -> None:
         try:
             while True:
-                await lane.filled()
-                await self._deliver(lane)
-        except Exception as error:  # noqa: BLE001  (nobody awaits this task: `put` and `settled` raise it)
+                await queue.wait_filled()
+                await self._deliver(queue)
+        except Exception as error:  # noqa: BLE001  (`put` and `flush` raise it)
             self._break(error)
 
     def _stop_sending(self) -> None:
@@ -163,65 +163,65 @@ class Publisher:
         self._broken = error
         self._changed.set()
 
-    async def _deliver(self, lane: Lane) -> None:
-        """Send one batch and wait for what the broker says of it."""
+    async def _deliver(self, queue: PartitionQueue) -> None:
+        """Send one batch and wait for the broker's response."""
         producer = self._producer
         assert producer is not None
-        batch = lane.batch(producer)
+        batch = queue.batch(producer)
         count = batch.record_count()
         started = monotonic()
         try:
-            acknowledged = await producer.send_batch(batch, self._topic, partition=lane.partition)
+            acknowledged = await producer.send_batch(batch, self._topic, partition=queue.partition)
             await acknowledged
-        except _NOT_ALLOWED:
+        except _UNAUTHORIZED:
             raise
         except KafkaError as error:
-            if not self._refused(error):
-                # Not about the messages: they stay in the lane and are sent again. As the client gave up without an
-                # answer, they may be on the topic by then; duplicates of an order change nothing.
-                log.warning("sending_again", partition=lane.partition, messages=count, problem=repr(error))
+            if not self._is_rejected(error):
+                # Not about the messages: they stay in the queue and are sent again. Without a response they may be on
+                # the topic already; duplicates of an order change nothing.
+                log.warning("sending_again", partition=queue.partition, messages=count, problem=repr(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
             elif count > 1:
-                # One of them is at fault, or they are too much together: smaller batches find out.
-                lane.batch_limit = count // 2
+                # One of them is rejected, or the batch is too large: smaller batches isolate the cause.
+                queue.batch_limit = count // 2
             else:
-                lane.batch_limit = None
-                self._fail(lane.take(1), f"the broker refuses it: {error.message}")
-            # A batch that came to nothing leaves a hole in the sequence, and aiokafka does not mend it:
-            # the broker would refuse all that follows.
+                queue.batch_limit = None
+                self._fail(queue.take(1), f"the broker refuses it: {error.message}")
+            # A failed batch leaves a gap in the sequence, which aiokafka does not close:
+            # the broker would reject all batches that follow.
             await self._renew(producer)
         else:
             self._metrics.acknowledge.observe(monotonic() - started)
             self._metrics.published.inc(count)
             self.counts.acknowledged += count
-            self._release(lane.take(count))
+            self._release(queue.take(count))
 
     @staticmethod
-    def _refused(error: KafkaError) -> bool:
-        """Whether the broker's answer is about the messages, and final."""
-        answered = isinstance(error, BrokerResponseError) and not error.retriable
-        return answered and not isinstance(error, _PRODUCER_FORGOTTEN)
+    def _is_rejected(error: KafkaError) -> bool:
+        """Whether the broker rejected the messages for good."""
+        is_final = isinstance(error, BrokerResponseError) and not error.retriable
+        return is_final and not isinstance(error, _PRODUCER_FORGOTTEN)
 
     async def _renew(self, used: AIOKafkaProducer) -> None:
-        """Replace a producer, unless another lane has done so."""
+        """Replace a producer, unless another queue's task has done so."""
         async with self._renewing:
             if self._producer is used:
-                self._producer = await connect(self._settings, self._patience)
-                # In the background: other lanes' batches are still on their way through it.
+                self._producer = await connect(self._settings, self._retry_hint)
+                # In the background: other queues' batches are still in flight through it.
                 self._spawn(stop(used))
 
     async def _watch(self) -> None:
-        """Say when acknowledgements stop coming, and when they come again."""
-        told = False
+        """Log when acknowledgements stop, and when they resume."""
+        logged = False
         while True:
             await asyncio.sleep(1)
             problem = self.problem()
-            if problem is not None and not told:
-                hint = f"nothing is lost, it is tried {self._patience}; ORDERWATCH_KAFKA says where it is"
-                log.warning("broker_away", problem=problem, waiting=self.counts.waiting, hint=hint)
-            elif problem is None and told:
-                log.info("broker_back", waiting=self.counts.waiting)
-            told = problem is not None
+            if problem is not None and not logged:
+                hint = f"nothing is lost, it is tried {self._retry_hint}; ORDERWATCH_KAFKA says where it is"
+                log.warning("broker_unavailable", problem=problem, waiting=self.counts.waiting, hint=hint)
+            elif problem is None and logged:
+                log.info("broker_recovered", waiting=self.counts.waiting)
+            logged = problem is not None
 
     def _fail(self, messages: list[OrderMessage], reason: str) -> None:
         for message in messages:
@@ -237,13 +237,13 @@ class Publisher:
         self._bytes_waiting -= sum(map(_size, messages))
         self._changed.set()
 
-    async def _something_changed(self) -> None:
+    async def _wait_for_change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
-    def _partition(self, key: bytes | None) -> Lane:
-        lane: Lane = DefaultPartitioner()(key, self._lanes, self._lanes)
-        return lane
+    def _partition(self, key: bytes | None) -> PartitionQueue:
+        queue: PartitionQueue = DefaultPartitioner()(key, self._queues, self._queues)
+        return queue
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,4 +1,4 @@
-"""A partition's queue of messages on their way."""
+"""Queue of one partition's messages."""
 
 import asyncio
 from collections import deque
@@ -11,17 +11,17 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from marketplace_simulator.orders import OrderMessage
 
 
-class Lane:
-    """Messages of one partition in order. They leave it when they are acknowledged or given up, from the front.
+class PartitionQueue:
+    """Unacknowledged messages of one partition, in order. They are removed from the front when they have an outcome.
 
-    One batch is on its way at a time, and the next one is whatever waits by then: small and at once when it is quiet,
-    large when it is busy, and never out of order.
+    One batch is in flight at a time, and the next one consists of all messages that wait by then: small and immediate
+    at low rates, large at high rates, and never out of order.
     """
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.batch_limit: int | None = None
-        """How many messages a batch may have, while the one that the broker refuses is being searched."""
+        """Most messages of a batch while the one that the broker rejects is being isolated."""
         self._waiting: deque[OrderMessage] = deque()
         self._filled = asyncio.Event()
         self._since = 0.0
@@ -33,12 +33,12 @@ class Lane:
             self._filled.set()
         self._waiting.append(message)
 
-    async def filled(self) -> None:
+    async def wait_filled(self) -> None:
         """Wait until there is a message."""
         await self._filled.wait()
 
     def batch(self, producer: AIOKafkaProducer) -> BatchBuilder:
-        """A batch of the messages at the front, as many as fit; they stay in the lane."""
+        """A batch of the messages at the front, as many as fit; they stay in the queue."""
         builder = producer.create_batch()
         for message in islice(self._waiting, self.batch_limit):
             if builder.append(key=message.key, value=message.value, timestamp=None) is None:
@@ -58,6 +58,6 @@ class Lane:
         """Remove all messages."""
         return self.take(len(self._waiting))
 
-    def stuck_for(self) -> float:
+    def seconds_stuck(self) -> float:
         """Seconds without progress while messages wait."""
         return monotonic() - self._since if self._waiting else 0.0

@@ -1,14 +1,14 @@
-"""What the producer measures of itself, by Prometheus' names."""
+"""Metrics of the producer."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from order_producer.counts import Counts
+from order_producer.publish.sink import Counts
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
 class Metrics:
-    """The producer's metrics, in a registry of their own."""
+    """The producer's metrics, in their own registry."""
 
     def __init__(self, counts: Counts) -> None:
         self.registry = registry = CollectorRegistry()
@@ -16,7 +16,7 @@ class Metrics:
             "orderwatch_producer_orders_published", "Messages acknowledged by the broker.", registry=registry
         )
         self.failed = Counter(
-            "orderwatch_producer_orders_failed", "Messages given up, each named in the log.", registry=registry
+            "orderwatch_producer_orders_failed", "Messages that failed, each named in the log.", registry=registry
         )
         self.acknowledge = Histogram(
             "orderwatch_producer_acknowledge_seconds",

@@ -1,4 +1,4 @@
-"""Pacing: letting messages go when they are due."""
+"""Rate limiter: releases messages at a rate, or as far apart as their events were."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from marketplace_simulator.orders import OrderMessage
 
 
 class Clock(Protocol):
-    """Seconds that go on evenly, and waiting for them to pass."""
+    """Monotonic time, and waiting."""
 
     def now(self) -> float:
         """Seconds since some start."""
@@ -29,16 +29,16 @@ class WallClock:
         await asyncio.sleep(seconds)
 
 
-# At thousands a second a few go together: waking up for each costs more than twice the processor time.
+# At thousands per second a few are released together: waking up for each more than doubles the processor time.
 SHORTEST_WAIT = 0.005
-# Who falls further behind, as a machine does that sleeps, goes on from there instead of hurrying after it.
+# After a longer delay, such as the machine's sleep, the pacer is shifted instead of caught up with.
 MOST_BEHIND = 10.0
-# A step in created_date by more than this is no pause in trade but a wrong date, or another file.
+# A longer step in created_date is taken for a wrong date, or the start of another file.
 LONGEST_GAP = timedelta(days=1)
 
 
-class Schedule:
-    """Waits for points in time since its start, so that late turns are made up for and no error adds up."""
+class Pacer:
+    """Waits for points in time since its start, so that delays are caught up with and errors do not add up."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -53,11 +53,11 @@ class Schedule:
             self._start -= early
 
 
-async def at_rate(messages: AsyncIterator[OrderMessage], rate: float, clock: Clock) -> AsyncIterator[OrderMessage]:
-    """`rate` messages a second; each is asked for when it is due, not before."""
-    schedule, count = Schedule(clock), 0
+async def limit_rate(messages: AsyncIterator[OrderMessage], rate: float, clock: Clock) -> AsyncIterator[OrderMessage]:
+    """Yields `rate` messages per second; each is requested from the source when it is due."""
+    pacer, count = Pacer(clock), 0
     while True:
-        await schedule.wait_until(count / rate)
+        await pacer.wait_until(count / rate)
         try:
             message = await anext(messages)
         except StopAsyncIteration:
@@ -66,14 +66,14 @@ async def at_rate(messages: AsyncIterator[OrderMessage], rate: float, clock: Clo
         count += 1
 
 
-async def by_created_date(
+async def pace_by_created_date(
     messages: AsyncIterator[OrderMessage], speedup: float, clock: Clock
 ) -> AsyncIterator[OrderMessage]:
-    """Messages as far apart as their events were, `speedup` times faster.
+    """Yields messages as far apart as their events were, `speedup` times faster.
 
-    An event older than one before it goes at once, and so does one whose date cannot be read.
+    Events that are out of order, or whose date cannot be read, are yielded at once.
     """
-    schedule = Schedule(clock)
+    pacer = Pacer(clock)
     elapsed = timedelta()
     latest: datetime | None = None
     async for message in messages:
@@ -84,5 +84,5 @@ async def by_created_date(
                 elapsed += step
             if latest is None or step > timedelta() or -step > LONGEST_GAP:
                 latest = created
-            await schedule.wait_until(elapsed.total_seconds() / speedup)
+            await pacer.wait_until(elapsed.total_seconds() / speedup)
         yield message

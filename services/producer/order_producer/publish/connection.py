@@ -1,4 +1,4 @@
-"""Connecting to the broker: as long as it takes, and saying so."""
+"""Connection to the broker, retried until it succeeds."""
 
 import asyncio
 
@@ -12,8 +12,7 @@ from order_platform.settings import KafkaSettings
 log = structlog.get_logger()
 
 BATCH_BYTES = 256 * 1024
-# aiokafka gives up a message after this when its partition has no leader, the one case in which it does: a broker's
-# restart must fit in. It is also how long a request to a broker that fell silent is waited for.
+# The timeout of a request, and of a message whose partition has no leader: longer than a broker's restart.
 REQUEST_TIMEOUT_MS = 150_000
 _ATTEMPT_SECONDS = 10.0
 _TOPIC_GRACE_SECONDS = 3.0
@@ -22,23 +21,23 @@ _STOP_SECONDS = 2.0
 
 
 class TopicMissingError(RuntimeError):
-    """The broker is there and the topic is not."""
+    """The broker responds, but the topic does not exist."""
 
 
 class BrokerUnavailableError(RuntimeError):
-    """The broker did not answer for as long as it was waited for."""
+    """The broker did not respond within the time limit."""
 
 
-UNTIL_IT_ANSWERS = "until it answers"
+UNTIL_RECOVERED = "until it answers"
 
 
-async def connect(settings: KafkaSettings, patience: str = UNTIL_IT_ANSWERS) -> AIOKafkaProducer:
-    """A producer ready to send to topic orders: idempotent, with sequence numbers of its own.
+async def connect(settings: KafkaSettings, retry_hint: str = UNTIL_RECOVERED) -> AIOKafkaProducer:
+    """A producer ready to send to topic orders: idempotent.
 
-    Tries until the broker answers; `patience` tells people how long that may take. Raises TopicMissingError when it
-    does and knows no such topic.
+    Tries until the broker responds; log messages say `retry_hint`. Raises TopicMissingError if the topic does not
+    exist.
     """
-    pause, told = _FIRST_PAUSE, False
+    pause, logged = _FIRST_PAUSE, False
     while True:
         producer = _make(settings)
         try:
@@ -47,29 +46,29 @@ async def connect(settings: KafkaSettings, patience: str = UNTIL_IT_ANSWERS) -> 
                 await _find_topic(producer, settings)
         except (KafkaError, OSError, TimeoutError) as error:
             await stop(producer)
-            if not told:
-                # What the client says of an address where nothing listens is its own internals.
+            if not logged:
+                # The client's message about an address where nothing listens is about its internals.
                 silent = isinstance(error, KafkaConnectionError | TimeoutError)
                 log.warning(
-                    "broker_away",
+                    "broker_unavailable",
                     kafka=settings.kafka,
                     problem="nothing answers there" if silent else str(error),
-                    hint=f"trying {patience}; ORDERWATCH_KAFKA says where it is",
+                    hint=f"trying {retry_hint}; ORDERWATCH_KAFKA says where it is",
                 )
-                told = True
+                logged = True
         except BaseException:
             await stop(producer)
             raise
         else:
-            if told:
-                log.info("broker_back", kafka=settings.kafka)
+            if logged:
+                log.info("broker_recovered", kafka=settings.kafka)
             return producer
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 async def stop(producer: AIOKafkaProducer) -> None:
-    """Close a producer, not waiting long for a broker that is away."""
+    """Close a producer, with a short timeout for a broker that is unavailable."""
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await producer.stop()

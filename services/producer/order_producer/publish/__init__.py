@@ -1,0 +1,1 @@
+"""Publishing of messages to topic orders, or to a file."""
