@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import asyncpg
 
 from order_platform.kafka.lag import PartitionLag
-from order_platform.postgres.topic_epochs import known_epochs
+from order_platform.postgres.topic_epochs import read_epochs
 from orderwatch import ledger_repository
 from orderwatch.ledger_repository import Outcomes, Source
 
@@ -120,7 +120,7 @@ async def read_earlier_ledgers(
 ) -> list[PartitionLedger]:
     """The ledgers of the topics that had this name before the `current` one, of which no message comes any more."""
     ledgers: list[PartitionLedger] = []
-    for epoch in await known_epochs(connection, topic):
+    for epoch in await read_epochs(connection, topic):
         if epoch != current:
             source = Source(topic, epoch)
             ends = await ledger_repository.final_positions(connection, group, source)

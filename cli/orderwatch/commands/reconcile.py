@@ -14,7 +14,7 @@ from rich.table import Table
 from order_platform.command_line.output import OUT, print_json
 from order_platform.command_line.run import CommandError
 from order_platform.kafka.lag import LagReader, PartitionLag
-from order_platform.postgres.topic_epochs import epoch_of, known_epochs
+from order_platform.postgres.topic_epochs import find_epoch, read_epochs
 from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch import ledger_repository
 from orderwatch.command_hint import command
@@ -67,7 +67,7 @@ async def _reconcile(
     differences: list[str] = []
     async with open_database(database) as connection:
         bound = await ledger_repository.group_epoch(connection, group, topic)
-        current = epoch_of(await known_epochs(connection, topic), topic_id)
+        current = find_epoch(await read_epochs(connection, topic), topic_id)
         ledgers = await read_earlier_ledgers(connection, group, topic, current)
         if current is None or (bound is not None and bound != current):
             messages = sum(position.end - position.beginning for position in positions)

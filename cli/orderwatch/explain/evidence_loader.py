@@ -15,7 +15,7 @@ from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
 from order_platform.command_line.run import CommandError
 from order_platform.kafka.topic_reader import Found, KeySearch, Missing, TopicReader
-from order_platform.postgres.topic_epochs import epoch_of, known_epochs
+from order_platform.postgres.topic_epochs import find_epoch, read_epochs
 from order_platform.settings import KafkaSettings
 from orderwatch.command_hint import command
 from orderwatch.explain.evidence import OrderEvidence, UnstoredMessage, UnstoredMessageEvidence
@@ -124,12 +124,12 @@ class EvidenceLoader:
 
     async def _find_epoch(self, topic: str) -> int | None:
         if topic not in self._epochs:
-            known = await known_epochs(self._database, topic)
+            known = await read_epochs(self._database, topic)
             try:
                 topic_id = await self._records.topic_id(topic)
             except UnknownTopicOrPartitionError:
                 topic_id = None
-            self._epochs[topic] = epoch_of(known, topic_id)
+            self._epochs[topic] = find_epoch(known, topic_id)
         return self._epochs[topic]
 
     async def _load_published(self, decided_at: dict[str, datetime]) -> dict[str, Found]:

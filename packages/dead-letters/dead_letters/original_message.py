@@ -9,7 +9,7 @@ from dead_letters.model import DeadLetter, OriginalMessage
 from order_contract.dead_letter_record import dead_letter_key, original_headers, original_key
 from order_contract.event import read_claimed_id
 from order_platform.kafka.topic_reader import KeySearch, Missing, TopicReader
-from order_platform.postgres.topic_epochs import Database, epoch_of, known_epochs
+from order_platform.postgres.topic_epochs import Database, find_epoch, read_epochs
 from order_platform.settings import KafkaSettings
 
 READ_SECONDS: Final = 10.0
@@ -49,7 +49,7 @@ class OriginalMessageReader:
 
     async def topic_epoch(self, topic: str) -> int | None:
         """The epoch of the topic that exists now; None for one that was created again and is not accepted yet."""
-        return epoch_of(await known_epochs(self._database, topic), await self._topics.topic_id(topic))
+        return find_epoch(await read_epochs(self._database, topic), await self._topics.topic_id(topic))
 
     async def _find_at_origin(self, dead_letter: DeadLetter) -> OriginalMessage | None:
         topic, partition, offset, epoch = dead_letter.origin

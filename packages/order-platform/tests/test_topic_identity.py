@@ -16,7 +16,7 @@ from order_platform.kafka.committed_offsets import commit_metadata, valid_offset
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.postgres import migrations
-from order_platform.postgres.topic_epochs import epoch_of, known_epochs
+from order_platform.postgres.topic_epochs import find_epoch, read_epochs
 from order_platform.settings import KafkaSettings
 
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
@@ -38,7 +38,7 @@ A, B, C = (UUID(int=number) for number in (1, 2, 3))
     ],
 )
 def test_the_epoch_of_an_id(known: dict[int, UUID | None], topic_id: UUID | None, epoch: int | None) -> None:
-    assert epoch_of(known, topic_id) == epoch
+    assert find_epoch(known, topic_id) == epoch
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_what_an_earlier_release_stored_came_from_the_first_epoch(postgres
         origin = "select source_topic, source_epoch, source_partition, source_offset from orders"
         assert [tuple(row) for row in await connection.fetch(origin)] == [("shop-orders", 1, 2, 17)]
         assert await connection.fetchval("select state from dead_letters where epoch = 1") == "stored"
-        assert await known_epochs(connection, "shop-orders") == {1: None}
+        assert await read_epochs(connection, "shop-orders") == {1: None}
         await connection.close()
     finally:
         await admin.execute(f"drop database {name} with (force)")

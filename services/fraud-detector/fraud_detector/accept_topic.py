@@ -10,10 +10,10 @@ import asyncpg
 import typer
 from aiokafka.errors import KafkaError
 
-from fraud_detector.stream import topic_epochs
-from fraud_detector.stream.topic_epochs import Binding
 from order_platform.kafka.lag import LagReader
+from order_platform.postgres import topic_epochs
 from order_platform.postgres.errors import DATABASE_ERRORS
+from order_platform.postgres.topic_epochs import GroupBinding
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
 TIMEOUT = 15.0
@@ -33,7 +33,7 @@ class TopicReplacement:
 
     group: str
     topic: str
-    binding: Binding
+    binding: GroupBinding
     topic_id: UUID | None
     beginnings: Mapping[int, int]
     messages: int
@@ -83,7 +83,7 @@ async def _find_replacement(settings: AcceptSettings) -> TopicReplacement:
         topic_id, positions = await reader.read_topic_id(), await reader.read()
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
     try:
-        binding = await topic_epochs.bound(connection, settings.consumer_group, settings.orders_topic)
+        binding = await topic_epochs.find_binding(connection, settings.consumer_group, settings.orders_topic)
     finally:
         await connection.close()
     if binding is None:
@@ -110,7 +110,7 @@ async def _find_replacement(settings: AcceptSettings) -> TopicReplacement:
 async def _accept(settings: AcceptSettings, replacement: TopicReplacement) -> int:
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
     try:
-        return await topic_epochs.accept(
+        return await topic_epochs.accept_topic(
             connection, replacement.group, replacement.topic, replacement.topic_id, replacement.beginnings
         )
     finally:

@@ -20,6 +20,7 @@ from order_platform.command_line.settings_errors import read_settings
 from order_platform.event_settings import EventSettings
 from order_platform.health_server import PortTakenError
 from order_platform.logging import configure_logging
+from order_platform.postgres.topic_epochs import RecreatedTopicError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orders: topic orders in, decisions out.")
 rules = typer.Typer(no_args_is_help=True, help="Check rule files.")
@@ -28,7 +29,7 @@ app.add_typer(dead_letters, name="dead-letters")
 app.command()(accept_topic)
 
 # What an operator can fix: reported in one line, without a traceback.
-_EXPECTED = (RulesetError, PortTakenError, ActionRequiredError)
+_EXPECTED = (RulesetError, PortTakenError, ActionRequiredError, RecreatedTopicError)
 
 
 @app.command()

@@ -27,13 +27,13 @@ from fraud_detector.stream.ports import (
     CommitRefusedError,
     LostOffsetsError,
     RebalanceListener,
-    RecreatedTopicError,
     RefusedError,
     UnavailableError,
 )
 from order_platform.kafka.committed_offsets import commit_metadata, read_committed
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.topic_identity import TopicIdentity
+from order_platform.postgres.topic_epochs import RecreatedTopicError
 from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()

@@ -38,10 +38,6 @@ class AcceptedLossError(LostOffsetsError):
         self.partition = partition
 
 
-class RecreatedTopicError(ActionRequiredError):
-    """The topic was deleted and created again: which messages to read is the operator's decision."""
-
-
 class RefusedError(ActionRequiredError):
     """The broker refuses what no retry cures, such as a missing permission; the text says what to change."""
 

@@ -18,7 +18,6 @@ from uuid import UUID
 import asyncpg
 
 from decision_engine.ruleset import Ruleset
-from fraud_detector.stream import topic_epochs
 from fraud_detector.stream.batch import Batch, StoreResult
 from fraud_detector.stream.ports import UnavailableError
 from order_contract.dead_letter_record import RejectedMessage
@@ -27,6 +26,7 @@ from order_contract.error_types import ErrorType
 from order_contract.event import OrderEvent, fingerprint
 from order_contract.message import Message
 from order_contract.outcomes import MessageOutcome
+from order_platform.postgres import topic_epochs
 from order_platform.postgres.errors import LOST_CONNECTION
 
 # From this many orders on, COPY is cheaper than unnest.
@@ -110,12 +110,12 @@ class PostgresStore:
 
     async def bind(self, topic_id: UUID | None) -> int:
         async with self._connected() as connection:
-            self._epoch = await topic_epochs.bind(connection, self._group, self._topic, topic_id)
+            self._epoch = await topic_epochs.bind_group(connection, self._group, self._topic, topic_id)
         return self._epoch
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         async with self._connected() as connection:
-            await topic_epochs.record(connection, self._group, self._topic, self._epoch, next_offsets)
+            await topic_epochs.record_positions(connection, self._group, self._topic, self._epoch, next_offsets)
 
     async def store(self, batch: Batch) -> StoreResult:
         async with self._connected() as connection:

@@ -13,8 +13,9 @@ from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.metrics import Metrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
-from fraud_detector.stream.ports import DeadLetterLimitError, RecreatedTopicError, UnavailableError
+from fraud_detector.stream.ports import DeadLetterLimitError, UnavailableError
 from order_contract.decoding.decoder import EventDecoder
+from order_platform.postgres.topic_epochs import RecreatedTopicError
 from simulation.fakes import FakeBroker, FakeDatabase, FakeOrderConsumer, FakePublisher, FakeStore
 from simulation.scripted_random import ScriptedRandom
 from simulation.virtual_time import run_in_virtual_time

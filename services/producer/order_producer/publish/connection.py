@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from order_platform.kafka.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
+from order_platform.outage_log import OutageLog
 from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -37,7 +38,7 @@ async def connect(settings: KafkaSettings, retry_hint: str = UNTIL_RECOVERED) ->
     Tries until the broker responds; log messages say `retry_hint`. Raises TopicMissingError if the topic does not
     exist.
     """
-    pause, logged = _FIRST_PAUSE, False
+    pause, outage = _FIRST_PAUSE, OutageLog("broker")
     while True:
         producer = _make(settings)
         try:
@@ -46,22 +47,18 @@ async def connect(settings: KafkaSettings, retry_hint: str = UNTIL_RECOVERED) ->
                 await _find_topic(producer, settings)
         except (KafkaError, OSError, TimeoutError) as error:
             await stop(producer)
-            if not logged:
-                # The client's message about an address where nothing listens is about its internals.
-                silent = isinstance(error, KafkaConnectionError | TimeoutError)
-                log.warning(
-                    "broker_unavailable",
-                    kafka=settings.kafka,
-                    problem="nothing answers there" if silent else str(error),
-                    hint=f"trying {retry_hint}; ORDERWATCH_KAFKA says where it is",
-                )
-                logged = True
+            # The client's text about an address where nothing listens is about its internals.
+            silent = isinstance(error, KafkaConnectionError | TimeoutError)
+            outage.failed(
+                "nothing answers there" if silent else error,
+                kafka=settings.kafka,
+                hint=f"trying {retry_hint}; ORDERWATCH_KAFKA says where it is",
+            )
         except BaseException:
             await stop(producer)
             raise
         else:
-            if logged:
-                log.info("broker_recovered", kafka=settings.kafka)
+            outage.succeeded(kafka=settings.kafka)
             return producer
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)

@@ -22,6 +22,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import MAX_ORDER_BYTES
+from order_platform.outage_log import OutageLog
 from order_platform.settings import KafkaSettings
 from order_producer.publish.connection import UNTIL_RECOVERED, BrokerUnavailableError, connect, stop
 from order_producer.publish.metrics import Metrics
@@ -212,16 +213,15 @@ class Publisher:
 
     async def _watch(self) -> None:
         """Log when acknowledgements stop, and when they resume."""
-        logged = False
+        outage = OutageLog("broker")
         while True:
             await asyncio.sleep(1)
             problem = self.problem()
-            if problem is not None and not logged:
+            if problem is None:
+                outage.succeeded(waiting=self.counts.waiting)
+            else:
                 hint = f"nothing is lost, it is tried {self._retry_hint}; ORDERWATCH_KAFKA says where it is"
-                log.warning("broker_unavailable", problem=problem, waiting=self.counts.waiting, hint=hint)
-            elif problem is None and logged:
-                log.info("broker_recovered", waiting=self.counts.waiting)
-            logged = problem is not None
+                outage.failed(problem, waiting=self.counts.waiting, hint=hint)
 
     def _fail(self, messages: list[OrderMessage], reason: str) -> None:
         for message in messages:
