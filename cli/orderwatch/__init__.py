@@ -1,1 +1,1 @@
-"""The command for people: runs the embedded system, and answers questions about the whole."""
+"""The command for people: questions about a running system, here or elsewhere."""

@@ -13,10 +13,10 @@ def _load() -> object:
     import sys  # noqa: PLC0415
 
     from order_platform.command_line.output import silence_kafka_client  # noqa: PLC0415
-    from orderwatch.cli import application  # noqa: PLC0415
+    from orderwatch.cli import build_application  # noqa: PLC0415
 
     silence_kafka_client()
-    return application(sys.argv[1:2])
+    return build_application(sys.argv[1:2])
 
 
 if __name__ == "__main__":

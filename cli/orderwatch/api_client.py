@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import httpx
 
 from order_platform.command_line.run import CommandError, ExitCode, SettingsError, UnavailableError
-from orderwatch.environment import how_to_reach, not_set, variables
+from orderwatch.environment import not_set_error, reach_advice, read_variables
 
 Fields = dict[str, Any]
 
@@ -35,7 +35,7 @@ class ApiProblem(CommandError):
         self.document = document
         self.retry_after = retry_after
         self.code = str(document.get("code", ""))
-        if self.may_pass:
+        if self.is_temporary:
             self.exit_code = ExitCode.UNAVAILABLE
         elif status != httpx.codes.NOT_FOUND:  # a key that is refused, a parameter that is not valid
             self.exit_code = ExitCode.USAGE
@@ -43,7 +43,7 @@ class ApiProblem(CommandError):
         super().__init__(f"the API says: {detail}", _ADVICE.get(self.code, ""))
 
     @property
-    def may_pass(self) -> bool:
+    def is_temporary(self) -> bool:
         """Whether the same call may go through later."""
         return self.status >= httpx.codes.INTERNAL_SERVER_ERROR or self.status == httpx.codes.TOO_MANY_REQUESTS
 
@@ -53,7 +53,7 @@ class ApiClient:
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url.strip().rstrip("/")
-        parts = _parts(self.url)
+        parts = _parse_url(self.url)
         _check_key(key)
         self.http = httpx.Client(
             headers={"Authorization": f"Bearer {key}"},
@@ -66,8 +66,8 @@ class ApiClient:
     @classmethod
     def from_environment(cls) -> Self:
         """The API that the environment or this checkout names. Raises UnavailableError when neither does."""
-        given = variables()
-        return cls(_setting(given, "ORDERWATCH_API_URL"), _setting(given, "ORDERWATCH_API_KEY"))
+        given = read_variables()
+        return cls(_require_setting(given, "ORDERWATCH_API_URL"), _require_setting(given, "ORDERWATCH_API_KEY"))
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +104,7 @@ class ApiClient:
         """The error for an API that cannot be reached."""
         return UnavailableError(
             f"the API at {self.url} does not respond: {str(error) or type(error).__name__}",
-            how_to_reach("ORDERWATCH_API_URL"),
+            reach_advice("ORDERWATCH_API_URL"),
         )
 
     def _pages(self, path: str, parameters: dict[str, str | int]) -> Iterator[Fields]:
@@ -116,7 +116,7 @@ class ApiClient:
             parameters["cursor"] = page["next"]
 
 
-def _parts(url: str) -> SplitResult:
+def _parse_url(url: str) -> SplitResult:
     """The URL's parts. Raises SettingsError, without a password that it may hold."""
     try:
         parts = urlsplit(url)
@@ -160,7 +160,7 @@ def raise_for_problem(response: httpx.Response) -> None:
     )
 
 
-def _setting(given: Mapping[str, str], name: str) -> str:
+def _require_setting(given: Mapping[str, str], name: str) -> str:
     value = given.get(name)
     if not value and (file := given.get(f"{name}_FILE")):
         try:
@@ -171,7 +171,7 @@ def _setting(given: Mapping[str, str], name: str) -> str:
             ) or "it is not text in UTF-8, or not a path"
             raise SettingsError(f"{name}_FILE={file!r} cannot be read: {reason}", "Name a file with it.") from None
     if not value:
-        raise not_set(name)
+        raise not_set_error(name)
     return value
 
 

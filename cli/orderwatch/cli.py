@@ -29,10 +29,10 @@ OWN_COMMANDS: Mapping[str, str] = {
 def list_commands() -> dict[str, EntryPoint]:
     """Every command by name, with where its function is."""
     own = [EntryPoint(name, f"orderwatch.commands.{name}:{name}", ENTRY_POINTS) for name in OWN_COMMANDS]
-    return {each.name: each for each in (*own, *_added())}
+    return {each.name: each for each in (*own, *_find_added_commands())}
 
 
-def application(loaded: Collection[str] | None = None) -> typer.Typer:
+def build_application(loaded: Collection[str] | None = None) -> typer.Typer:
     """The command line. Commands that are not `loaded` are only listed, as importing all takes a second."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -53,7 +53,7 @@ def application(loaded: Collection[str] | None = None) -> typer.Typer:
     return app
 
 
-def _added() -> Iterable[EntryPoint]:
+def _find_added_commands() -> Iterable[EntryPoint]:
     return sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name)
 
 

@@ -1,4 +1,4 @@
-"""How this command was called: advice names commands as they can be typed here."""
+"""Hints in messages: which command to type next, as this shell can call it."""
 
 import shlex
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 NAME = "orderwatch"
 
 
-def command(*words: str) -> str:
+def command_hint(*words: str) -> str:
     """A call of `orderwatch` to type next: by name where the shell finds it, else by the path it was called by."""
     program = Path(sys.argv[0])
     by_name = program.name != NAME or Path(shutil.which(NAME) or "") == program

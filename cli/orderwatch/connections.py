@@ -13,8 +13,8 @@ from order_platform.command_line.run import CommandError, UnavailableError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings
-from orderwatch.command_hint import command
-from orderwatch.environment import how_to_reach, not_set, variables
+from orderwatch.command_hint import command_hint
+from orderwatch.environment import not_set_error, reach_advice, read_variables
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
 
@@ -30,7 +30,7 @@ def database_settings(file: str = "env") -> DatabaseSettings:
 
 
 def _read_connection_settings(kind: type[Settings], required: str, file: str = "env") -> Settings:
-    given = variables(file)
+    given = read_variables(file)
     names = {field: f"ORDERWATCH_{field.upper()}" for field in kind.model_fields}
     # What the environment holds is read from there by the class itself, with all the ways that it knows.
     written: dict[str, Any] = {
@@ -39,7 +39,7 @@ def _read_connection_settings(kind: type[Settings], required: str, file: str = "
     settings = read_settings(kind, **written)
     # Its default is for processes that `up` starts; people get an error rather than another system's data.
     if required not in settings.model_fields_set:
-        raise not_set(f"ORDERWATCH_{required.upper()}")
+        raise not_set_error(f"ORDERWATCH_{required.upper()}")
     return settings
 
 
@@ -51,7 +51,7 @@ def translate_broker_errors(settings: KafkaSettings) -> Iterator[None]:
     except KafkaError as error:
         raise UnavailableError(
             f"the broker at {settings.kafka} does not respond: {str(error) or type(error).__name__}",
-            how_to_reach("ORDERWATCH_KAFKA"),
+            reach_advice("ORDERWATCH_KAFKA"),
         ) from error
 
 
@@ -75,7 +75,8 @@ def translate_database_errors(settings: DatabaseSettings) -> Iterator[None]:
         yield
     except asyncpg.UndefinedTableError as error:
         raise CommandError(
-            f"the database at {_place(settings)} is not migrated: {error}", f"{command('migrate')} does that."
+            f"the database at {_host_and_port(settings)} is not migrated: {error}",
+            f"{command_hint('migrate')} does that.",
         ) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise CommandError(
@@ -84,12 +85,12 @@ def translate_database_errors(settings: DatabaseSettings) -> Iterator[None]:
         ) from error
     except DATABASE_ERRORS as error:
         raise UnavailableError(
-            f"the database at {_place(settings)} does not respond: {str(error) or type(error).__name__}",
-            how_to_reach("ORDERWATCH_DATABASE_URL"),
+            f"the database at {_host_and_port(settings)} does not respond: {str(error) or type(error).__name__}",
+            reach_advice("ORDERWATCH_DATABASE_URL"),
         ) from error
 
 
-def _place(settings: DatabaseSettings) -> str:
+def _host_and_port(settings: DatabaseSettings) -> str:
     """Host and port, without the password."""
     netloc = urlsplit(settings.database_url.get_secret_value()).netloc
     return netloc.rpartition("@")[2] or "its socket"

@@ -48,20 +48,20 @@ class DecisionStream:
         while True:
             at_least = 0.0
             try:
-                for event in self._events():
-                    yield from self._decisions(event)
+                for event in self._read_events():
+                    yield from self._read_decisions(event)
                 problem = "the API ended the stream"
             except httpx.TransportError as error:
                 if not self._connected_once:
                     raise self._api.unreachable_error(error) from error
                 problem = f"the connection was lost ({str(error) or type(error).__name__})"
             except ApiProblem as error:
-                if not (self._connected_once and error.may_pass):
+                if not (self._connected_once and error.is_temporary):
                     raise
                 problem, at_least = str(error), error.retry_after
             self._wait(problem, at_least)
 
-    def _events(self) -> Iterator[ServerSentEvent]:
+    def _read_events(self) -> Iterator[ServerSentEvent]:
         """The events of one connection."""
         headers = {"Last-Event-ID": self._last_id} if self._last_id else {}
         url = f"{self._api.url}{PATH}"
@@ -69,7 +69,7 @@ class DecisionStream:
             if not source.response.is_success:
                 source.response.read()
             raise_for_problem(source.response)
-            self._connected()
+            self._report_connection()
             try:
                 yield from source.iter_sse()
             except SSEError as error:
@@ -77,7 +77,7 @@ class DecisionStream:
                     f"{url} is not a valid event stream: {error}", "Check ORDERWATCH_API_URL."
                 ) from error
 
-    def _connected(self) -> None:
+    def _report_connection(self) -> None:
         if not self._connected_once:
             self._notify(f"connected to {self._api.url}")
         elif self._last_id:
@@ -86,7 +86,7 @@ class DecisionStream:
             self._notify("connected again; what was decided in the meantime is not shown")
         self._connected_once = True
 
-    def _decisions(self, event: ServerSentEvent) -> Iterator[Fields]:
+    def _read_decisions(self, event: ServerSentEvent) -> Iterator[Fields]:
         """The decision in an event, if it is one."""
         if event.id:
             # The first id is where the API began to listen, which takes it a moment for the first client.

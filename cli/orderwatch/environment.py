@@ -25,7 +25,7 @@ def home_folder() -> Path:
     return Path(os.path.expanduser(os.environ.get("ORDERWATCH_HOME") or ROOT / ".orderwatch"))  # noqa: PTH111
 
 
-def variables(file: str = CLIENT_ENV) -> Mapping[str, str]:
+def read_variables(file: str = CLIENT_ENV) -> Mapping[str, str]:
     """The environment, over what was written down when this checkout's system came up, unless it names another one.
 
     `file` is whose settings: `env` is for people who ask.
@@ -52,7 +52,7 @@ def _read_written(file: str) -> Mapping[str, str]:
     return {} if elsewhere else written
 
 
-def not_set(name: str) -> UnavailableError:
+def not_set_error(name: str) -> UnavailableError:
     """The error for a setting that a command cannot do without."""
     if _named_addresses():
         return UnavailableError(
@@ -66,7 +66,7 @@ def not_set(name: str) -> UnavailableError:
     )
 
 
-def how_to_reach(setting: str) -> str:
+def reach_advice(setting: str) -> str:
     """What to do about something that does not respond."""
     return f"{setting} says where it is; `make status` shows what runs in this checkout, `make up` starts it."
 

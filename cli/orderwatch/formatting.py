@@ -1,4 +1,4 @@
-"""Values, and messages of any topic, as a line for a person."""
+"""Formatting of values and of messages of any topic for people."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -65,12 +65,12 @@ def decision_text(fields: Mapping[str, Any]) -> Text:
     )
 
 
-def readable(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Text:
+def format_message(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Text:
     """What a message says: a decision with its reasons, a dead letter with its error, else its fields."""
     error = dict(headers).get(ERROR)
     if error is not None:
         return Text.assemble((_text(error), "red"), "  ", (_text(value), "dim"))
-    fields = _object(value)
+    fields = _parse_object(value)
     if fields is None:
         return Text.assemble(f"{_text(key)}  " if key else "", _text(value))
     if "outcome" in fields and "hits" in fields:
@@ -78,7 +78,7 @@ def readable(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str
     return Text("  ".join(f"{name}={_plain(value)}" for name, value in fields.items())[:SHOWN])
 
 
-def _object(value: bytes | None) -> dict[str, Any] | None:
+def _parse_object(value: bytes | None) -> dict[str, Any] | None:
     try:
         fields = orjson.loads(value or b"")
     except orjson.JSONDecodeError:

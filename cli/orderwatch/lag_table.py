@@ -1,4 +1,4 @@
-"""A consumer group's lag, as people read it."""
+"""Table of a consumer group's lag."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The ledger: messages consumed against outcomes recorded, partition by partition, for each topic of a name."""
+"""Ledger of consumed messages against recorded outcomes, per partition, for each topic of a name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -61,12 +61,14 @@ class PartitionLedger:
         found = []
         unrecorded = self.consumed - self.outcomes.offsets
         if unrecorded > 0:
-            found.append(f"{unrecorded} consumed messages have no outcome: offsets {_some(self.missing, unrecorded)}")
+            found.append(
+                f"{unrecorded} consumed messages have no outcome: offsets {_format_some(self.missing, unrecorded)}"
+            )
         if unrecorded < 0:
             found.append(f"{-unrecorded} offsets have an outcome, but lie in a recorded gap")
         twice = self.recorded - self.outcomes.offsets
         if twice > 0:
-            found.append(f"{twice} outcomes too many: offsets {_some(self.twice, twice)} have more than one")
+            found.append(f"{twice} outcomes too many: offsets {_format_some(self.twice, twice)} have more than one")
         if self.waiting > 0:
             found.append(f"{self.waiting} messages wait: {self.why_waiting}")
         return [f"{self.name}: {text}" for text in found]
@@ -140,6 +142,6 @@ async def _find_offsets_at_fault(
     return replace(ledger, missing=tuple(missing), twice=tuple(twice))
 
 
-def _some(offsets: tuple[int, ...], count: int) -> str:
+def _format_some(offsets: tuple[int, ...], count: int) -> str:
     shown = ", ".join(map(str, offsets))
     return shown if count <= len(offsets) else f"{shown}, ..."

@@ -34,9 +34,11 @@ async def compare_decisions(
     }
     if kept_from_the_first:
         differences["stored, but not published"] = must_be_published.keys() - published.keys()
-    return [f"{len(orders)} orders are {what}: {_some(orders)}" for what, orders in differences.items() if orders]
+    return [
+        f"{len(orders)} orders are {what}: {_format_some(orders)}" for what, orders in differences.items() if orders
+    ]
 
 
-def _some(orders: Collection[str]) -> str:
+def _format_some(orders: Collection[str]) -> str:
     shown = ", ".join(sorted(orders)[:NAMED])
     return shown if len(orders) <= NAMED else f"{shown}, ..."

@@ -1,4 +1,4 @@
-"""Asking the warehouse about orders, through the batch side's own command: its packages are in another environment."""
+"""Reader of the warehouse's orders through the batch side's command, whose packages are in another environment."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import orjson
 
 from order_platform.command_line.run import CommandError, ExitCode
 from order_platform.kafka.topic_reader import Missing
-from orderwatch.environment import ROOT, variables
+from orderwatch.environment import ROOT, read_variables
 from orderwatch.explain.evidence import WarehouseRow
 
 _SECONDS = 120
@@ -41,7 +41,7 @@ def read_warehouse(order_ids: Sequence[str]) -> Mapping[str, WarehouseRow | Miss
             check=False,
             timeout=_SECONDS,
             cwd=ROOT,
-            env=dict(variables()),
+            env=dict(read_variables()),
         )
     except subprocess.TimeoutExpired as error:
         waiting = f": {_text(error.stderr)}" if error.stderr else ""

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -34,6 +36,18 @@ def test_help_teaches(orderwatch: Orderwatch, command: str) -> None:
     result = orderwatch(command, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.output
+
+
+def test_nothing_of_the_command_needs_devstack() -> None:
+    script = """if True:
+        import importlib, pkgutil, sys
+        sys.modules["devstack"] = None
+        import orderwatch
+        for module in pkgutil.walk_packages(orderwatch.__path__, "orderwatch."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    """
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.parametrize("command", ["flags", "order", "explain", "lag", "topics", "reconcile", "status", "logs"])

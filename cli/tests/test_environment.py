@@ -91,7 +91,7 @@ def test_secrets_come_from_files_and_further_settings_count(monkeypatch: pytest.
         assert api.http.headers["Authorization"] == "Bearer ow_here"
 
 
-def test_what_is_no_url_is_refused() -> None:
+def test_an_invalid_url_is_refused() -> None:
     for url in (
         "127.0.0.1:8000",
         "ftp://here",

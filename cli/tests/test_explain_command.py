@@ -78,7 +78,7 @@ def differences(answer: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return {section["name"]: section["differences"] for section in answer["sections"] if section["differences"]}
 
 
-async def test_a_thousand_orders_and_every_refused_message_agree_until_somebody_changes_one(
+async def test_a_thousand_orders_and_every_unstored_message_are_consistent_until_one_is_changed(
     orderwatch: Orderwatch, elsewhere: KafkaSettings, database_url: str, tmp_path: Path
 ) -> None:
     chance = random.Random(20261122)
@@ -158,7 +158,7 @@ async def test_an_order_shows_what_else_came_with_its_id_and_survives_retention(
     assert answer["sections"][2]["facts"]["value"] == line({**order, "country": "MY"}).decode()
 
 
-async def test_what_nobody_knows_is_said_with_what_to_do(
+async def test_what_is_unknown_is_reported_with_what_to_do(
     orderwatch: Orderwatch, elsewhere: KafkaSettings, database_url: str
 ) -> None:
     topic = elsewhere.orders_topic
@@ -200,11 +200,11 @@ async def test_records_are_found_one_by_one_and_together(kafka_settings: KafkaSe
                 KeySearch(1, b"k700", 600_000),
                 KeySearch(1, b"k10", 0),
                 KeySearch(1, b"large", 1_000_000),
-                KeySearch(1, b"nobody", 0),
+                KeySearch(1, b"unknown", 0),
                 KeySearch(0, b"k1", 0),
             ],
         )
     offsets = {key: each.offset for key, each in by_key.items() if not isinstance(each, Missing)}
     assert offsets == {b"k700": 700, b"k10": 10, b"large": large.offset}
-    assert "not among" in getattr(by_key[b"nobody"], "reason", "")
+    assert "not among" in getattr(by_key[b"unknown"], "reason", "")
     assert "has no record since" in getattr(by_key[b"k1"], "reason", "")

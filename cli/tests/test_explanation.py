@@ -190,7 +190,7 @@ def test_what_retention_deleted_is_said_and_the_rest_compared() -> None:
     ]
 
 
-def test_a_payment_method_that_the_detector_was_told_of_is_known() -> None:
+def test_a_payment_method_from_the_detectors_settings_is_known() -> None:
     evidence = stored(message(payment_method="shopeepay later"), "ShopeePay Later")
     assert evidence.row.payment_method == "ShopeePay Later"
     assert build_explanation(evidence).agrees
@@ -202,7 +202,7 @@ def test_attributes_are_compared_as_json() -> None:
     assert explanation.sections[1].sentences() == ["attributes.level: stored '1.0', decoded now '1'"]
 
 
-def test_a_message_that_is_no_order_any_more_is_a_difference() -> None:
+def test_a_message_that_is_not_a_valid_order_any_more_is_a_difference() -> None:
     explanation = build_explanation(replace(stored(message()), message=message(quantity=0)))
     assert explanation.sections[1].sentences() == [
         "quantity: stored 'an order', decoded now 'quantity must be an integer of at least 1, got 0'"
@@ -221,7 +221,7 @@ def refused(
     """The evidence of a message that the detector refused."""
     letter = evaluate(record)
     if isinstance(letter, OrderRow):
-        letter = RejectedMessage(record, ErrorType.CONFLICT, "order o1 stands with other content", order_id="o1")
+        letter = RejectedMessage(record, ErrorType.CONFLICT, "order o1 is stored with other content", order_id="o1")
     unstored = UnstoredMessage("orders", 2, 17, 1, outcome, letter.order_id, letter.error_type, letter.error, NOW)
     headers = tuple(dead_letter_headers(letter))
     published = Message(record.value, str(letter.origin).encode(), headers, "orders.dlq")

@@ -1,4 +1,4 @@
-"""Following decisions: nothing is missed when the connection is lost, and a person is told."""
+"""Following decisions: nothing is missed when the connection is lost, and that is reported."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -92,14 +92,14 @@ def test_it_waits_longer_each_time_and_as_long_as_it_is_asked_to(server: Scripte
     assert len(following.pauses) == 4
     assert 0 < following.pauses[0] < following.pauses[1] <= following.pauses[3] <= LONGEST_PAUSE
     assert following.pauses[2] == 40
-    # Said once when it was lost and once when it came back, however many attempts there were.
+    # Said once when it was lost and once when it recovered, however many attempts there were.
     assert len(following.said) == 2 + 2
 
 
 @pytest.mark.parametrize(
     "server", [[stream("retry: 9000\nid: 0:7\ndata:"), stream(decision("a", "0:8"))]], indirect=True
 )
-def test_the_server_says_where_it_starts_and_when_to_come_back(server: ScriptedServer) -> None:
+def test_the_server_sets_where_it_starts_and_when_to_reconnect(server: ScriptedServer) -> None:
     following = Following(server.url)
     assert following.take(1) == ["a"]
     assert server.requests[1].headers["last-event-id"] == "0:7"
@@ -148,6 +148,6 @@ def test_another_server_is_recognised(server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("server", [[]], indirect=True)
-def test_an_api_that_is_away_is_named(server: ScriptedServer) -> None:
+def test_an_unavailable_api_is_named(server: ScriptedServer) -> None:
     with pytest.raises(UnavailableError, match=server.url):
         Following(server.url).take(1)

@@ -2,7 +2,16 @@
 
 import orjson
 
-from orderwatch.formatting import SHOWN, business_time, money, outcome_text, plain_bytes, printable, readable, reasons
+from orderwatch.formatting import (
+    SHOWN,
+    business_time,
+    format_message,
+    money,
+    outcome_text,
+    plain_bytes,
+    printable,
+    reasons,
+)
 
 
 def test_a_decision_says_what_and_why() -> None:
@@ -14,22 +23,23 @@ def test_a_decision_says_what_and_why() -> None:
         "hits": [{"rule": "foreign-country", "reason": "Ordered from NG, not from Indonesia."}],
     }
     assert (
-        readable(b"o1", orjson.dumps(decision), []).plain == "o1 of U1  review 50  Ordered from NG, not from Indonesia."
+        format_message(b"o1", orjson.dumps(decision), []).plain
+        == "o1 of U1  review 50  Ordered from NG, not from Indonesia."
     )
 
 
 def test_an_order_shows_its_fields() -> None:
-    assert readable(b"U1", b'{"order_id": "o1", "quantity": 2}', []).plain == "order_id=o1  quantity=2"
+    assert format_message(b"U1", b'{"order_id": "o1", "quantity": 2}', []).plain == "order_id=o1  quantity=2"
 
 
 def test_a_dead_letter_says_its_error_first() -> None:
-    line = readable(b"orders/0/1", b"{not json", [("error_type", b"not-json"), ("error", b"not JSON: ...")]).plain
+    line = format_message(b"orders/0/1", b"{not json", [("error_type", b"not-json"), ("error", b"not JSON: ...")]).plain
     assert line == "not JSON: ...  {not json"
 
 
 def test_other_bytes_are_shown_without_steering_the_terminal() -> None:
-    assert readable(None, b"\xff\x1b[2J" + b"x" * 5_000_000, []).plain.startswith("��[2Jxxx")
-    assert len(readable(None, b"x" * 5_000_000, []).plain) == SHOWN
+    assert format_message(None, b"\xff\x1b[2J" + b"x" * 5_000_000, []).plain.startswith("��[2Jxxx")
+    assert len(format_message(None, b"x" * 5_000_000, []).plain) == SHOWN
 
 
 def test_values_read_as_people_write_them() -> None:
@@ -41,7 +51,7 @@ def test_values_read_as_people_write_them() -> None:
 
 
 def test_a_shadow_rule_is_marked_and_text_of_others_does_not_steer() -> None:
-    hits = [{"reason": "One.", "mode": "live"}, {"reason": "Two\x1b.", "mode": "shadow"}, "no hit of ours"]
+    hits = [{"reason": "One.", "mode": "live"}, {"reason": "Two\x1b.", "mode": "shadow"}, "another format"]
     assert reasons(hits, "\n") == "One.\nTwo\N{REPLACEMENT CHARACTER}. (shadow)"
 
 

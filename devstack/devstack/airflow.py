@@ -48,14 +48,14 @@ def batch_settings(paths: SystemPaths) -> Mapping[str, str]:
 def write_passwords(paths: SystemPaths, credentials: Credentials) -> None:
     """Write the password file of the one user."""
     paths.airflow.mkdir(mode=0o700, exist_ok=True)
-    write_atomically(_passwords(paths), json.dumps({USER: credentials.airflow_password}), PRIVATE)
+    write_atomically(_passwords_file(paths), json.dumps({USER: credentials.airflow_password}), PRIVATE)
 
 
-def _passwords(paths: SystemPaths) -> Path:
+def _passwords_file(paths: SystemPaths) -> Path:
     return paths.airflow / "passwords.json"
 
 
-def variables(paths: SystemPaths, credentials: Credentials, port: int, database_url: str) -> Mapping[str, str]:
+def airflow_variables(paths: SystemPaths, credentials: Credentials, port: int, database_url: str) -> Mapping[str, str]:
     """Airflow's own settings: those that hold everywhere, its metadata in our PostgreSQL, its files in our folder."""
     url = f"http://127.0.0.1:{port}"
     encryption = base64.urlsafe_b64encode(hashlib.sha256(credentials.airflow_secret.encode()).digest()).decode()
@@ -70,7 +70,7 @@ def variables(paths: SystemPaths, credentials: Credentials, port: int, database_
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__FERNET_KEY": encryption,
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(paths)),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords_file(paths)),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url.replace("postgresql://", "postgresql+psycopg://", 1),
     }
 
@@ -81,12 +81,12 @@ def main() -> None:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "prepare.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _prepare(home / "prepared")
+        _install_and_migrate(home / "prepared")
     command = str(executable("airflow"))
     os.execv(command, [command, *sys.argv[1:]])
 
 
-def _prepare(done: Path) -> None:
+def _install_and_migrate(done: Path) -> None:
     for project in ("airflow", "dbt"):
         _run(sys.executable, str(ROOT / "scripts" / "install.py"), "--project", project)
     lock = (PROJECT / "lock.txt").read_bytes()

@@ -1,4 +1,4 @@
-"""The lock file: Java artifacts by Maven coordinates, each with the SHA-256 of its jar."""
+"""Lock file of Java artifacts: Maven coordinates, each with the SHA-256 of its jar."""
 
 import re
 from collections.abc import Callable, Iterable

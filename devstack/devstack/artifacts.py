@@ -1,4 +1,4 @@
-"""Fetching Java artifacts: several at a time, each verified against its SHA-256.
+"""Downloads of Java artifacts, several at a time, each verified against its SHA-256.
 
 The repositories are jgo's: Maven Central, or what the user's jgo configuration names. No address stands here.
 """
@@ -41,7 +41,7 @@ def fetch(artifacts: Iterable[LockedArtifact], folder: Path, progress: Progress)
 def lock(roots: Iterable[Coordinates], progress: Progress) -> tuple[LockedArtifact, ...]:
     """Resolve what `roots` need at run time, download it all, and return it with checksums."""
     with tempfile.TemporaryDirectory() as scratch:
-        context = _context(Path(scratch))
+        context = _maven_context(Path(scratch))
         resolved: set[Coordinates] = set()
         # One root at a time: resolved together, one's managed versions override what the other needs.
         for root in roots:
@@ -76,7 +76,9 @@ def _download_all(
 
 def _download(coordinates: Coordinates, scratch: Path) -> Path:
     """Fetch one jar; its path lies below `scratch`. Tries again when the network stumbles."""
-    artifact = _context(scratch).project(coordinates.group, coordinates.name).at_version(coordinates.version).artifact()
+    artifact = (
+        _maven_context(scratch).project(coordinates.group, coordinates.name).at_version(coordinates.version).artifact()
+    )
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return artifact.resolve()
@@ -93,9 +95,9 @@ def _download(coordinates: Coordinates, scratch: Path) -> Path:
     raise AssertionError("unreachable")
 
 
-def _context(scratch: Path) -> MavenContext:
+def _maven_context(scratch: Path) -> MavenContext:
     """Where artifacts come from: what the user configured for jgo, then its default."""
-    _trust_as_the_system_does()
+    _trust_system_certificates()
     repositories = GlobalSettings.load().repositories
     return MavenContext(
         repo_cache=scratch,
@@ -104,7 +106,7 @@ def _context(scratch: Path) -> MavenContext:
     )
 
 
-def _trust_as_the_system_does() -> None:
+def _trust_system_certificates() -> None:
     """Let downloads trust the machine's own certificates, as pip does: a company's proxy has one of its own there."""
     paths = ssl.get_default_verify_paths()
     folder = Path(paths.capath) if paths.capath else None

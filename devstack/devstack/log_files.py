@@ -1,4 +1,4 @@
-"""Reading log files: their last lines, and what is added to them."""
+"""Readers of log files: the last lines, and lines as they are added."""
 
 import os
 from pathlib import Path
@@ -28,16 +28,16 @@ class LogMark:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._inode, self._position = _place(path)
+        self._inode, self._position = _file_identity(path)
 
     def lines(self, count: int) -> list[str]:
         """The last lines since then, at most `count`; of the current file only, where it was rotated since."""
-        inode, size = _place(self.path)
+        inode, size = _file_identity(self.path)
         since = self._position if inode == self._inode and size >= self._position else 0
         return last_lines(self.path, count, since)
 
 
-def _place(path: Path) -> tuple[int, int]:
+def _file_identity(path: Path) -> tuple[int, int]:
     """The file at a path and its size; zeros where there is none."""
     try:
         found = path.stat()

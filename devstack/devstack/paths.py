@@ -98,7 +98,7 @@ class SystemPaths:
         """The settings that the running system was started with."""
         return self.home / "settings.json"
 
-    def everything(self) -> Iterator[Path]:
+    def all_files(self) -> Iterator[Path]:
         """All that the system puts into the home folder, which may be a folder that holds other things, too."""
         yield from (self.kafka, self.postgres, self.logs, self.home / "cache", self.home / "bench.json")
         yield from (self.airflow, self.airflow_env, self.staging, *self.home.glob(f"{self.warehouse.name}*"))
@@ -115,12 +115,12 @@ class SystemPaths:
     def make_private(self) -> None:
         """Create the home folder, and close what lies in it to other users, whatever made it, under which umask."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in self.everything():
+        for path in self.all_files():
             # Where root started the server, its user passes through this folder to the data, which is its own.
-            _close(path, keep=0o011 if path == self.postgres else 0)
+            _restrict_access(path, keep=0o011 if path == self.postgres else 0)
             for folder, folders, files in os.walk(path):
                 for name in (*folders, *files):
-                    _close(Path(folder, name))
+                    _restrict_access(Path(folder, name))
 
     def make_runtime(self) -> None:
         """Create the runtime folder; refuse one that another user has prepared."""
@@ -143,7 +143,7 @@ class SystemPaths:
         return self.runtime / "lock"
 
 
-def _close(path: Path, keep: int = 0) -> None:
+def _restrict_access(path: Path, keep: int = 0) -> None:
     """Take away what other users may do with one of our files or folders, except `keep`."""
     try:
         found = path.lstat()

@@ -52,12 +52,14 @@ def require_free(ports: Mapping[str, int]) -> None:
     if taken:
         others = zip(taken, free_ports(len(taken), ports.values()), strict=True)
         raise PortsTakenError(
-            "; ".join(f"port {port} ({variable}) is taken{_by(port)}" for variable, port in taken.items()),
+            "; ".join(
+                f"port {port} ({variable}) is taken{_describe_listener(port)}" for variable, port in taken.items()
+            ),
             "Stop what listens there, or move: " + " ".join(f"{name}={port}" for name, port in others),
         )
 
 
-def _by(port: int) -> str:
+def _describe_listener(port: int) -> str:
     """The process that listens on the port, where the system shows it."""
     try:
         connections = psutil.net_connections("tcp")

@@ -1,4 +1,4 @@
-"""A real PostgreSQL, from the binaries that a wheel carries."""
+"""The embedded PostgreSQL, from the binaries in a wheel."""
 
 import importlib.metadata
 import importlib.util
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
-from devstack.privileges import command_for_server, own, reachable_programs, unprivileged
+from devstack.privileges import command_for_server, give_to_server_user, reachable_programs, unprivileged_command
 from devstack.server import EmbeddedServer, ServerFailedError
 from order_platform.postgres.errors import DATABASE_ERRORS
 
@@ -74,7 +74,7 @@ class EmbeddedPostgres(EmbeddedServer):
             "password_encryption": "scram-sha-256",
         }
         options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
-        server = [str(_program("postgres")), "-D", _where(self.data), *options]
+        server = [str(_program_path("postgres")), "-D", _data_argument(self.data), *options]
         # SIGQUIT: it ends at once, and recovers from its log at the next start.
         return command_for_server(server, end_signal="QUIT", folder=self.data.name)
 
@@ -93,13 +93,13 @@ class EmbeddedPostgres(EmbeddedServer):
         partial.mkdir(mode=0o700)
         password_file.touch(mode=0o600)
         for path in (partial, password_file):
-            own(path)
+            give_to_server_user(path)
         password_file.write_text(self._password)
         command = [
-            str(_program("initdb")),
-            f"--pgdata={_where(partial)}",
+            str(_program_path("initdb")),
+            f"--pgdata={_data_argument(partial)}",
             f"--username={USER}",
-            f"--pwfile={_where(partial)}/../{password_file.name}",
+            f"--pwfile={_data_argument(partial)}/../{password_file.name}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
             "--locale=C",
@@ -108,7 +108,7 @@ class EmbeddedPostgres(EmbeddedServer):
         ]
         try:
             done = subprocess.run(
-                unprivileged(command, folder=partial.name),
+                unprivileged_command(command, folder=partial.name),
                 cwd=self.home,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -122,12 +122,12 @@ class EmbeddedPostgres(EmbeddedServer):
         partial.rename(self.data)
 
 
-def _where(folder: Path) -> str:
+def _data_argument(folder: Path) -> str:
     """How the server, which is started in it when it is started by root, names a folder."""
     return "/proc/self/cwd" if os.geteuid() == 0 else str(folder)
 
 
-def _program(name: str) -> Path:
+def _program_path(name: str) -> Path:
     # Located without importing the package, which would create folders and lock files.
     spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None

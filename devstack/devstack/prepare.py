@@ -21,7 +21,7 @@ from order_platform.settings import KafkaSettings
 
 def make_aot_cache(runtime: KafkaRuntime) -> None:
     """Make the cache unless it is there. Raises CommandError; the broker runs without it, too."""
-    with runtime.locked():
+    with runtime.hold_lock():
         if runtime.aot_cache.exists():
             return
         with tempfile.TemporaryDirectory(dir=runtime.folder) as folder:

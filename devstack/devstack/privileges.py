@@ -1,4 +1,4 @@
-"""What the embedded system may do when root starts it: nothing beyond what files that root owns allow.
+"""Privileges of the processes when root starts them: nothing beyond what files that root owns allow.
 
 PostgreSQL refuses to run as root, so it runs as an unprivileged user. No process keeps a capability (capabilities(7)),
 except the supervisor, which keeps what it takes to start and signal a process of another user.
@@ -39,7 +39,7 @@ def command_for_server(command: list[str], *, end_signal: str, folder: str) -> l
     return [*_as_unprivileged_user(), "--pdeathsig", end_signal, "env", f"--chdir={folder}", *command]
 
 
-def unprivileged(command: list[str], *, folder: str) -> list[str]:
+def unprivileged_command(command: list[str], *, folder: str) -> list[str]:
     """`command` such that it is not run as root; `folder` as above."""
     return command if os.geteuid() != 0 else [*_as_unprivileged_user(), "env", f"--chdir={folder}", *command]
 
@@ -61,13 +61,13 @@ def require_access(folders: Iterable[Path]) -> None:
         if subprocess.run([*command, str(folder)], check=False).returncode != 0:
             owner = folder.stat().st_uid
             raise CommandError(
-                f"{folder} belongs to user {_name(owner)}, and root may change it only by overriding that, which "
+                f"{folder} belongs to user {_user_name(owner)}, and root may change it only by overriding that, which "
                 "Orderwatch's processes do not do",
-                f"Run this as {_name(owner)}, or give the folder to root.",
+                f"Run this as {_user_name(owner)}, or give the folder to root.",
             )
 
 
-def own(path: Path) -> None:
+def give_to_server_user(path: Path) -> None:
     """Give a file or folder to the user who runs the server."""
     if os.geteuid() == 0:
         user = pwd.getpwnam(UNPRIVILEGED_USER)
@@ -143,7 +143,7 @@ def _setpriv() -> str:
     return setpriv
 
 
-def _name(user: int) -> str:
+def _user_name(user: int) -> str:
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:

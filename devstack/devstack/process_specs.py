@@ -36,7 +36,7 @@ class ProcessSpec:
     """Where it is started; None is where the supervisor was."""
 
 
-def servers(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[ProcessSpec, ...]:
+def server_specs(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[ProcessSpec, ...]:
     """The database and the broker, which everything else needs."""
     return (
         # Their ports are in their configuration files; here too, so that the supervisor sees a change.
@@ -67,12 +67,12 @@ def servers(postgres: EmbeddedPostgres, kafka: EmbeddedKafka) -> tuple[ProcessSp
     )
 
 
-def batch(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpec, ...]:
+def batch_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpec, ...]:
     """Airflow's processes, which prepare themselves and are not waited for: the stream comes first."""
     if not settings.batch:
         return ()
 
-    def component(name: str, *options: str, port: int = 0) -> ProcessSpec:
+    def component_spec(name: str, *options: str, port: int = 0) -> ProcessSpec:
         launch = (*LAUNCHER, "--signal", "TERM", "--env-file", str(paths.airflow_env), "--", sys.executable)
         return ProcessSpec(
             f"airflow-{name}",
@@ -88,18 +88,18 @@ def batch(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpec, 
 
     return (
         # It would serve the logs of its tasks on all addresses; the API server reads them where they lie.
-        component("scheduler", "--skip-serve-logs"),
-        component("dag-processor"),
-        component("api-server", port=settings.airflow_port),
+        component_spec("scheduler", "--skip-serve-logs"),
+        component_spec("dag-processor"),
+        component_spec("api-server", port=settings.airflow_port),
     )
 
 
-def services(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpec, ...]:
+def service_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpec, ...]:
     """Detectors, API and, unless its rate is 0, the producer."""
     # Each service knows all ports: when one moves, the supervisor sees a change and restarts the services.
     environment = {f"ORDERWATCH_{name.upper()}": str(value) for name, value in settings.ports().items()}
 
-    def service(
+    def service_spec(
         name: str, *command: str, kind: str, stage: int, stop_seconds: int, port: int, port_setting: str
     ) -> ProcessSpec:
         return ProcessSpec(
@@ -114,7 +114,7 @@ def services(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpe
         )
 
     programs = [
-        service(
+        service_spec(
             "detector" if number == 1 else f"detector-{number}",
             *("fraud_detector", "run"),
             kind="detector",
@@ -126,7 +126,7 @@ def services(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpe
         for number in range(1, settings.detectors + 1)
     ]
     programs.append(
-        service(
+        service_spec(
             "api",
             *("order_api", "serve"),
             kind="api",
@@ -138,7 +138,7 @@ def services(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpe
     )
     if settings.producer_rate > 0:
         programs.append(
-            service(
+            service_spec(
                 "producer",
                 *("order_producer", "generate", "--rate", f"{settings.producer_rate:g}"),
                 kind="producer",

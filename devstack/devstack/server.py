@@ -1,4 +1,4 @@
-"""A server process of the embedded system, started either by the supervisor or directly, as tests do."""
+"""Base class of the embedded servers, which the supervisor runs, or a test directly."""
 
 import asyncio
 import os

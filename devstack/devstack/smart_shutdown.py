@@ -27,9 +27,9 @@ class SmartShutdownWatch:
 
     def __init__(self, supervisord: Any) -> None:
         self._supervisord = supervisord
-        events.subscribe(events.Tick5Event, lambda _: self._look())
+        events.subscribe(events.Tick5Event, lambda _: self._check())
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         group = self._supervisord.process_groups.get(PROGRAM)
         process = group.processes.get(PROGRAM) if group is not None else None
         if process is None or process.get_state() != ProcessStates.RUNNING:

@@ -76,38 +76,38 @@ async def bring_up(system: System, steps: Checklist) -> bool:
 
     On failure or cancellation, what was started here is stopped again.
     """
-    if system.running and not system.supervisor.is_of_this_release():
+    if system.running and not system.supervisor.is_current_release():
         with steps.step("what an earlier release started"):
-            await _to_the_end(partial(take_down, system.supervisor))
+            await _run_to_completion(partial(take_down, system.supervisor))
         system.running = False
     was_running = system.running
     started: list[str] = []
     try:
-        await _bring_up(system, steps, started)
+        await _start_all(system, steps, started)
     except BaseException:
-        await _to_the_end(partial(_undo, system, was_running, started))
+        await _run_to_completion(partial(_stop_started, system, was_running, started))
         raise
     return bool(started)
 
 
-def _undo(system: System, was_running: bool, started: Collection[str]) -> None:
+def _stop_started(system: System, was_running: bool, started: Collection[str]) -> None:
     if was_running:
         system.supervisor.stop(started)
     else:
         take_down(system.supervisor)
 
 
-async def _bring_up(system: System, steps: Checklist, started: list[str]) -> None:
+async def _start_all(system: System, steps: Checklist, started: list[str]) -> None:
     runtime = await _provide_runtime(system, steps)
     system.paths.make_private()
     require_access([system.paths.home, runtime.folder, *(airflow.WRITTEN if system.settings.batch else ())])
-    programs = system.programs(runtime)
+    programs = system.process_specs(runtime)
     if not system.running:
-        require_free(_ports(programs, system))
+        require_free(_required_ports(programs, system))
     await _configure(system, programs, system.kafka(runtime), steps)
     todo = [program for program in programs if system.supervisor.states()[program.name].stopped]
     if system.running:
-        require_free(_ports(todo, system))
+        require_free(_required_ports(todo, system))
     postgres, kafka = system.postgres(), system.kafka(runtime)
     probes: dict[str, Probe] = {postgres.name: postgres.probe, kafka.name: kafka.probe}
     exits_before = len(system.supervisor.process_exits())
@@ -122,18 +122,18 @@ async def _bring_up(system: System, steps: Checklist, started: list[str]) -> Non
         probe = probes.get(program.name) or partial(_service_problem, system, program)
         if await probe() is not None:
             with steps.step(TITLES.get(program.name, program.name)):
-                await _ready(system, program, probe, exits_before, log)
+                await _wait_ready(system, program, probe, exits_before, log)
 
     servers, workers, producers, batch = (
         [program for program in programs if program.stage in stages] for stages in ((0, 1), (2,), (3,), (4,))
     )
-    await _all(map(start, servers))
+    await _gather(map(start, servers))
     if todo:
         with steps.step("schema and topics"):
-            await _all((_prepare_database(system), ensure_topics(KafkaSettings(kafka=system.bootstrap_servers))))
-    await _all(map(start, workers))
-    await _all(map(start, producers))
-    await _all(map(start, batch))
+            await _gather((_prepare_database(system), ensure_topics(KafkaSettings(kafka=system.bootstrap_servers))))
+    await _gather(map(start, workers))
+    await _gather(map(start, producers))
+    await _gather(map(start, batch))
 
 
 async def _configure(system: System, programs: Iterable[ProcessSpec], kafka: EmbeddedKafka, steps: Checklist) -> None:
@@ -144,10 +144,10 @@ async def _configure(system: System, programs: Iterable[ProcessSpec], kafka: Emb
         # Only their configuration files are written again: the data folders are there.
         system.postgres().prepare()
         kafka.prepare()
-        await _to_the_end(system.supervisor.apply_configuration)
+        await _run_to_completion(system.supervisor.apply_configuration)
         return
     with steps.step("data folders"):
-        await _all(map(_to_the_end, (system.postgres().prepare, kafka.prepare, system.supervisor.start)))
+        await _gather(map(_run_to_completion, (system.postgres().prepare, kafka.prepare, system.supervisor.start)))
 
 
 async def _provide_runtime(system: System, steps: Checklist) -> KafkaRuntime:
@@ -199,18 +199,18 @@ async def _service_problem(system: System, program: ProcessSpec) -> str | None:
     return None if state == "RUNNING" else f"is {state}"
 
 
-async def _ready(system: System, program: ProcessSpec, probe: Probe, exits_before: int, log: LogMark) -> None:
+async def _wait_ready(system: System, program: ProcessSpec, probe: Probe, exits_before: int, log: LogMark) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while (problem := await probe()) is not None:
         exits = [each for each in system.supervisor.process_exits()[exits_before:] if each.process == program.name]
         if len(exits) >= EXITS_BEFORE_GIVING_UP:
-            raise _failed(log, f"{program.name} does not start: {exits[-1].reason}")
+            raise _start_failed_error(log, f"{program.name} does not start: {exits[-1].reason}")
         if time.monotonic() > deadline:
-            raise _failed(log, f"{program.name} is not ready after {READY_SECONDS} s: {problem}")
+            raise _start_failed_error(log, f"{program.name} is not ready after {READY_SECONDS} s: {problem}")
         await asyncio.sleep(0.05)
 
 
-def _failed(log: LogMark, message: str) -> StartFailedError:
+def _start_failed_error(log: LogMark, message: str) -> StartFailedError:
     """With the end of what the process wrote since this start: an earlier one failed for reasons of its own."""
     written = "\n".join(f"  {line}" for line in log.lines(15)) or "  (nothing)"
     return StartFailedError(
@@ -218,14 +218,14 @@ def _failed(log: LogMark, message: str) -> StartFailedError:
     )
 
 
-def _ports(programs: Iterable[ProcessSpec], system: System) -> dict[str, int]:
+def _required_ports(programs: Iterable[ProcessSpec], system: System) -> dict[str, int]:
     ports = {program.port_setting: program.port for program in programs if program.port}
     if "ORDERWATCH_KAFKA_PORT" in ports:
         ports["ORDERWATCH_KAFKA_CONTROLLER_PORT"] = system.settings.kafka_controller_port
     return ports
 
 
-async def _to_the_end(work: Callable[[], object]) -> None:
+async def _run_to_completion(work: Callable[[], object]) -> None:
     """Run it in a thread and wait for its end, even when cancelled: work that is still being done cannot be undone."""
     running = asyncio.ensure_future(asyncio.to_thread(work))
     try:
@@ -236,7 +236,7 @@ async def _to_the_end(work: Callable[[], object]) -> None:
         raise
 
 
-async def _all(work: Iterable[Awaitable[object]]) -> None:
+async def _gather(work: Iterable[Awaitable[object]]) -> None:
     """Await everything at once; the first failure cancels the rest and is raised by itself."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -42,19 +42,19 @@ class ProcessReport:
     problem: str
 
 
-async def report(system: System) -> list[ProcessReport]:
+async def report_processes(system: System) -> list[ProcessReport]:
     """All processes, in the order of their start; none when the system is down."""
     if not system.running:
         return []
     states = system.supervisor.states()
     exits = system.supervisor.process_exits()
     order = [name for names in reversed(system.supervisor.stages()) for name in names]
-    return list(await asyncio.gather(*(_report_one(system, states[name], exits) for name in order)))
+    return list(await asyncio.gather(*(_report_process(system, states[name], exits) for name in order)))
 
 
-async def _report_one(system: System, state: ProcessState, exits: Sequence[ProcessExit]) -> ProcessReport:
+async def _report_process(system: System, state: ProcessState, exits: Sequence[ProcessExit]) -> ProcessReport:
     ends = [each for each in exits if each.process == state.name]
-    port = _port(system, state)
+    port = _process_port(system, state)
     running = state.state in {"RUNNING", "STARTING"}  # it is called starting for its first second, ready or not
     problem: str | None = None if running else state.problem
     if running and port and state.name not in {"postgres", "kafka"}:
@@ -80,7 +80,7 @@ def running_state(uptime: float | None, problem: str | None) -> str:
     return "starting" if uptime is not None and uptime < READY_SECONDS else "not ready"
 
 
-def _port(system: System, state: ProcessState) -> int:
+def _process_port(system: System, state: ProcessState) -> int:
     fields = {"detector": "detector_port", AIRFLOW: "airflow_port"}
     port: int = getattr(system.settings, fields.get(state.name, f"{state.name}_port"), 0)
     silent = state.name.startswith("airflow-")  # its other processes listen for themselves only

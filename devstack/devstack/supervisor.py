@@ -60,14 +60,14 @@ class Supervisor:
         except OSError:
             return None
 
-    def is_of_this_release(self) -> bool:
+    def is_current_release(self) -> bool:
         """Whether the running supervisor was started with what this release starts one with."""
         return bool(self._call("getIdentification") == IDENTIFIER)
 
     def configure(self, programs: Iterable[ProcessSpec]) -> None:
         """Write the configuration; what runs is not changed by that."""
         self._paths.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(self._paths.supervisor_configuration, _configuration(self._paths, programs), PRIVATE)
+        write_atomically(self._paths.supervisor_configuration, _format_configuration(self._paths, programs), PRIVATE)
 
     def start(self) -> None:
         """Start it, with no program running yet. Returns when it answers."""
@@ -101,7 +101,7 @@ class Supervisor:
 
     def states(self) -> dict[str, ProcessState]:
         """All programs, by name."""
-        return {info["name"]: _state(info) for info in self._call("getAllProcessInfo")}
+        return {info["name"]: _parse_state(info) for info in self._call("getAllProcessInfo")}
 
     def stages(self) -> list[list[str]]:
         """The programs' names, grouped by stage, in the order to stop them in."""
@@ -159,14 +159,14 @@ class Supervisor:
             self._transport.close()  # a kept connection could be that of a supervisor that has ended
 
 
-def _state(info: Mapping[str, Any]) -> ProcessState:
+def _parse_state(info: Mapping[str, Any]) -> ProcessState:
     running = info["statename"] in {"RUNNING", "STARTING", "STOPPING"}
     return ProcessState(
         info["name"], info["statename"], info["pid"] or None, info["start"] if running else 0.0, info["spawnerr"]
     )
 
 
-def _configuration(paths: SystemPaths, programs: Iterable[ProcessSpec]) -> str:
+def _format_configuration(paths: SystemPaths, programs: Iterable[ProcessSpec]) -> str:
     sections: dict[str, dict[str, object]] = {
         "unix_http_server": {"file": paths.socket, "chmod": "0600"},
         "rpcinterface:supervisor": {

@@ -1,4 +1,4 @@
-"""The embedded system of one home folder: its settings, its parts, and the files that it writes for people."""
+"""The embedded system in one home folder: settings, servers, and the files with settings that it writes."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ from devstack.kafka import EmbeddedKafka, KafkaRuntime
 from devstack.paths import HOME, OLD_PROCESSES, SystemPaths
 from devstack.ports import free_ports
 from devstack.postgres import EmbeddedPostgres
-from devstack.process_specs import ProcessSpec, batch, servers, services
+from devstack.process_specs import ProcessSpec, batch_specs, server_specs, service_specs
 from devstack.settings import EmbeddedSettings
 from devstack.supervisor import Supervisor
 from order_platform.atomic_write import PRIVATE, write_atomically
@@ -47,13 +47,13 @@ class System:
 
     @classmethod
     @contextmanager
-    def to_change(cls, asked: EmbeddedSettings, wait_seconds: float = 0.0) -> Iterator[Self]:
+    def open_for_change(cls, asked: EmbeddedSettings, wait_seconds: float = 0.0) -> Iterator[Self]:
         """The system for the one command at a time that changes what runs; raises CommandError for a second one.
 
         That waits so long first, and says so.
         """
         paths = SystemPaths(asked.home.absolute())
-        with _locked(paths, wait_seconds):
+        with _hold_lock(paths, wait_seconds):
             system = cls(asked)
             try:
                 yield system
@@ -96,10 +96,10 @@ class System:
         """The broker."""
         return EmbeddedKafka(self.paths.kafka, self.settings.kafka_port, self.settings.kafka_controller_port, runtime)
 
-    def programs(self, runtime: KafkaRuntime) -> tuple[ProcessSpec, ...]:
+    def process_specs(self, runtime: KafkaRuntime) -> tuple[ProcessSpec, ...]:
         """All that is to run."""
-        stream = (*servers(self.postgres(), self.kafka(runtime)), *services(self.settings, self.paths))
-        return (*stream, *batch(self.settings, self.paths))
+        stream = (*server_specs(self.postgres(), self.kafka(runtime)), *service_specs(self.settings, self.paths))
+        return (*stream, *batch_specs(self.settings, self.paths))
 
     def save(self) -> None:
         """Write down what must survive: settings, passwords, and the environments of processes and people."""
@@ -108,19 +108,21 @@ class System:
         kafka = {"ORDERWATCH_KAFKA": self.bootstrap_servers}
         batch_side = airflow.batch_settings(self.paths)
         processes = {
-            "detector": {**kafka, **self._database(DatabaseRole.DETECTOR)},
-            "api": {**kafka, **self._database(DatabaseRole.API)},
+            "detector": {**kafka, **self._database_variable(DatabaseRole.DETECTOR)},
+            "api": {**kafka, **self._database_variable(DatabaseRole.API)},
             "producer": kafka,
-            "batch": {**kafka, **self._database(DatabaseRole.BATCH), **batch_side},
+            "batch": {**kafka, **self._database_variable(DatabaseRole.BATCH), **batch_side},
         }
         for process, environment in processes.items():
             write_atomically(self.paths.process_env(process), format_env_file(environment), PRIVATE)
         self.paths.process_env(OLD_PROCESSES).unlink(missing_ok=True)
         write_atomically(
-            self.paths.migrate_env, format_env_file({**kafka, **self._database(DatabaseRole.MIGRATOR)}), PRIVATE
+            self.paths.migrate_env,
+            format_env_file({**kafka, **self._database_variable(DatabaseRole.MIGRATOR)}),
+            PRIVATE,
         )
         if self.settings.batch:
-            variables = airflow.variables(
+            variables = airflow.airflow_variables(
                 self.paths,
                 self.credentials,
                 self.settings.airflow_port,
@@ -132,18 +134,21 @@ class System:
         if self.paths.home != HOME:
             people["ORDERWATCH_HOME"] = str(self.paths.home)
         if self.credentials.api_key is not None:
-            reader = {"ORDERWATCH_API_KEY": self.credentials.api_key, **self._database(DatabaseRole.READER)}
+            reader = {"ORDERWATCH_API_KEY": self.credentials.api_key, **self._database_variable(DatabaseRole.READER)}
             write_atomically(self.paths.env, format_env_file({**people, **reader}), PRIVATE)
         if self.credentials.admin_key is not None:
-            operator = {"ORDERWATCH_API_KEY": self.credentials.admin_key, **self._database(DatabaseRole.OPERATOR)}
+            operator = {
+                "ORDERWATCH_API_KEY": self.credentials.admin_key,
+                **self._database_variable(DatabaseRole.OPERATOR),
+            }
             write_atomically(self.paths.admin_env, format_env_file({**people, **operator}), PRIVATE)
 
-    def _database(self, role: DatabaseRole) -> dict[str, str]:
+    def _database_variable(self, role: DatabaseRole) -> dict[str, str]:
         return {"ORDERWATCH_DATABASE_URL": self.database_url(role)}
 
 
 @contextmanager
-def _locked(paths: SystemPaths, wait_seconds: float) -> Iterator[None]:
+def _hold_lock(paths: SystemPaths, wait_seconds: float) -> Iterator[None]:
     """Hold the lock of a system; raises CommandError where another command holds it for longer than we wait."""
     deadline, noticed = time.monotonic() + wait_seconds, False
     while True:
@@ -164,13 +169,13 @@ def _locked(paths: SystemPaths, wait_seconds: float) -> Iterator[None]:
                     noticed = True
                 time.sleep(0.1)
                 continue
-            if not _is_still(lock.fileno(), paths.lock):
+            if not _is_same_file(lock.fileno(), paths.lock):
                 continue
             yield
             return
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+def _is_same_file(descriptor: int, path: Path) -> bool:
     """Whether an open file is the one at a path: it may have been removed with its folder."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())

@@ -60,7 +60,7 @@ def test_no_process_of_postgresql_is_root_or_has_a_capability(private_postgres: 
 @pytest.mark.usefixtures("umask_of_up")
 def test_programs_in_a_closed_folder_are_run_from_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = tmp_path / "closed"
-    installed = postgres._program("postgres").parents[3]
+    installed = postgres._program_path("postgres").parents[3]
     for part in postgres._PARTS:
         shutil.copytree(installed / part, closed / part, symlinks=True)
     closed.chmod(0o700)

@@ -116,10 +116,10 @@ def test_a_supervisor_of_an_earlier_release_is_recognised(
         earlier.setattr(supervisor_module, "IDENTIFIER", "orderwatch")
         supervisor.configure([program("one")])
     supervisor.start()
-    assert not supervisor.is_of_this_release()
+    assert not supervisor.is_current_release()
     take_down(supervisor)
     run(supervisor, program("one"))
-    assert supervisor.is_of_this_release()
+    assert supervisor.is_current_release()
 
 
 def test_what_a_program_writes_is_private(supervisor: Supervisor, paths: SystemPaths) -> None:

@@ -112,7 +112,7 @@ def test_passwords_are_kept_between_runs_and_are_no_arguments(home: Path) -> Non
     first.save()
     password = System(EmbeddedSettings()).credentials.postgres_password
     assert password == first.credentials.postgres_password
-    programs = first.programs(KafkaRuntime(home))
+    programs = first.process_specs(KafkaRuntime(home))
     assert password not in str(programs)
     assert not any(each in str(programs) for each in first.credentials.role_passwords.values())
     assert first.credentials.airflow_password not in str(programs)
@@ -157,13 +157,13 @@ def test_a_home_of_its_own_is_in_the_env_file_the_default_one_is_not(
 
 def test_the_producer_and_more_detectors_are_settings(home: Path) -> None:
     settings = EmbeddedSettings(producer_rate=0, detectors=3, batch=False)
-    programs = {program.name: program for program in System(settings).programs(KafkaRuntime(home))}
+    programs = {program.name: program for program in System(settings).process_specs(KafkaRuntime(home))}
     assert list(programs) == ["postgres", "kafka", "detector", "detector-2", "detector-3", "api"]
     assert [programs[name].port for name in ("detector", "detector-2", "detector-3")] == [8001, 0, 0]
 
 
 def test_airflow_is_a_setting_and_not_waited_for(home: Path) -> None:
-    programs = System(EmbeddedSettings(airflow_port=8088)).programs(KafkaRuntime(home))
+    programs = System(EmbeddedSettings(airflow_port=8088)).process_specs(KafkaRuntime(home))
     airflow = {program.name: program for program in programs if program.name.startswith("airflow-")}
     assert list(airflow) == ["airflow-scheduler", "airflow-dag-processor", "airflow-api-server"]
     assert airflow["airflow-api-server"].port == 8088
@@ -174,9 +174,9 @@ def test_airflow_is_a_setting_and_not_waited_for(home: Path) -> None:
 @pytest.mark.usefixtures("home")
 def test_two_commands_cannot_change_the_system_at_once() -> None:
     with (
-        System.to_change(EmbeddedSettings()),
+        System.open_for_change(EmbeddedSettings()),
         pytest.raises(CommandError, match="another command"),
-        System.to_change(EmbeddedSettings()),
+        System.open_for_change(EmbeddedSettings()),
     ):
         pass
 

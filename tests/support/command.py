@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from order_platform.settings import KafkaSettings
-from orderwatch.cli import application
+from orderwatch.cli import build_application
 
 Orderwatch = Callable[..., Result]
 
@@ -22,7 +22,7 @@ def orderwatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Orderwatch:
     monkeypatch.setenv("ORDERWATCH_HOME", str(tmp_path))
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(application(arguments[:1]), arguments)
+        return CliRunner().invoke(build_application(arguments[:1]), arguments)
 
     return run
 

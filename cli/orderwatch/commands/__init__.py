@@ -1,1 +1,1 @@
-"""One module a command: the function of the same name is its command line, and its docstring the help."""
+"""The subcommands, one per module: the function of the same name is the command line, its docstring the help."""

@@ -65,9 +65,9 @@ def explain(
         else:
             explanations = asyncio.run(_explain_sample(kafka, database, sample or 0, reader))
     if asked is not None:
-        _show_one(explanations[0], as_json=as_json)
+        _print_one(explanations[0], as_json=as_json)
     else:
-        _show_sample(explanations, as_json=as_json)
+        _print_sample(explanations, as_json=as_json)
     if reader is not None and reader.problem is not None:
         raise reader.problem
     raise typer.Exit(0 if all(explanation.agrees for explanation in explanations) else 1)
@@ -125,14 +125,14 @@ async def _explain_sample(
     return explanations
 
 
-def _show_one(explanation: Explanation, *, as_json: bool) -> None:
+def _print_one(explanation: Explanation, *, as_json: bool) -> None:
     if as_json:
         print_json(explanation_document(explanation))
     else:
         print_explanation(OUT, explanation)
 
 
-def _show_sample(explanations: Sequence[Explanation], *, as_json: bool) -> None:
+def _print_sample(explanations: Sequence[Explanation], *, as_json: bool) -> None:
     disagree = [explanation for explanation in explanations if not explanation.agrees]
     compared = Counter(
         section.name for explanation in explanations for section in explanation.sections if section.checked is not None

@@ -1,4 +1,4 @@
-"""`orderwatch flags`: flagged orders and why, the newest ones or as they come."""
+"""`orderwatch flags`: flagged orders and why, the newest ones or as they are decided."""
 
 import contextlib
 import re
@@ -14,7 +14,7 @@ from order_contract.business_time import parse_typed_time
 from order_platform.command_line.output import ERR, OUT, print_json
 from order_platform.command_line.run import UsageError
 from orderwatch.api_client import ApiClient
-from orderwatch.command_hint import command
+from orderwatch.command_hint import command_hint
 from orderwatch.decision_stream import DecisionStream
 from orderwatch.formatting import business_time, decision_text, money, outcome_text, printable, reasons
 
@@ -52,20 +52,20 @@ def flags(  # noqa: PLR0917  (options, given by name)
     common = {"user_id": user, "rule": rule, "outcome": outcome}
     listed = {"country": country, "device_id": device, "ip_address": ip}
     if not follow:
-        times = {"from": _moment(since, "--since"), "to": _moment(until, "--until")}
-        _list(_given({**common, **listed, **times}), LIMIT if limit is None else limit, as_json=as_json)
+        times = {"from": _parse_moment(since, "--since"), "to": _parse_moment(until, "--until")}
+        _print_list(_drop_none({**common, **listed, **times}), LIMIT if limit is None else limit, as_json=as_json)
         return
-    given = _given({"country": country, "device": device, "ip": ip, "since": since, "until": until, "limit": limit})
+    given = _drop_none({"country": country, "device": device, "ip": ip, "since": since, "until": until, "limit": limit})
     if given:
         raise UsageError(
             f"--{next(iter(given))} does not go with --follow, which shows new decisions",
             "With --follow there are --user, --rule and --outcome.",
         )
     with contextlib.suppress(KeyboardInterrupt):
-        _follow({"flagged": "true", **_given(common)}, as_json=as_json)
+        _follow({"flagged": "true", **_drop_none(common)}, as_json=as_json)
 
 
-def _list(filters: dict[str, str], limit: int, *, as_json: bool) -> None:
+def _print_list(filters: dict[str, str], limit: int, *, as_json: bool) -> None:
     with ApiClient.from_environment() as api:
         orders = api.flags(filters, limit)
         if as_json:
@@ -76,18 +76,18 @@ def _list(filters: dict[str, str], limit: int, *, as_json: bool) -> None:
     if not found:
         OUT.print("No flagged orders." if not filters else "No flagged orders like that.")
         return
-    _show(found)
+    _print_orders(found)
     if len(found) == limit:
         OUT.print(f"The newest {limit}; --limit shows more.", style="dim")
-    OUT.print(f"Why in full: {command('explain', printable(found[0]['order_id']))}", style="dim", markup=False)
+    OUT.print(f"Why in full: {command_hint('explain', printable(found[0]['order_id']))}", style="dim", markup=False)
 
 
 def _follow(filters: dict[str, str], *, as_json: bool) -> None:
-    def say(text: str) -> None:
+    def notify(text: str) -> None:
         ERR.print(text, style="dim", markup=False)
 
     with ApiClient.from_environment() as api:
-        for decision in DecisionStream(api, filters, say):
+        for decision in DecisionStream(api, filters, notify):
             if as_json:
                 print_json(decision)
             else:
@@ -95,7 +95,7 @@ def _follow(filters: dict[str, str], *, as_json: bool) -> None:
                 OUT.print(Text(f"{decided_at}  ", "dim") + decision_text(decision))
 
 
-def _show(orders: Sequence[dict[str, Any]]) -> None:
+def _print_orders(orders: Sequence[dict[str, Any]]) -> None:
     """Two lines per order, the reasons in the second: ids stay whole and reasons readable on any terminal."""
     titles = ("placed", "outcome", "amount", "user", "order")
     rows = [
@@ -109,24 +109,24 @@ def _show(orders: Sequence[dict[str, Any]]) -> None:
         for order in orders
     ]
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    OUT.print(_line(titles, widths), style="bold", soft_wrap=True)
+    OUT.print(_format_line(titles, widths), style="bold", soft_wrap=True)
     for order, row in zip(orders, rows, strict=True):
-        OUT.print(_line(row, widths), soft_wrap=True)
+        OUT.print(_format_line(row, widths), soft_wrap=True)
         OUT.print(Padding(Text(reasons(order["hits"], "\n"), "dim"), (0, 0, 0, widths[0] + len(_GAP))))
 
 
-def _line(values: Sequence[str | Text], widths: Sequence[int]) -> Text:
+def _format_line(values: Sequence[str | Text], widths: Sequence[int]) -> Text:
     cells = [Text(value) if isinstance(value, str) else value.copy() for value in values]
     for position, (cell, width) in enumerate(zip(cells, widths, strict=True)):
         cell.align("right" if position == _AMOUNT else "left", width)
     return Text(_GAP).join(cells)
 
 
-def _given(filters: dict[str, Any]) -> dict[str, Any]:
+def _drop_none(filters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in filters.items() if value is not None}
 
 
-def _moment(text: str | None, option: str) -> str | None:
+def _parse_moment(text: str | None, option: str) -> str | None:
     """A moment for the API: so long ago, or a date and time as it is written."""
     if text is None:
         return None

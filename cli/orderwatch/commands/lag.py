@@ -16,7 +16,7 @@ from order_platform.command_line.output import OUT, print_json
 from order_platform.command_line.run import CommandError
 from order_platform.kafka.lag import Group, LagReader, PartitionLag
 from order_platform.settings import KafkaSettings
-from orderwatch.command_hint import command
+from orderwatch.command_hint import command_hint
 from orderwatch.connections import kafka_settings, translate_broker_errors
 from orderwatch.lag_table import lag_object, lag_table
 
@@ -39,10 +39,10 @@ def lag(
     """
     kafka = kafka_settings()
     with translate_broker_errors(kafka), contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(kafka, as_json=as_json) if watch else _once(kafka, as_json=as_json))
+        asyncio.run(_watch(kafka, as_json=as_json) if watch else _print_once(kafka, as_json=as_json))
 
 
-async def _once(kafka: KafkaSettings, *, as_json: bool) -> None:
+async def _print_once(kafka: KafkaSettings, *, as_json: bool) -> None:
     async with LagReader(kafka) as reader:
         lags, group = await _read(kafka, reader)
     if as_json:
@@ -69,7 +69,7 @@ async def _watch(kafka: KafkaSettings, *, as_json: bool) -> None:
 async def _read(kafka: KafkaSettings, reader: LagReader) -> tuple[list[PartitionLag], Group]:
     lags = await reader.read()
     if not lags:
-        raise CommandError(f"topic {kafka.orders_topic!r} does not exist", f"{command('migrate')} creates it.")
+        raise CommandError(f"topic {kafka.orders_topic!r} does not exist", f"{command_hint('migrate')} creates it.")
     return lags, await reader.group()
 
 

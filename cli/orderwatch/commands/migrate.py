@@ -1,4 +1,4 @@
-"""`orderwatch migrate`: bring schema and topics about, here or elsewhere."""
+"""`orderwatch migrate`: brings the schema to this version and creates missing topics, here or elsewhere."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ def migrate() -> None:
     kafka, database = kafka_settings(), database_settings(MIGRATE_ENV)
     with translate_database_errors(database):
         before, after = asyncio.run(upgrade(database.database_url.get_secret_value(), kafka.orders_topic))
-        missing = asyncio.run(_missing_roles(database))
+        missing = asyncio.run(_find_missing_roles(database))
     with translate_broker_errors(kafka):
         created = asyncio.run(ensure_topics(kafka))
     OUT.print(f"schema: {after}" if before == after else f"schema: {before or 'none'} -> {after}")
@@ -40,7 +40,7 @@ def migrate() -> None:
     OUT.print(f"topics: created {', '.join(created)}" if created else "topics: all there")
 
 
-async def _missing_roles(database: DatabaseSettings) -> list[str]:
+async def _find_missing_roles(database: DatabaseSettings) -> list[str]:
     """Roles of our processes that the server does not have; Airflow's has nothing in this database."""
     async with open_database(database) as connection:
         wanted = [role for role in DatabaseRole if role is not DatabaseRole.AIRFLOW]

@@ -11,7 +11,7 @@ from order_contract.origin import Origin
 from order_platform.command_line.output import OUT, print_json
 from order_platform.command_line.run import CommandError
 from orderwatch.api_client import ApiClient, ApiProblem, Fields
-from orderwatch.command_hint import command
+from orderwatch.command_hint import command_hint
 from orderwatch.formatting import business_time, money, outcome_text, printable, reasons
 
 
@@ -40,7 +40,7 @@ def order(
     if as_json:
         print_json(found)
     else:
-        _show(found)
+        _print_order(found)
 
 
 def _origin(source: Mapping[str, Any]) -> Origin:
@@ -55,7 +55,7 @@ def _explain_problem(problem: ApiProblem, order_id: str) -> CommandError:
         origin = str(_origin(document["source"]))
         return CommandError(
             f"order {order_id!r} was not decided, its message {origin} is bad data: {document['error']}",
-            f"Publish it again with that corrected. The message as it came: {command('explain', origin)}",
+            f"Publish it again with that corrected. The message as it came: {command_hint('explain', origin)}",
         )
     return problem
 
@@ -69,21 +69,22 @@ def _unknown(order_id: str, lag: int | None) -> CommandError:
     waiting = "how many messages wait is not known" if lag is None else f"{lag:,} messages wait for the detector"
     return CommandError(
         f"order {order_id!r} is unknown or not decided yet: {waiting}",
-        f"Wait for it: {command('order', order_id, '--wait', '30s')}; or look at the detector: {command('lag')}",
+        f"Wait for it: {command_hint('order', order_id, '--wait', '30s')}; "
+        f"or look at the detector: {command_hint('lag')}",
     )
 
 
-def _show(found: Fields) -> None:
+def _print_order(found: Fields) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="cyan", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in _lines(found).items():
+    for name, value in _format_lines(found).items():
         grid.add_row(name, value if isinstance(value, Text) else Text(printable(str(value), keep="\n")))
     OUT.print(grid)
-    OUT.print(f"How it came to that: {command('explain', found['order_id'])}", style="dim", markup=False)
+    OUT.print(f"How it came to that: {command_hint('explain', found['order_id'])}", style="dim", markup=False)
 
 
-def _lines(found: Fields) -> dict[str, object]:
+def _format_lines(found: Fields) -> dict[str, object]:
     optional = ("device_id", "ip_address", "voucher_code", "email", "shipping_country")
     lines: dict[str, Any] = {
         "order": found["order_id"],

@@ -17,7 +17,7 @@ from order_platform.kafka.lag import LagReader, PartitionLag
 from order_platform.postgres.topic_epochs import find_epoch, read_epochs
 from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch import ledger_repository
-from orderwatch.command_hint import command
+from orderwatch.command_hint import command_hint
 from orderwatch.connections import (
     database_settings,
     kafka_settings,
@@ -53,7 +53,7 @@ def reconcile(
         partitions = [{**asdict(each), "consumed": each.consumed, "agrees": each.agrees} for each in ledgers]
         print_json({"partitions": partitions, "differences": differences})
     else:
-        _show(ledgers, differences)
+        _print_ledgers(ledgers, differences)
     raise typer.Exit(1 if differences else 0)
 
 
@@ -62,7 +62,7 @@ async def _reconcile(
 ) -> tuple[list[PartitionLedger], list[str]]:
     topic, group = kafka.orders_topic, kafka.consumer_group
     async with LagReader(kafka) as reader:
-        topic_id = await _topic_id(reader, topic)
+        topic_id = await _require_topic_id(reader, topic)
         positions, waiting = await _wait_until_consumed(reader, wait)
     differences: list[str] = []
     async with open_database(database) as connection:
@@ -85,11 +85,11 @@ async def _reconcile(
     return ledgers, differences
 
 
-async def _topic_id(reader: LagReader, topic: str) -> UUID | None:
+async def _require_topic_id(reader: LagReader, topic: str) -> UUID | None:
     try:
         return await reader.read_topic_id()
     except UnknownTopicOrPartitionError:
-        raise CommandError(f"topic {topic!r} does not exist", f"{command('migrate')} creates it.") from None
+        raise CommandError(f"topic {topic!r} does not exist", f"{command_hint('migrate')} creates it.") from None
 
 
 async def _wait_until_consumed(
@@ -124,7 +124,7 @@ def _count_unread(position: PartitionLag, target: Mapping[int, int]) -> int:
     return max(target.get(position.partition, 0) - begin, 0)
 
 
-def _show(ledgers: Sequence[PartitionLedger], differences: Sequence[str]) -> None:
+def _print_ledgers(ledgers: Sequence[PartitionLedger], differences: Sequence[str]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
     epochs = {ledger.epoch for ledger in ledgers}
     columns = {

@@ -18,9 +18,9 @@ from order_platform.command_line.run import CommandError, UsageError
 from order_platform.kafka.lag import LagReader
 from order_platform.kafka.topic_reader import WHOLE_TOPICS, TopicReader, TopicShape
 from order_platform.settings import KafkaSettings
-from orderwatch.command_hint import command
+from orderwatch.command_hint import command_hint
 from orderwatch.connections import kafka_settings, translate_broker_errors
-from orderwatch.formatting import plain_bytes, readable
+from orderwatch.formatting import format_message, plain_bytes
 from orderwatch.lag_table import lag_object, lag_table
 
 LAST = 3
@@ -48,7 +48,7 @@ def topics(
     orderwatch topics orders --follow --json
     """
     if follow and name is None:
-        raise UsageError("--follow requires a topic", f"For example: {command('topics', 'decisions', '--follow')}")
+        raise UsageError("--follow requires a topic", f"For example: {command_hint('topics', 'decisions', '--follow')}")
     kafka = kafka_settings()
     show = _print_as_json if as_json else _print_for_people
     with translate_broker_errors(kafka), contextlib.suppress(KeyboardInterrupt):
@@ -63,14 +63,14 @@ def topics(
 
 async def _summary(kafka: KafkaSettings, name: str | None) -> None:
     async with TopicReader(kafka, **WHOLE_TOPICS) as reader, LagReader(kafka) as lag_reader:
-        shapes = await _shapes(reader, name)
+        shapes = await _require_shapes(reader, name)
         lags = await lag_reader.read()
     print_json({"topics": [asdict(shape) for shape in shapes], "lag": [lag_object(lag) for lag in lags]})
 
 
 async def _overview(kafka: KafkaSettings, name: str | None, count: int, show: Show, *, heading: bool) -> None:
     async with TopicReader(kafka, **WHOLE_TOPICS) as reader, LagReader(kafka) as lag_reader:
-        shapes = await _shapes(reader, name)
+        shapes = await _require_shapes(reader, name)
         if heading:
             OUT.print(_topics_table(shapes))
             if name in {None, kafka.orders_topic}:
@@ -86,16 +86,16 @@ async def _overview(kafka: KafkaSettings, name: str | None, count: int, show: Sh
 
 async def _follow(kafka: KafkaSettings, name: str, show: Show) -> None:
     async with TopicReader(kafka, **WHOLE_TOPICS) as reader:
-        await _shapes(reader, name)
+        await _require_shapes(reader, name)
         ERR.print(f"New messages of {name}; Ctrl-C ends.", style="dim")
         async for record in reader.follow(name):
             show(record)
 
 
-async def _shapes(reader: TopicReader, name: str | None) -> list[TopicShape]:
+async def _require_shapes(reader: TopicReader, name: str | None) -> list[TopicShape]:
     shapes = [shape for shape in await reader.list_topics() if name in {None, shape.name}]
     if not shapes and name is not None:
-        raise CommandError(f"topic {name!r} does not exist", f"{command('topics')} lists them.")
+        raise CommandError(f"topic {name!r} does not exist", f"{command_hint('topics')} lists them.")
     return shapes
 
 
@@ -114,7 +114,7 @@ def _print_for_people(record: Message) -> None:
     OUT.print(
         Text(f"  {at}", "dim"),
         Text(f"{record.partition}:{record.offset}", "cyan"),
-        readable(record.key, record.value, record.headers),
+        format_message(record.key, record.value, record.headers),
         no_wrap=True,
         overflow="ellipsis",
         crop=True,

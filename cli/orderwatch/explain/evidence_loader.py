@@ -17,7 +17,7 @@ from order_platform.command_line.run import CommandError
 from order_platform.kafka.topic_reader import Found, KeySearch, Missing, TopicReader
 from order_platform.postgres.topic_epochs import find_epoch, read_epochs
 from order_platform.settings import KafkaSettings
-from orderwatch.command_hint import command
+from orderwatch.command_hint import command_hint
 from orderwatch.explain.evidence import OrderEvidence, UnstoredMessage, UnstoredMessageEvidence
 
 # How much earlier than expected a record may be stamped: clocks of several machines are never quite the same.
@@ -74,7 +74,7 @@ class EvidenceLoader:
             return await self._load_at(origin)
         raise CommandError(
             f"nothing is recorded of order {asked!r}",
-            f"It was never published, or is not decided yet: `{command('lag')}` shows how many messages wait.",
+            f"It was never published, or is not decided yet: `{command_hint('lag')}` shows how many messages wait.",
         )
 
     async def sample_order_ids(self, count: int) -> list[str]:
@@ -161,7 +161,7 @@ class EvidenceLoader:
             raise CommandError(f"nothing is recorded of {origin}, and {message.reason}")
         raise CommandError(
             f"nothing is recorded of {origin}, though the message is there",
-            f"It is not consumed yet, or was lost: `{command('lag')}` and `{command('reconcile')}` show which.",
+            f"It is not consumed yet, or lost: `{command_hint('lag')}` and `{command_hint('reconcile')}` show which.",
         )
 
     async def _load_unstored(self, unstored: UnstoredMessage) -> UnstoredMessageEvidence:

@@ -176,12 +176,12 @@ def _evaluate_rule(rule: Rule, event: OrderEvent, features: Mapping[str, object]
         "mode": rule.mode,
         "score": rule.score,
         "when": rule.when,
-        "values": {name: known.get(name) for name in _names(rule.when)},
+        "values": {name: known.get(name) for name in _find_names(rule.when)},
         "fires": fired,
     }
 
 
-def _names(expression: str) -> list[str]:
+def _find_names(expression: str) -> list[str]:
     """The names in an expression, in the order in which they are written."""
     names = [node for node in ast.walk(ast.parse(expression.strip(), mode="eval")) if isinstance(node, ast.Name)]
     names.sort(key=lambda node: (node.lineno, node.col_offset))
@@ -326,11 +326,11 @@ def warehouse_section(evidence: OrderEvidence) -> Section:
         facts=facts,
         checked=f"{len(here)} columns",
         here="in the warehouse",
-        differences=differences(stored, {name: _moment_of(stored[name], value) for name, value in here.items()}),
+        differences=differences(stored, {name: _as_moment(stored[name], value) for name, value in here.items()}),
     )
 
 
-def _moment_of(stored: object, value: object) -> object:
+def _as_moment(stored: object, value: object) -> object:
     """A moment, which JSON has as text, where one is stored."""
     return datetime.fromisoformat(value) if isinstance(stored, datetime) and isinstance(value, str) else value
 
