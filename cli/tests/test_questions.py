@@ -17,7 +17,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from typer.testing import Result
 
-from order_api.keys import create_key
+from order_api.auth.keys import create_key
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.command import Orderwatch

@@ -20,7 +20,7 @@ from devstack.status import READY_SECONDS, ready_problem
 from devstack.supervisor import take_down
 from devstack.system import System
 from fraud_detector.settings import DetectorSettings
-from order_api.keys import create_key, is_valid_key
+from order_api.auth.keys import create_key, is_valid_key
 from order_api.settings import ApiSettings
 from order_platform.command_line.checklist import Checklist, Note
 from order_platform.command_line.run import CommandError, SettingsError

@@ -13,7 +13,7 @@ import httpx
 import psutil
 
 from devstack.ports import free_port
-from order_api.keys import create_key
+from order_api.auth.keys import create_key
 from tests.benchmarks.stack import Stack
 from tests.support.past_orders import store_past_orders
 from tests.support.waiting import until

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from order_api.orders.criteria import Criteria
-from order_api.orders.stored import StoredOrder, order_details, order_summary
-from order_api.queries import page_statement
+from order_api.orders.filters import Criteria
+from order_api.orders.repository import StoredOrder, page_statement
+from order_api.orders.serializers import order_details, order_summary
 from order_contract.decision import OrderRow
 
 _COLUMNS = ", ".join((*OrderRow._fields, "stored_at"))

@@ -15,7 +15,7 @@ from devstack.ports import free_port
 from marketplace_simulator import World
 from marketplace_simulator.generator import GeneratorConfig, live_orders
 from marketplace_simulator.orders import OrderMessage
-from order_api.keys import create_key
+from order_api.auth.keys import create_key
 from order_contract.business_time import BUSINESS_ZONE
 from order_platform.gc_tuning import freeze_startup_objects
 from tests.benchmarks.stack import Place, Stack

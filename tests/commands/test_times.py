@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from order_api.keys import create_key
+from order_api.auth.keys import create_key
 from order_platform.settings import KafkaSettings
 from tests.commands.everyday import PROGRAMS
 from tests.support.api import ApiProcess

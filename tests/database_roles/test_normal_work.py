@@ -13,7 +13,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from order_api.keys import create_key
+from order_api.auth.keys import create_key
 from order_platform.postgres.provisioning import create_roles
 from order_platform.postgres.roles import DatabaseRole
 from order_platform.settings import KafkaSettings

@@ -7,8 +7,8 @@ from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch, Gap
 from fraud_detector.stream.ports import UnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
-from order_api.database import open_database
-from order_api.problems.availability import DatabaseUnavailable
+from order_api.http.problems.availability import DatabaseUnavailable
+from order_api.kit.database import open_database
 from tests.support.deaf_proxy import DeafProxy
 
 pytestmark = pytest.mark.integration

@@ -19,7 +19,7 @@ from devstack.postgres import EmbeddedPostgres
 from devstack.process_specs import ProcessSpec
 from devstack.smart_shutdown import is_shutting_down
 from devstack.supervisor import Supervisor, take_down
-from order_api.keys import create_key
+from order_api.auth.keys import create_key
 from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.shutdown_watch import close_connections
 from order_platform.settings import KafkaSettings

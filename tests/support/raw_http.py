@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from order_api.server import configuration, listen
+from order_api.http.server import configuration, listen
 from order_api.settings import ApiSettings
 from tests.support.waiting import until
 

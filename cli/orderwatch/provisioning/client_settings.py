@@ -14,7 +14,7 @@ import asyncpg
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from order_api.keys import create_key, is_valid_key
+from order_api.auth.keys import create_key, is_valid_key
 from order_platform.atomic_write import PRIVATE, write_atomically
 from order_platform.env_file import format_env_file, read_env_file
 from order_platform.settings import DatabaseSettings, KafkaSettings

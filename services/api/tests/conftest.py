@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import asyncpg
 import httpx
@@ -12,13 +13,17 @@ from aiokafka.errors import KafkaConnectionError
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from order_api.application import create_app
-from order_api.keys import create_key
+from order_api.app import create_app
+from order_api.auth.credential_cache import CACHE_SECONDS
+from order_api.auth.keys import create_key
+from order_api.kit.registry import ServiceRegistry
 from order_api.settings import ApiSettings
 from order_contract.decision import OrderRow
 from order_platform.kafka.lag import PartitionLag
 
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
+Service = TypeVar("Service")
+
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
@@ -133,20 +138,42 @@ async def running(app: FastAPI, key: str | None = None) -> AsyncIterator[httpx.A
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client,
     ):
+        APPS[client] = app
         yield client
+
+
+APPS: WeakKeyDictionary[httpx.AsyncClient, FastAPI] = WeakKeyDictionary()
+
+
+@pytest.fixture
+def service_of() -> Callable[[httpx.AsyncClient, type[Service]], Service]:
+    """`service_of(client, OrderService)`: a service of the application that a client calls."""
+
+    def find(client: httpx.AsyncClient, kind: type[Service]) -> Service:
+        services: ServiceRegistry = APPS[client].state.services
+        return services.get(kind)
+
+    return find
 
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture
-def serve(database_url: str, connection: asyncpg.Connection, lag: FakeLag) -> Serve:
+def credential_seconds() -> float:
+    """How long look-ups of keys and sessions are cached; tests that need none override it."""
+    return CACHE_SECONDS
+
+
+@pytest.fixture
+def serve(database_url: str, connection: asyncpg.Connection, lag: FakeLag, credential_seconds: float) -> Serve:
     """An API with settings of one's own on the test's database, and a caller of it: `async with serve(role="read")`."""
 
     @asynccontextmanager
     async def serve_api(role: str | None = "read", **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
         key = None if role is None else (await create_key(connection, "test", role))[1]
-        app = create_app(ApiSettings(database_url=SecretStr(database_url), **settings), lag.open)
+        own = ApiSettings(database_url=SecretStr(database_url), **settings)
+        app = create_app(own, lag.open, credential_seconds=credential_seconds)
         async with running(app, key) as client:
             yield client
 
@@ -154,9 +181,10 @@ def serve(database_url: str, connection: asyncpg.Connection, lag: FakeLag) -> Se
 
 
 @pytest.fixture
-def app(database_url: str, lag: FakeLag) -> FastAPI:
+def app(database_url: str, lag: FakeLag, credential_seconds: float) -> FastAPI:
     """The API on a database of its own."""
-    return create_app(ApiSettings(database_url=SecretStr(database_url)), lag.open)
+    settings = ApiSettings(database_url=SecretStr(database_url))
+    return create_app(settings, lag.open, credential_seconds=credential_seconds)
 
 
 @pytest.fixture
@@ -168,7 +196,7 @@ async def client(app: FastAPI, connection: asyncpg.Connection) -> AsyncIterator[
 
 
 @pytest.fixture
-async def lonely(lag: FakeLag) -> AsyncIterator[httpx.AsyncClient]:
+async def client_without_database(lag: FakeLag) -> AsyncIterator[httpx.AsyncClient]:
     """A caller of an API whose database is away."""
     async with running(create_app(ApiSettings(database_url=SecretStr(NOWHERE)), lag.open)) as client:
         yield client

@@ -5,9 +5,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from order_api import key_ring
-from order_api.authentication import Reviewer
-from order_api.keys import create_key, list_keys, revoke_key
+from order_api.auth.dependencies import Reviewer
+from order_api.auth.keys import create_key, list_keys, revoke_key
 
 pytestmark = pytest.mark.integration
 
@@ -32,10 +31,8 @@ async def test_strangers_are_challenged(stranger: httpx.AsyncClient, authorizati
         assert response.headers["www-authenticate"].startswith('Bearer realm="orderwatch"')
 
 
-async def test_a_key_works_until_it_is_revoked(
-    stranger: httpx.AsyncClient, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(key_ring, "REMEMBERED_SECONDS", 0)
+@pytest.mark.parametrize("credential_seconds", [0.0])
+async def test_a_key_works_until_it_is_revoked(stranger: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
     key_id, key = await create_key(connection, "somebody", "read")
     headers = {"Authorization": f"bearer {key}"}
     assert (await stranger.get("/v1/orders", headers=headers)).status_code == 200
@@ -46,10 +43,8 @@ async def test_a_key_works_until_it_is_revoked(
     assert not await revoke_key(connection, key_id)
 
 
-async def test_the_last_use_is_noted_to_the_minute(
-    client: httpx.AsyncClient, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(key_ring, "REMEMBERED_SECONDS", 0)
+@pytest.mark.parametrize("credential_seconds", [0.0])
+async def test_the_last_use_is_noted_to_the_minute(client: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
     [unused] = await list_keys(connection)
     assert unused.last_used_at is None
     await client.get("/v1/orders")

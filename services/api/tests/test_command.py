@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from typer.testing import CliRunner
 
-from order_api.__main__ import app
+from order_api.cli import app
 from order_platform.command_line.run import SettingsError
 
 runner = CliRunner()

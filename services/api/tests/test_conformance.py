@@ -18,9 +18,9 @@ from hypothesis import settings
 from pydantic import SecretStr
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from order_api.application import create_app
-from order_api.keys import create_key
-from order_api.server import listen
+from order_api.app import create_app
+from order_api.auth.keys import create_key
+from order_api.http.server import listen
 from order_api.settings import ApiSettings
 from order_contract.decision import OrderRow
 from order_platform.postgres.migrations import upgrade

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from order_api.parameters import Country, Currency
+from order_api.kit.query_parameters import Country, Currency
 from order_contract.reference_data import COUNTRIES, CURRENCIES
 
 pytestmark = pytest.mark.integration

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_api.orders.criteria import Criteria, Position
-from order_api.orders.cursor import read_cursor, write_cursor
-from order_api.problems.requests import CursorUnknown
+from order_api.http.problems.requests import CursorUnknown
+from order_api.orders.filters import Criteria
+from order_api.orders.repository import Position, read_position, write_position
 from order_contract.decision import Outcome
 
 ALL = Criteria()
@@ -21,38 +21,38 @@ POSITIONS = st.builds(
 
 @given(POSITIONS)
 def test_round_trip(position: Position) -> None:
-    cursor = write_cursor(position, ALL)
+    cursor = write_position(position, ALL)
     assert len(cursor) <= 640
-    assert read_cursor(cursor, ALL) == position
+    assert read_position(cursor, ALL) == position
 
 
 @given(POSITIONS, st.data())
 def test_no_other_character_will_do(position: Position, data: st.DataObject) -> None:
-    cursor = write_cursor(position, ALL)
+    cursor = write_position(position, ALL)
     at = data.draw(st.integers(0, len(cursor) - 1))
     other = data.draw(st.sampled_from("ABCxyz019-_").filter(lambda character: character != cursor[at]))
     with pytest.raises(CursorUnknown):
-        read_cursor(cursor[:at] + other + cursor[at + 1 :], ALL)
+        read_position(cursor[:at] + other + cursor[at + 1 :], ALL)
 
 
 @given(st.text(st.sampled_from("ABCDEFabcdef0123456789-_"), min_size=16, max_size=640))
 def test_garbage(text: str) -> None:
     with pytest.raises(CursorUnknown):
-        read_cursor(text, ALL)
+        read_position(text, ALL)
 
 
 @pytest.mark.parametrize(
     "other", [Criteria(user_id="u"), Criteria(flagged=True), Criteria(outcome=Outcome.REVIEW), Criteria(min_amount=0)]
 )
 def test_it_serves_its_own_filters_only(other: Criteria) -> None:
-    cursor = write_cursor(Position(datetime(2026, 11, 22, tzinfo=UTC), "o"), ALL)
+    cursor = write_position(Position(datetime(2026, 11, 22, tzinfo=UTC), "o"), ALL)
     with pytest.raises(CursorUnknown):
-        read_cursor(cursor, other)
+        read_position(cursor, other)
 
 
 def test_a_forged_place_is_no_way_in() -> None:
-    beyond = write_cursor(Position(datetime(9999, 12, 31, tzinfo=UTC), "o"), ALL)
-    nul = write_cursor(Position(datetime(2026, 11, 22, tzinfo=UTC), "a\0b"), ALL)
+    beyond = write_position(Position(datetime(9999, 12, 31, tzinfo=UTC), "o"), ALL)
+    nul = write_position(Position(datetime(2026, 11, 22, tzinfo=UTC), "a\0b"), ALL)
     for cursor in (beyond, nul):
         with pytest.raises(CursorUnknown):
-            read_cursor(cursor, ALL)
+            read_position(cursor, ALL)

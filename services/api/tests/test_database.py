@@ -8,10 +8,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from order_api.application import create_app
-from order_api.database import Kind, open_database
-from order_api.keys import create_key
-from order_api.problems.availability import DatabaseUnavailable, QueryTooSlow
+from order_api.app import create_app
+from order_api.auth.keys import create_key
+from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSlow
+from order_api.kit.database import Kind, open_database
 from order_api.settings import ApiSettings
 from order_platform.postgres.migrations import upgrade
 

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from order_api.application import create_app
-from order_api.keys import create_key
+from order_api.app import create_app
+from order_api.auth.keys import create_key
 from order_api.settings import ApiSettings
 from order_platform.settings import KafkaSettings
 from tests.support.detector import DetectorProcess

@@ -18,11 +18,10 @@ from httpx_sse import EventSource, ServerSentEvent, aconnect_sse
 from pydantic import SecretStr
 
 from devstack.kafka import EmbeddedKafka
-from order_api import key_ring
-from order_api.application import create_app
-from order_api.decisions import stream as stream_module
-from order_api.keys import create_key, revoke_key
-from order_api.server import listen
+from order_api.app import create_app, release_clients
+from order_api.auth.keys import create_key, revoke_key
+from order_api.decisions.stream import DecisionStreams
+from order_api.http.server import listen
 from order_api.settings import ApiSettings
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
@@ -121,18 +120,24 @@ class Listener:
 
 
 @asynccontextmanager
-async def serving(settings: KafkaSettings, database_url: str, **more: Any) -> AsyncIterator[str]:
+async def serving(
+    settings: KafkaSettings, database_url: str, check_seconds: float | None = None, **more: Any
+) -> AsyncIterator[str]:
     """The API over real HTTP, in this process: starting one of its own takes seconds. Gives its address."""
     own = {name: getattr(settings, name) for name in KafkaSettings.model_fields}
-    app = create_app(ApiSettings(database_url=SecretStr(database_url), **own, **more))
+    app = create_app(
+        ApiSettings(database_url=SecretStr(database_url), **own, **more), credential_seconds=check_seconds or 5.0
+    )
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on"))
     with listen("127.0.0.1", 0) as listening:
         running = asyncio.create_task(server.serve(sockets=[listening]))
         await until(lambda: server.started, "the API to serve")
+        if check_seconds is not None:
+            app.state.services.get(DecisionStreams).timing.check_seconds = check_seconds
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            app.state.services.decisions.release()
+            release_clients(app)
             server.should_exit = True
             await running
 
@@ -293,17 +298,19 @@ async def test_an_id_before_retention_is_reset(desk: Desk, kafka_settings: Kafka
 
 
 async def test_a_revoked_key_ends_its_stream(
-    desk: Desk, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    kafka_settings: KafkaSettings, database_url: str, connection: asyncpg.Connection, order: Any
 ) -> None:
-    monkeypatch.setattr(stream_module, "CHECK_SECONDS", 0.1)
-    monkeypatch.setattr(key_ring, "REMEMBERED_SECONDS", 0.1)
-    async with desk.listening() as listener:
-        await listener.started()
-        await desk.publish("a")
-        assert await listener.orders(1) == ["a"]
-        assert await revoke_key(connection, desk.key.split("_")[1])
-        await listener.ended()
-    assert (await desk.client.get(PATH)).status_code == 401
+    async with (
+        serving(kafka_settings, database_url, check_seconds=0.1) as url,
+        desk_at(url, connection, kafka_settings, order) as desk,
+    ):
+        async with desk.listening() as listener:
+            await listener.started()
+            await desk.publish("a")
+            assert await listener.orders(1) == ["a"]
+            assert await revoke_key(connection, desk.key.split("_")[1])
+            await listener.ended()
+        assert (await desk.client.get(PATH)).status_code == 401
 
 
 async def test_a_stop_ends_all_streams_at_once(

@@ -9,8 +9,8 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api.keys import create_key, revoke_key
-from order_api.sessions.cookie import COOKIE
+from order_api.auth.keys import create_key, revoke_key
+from order_api.auth.sessions import COOKIE
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration

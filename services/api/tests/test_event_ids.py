@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from order_api.decisions.parameters import LastEventId
-from order_api.decisions.position import covers, furthest, read_id, write_id
+from order_api.decisions.filters import LastEventId
+from order_api.decisions.schemas import covers, furthest, read_id, write_id
 
 positions = st.lists(st.integers(0, 10**18 - 1), min_size=1, max_size=8).map(tuple)
 

@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api.keys import create_key
+from order_api.auth.keys import create_key
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from order_api.application import create_app
-from order_api.keys import create_key
+from order_api.app import create_app
+from order_api.auth.keys import create_key
 from order_api.settings import ApiSettings
 from order_platform.settings import KafkaSettings
 from tests.support import client_generator

@@ -11,10 +11,10 @@ from fastapi import Request
 from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from order_api import guarded_http
-from order_api.application import create_app
-from order_api.guarded_http import MAX_BLANK_BYTES, MAX_FRAMING_BYTES, PIECE_BYTES, GuardedHttp
-from order_api.request_head import MAX_FIELDS
+from order_api.app import create_app
+from order_api.http import protocol as guarded_http
+from order_api.http.protocol import MAX_BLANK_BYTES, MAX_FRAMING_BYTES, PIECE_BYTES, BoundedHttpProtocol
+from order_api.http.request_head import MAX_FIELDS
 from order_api.settings import ApiSettings
 from tests.support.raw_http import Api, Caller, serving_raw
 from tests.support.waiting import until
@@ -120,7 +120,7 @@ async def test_every_part_is_bounded(api: Api, sent: bytes, refused: tuple[int, 
         assert await caller.problem() == refused
         assert await caller.is_hung_up()
         await sending
-    await until(lambda: GuardedHttp.held.total == 0, "the server to let go")
+    await until(lambda: BoundedHttpProtocol.held.total == 0, "the server to let go")
 
 
 async def test_blank_lines_between_requests_are_bounded(api: Api) -> None:
@@ -258,10 +258,10 @@ async def test_few_requests_are_parsed_ahead(api: Api) -> None:
 
 
 async def test_bodies_and_heads_of_all_connections_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GuardedHttp.held, "limit", 50_000)
+    monkeypatch.setattr(BoundedHttpProtocol.held, "limit", 50_000)
     async with api.call() as first, api.call() as second, api.call() as polite:
         await first.send(GET + b"X: " + b"x" * 30_000)
-        await until(lambda: GuardedHttp.held.total > 29_000, "the head to be held")
+        await until(lambda: BoundedHttpProtocol.held.total > 29_000, "the head to be held")
         await second.send(GET + b"X: " + b"x" * 30_000)
         assert await second.problem() == (503, "too-much-held")
         assert await second.is_hung_up()
@@ -269,7 +269,7 @@ async def test_bodies_and_heads_of_all_connections_are_bounded(api: Api, monkeyp
         assert (await polite.answer())[0] == 200
         await first.send(b"\r\n\r\n")
         assert (await first.answer())[0] == 200
-    await until(lambda: GuardedHttp.held.total == 0, "the server to let go")
+    await until(lambda: BoundedHttpProtocol.held.total == 0, "the server to let go")
 
 
 async def test_a_liveness_probe_gets_through_when_connections_run_out(
@@ -293,10 +293,12 @@ async def test_a_liveness_probe_gets_through_when_connections_run_out(
     finally:
         for _, writer in flood:
             writer.close()
-    await until(lambda: not GuardedHttp.probes, "the server to let go")
+    await until(lambda: not BoundedHttpProtocol.probes, "the server to let go")
 
 
 def test_the_version_whose_private_members_are_overridden() -> None:
-    """`guarded_http.py` replaces parts of uvicorn's protocol: read what changed there before this moves."""
-    assert version("uvicorn").startswith("0.54."), "compare uvicorn/protocols/http/httptools_impl.py with guarded_http"
+    """`http/protocol.py` replaces parts of uvicorn's protocol: read what changed there before this moves."""
+    assert version("uvicorn").startswith("0.54."), (
+        "compare uvicorn/protocols/http/httptools_impl.py with http/protocol.py"
+    )
     assert version("httptools").startswith("0.9."), "run these tests' part-by-part cases with the new parser"

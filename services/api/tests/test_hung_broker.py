@@ -11,10 +11,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from order_api.application import create_app
-from order_api.keys import create_key
-from order_api.lag import FRESH_SECONDS
-from order_api.patience import Patience
+from order_api.app import create_app
+from order_api.auth.keys import create_key
+from order_api.kit.lag_monitor import FRESH_SECONDS
+from order_api.kit.timeouts import ProgressTimeout
 from order_api.settings import ApiSettings
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
@@ -97,9 +97,9 @@ async def test_work_that_moves_is_not_given_up() -> None:
             done.append(number)
         return "done"
 
-    assert await Patience(0.05).run(work(), lambda: len(done)) == "done"
+    assert await ProgressTimeout(0.05).run(work(), lambda: len(done)) == "done"
     with pytest.raises(TimeoutError):
-        await Patience(0.05).run(asyncio.sleep(60), lambda: len(done))
+        await ProgressTimeout(0.05).run(asyncio.sleep(60), lambda: len(done))
 
 
 async def test_a_client_that_leaves_ends_its_work() -> None:
@@ -111,7 +111,7 @@ async def test_a_client_that_leaves_ends_its_work() -> None:
         finally:
             ended.set()
 
-    running = asyncio.create_task(Patience(30).run(work()))
+    running = asyncio.create_task(ProgressTimeout(30).run(work()))
     await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.wait([running])

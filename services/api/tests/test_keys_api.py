@@ -7,9 +7,9 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api.key_expiry import parse_expiry
-from order_api.key_management.model import CreatedKey, KeyList
-from order_api.keys import Scope, create_key
+from order_api.auth.keys import Scope, create_key, parse_expiry
+from order_api.key_management.schemas import CreatedKey, KeyList
+from order_api.key_management.service import KeyService
 
 pytestmark = pytest.mark.integration
 
@@ -152,10 +152,10 @@ def test_expiries() -> None:
 
 
 async def test_the_list_is_bounded_and_shows_valid_keys_first(
-    serve: Any, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    serve: Any, connection: asyncpg.Connection, service_of: Any
 ) -> None:
-    monkeypatch.setattr("order_api.key_management.routes.MOST_LISTED", 3)
     async with serve("admin") as client:
+        service_of(client, KeyService).most_listed = 3
         for number in range(4):
             key_id, _ = await create_key(connection, f"key {number}", "read")
             if number % 2:

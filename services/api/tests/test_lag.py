@@ -1,13 +1,13 @@
 """The lag: asked for seldom, known or not, never an error."""
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from order_api import lag as lag_module
-from order_api.lag import LagMonitor
+from order_api.kit.lag_monitor import UNAVAILABLE_SECONDS, LagMonitor
 from order_platform.kafka.lag import LagReader
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
@@ -36,31 +36,31 @@ async def test_many_callers_share_one_reading(lag: Any, monkeypatch: pytest.Monk
     assert (reads, lag.opened) == (1, 1)
 
 
-async def test_a_broker_that_is_away_is_asked_once_a_second(lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_broker_that_is_away_is_asked_once_a_second(lag: Any) -> None:
     lag.away = True
-    monitor = LagMonitor(lag.open)
+    now = 0.0
+    monitor = LagMonitor(lag.open, clock=lambda: now)
     reading = await monitor.read()
     assert reading.total is None
     assert reading.problem == "Kafka cannot be asked (KafkaConnectionError)"
     lag.away = False
     assert (await monitor.read()).total is None
-    monkeypatch.setattr(monitor, "_good_until", 0)
+    now += UNAVAILABLE_SECONDS
     assert (await monitor.read()).total == 3
 
 
 async def test_a_broker_that_goes_and_comes_back_is_connected_to_again(lag: Any) -> None:
-    monitor = LagMonitor(lag.open)
+    ticks = count()
+    monitor = LagMonitor(lag.open, clock=lambda: float(next(ticks)) * 10)
     for away, total in ((False, 3), (True, None), (False, 3)):
         lag.away = away
-        monitor._good_until = 0
         assert (await monitor.read()).total == total
     assert lag.opened == 2
 
 
 async def test_a_broker_that_is_silent_is_given_up(lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lag_module, "ASK_SECONDS", 0.01)
     monkeypatch.setattr(lag, "read", lambda: asyncio.sleep(60))
-    assert (await LagMonitor(lag.open).read()).total is None
+    assert (await LagMonitor(lag.open, ask_seconds=0.01).read()).total is None
 
 
 async def test_no_topic_is_no_lag(lag: Any) -> None:
@@ -76,12 +76,12 @@ async def test_a_real_broker_goes_and_comes_back(private_kafka: Any) -> None:
     async with AIOKafkaProducer(**settings.client_options()) as producer:
         for _ in range(3):
             await producer.send_and_wait(settings.orders_topic, b"an order")
-    monitor = LagMonitor(lambda: LagReader(settings))
+    ticks = count()
+    monitor = LagMonitor(lambda: LagReader(settings), clock=lambda: float(next(ticks)) * 10)  # nothing stays fresh
 
     async def known() -> int | None:
         """The lag, once the broker has made up its mind who coordinates the group."""
         for _ in range(20):
-            monitor._good_until = 0
             total = (await monitor.read()).total
             if total is not None:
                 return total
@@ -90,7 +90,6 @@ async def test_a_real_broker_goes_and_comes_back(private_kafka: Any) -> None:
 
     assert await known() == 3
     private_kafka.kill()
-    monitor._good_until = 0
     assert "Kafka cannot be asked" in ((await monitor.read()).problem or "")
     private_kafka.start()
     await asyncio.to_thread(private_kafka.wait_ready)

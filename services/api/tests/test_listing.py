@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from order_api.orders.criteria import Criteria, Position
-from order_api.queries import page_statement
+from order_api.orders.filters import Criteria
+from order_api.orders.repository import Position, page_statement
 from order_contract.decision import OrderRow, Outcome
 
 pytestmark = pytest.mark.integration

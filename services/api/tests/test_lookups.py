@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
+from order_api.http.problems.availability import DatabaseUnavailable
 from order_api.orders.lookups import MAX_IDS, MAX_QUERIES, OrderLookups
-from order_api.orders.stored import DeadLetter, StoredOrder
-from order_api.problems.availability import DatabaseUnavailable
+from order_api.orders.repository import DeadLetteredOrder, StoredOrder
 
 
 class Orders:
@@ -26,15 +26,15 @@ class Orders:
             raise self.error
         return {each: cast("StoredOrder", f"order {each}") for each in order_ids if each.startswith("o")}
 
-    async def find_dead_letters(self, order_ids: Sequence[str]) -> Mapping[str, DeadLetter]:
-        return {each: cast("DeadLetter", f"letter {each}") for each in order_ids if each.startswith("d")}
+    async def find_dead_letters(self, order_ids: Sequence[str]) -> Mapping[str, DeadLetteredOrder]:
+        return {each: cast("DeadLetteredOrder", f"letter {each}") for each in order_ids if each.startswith("d")}
 
 
 async def looked_up(lookups: OrderLookups, *order_ids: str) -> "list[asyncio.Task[object]]":
     """Look-ups under way, each begun after the one before has asked."""
     tasks: list[asyncio.Task[object]] = []
     for order_id in order_ids:
-        tasks.append(asyncio.create_task(lookups.recorded(order_id)))
+        tasks.append(asyncio.create_task(lookups.find(order_id)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)

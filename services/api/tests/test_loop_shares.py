@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from order_api.loop_shares import UNITS, UNITS_FOR_MORE, LoopShares
+from order_api.http.connection_limits import UNITS, UNITS_FOR_MORE, LoopShares
 
 
 async def test_so_much_at_once_and_no_more() -> None:

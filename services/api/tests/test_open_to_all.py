@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from order_api.application import MAX_BODY_BYTES
-from order_api.problems.requests import MAX_DETAIL, MAX_ERRORS
+from order_api.app import MAX_BODY_BYTES
+from order_api.http.problems.requests import MAX_DETAIL, MAX_ERRORS
 
 JSON = {"Content-Type": "application/json"}
 SECRET = "ow_0123456789ab_" + "0a" * 32
@@ -27,13 +27,15 @@ BODIES = [b"{bad", b"", b"[" * 60_000, many_members(4_000), b"x" * (MAX_BODY_BYT
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-async def test_a_body_is_not_looked_at_before_the_key(lonely: httpx.AsyncClient, path: str, body: bytes) -> None:
+async def test_a_body_is_not_looked_at_before_the_key(
+    client_without_database: httpx.AsyncClient, path: str, body: bytes
+) -> None:
     for headers in ({}, JSON, {"Authorization": "Bearer nonsense"}):
-        response = await lonely.post(path, content=body, headers=headers)
+        response = await client_without_database.post(path, content=body, headers=headers)
         assert (response.status_code, response.json()["code"]) == (401, "not-authenticated")
 
 
-async def test_a_body_is_not_read_before_the_key(lonely: httpx.AsyncClient) -> None:
+async def test_a_body_is_not_read_before_the_key(client_without_database: httpx.AsyncClient) -> None:
     class Body(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             is_read.append(True)
@@ -41,9 +43,11 @@ async def test_a_body_is_not_read_before_the_key(lonely: httpx.AsyncClient) -> N
 
     is_read: list[bool] = []
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
-        response = await lonely.post(POSTS[0], content=Body(), headers={**JSON, **headers})
+        response = await client_without_database.post(POSTS[0], content=Body(), headers={**JSON, **headers})
         assert response.status_code == 401
-    response = await lonely.post("/v1/session", content=Body(), headers={**JSON, "Authorization": "Bearer nonsense"})
+    response = await client_without_database.post(
+        "/v1/session", content=Body(), headers={**JSON, "Authorization": "Bearer nonsense"}
+    )
     assert response.status_code == 401
     assert not is_read
 
@@ -57,8 +61,10 @@ async def test_a_body_is_not_looked_at_before_the_role(client: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("path", ["/v1/orders", "/v1/flags", "/v1/marts/a", "/v1/dead-letters", "/v1/decisions/stream"])
-async def test_parameters_are_not_looked_at_before_the_key(lonely: httpx.AsyncClient, path: str) -> None:
-    assert (await lonely.get(f"{path}?limit=x&from=y&nope=z")).status_code == 401
+async def test_parameters_are_not_looked_at_before_the_key(
+    client_without_database: httpx.AsyncClient, path: str
+) -> None:
+    assert (await client_without_database.get(f"{path}?limit=x&from=y&nope=z")).status_code == 401
 
 
 TOO_MUCH = [
@@ -81,8 +87,10 @@ TOO_MUCH = [
 
 
 @pytest.mark.parametrize(("body", "message"), TOO_MUCH, ids=range(len(TOO_MUCH)))
-async def test_bodies_that_are_too_much(lonely: httpx.AsyncClient, body: bytes, message: str | None) -> None:
-    response = await lonely.post("/v1/session", content=body, headers=JSON)
+async def test_bodies_that_are_too_much(
+    client_without_database: httpx.AsyncClient, body: bytes, message: str | None
+) -> None:
+    response = await client_without_database.post("/v1/session", content=body, headers=JSON)
     if message is None:
         assert response.status_code == 401
         return
@@ -93,9 +101,9 @@ async def test_bodies_that_are_too_much(lonely: httpx.AsyncClient, body: bytes, 
     assert len(response.content) < 1_000
 
 
-async def test_the_first_faults_are_named(lonely: httpx.AsyncClient) -> None:
+async def test_the_first_faults_are_named(client_without_database: httpx.AsyncClient) -> None:
     body = {f"member{number}" + "\x00" * 150: "\x00" for number in range(60)}
-    response = await lonely.post("/v1/session", json=body)
+    response = await client_without_database.post("/v1/session", json=body)
     assert response.status_code == 422
     problem = response.json()
     assert len(problem["errors"]) == MAX_ERRORS
@@ -128,22 +136,28 @@ TYPES = [
 
 
 @pytest.mark.parametrize("media_type", [*TYPES, "application/json; charset=utf-16", None])
-async def test_other_media_types(lonely: httpx.AsyncClient, media_type: str | None) -> None:
+async def test_other_media_types(client_without_database: httpx.AsyncClient, media_type: str | None) -> None:
     headers = {} if media_type is None else {"Content-Type": media_type}
-    response = await lonely.post("/v1/session", content=b'{"key": "%b"}' % SECRET.encode(), headers=headers)
+    response = await client_without_database.post(
+        "/v1/session", content=b'{"key": "%b"}' % SECRET.encode(), headers=headers
+    )
     assert (response.status_code, response.json()["code"]) == (415, "unsupported-media-type")
     assert response.headers["accept"] == "application/json"
     assert SECRET[:12] not in response.text
 
 
-async def test_compressed_bodies_are_not_taken(lonely: httpx.AsyncClient) -> None:
-    response = await lonely.post("/v1/session", content=b"x", headers={**JSON, "Content-Encoding": "gzip"})
+async def test_compressed_bodies_are_not_taken(client_without_database: httpx.AsyncClient) -> None:
+    response = await client_without_database.post(
+        "/v1/session", content=b"x", headers={**JSON, "Content-Encoding": "gzip"}
+    )
     assert response.status_code == 415
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=UTF-8", "application/a+json"])
-async def test_media_types_of_json(lonely: httpx.AsyncClient, media_type: str) -> None:
-    response = await lonely.post("/v1/session", content=b'{"key": 1}', headers={"Content-Type": media_type})
+async def test_media_types_of_json(client_without_database: httpx.AsyncClient, media_type: str) -> None:
+    response = await client_without_database.post(
+        "/v1/session", content=b'{"key": 1}', headers={"Content-Type": media_type}
+    )
     assert response.status_code == 422
 
 
@@ -168,8 +182,8 @@ async def test_media_types_of_json(lonely: httpx.AsyncClient, media_type: str) -
     ],
     ids=str,
 )
-async def test_secrets_are_not_given_back(lonely: httpx.AsyncClient, body: Any) -> None:
-    response = await lonely.post("/v1/session", json=body)
+async def test_secrets_are_not_given_back(client_without_database: httpx.AsyncClient, body: Any) -> None:
+    response = await client_without_database.post("/v1/session", json=body)
     assert response.status_code == 422
     assert SECRET[10:30] not in response.text.lower()
     assert "hunter2" not in response.text

@@ -8,9 +8,9 @@ import jsonschema_rs
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from order_api.application import create_app
-from order_api.guarded_route import GuardedRoute
-from order_api.links import LINKS
+from order_api.app import create_app
+from order_api.docs.links import LINKS
+from order_api.kit.routing import CredentialsFirstRoute
 from order_api.settings import ApiSettings
 
 DOCUMENT = create_app(ApiSettings()).openapi()
@@ -192,7 +192,7 @@ def test_every_route_that_needs_a_key_looks_at_it_first() -> None:
     routes = iter_route_contexts(create_app(ApiSettings()).routes)
     guarded = [route for route in routes if (route.path or "").startswith("/v1")]
     assert len(guarded) > 10
-    assert all(isinstance(route.original_route, GuardedRoute) for route in guarded)
+    assert all(isinstance(route.original_route, CredentialsFirstRoute) for route in guarded)
 
 
 def test_links_lead_to_operations_and_their_parameters() -> None:

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from order_api.orders.model import Order
+from order_api.kit.database import Databases
+from order_api.orders.long_poll import OrderLongPoll
+from order_api.orders.schemas import Order
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -117,8 +119,8 @@ async def test_waiting_has_an_end(client: httpx.AsyncClient) -> None:
 
 async def test_many_wait(client: httpx.AsyncClient, app: FastAPI, store: Any, order: Any) -> None:
     asked = [asyncio.create_task(client.get(f"/v1/orders/o{number}?wait=20s")) for number in range(500)]
-    await until(lambda: app.state.services.waiting.count == 500, "500 requests to wait")
-    assert app.state.services.databases.connections[0] <= 2
+    await until(lambda: app.state.services.get(OrderLongPoll).count == 500, "500 requests to wait")
+    assert app.state.services.get(Databases).connections[0] <= 2
     await store(*(order(f"o{number}", source_offset=number) for number in range(500)))
     assert {response.status_code for response in await asyncio.gather(*asked)} == {200}
 

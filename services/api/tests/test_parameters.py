@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from order_api import parameters
-from order_api.orders.criteria import EARLIEST, LATEST
+from order_api.kit import query_parameters as parameters
+from order_api.kit.pagination import EARLIEST, LATEST
 
 
 def take(kind: Any, text: str) -> Any:
@@ -32,19 +32,19 @@ def take(kind: Any, text: str) -> Any:
     ],
 )
 def test_bounds(text: str, moment: datetime) -> None:
-    assert take(parameters.Bound, text) == moment
+    assert take(parameters.TimeBound, text) == moment
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-02-30", "1763780000", "2026-11-22T25:00:00Z", "\0"])
 def test_bad_bounds(text: str) -> None:
     with pytest.raises(ValidationError, match="is not a date and time"):
-        take(parameters.Bound, text)
+        take(parameters.TimeBound, text)
 
 
 @given(st.text())
 def test_bounds_never_fail_otherwise(text: str) -> None:
     try:
-        moment = take(parameters.Bound, text)
+        moment = take(parameters.TimeBound, text)
     except ValidationError:
         return
     assert moment.tzinfo is not None

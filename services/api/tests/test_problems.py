@@ -7,8 +7,8 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
-from order_api.application import create_app
-from order_api.problems.catalogue import problem_types
+from order_api.app import create_app
+from order_api.http.problems.registry import problem_types
 from order_api.settings import ApiSettings
 
 
@@ -26,63 +26,65 @@ def check(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/nope", "/v1", "/v1/nope", "/v1/orders/", "/docs/assets/nope.js", "/%00"])
-async def test_unknown_paths(lonely: httpx.AsyncClient, path: str) -> None:
-    check(await lonely.get(path), 404, "not-found")
+async def test_unknown_paths(client_without_database: httpx.AsyncClient, path: str) -> None:
+    check(await client_without_database.get(path), 404, "not-found")
 
 
 @pytest.mark.parametrize("path", ["/v1/orders", "/v1/orders/a", "/v1/flags", "/v1/stats", "/healthz", "/docs", "/"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE"])
-async def test_methods_that_are_not_there(lonely: httpx.AsyncClient, path: str, method: str) -> None:
-    response = await lonely.request(method, path)
+async def test_methods_that_are_not_there(client_without_database: httpx.AsyncClient, path: str, method: str) -> None:
+    response = await client_without_database.request(method, path)
     check(response, 405, "method-not-allowed")
     assert response.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-async def test_files_are_read_only(lonely: httpx.AsyncClient) -> None:
-    response = await lonely.post("/docs/assets/swagger-ui.css")
+async def test_files_are_read_only(client_without_database: httpx.AsyncClient) -> None:
+    response = await client_without_database.post("/docs/assets/swagger-ui.css")
     check(response, 405, "method-not-allowed")
     assert response.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-async def test_a_bug_leaks_nothing(lonely: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_leaks_nothing(client_without_database: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a secret of ours")
 
     monkeypatch.setattr("order_api.health.routes.generate_latest", broken)
     with structlog.testing.capture_logs() as logs:
-        response = await lonely.get("/metrics")
+        response = await client_without_database.get("/metrics")
     body = check(response, 500, "internal-error")
     assert "secret" not in response.text
     [entry] = logs
     assert (entry["event"], entry["route"], entry["request_id"]) == ("request_failed", "/metrics", body["request_id"])
 
 
-async def test_the_database_is_away(lonely: httpx.AsyncClient) -> None:
+async def test_the_database_is_away(client_without_database: httpx.AsyncClient) -> None:
     key = f"ow_{'0' * 12}_{'a' * 64}"
-    response = await lonely.get("/v1/orders", headers={"Authorization": f"Bearer {key}"})
+    response = await client_without_database.get("/v1/orders", headers={"Authorization": f"Bearer {key}"})
     body = check(response, 503, "database-unavailable")
     assert response.headers["retry-after"] == "1"
     assert "nobody" not in str(body)  # the user in the database's address
 
 
-async def test_every_problem_explains_itself(lonely: httpx.AsyncClient) -> None:
-    listed = (await lonely.get("/problems")).json()
+async def test_every_problem_explains_itself(client_without_database: httpx.AsyncClient) -> None:
+    listed = (await client_without_database.get("/problems")).json()
     assert {item["code"] for item in listed} == set(problem_types())
     for item in listed:
-        page = (await lonely.get(f"/problems/{item['code']}")).json()
+        page = (await client_without_database.get(f"/problems/{item['code']}")).json()
         assert page == item
         assert len(page["explanation"]) > 20
-    check(await lonely.get("/problems/nope"), 404, "not-found")
+    check(await client_without_database.get("/problems/nope"), 404, "not-found")
 
 
 @pytest.mark.parametrize("sent", ["abc-1.2_3", "x" * 64])
-async def test_a_request_id_is_kept(lonely: httpx.AsyncClient, sent: str) -> None:
-    assert (await lonely.get("/healthz", headers={"X-Request-ID": sent})).headers["x-request-id"] == sent
+async def test_a_request_id_is_kept(client_without_database: httpx.AsyncClient, sent: str) -> None:
+    assert (await client_without_database.get("/healthz", headers={"X-Request-ID": sent})).headers[
+        "x-request-id"
+    ] == sent
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 65, "a b", "a\tb", "é", "<script>", "a\r\nSet-Cookie: b"])
-async def test_a_request_id_that_is_none_is_replaced(lonely: httpx.AsyncClient, sent: str) -> None:
-    response = await lonely.get("/healthz", headers=[(b"x-request-id", sent.encode("latin-1"))])
+async def test_a_request_id_that_is_none_is_replaced(client_without_database: httpx.AsyncClient, sent: str) -> None:
+    response = await client_without_database.get("/healthz", headers=[(b"x-request-id", sent.encode("latin-1"))])
     assert response.headers["x-request-id"] != sent
     assert len(response.headers["x-request-id"]) == 32
     assert "set-cookie" not in response.headers

@@ -7,9 +7,8 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api import key_ring
-from order_api.keys import create_key
-from order_api.rate_limits import SlidingWindow
+from order_api.auth.keys import create_key
+from order_api.auth.rate_limits import SlidingWindow
 
 pytestmark = pytest.mark.integration
 
@@ -67,10 +66,8 @@ async def test_sessions_count_for_their_key(serve: Any) -> None:
         assert [(await client.get("/v1/orders")).status_code for _ in range(3)] == [200, 200, 429]
 
 
-async def test_keys_are_not_guessed_at_speed(
-    serve: Any, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(key_ring, "REMEMBERED_SECONDS", 0)
+@pytest.mark.parametrize("credential_seconds", [0.0])
+async def test_keys_are_not_guessed_at_speed(serve: Any, connection: asyncpg.Connection) -> None:
     async with serve(api_guess_limit="3/hour") as client:
         assert (await client.get("/v1/orders")).status_code == 200
         wrong = [await client.get("/v1/orders", headers={"Authorization": WRONG}) for _ in range(5)]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from order_api.problems.problem import Problem
-from order_api.problems.refusals import ExpectationFailed, HeadTooLarge, MalformedRequest
-from order_api.request_head import MAX_FIELDS, MAX_HEAD_BYTES, Field, RequestHead, read_head
+from order_api.http.problems.problem import Problem
+from order_api.http.problems.rejections import ExpectationFailed, HeadTooLarge, MalformedRequest
+from order_api.http.request_head import MAX_FIELDS, MAX_HEAD_BYTES, Field, RequestHead, read_head
 
 HOST: Field = (b"host", b"api")
 

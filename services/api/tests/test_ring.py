@@ -7,9 +7,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_api.decisions.position import Position, read_id
-from order_api.decisions.ring import STRETCH_BYTES, STRETCH_MESSAGES, Message, Passage, Ring, passage
-from order_api.decisions.wanted import EVERYTHING, Wanted
+from order_api.decisions.filters import EVERYTHING, DecisionFilter
+from order_api.decisions.ring_buffer import SEGMENT_BYTES, SEGMENT_MESSAGES, EncodedSegment, RingBuffer, encode_segment
+from order_api.decisions.schemas import Position, read_id
+from order_api.decisions.topic_reader import Message
 
 PARTITIONS = 3
 
@@ -20,8 +21,8 @@ def messages(partitions: list[int]) -> list[Message]:
     return [Message(part, (offset := next(counters[part])), b'{"n":"%d/%d"}' % (part, offset)) for part in partitions]
 
 
-def filled(arrivals: list[int], poll: int = 5) -> Ring:
-    ring = Ring()
+def filled(arrivals: list[int], poll: int = 5) -> RingBuffer:
+    ring = RingBuffer()
     ring.begin((0,) * PARTITIONS, (0,) * PARTITIONS)
     everything = messages(arrivals)
     for begin in range(0, len(everything), poll):
@@ -29,14 +30,14 @@ def filled(arrivals: list[int], poll: int = 5) -> Ring:
     return ring
 
 
-def read_out(ring: Ring, position: Position) -> Passage:
+def read_out(ring: RingBuffer, position: Position) -> EncodedSegment:
     """All that a listener at `position` gets."""
     got, number = b"", ring.find(position)
-    while (stretch := ring.get(number)) is not None:
-        events, position = stretch.passage(position, EVERYTHING)
+    while (segment := ring.get(number)) is not None:
+        events, position = segment.encode(position, EVERYTHING)
         got += events
         number += 1
-    return Passage(got, position)
+    return EncodedSegment(got, position)
 
 
 def names(events: bytes) -> list[str]:
@@ -74,15 +75,15 @@ def test_whoever_goes_on_from_any_id_misses_nothing(order: list[int], data: st.D
 
 def test_those_who_want_the_same_share_what_is_sent() -> None:
     ring = filled([0, 1, 2, 0])
-    stretch = ring.get(ring.oldest)
-    assert stretch is not None
-    one, other = (stretch.passage(stretch.start, Wanted(flagged=True)) for _ in range(2))
+    segment = ring.get(ring.oldest)
+    assert segment is not None
+    one, other = (segment.encode(segment.start, DecisionFilter(flagged=True)) for _ in range(2))
     assert one is other
-    assert stretch.passage(stretch.start, EVERYTHING).events != one.events == b""
+    assert segment.encode(segment.start, EVERYTHING).events != one.events == b""
 
 
 def test_the_oldest_go_and_whoever_was_there_notices() -> None:
-    ring = Ring(capacity=20_000)
+    ring = RingBuffer(capacity=20_000)
     ring.begin((0,) * PARTITIONS, (0,) * PARTITIONS)
     number = ring.find((0,) * PARTITIONS)
     for message in messages([0] * 100):
@@ -95,25 +96,25 @@ def test_the_oldest_go_and_whoever_was_there_notices() -> None:
 
 
 def test_what_is_sent_at_once_is_small() -> None:
-    ring = Ring()
+    ring = RingBuffer()
     ring.begin((0,), (0,))
     ring.append([Message(0, offset, b"x" * 1000) for offset in range(500)])
     number = ring.oldest
     sizes = []
-    while (stretch := ring.get(number)) is not None:
-        sizes.append((len(stretch.messages), sum(len(message.value) for message in stretch.messages)))
+    while (segment := ring.get(number)) is not None:
+        sizes.append((len(segment.messages), sum(len(message.value) for message in segment.messages)))
         number += 1
     assert sum(count for count, _ in sizes) == 500
-    assert all(count <= STRETCH_MESSAGES and size <= STRETCH_BYTES for count, size in sizes)
+    assert all(count <= SEGMENT_MESSAGES and size <= SEGMENT_BYTES for count, size in sizes)
 
 
 def test_a_value_of_several_lines_stays_one_event() -> None:
-    got = passage([Message(0, 6, b'{"a":\r\n1}')], (6,), EVERYTHING)
-    assert got == Passage(b'id: 0:7\nevent: decision\ndata: {"a":\ndata: 1}\n\n', (7,))
+    got = encode_segment([Message(0, 6, b'{"a":\r\n1}')], (6,), EVERYTHING)
+    assert got == EncodedSegment(b'id: 0:7\nevent: decision\ndata: {"a":\ndata: 1}\n\n', (7,))
 
 
 async def test_a_change_wakes_whoever_waits() -> None:
-    ring = Ring()
+    ring = RingBuffer()
     waiting = asyncio.create_task(ring.changed())
     await asyncio.sleep(0)
     ring.begin((0,), (3,))

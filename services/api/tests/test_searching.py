@@ -8,9 +8,9 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api.orders import paging
-from order_api.orders.criteria import Criteria, Position
-from order_api.queries import edge_statement, page_statement
+from order_api.orders.filters import Criteria
+from order_api.orders.repository import Position, edge_statement, page_statement
+from order_api.orders.service import OrderService
 
 pytestmark = pytest.mark.integration
 
@@ -39,19 +39,20 @@ def some_orders(order: Any) -> list[Any]:
 
 @pytest.mark.parametrize("path", ["/v1/orders", "/v1/flags"])
 async def test_a_search_finds_everything_once(
-    client: httpx.AsyncClient, store: Any, order: Any, path: str, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, store: Any, order: Any, path: str, service_of: Any
 ) -> None:
     """Every pair of filters, walked in small steps, gives what one large page gives."""
     await store(*some_orders(order))
     names = [name for name in FILTERS if path == "/v1/orders" or name != "status"]
     paused = 0
+    service = service_of(client, OrderService)
     for first, second in itertools.combinations_with_replacement(names, 2):
         wanted = {name: FILTERS[name] for name in (first, second)}
-        monkeypatch.setattr(paging, "SEARCHED_ROWS", 10_000)
+        service.searched_rows = 10_000
         whole = (await client.get(path, params={**wanted, "limit": 500})).raise_for_status().json()
         assert whole["next"] is None
         assert whole["searched_to"] is None
-        monkeypatch.setattr(paging, "SEARCHED_ROWS", 7)
+        service.searched_rows = 7
         found: list[Any] = []
         cursor: dict[str, str] = {}
         while True:

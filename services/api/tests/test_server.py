@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from order_api.server import listen
+from order_api.http.server import listen
 from order_platform.health_server import PortTakenError
 
 

@@ -8,17 +8,17 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api import credential_queries, key_ring
-from order_api.keys import create_key, revoke_key
-from order_api.sessions.cookie import COOKIE, HOST_COOKIE
+from order_api.auth.keys import create_key, revoke_key
+from order_api.auth.sessions import COOKIE, HOST_COOKIE
+from order_api.sessions.service import SessionService
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(autouse=True)
-def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def credential_seconds() -> float:
     """Keys and sessions are looked up each time."""
-    monkeypatch.setattr(key_ring, "REMEMBERED_SECONDS", 0)
+    return 0
 
 
 def cookie_of(response: httpx.Response) -> Morsel[str]:
@@ -106,11 +106,9 @@ async def test_a_new_session_replaces_the_one_whose_cookie_comes_along(
         assert (await client.get("/v1/session", headers={"Cookie": f"{COOKIE}={old}"})).status_code == 401
 
 
-async def test_a_key_has_so_many_sessions(
-    serve: Any, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(credential_queries, "MAX_SESSIONS", 3)
+async def test_a_key_has_so_many_sessions(serve: Any, connection: asyncpg.Connection, service_of: Any) -> None:
     async with serve() as client, serve() as other:
+        service_of(client, SessionService).max_sessions = 3
         await begin(other)
         tokens = []
         for _ in range(5):

@@ -9,11 +9,10 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api.lag import Reading
-from order_api.queries import Group
-from order_api.stats import memory
-from order_api.stats.memory import CostMemory
-from order_api.stats.summary import Counted, statistics
+from order_api.kit.lag_monitor import Reading
+from order_api.stats.cost_aware_cache import CostAwareCache
+from order_api.stats.repository import Group
+from order_api.stats.service import Counted, build_statistics
 from order_platform.kafka.lag import PartitionLag
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -24,13 +23,13 @@ def counted(*groups: Group) -> Counted:
 
 
 def test_nothing_adds_up_to_nothing() -> None:
-    answer = statistics(counted(), Reading(None))
+    answer = build_statistics(counted(), Reading(None))
     assert (answer.orders, answer.flagged, answer.flagged_share, answer.amounts) == (0, 0, 0.0, [])
     assert (answer.stream.lag, answer.stream.partitions) == (None, None)
 
 
 def test_groups_are_added_up() -> None:
-    answer = statistics(
+    answer = build_statistics(
         counted(
             Group("approve", "IDR", None, 90, 9_000),
             Group("approve", "IDR", ["shadow-rule"], 4, 400),
@@ -69,7 +68,7 @@ class Clock:
 
 async def test_a_costly_answer_is_kept_ten_times_as_long_as_it_took() -> None:
     clock = Clock()
-    kept: CostMemory[float] = CostMemory(clock)
+    kept: CostAwareCache[float] = CostAwareCache(clock)
     assert await kept.get("a", clock.computing(0.2)) == 0.2
     clock.now += 1.9
     assert await kept.get("a", clock.computing(0.2)) == 0.2
@@ -79,13 +78,13 @@ async def test_a_costly_answer_is_kept_ten_times_as_long_as_it_took() -> None:
 
 async def test_one_computes_for_all_who_ask_at_once() -> None:
     clock = Clock()
-    kept: CostMemory[float] = CostMemory(clock)
+    kept: CostAwareCache[float] = CostAwareCache(clock)
     answers = await asyncio.gather(*(kept.get("a", clock.computing(0.2)) for _ in range(50)))
     assert set(answers) == {0.2}
 
 
 async def test_windows_are_computed_side_by_side() -> None:
-    kept: CostMemory[str] = CostMemory()
+    kept: CostAwareCache[str] = CostAwareCache()
     both = asyncio.Barrier(2)
 
     async def compute() -> str:
@@ -98,7 +97,7 @@ async def test_windows_are_computed_side_by_side() -> None:
 
 
 async def test_a_computation_ends_with_the_last_who_waits() -> None:
-    kept: CostMemory[str] = CostMemory()
+    kept: CostAwareCache[str] = CostAwareCache()
     ended = 0
 
     async def compute() -> str:
@@ -117,11 +116,10 @@ async def test_a_computation_ends_with_the_last_who_waits() -> None:
     second.cancel()
     await asyncio.wait([second])
     assert ended == 1
-    assert not kept._computing
 
 
 async def test_an_error_is_not_kept() -> None:
-    kept: CostMemory[str] = CostMemory()
+    kept: CostAwareCache[str] = CostAwareCache()
 
     async def fail() -> str:
         raise ValueError("failed")
@@ -134,13 +132,12 @@ async def test_an_error_is_not_kept() -> None:
     assert await kept.get("a", compute) == "done"
 
 
-async def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MAX_KEPT", 2)
+async def test_no_more_is_kept_than_there_is_room_for() -> None:
     clock = Clock()
-    kept: CostMemory[float] = CostMemory(clock)
+    kept: CostAwareCache[float] = CostAwareCache(clock, max_kept=2)
     for key in "abc":
         await kept.get(key, clock.computing(1))
-    assert list(kept._kept) == ["b", "c"]
+    assert [key for key in "abc" if kept.fresh(key) is not None] == ["b", "c"]
 
 
 @pytest.mark.integration

@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from order_api.decisions import tail as tail_module
-from order_api.decisions.position import Position
-from order_api.decisions.ring import Message
-from order_api.decisions.stream import DecisionStreams, From, Start
-from order_api.decisions.topic import Bounds, PositionLost, Read
-from order_api.decisions.wanted import EVERYTHING, Wanted
-from order_api.problems.availability import ShuttingDown
+from order_api.decisions.filters import EVERYTHING, DecisionFilter, From, Start
+from order_api.decisions.ring_buffer import StreamTiming
+from order_api.decisions.schemas import Position
+from order_api.decisions.stream import DecisionStreams
+from order_api.decisions.topic_reader import Bounds, Message, PositionLost, Read
+from order_api.http.problems.availability import ShuttingDown
 from tests.support.waiting import until
 
 
@@ -68,7 +67,7 @@ async def permitted() -> None:
 class Listener:
     """Reads a stream as fast as the test wants."""
 
-    def __init__(self, streams: DecisionStreams, start: Start, wanted: Wanted = EVERYTHING) -> None:
+    def __init__(self, streams: DecisionStreams, start: Start, wanted: DecisionFilter = EVERYTHING) -> None:
         self.chunks = aiter(streams.stream(start, wanted, permitted))
         self.text = ""
 
@@ -90,10 +89,9 @@ def topic() -> FakeTopic:
 
 
 @pytest.fixture
-async def streams(topic: FakeTopic, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DecisionStreams]:
-    monkeypatch.setattr(tail_module, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr("order_api.decisions.stream.AWAY_SECONDS", 0.01)
-    streams = DecisionStreams(topic.open, 3600)
+async def streams(topic: FakeTopic) -> AsyncIterator[DecisionStreams]:
+    timing = StreamTiming(retry_seconds=0.01, unavailable_seconds=0.01)
+    streams = DecisionStreams(topic.open, 3600, timing, ring_bytes=50 * 1024)
     yield streams
     await streams.close()
     assert topic.open_now == 0
@@ -102,7 +100,6 @@ async def streams(topic: FakeTopic, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 async def test_a_slow_listener_falls_out_of_the_ring_and_misses_nothing(
     topic: FakeTopic, streams: DecisionStreams
 ) -> None:
-    streams._ring._capacity = 50 * 1024
     slow, quick = Listener(streams, From.NOW), Listener(streams, From.NOW)
     for listener in (slow, quick):
         while "id:" not in listener.text:
@@ -111,7 +108,6 @@ async def test_a_slow_listener_falls_out_of_the_ring_and_misses_nothing(
     for start in range(0, 3000, 100):
         topic.add(start // 100 % 2, *names[start : start + 100])
         await quick.names(start + 100)
-    assert not streams._ring.covers((0, 0))
     assert sorted(await slow.names(3000)) == sorted(await quick.names(3000)) == sorted(names)
     assert "reset" not in slow.text
     await slow.close()
@@ -130,10 +126,8 @@ async def test_what_retention_takes_from_a_slow_listener_is_told(topic: FakeTopi
     await listener.close()
 
 
-async def test_partitions_that_are_added_are_read(
-    topic: FakeTopic, streams: DecisionStreams, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tail_module, "BOUNDS_SECONDS", 0.01)
+async def test_partitions_that_are_added_are_read(topic: FakeTopic, streams: DecisionStreams) -> None:
+    streams.timing.bounds_seconds = 0.01
     listener = Listener(streams, From.NOW)
     topic.add(0, "before")
     while "id:" not in listener.text:
@@ -167,10 +161,8 @@ async def test_an_outage_is_waited_for(topic: FakeTopic, streams: DecisionStream
     await listener.close()
 
 
-async def test_nothing_is_read_while_nobody_listens(
-    topic: FakeTopic, streams: DecisionStreams, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tail_module, "LINGER_SECONDS", 0.05)
+async def test_nothing_is_read_while_nobody_listens(topic: FakeTopic, streams: DecisionStreams) -> None:
+    streams.timing.linger_seconds = 0.05
     assert topic.opened == 0
     listener = Listener(streams, From.NOW)
     await listener.read()
@@ -184,11 +176,9 @@ async def test_nothing_is_read_while_nobody_listens(
     await again.close()
 
 
-async def test_a_filtered_stream_says_where_it_stands(
-    topic: FakeTopic, streams: DecisionStreams, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("order_api.decisions.stream.PLACE_SECONDS", 0.0)
-    listener = Listener(streams, From.NOW, Wanted(user_id="nobody"))
+async def test_a_filtered_stream_says_where_it_stands(topic: FakeTopic, streams: DecisionStreams) -> None:
+    streams.timing.position_seconds = 0.0
+    listener = Listener(streams, From.NOW, DecisionFilter(user_id="nobody"))
     while "id:" not in listener.text:
         await listener.read()
     topic.add(0, "a", "b")

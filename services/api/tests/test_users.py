@@ -8,10 +8,11 @@ import asyncpg
 import httpx
 import pytest
 
-from order_api import queries
-from order_api.orders.criteria import Criteria
-from order_api.users.model import Standing, User
-from order_api.users.overview import standing_of
+from order_api.orders.filters import Criteria
+from order_api.orders.repository import page_statement
+from order_api.users.repository import USER_GROUPS
+from order_api.users.schemas import Standing, User
+from order_api.users.service import classify_standing
 from order_contract.decision import OrderRow
 
 pytestmark = pytest.mark.integration
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.integration
     ],
 )
 def test_standing(flagged: int, standing: Standing) -> None:
-    assert standing_of(flagged) == standing
+    assert classify_standing(flagged) == standing
 
 
 async def test_all_about_a_user(client: httpx.AsyncClient, store: Any, order: Any) -> None:
@@ -108,9 +109,9 @@ async def test_many_orders_are_added_up_out_of_the_index(
     fraud: OrderRow = order(user_id="somebody", flagged=True)
     await store(*((fraud if n % 10 else genuine)._replace(order_id=f"o{n}") for n in range(20_000)))
     await connection.execute("vacuum analyze orders")
-    totals = await plan(connection, queries._USER_GROUPS, "heavy")
+    totals = await plan(connection, USER_GROUPS, "heavy")
     assert "Index Only Scan using orders_by_user" in totals
-    statement, arguments = queries.page_statement(Criteria(user_id="heavy", flagged=True), None, 11)
+    statement, arguments = page_statement(Criteria(user_id="heavy", flagged=True), None, 11)
     flags = await plan(connection, statement, *arguments)
     assert "Index Only Scan using orders_by_user" in flags
     assert "Seq Scan" not in totals + flags

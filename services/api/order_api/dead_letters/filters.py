@@ -7,8 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from dead_letters.model import RedriveState
 from dead_letters.repository import DeadLetterFilters
-from order_api.dead_letters.cursor import CursorText
-from order_api.parameters import DIGITS_ONLY, Bound, Identifier, Limit, Optional
+from order_api.kit.pagination import CursorText
+from order_api.kit.query_parameters import DIGITS_ONLY, Identifier, Limit, QueryParam, TimeBound
 from order_contract.error_types import ErrorType
 from order_contract.origin import Origin, parse_origin
 
@@ -49,13 +49,13 @@ class LetterParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    error_type: Annotated[Optional[ErrorType], Field(description="`conflict` is one, too")] = None
-    order_id: Annotated[Optional[Identifier], Field(description="the order that the message claims to be")] = None
-    state: Annotated[Optional[RedriveState], Field(description="`open`, or what became of the last redrive")] = None
-    recorded_from: Annotated[Optional[Bound], Field(alias="from", description="recorded at or after this")] = None
-    recorded_to: Annotated[Optional[Bound], Field(alias="to", description="recorded before this")] = None
+    error_type: Annotated[QueryParam[ErrorType], Field(description="`conflict` is one, too")] = None
+    order_id: Annotated[QueryParam[Identifier], Field(description="the order that the message claims to be")] = None
+    state: Annotated[QueryParam[RedriveState], Field(description="`open`, or what became of the last redrive")] = None
+    recorded_from: Annotated[QueryParam[TimeBound], Field(alias="from", description="recorded at or after this")] = None
+    recorded_to: Annotated[QueryParam[TimeBound], Field(alias="to", description="recorded before this")] = None
     limit: Annotated[Limit, Field(description="dead letters on a page")] = 50
-    cursor: Annotated[Optional[CursorText], Field(description="`next` of the page before")] = None
+    cursor: Annotated[QueryParam[CursorText], Field(description="`next` of the page before")] = None
 
     def criteria(self) -> DeadLetterFilters:
         """What to look for."""

@@ -1,7 +1,6 @@
 """`/v1/dead-letters`."""
 
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
@@ -9,62 +8,52 @@ from dead_letters import repository
 from dead_letters.model import DeadLetter, RedriveState
 from dead_letters.repository import DeadLetterFilters, DeadLetterPosition
 from dead_letters.serialization import serialize_dead_letter, serialize_details
-from order_api import credential_queries
-from order_api.authentication import administrator, caller_of
-from order_api.contradictions import refuse_contradictions
-from order_api.database import Reads
-from order_api.dead_letters.correction import corrected
-from order_api.dead_letters.cursor import read_cursor, write_cursor
+from order_api.auth.dependencies import administrator, principal_of
+from order_api.auth.keys import Scope
+from order_api.auth.repository import find_key_name
 from order_api.dead_letters.filters import AtOrigin, LetterParameters, ManyRedriveRequest, RedriveRequest
-from order_api.dead_letters.model import (
-    DeadLetterDetails,
-    DeadLetterPage,
-    ManyRedriven,
-    Redriven,
-)
-from order_api.guarded_route import GuardedRoute
-from order_api.keys import Scope
-from order_api.openapi import responses
-from order_api.parameters import refuse_null_body, refuse_repeated
-from order_api.problems.availability import BrokerUnavailable
-from order_api.problems.orders import DeadLetterUnknown
-from order_api.responses import json_response
-from order_api.services import AllServices
-from order_contract.origin import Origin
+from order_api.dead_letters.schemas import DeadLetterDetails, DeadLetterPage, ManyRedriven, Redriven
+from order_api.dead_letters.service import DeadLetters, encode_correction
+from order_api.http.json_response import json_response
+from order_api.http.problems.availability import BrokerUnavailable
+from order_api.http.problems.openapi import responses
+from order_api.http.problems.resources import DeadLetterUnknown
+from order_api.kit.database import Reads
+from order_api.kit.pagination import LINK_HEADER, link_headers, read_cursor, read_time, write_cursor, write_time
+from order_api.kit.query_parameters import reject_contradictions, reject_null_body, reject_repeated
+from order_api.kit.routing import CredentialsFirstRoute
+from order_contract.origin import Origin, parse_origin
 
 router = APIRouter(
-    prefix="/v1", route_class=GuardedRoute, tags=["dead letters"], dependencies=[administrator(Scope.DEAD_LETTERS)]
+    prefix="/v1",
+    route_class=CredentialsFirstRoute,
+    tags=["dead letters"],
+    dependencies=[administrator(Scope.DEAD_LETTERS)],
 )
 
-_PAGE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"headers": {"Link": {"description": "the next page, with rel=next", "schema": {"type": "string"}}}},
-    **responses(401, 403, 404, 422, 429, 503),
-}
+_PAGE: Final[dict[int | str, dict[str, Any]]] = {200: LINK_HEADER, **responses(401, 403, 404, 422, 429, 503)}
 
 
 @router.get("/dead-letters", operation_id="list_dead_letters", response_model=DeadLetterPage, responses=_PAGE)
 async def list_dead_letters(
-    request: Request, services: AllServices, parameters: Annotated[LetterParameters, Query()]
+    request: Request, dead_letters: DeadLetters, parameters: Annotated[LetterParameters, Query()]
 ) -> Response:
     """Messages that were refused, as bad data or as a conflict, newest first."""
-    refuse_repeated(request)
-    refuse_contradictions(parameters)
+    reject_repeated(request)
+    reject_contradictions(parameters)
     criteria = parameters.criteria()
-    after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria)
+    after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria, _parse_position)
     # One more than asked for tells whether there is a next page.
-    letters = await services.listings.run(
+    letters = await dead_letters.listings.run(
         request,
-        caller_of(request),
+        principal_of(request).key_id,
         lambda database: repository.list_dead_letters(database, criteria, after, parameters.limit + 1),
     )
-    items, cursor, headers = letters[: parameters.limit], None, {}
+    items, cursor = letters[: parameters.limit], None
     if len(letters) > len(items):
-        cursor = write_cursor(DeadLetterPosition(items[-1].recorded_at, items[-1].origin), criteria)
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        headers["Link"] = f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
-    return json_response(
-        {"items": [serialize_dead_letter(letter) for letter in items], "next": cursor}, headers=headers
-    )
+        cursor = write_cursor(criteria, write_time(items[-1].recorded_at), str(items[-1].origin))
+    page = {"items": [serialize_dead_letter(letter) for letter in items], "next": cursor}
+    return json_response(page, headers=link_headers(request, cursor))
 
 
 @router.get(
@@ -73,14 +62,14 @@ async def list_dead_letters(
     response_model=DeadLetterDetails,
     responses=responses(401, 403, 404, 422, 429, 503),
 )
-async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
+async def get_dead_letter(dead_letters: DeadLetters, origin: AtOrigin) -> Response:
     """One dead letter: what is wrong and what to do, the original message to the byte, and its redrives."""
-    async with services.databases.lookups.snapshot() as snapshot:  # the count of redrives and their list agree
+    async with dead_letters.lookups.snapshot() as snapshot:  # the count of redrives and their list agree
         letter = await _letter(snapshot, origin)
         redrives = await repository.list_redrives(snapshot, letter.origin)
     original, problem = None, None
     try:
-        original = await services.dead_letters.original(letter)
+        original = await dead_letters.original(letter)
     except BrokerUnavailable as error:
         problem = error.detail  # what Postgres has is worth showing
     return json_response({**serialize_details(letter, original, redrives), "message_problem": problem})
@@ -95,7 +84,7 @@ async def get_dead_letter(services: AllServices, origin: AtOrigin) -> Response:
 )
 async def redrive_dead_letter(
     request: Request,
-    services: AllServices,
+    dead_letters: DeadLetters,
     origin: AtOrigin,
     given: Annotated[RedriveRequest | None, Body()] = None,
 ) -> Response:
@@ -104,14 +93,14 @@ async def redrive_dead_letter(
     It is judged like any other message; `GET` of the same origin says what became of it. What is on its way or went
     well, and conflicts, want `again`.
     """
-    await refuse_null_body(request)
+    await reject_null_body(request)
     wanted = given or RedriveRequest()
-    letter = await _letter(services.databases.lookups, origin)
+    letter = await _letter(dead_letters.lookups, origin)
     correction = None
     if wanted.body is not None:
-        correction = corrected(wanted.body, wanted.encoding, services.settings.event_decoder())
-    by = await credential_queries.key_name(services.databases.lookups, caller_of(request).key_id)
-    published_as = await services.dead_letters.redrive(letter, correction, by=by, again=wanted.again)
+        correction = encode_correction(wanted.body, wanted.encoding, dead_letters.decoder)
+    by = await find_key_name(dead_letters.lookups, principal_of(request).key_id)
+    published_as = await dead_letters.redrive(letter, correction, by=by, again=wanted.again)
     return json_response({"origin": str(letter.origin), "published_as": str(published_as)}, 202)
 
 
@@ -122,17 +111,17 @@ async def redrive_dead_letter(
     response_model=ManyRedriven,
     responses=responses(401, 403, 413, 415, 422, 429, 503),
 )
-async def redrive_dead_letters(request: Request, services: AllServices, wanted: ManyRedriveRequest) -> Response:
+async def redrive_dead_letters(request: Request, dead_letters: DeadLetters, wanted: ManyRedriveRequest) -> Response:
     """Publish up to 100 dead letters of an error type again, as they were, that were not redriven yet.
 
     Redrive the originals once their cause is gone: a new payment method that is configured now, for example.
     """
     criteria = DeadLetterFilters(error_type=wanted.error_type, state=RedriveState.OPEN)
     letters = await repository.list_dead_letters(
-        services.databases.listings, criteria, None, wanted.limit + 1, oldest_first=True
+        dead_letters.listings.database, criteria, None, wanted.limit + 1, oldest_first=True
     )
-    by = await credential_queries.key_name(services.databases.lookups, caller_of(request).key_id)
-    results = await services.dead_letters.redrive_many(letters[: wanted.limit], by=by, again=wanted.again)
+    by = await find_key_name(dead_letters.lookups, principal_of(request).key_id)
+    results = await dead_letters.redrive_many(letters[: wanted.limit], by=by, again=wanted.again)
     return json_response(
         {
             "redriven": [{"origin": str(old.origin), "published_as": str(new)} for old, new in results.redriven],
@@ -141,6 +130,10 @@ async def redrive_dead_letters(request: Request, services: AllServices, wanted: 
         },
         202,
     )
+
+
+def _parse_position(microseconds: int, origin: str) -> DeadLetterPosition:
+    return DeadLetterPosition(read_time(microseconds), parse_origin(origin))
 
 
 async def _letter(database: Reads, origin: Origin) -> DeadLetter:

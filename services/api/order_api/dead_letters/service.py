@@ -1,11 +1,15 @@
-"""Service of dead letters: original messages and redrives, with limits on requests to the broker."""
+"""Dead letters over the API: listing and redriving, with bounded connections to the broker and time for it."""
 
 import asyncio
+import binascii
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
+import orjson
 from aiokafka.errors import KafkaError
+from fastapi import Depends
 
 from dead_letters.model import DeadLetter, OriginalMessage
 from dead_letters.original_message import OriginalMessageReader
@@ -16,12 +20,17 @@ from dead_letters.redrive import (
     RedriveError,
     Redriver,
     UnconfirmedError,
+    check_correction,
 )
-from order_api.database import Database
-from order_api.patience import Patience
-from order_api.problems.availability import BrokerUnavailable
-from order_api.problems.orders import AlreadyRedriven, ConflictStands, DeadLetterGone
-from order_api.problems.problem import Problem
+from order_api.http.problems.availability import BrokerUnavailable
+from order_api.http.problems.problem import Problem
+from order_api.http.problems.resources import AlreadyRedriven, ConflictUnresolved, CorrectionRefused, DeadLetterGone
+from order_api.kit.database import Database
+from order_api.kit.fair_turns import FairPool
+from order_api.kit.registry import Provider
+from order_api.kit.timeouts import ProgressTimeout
+from order_contract.decoding.decoder import EventDecoder
+from order_contract.event import BadEvent
 from order_contract.origin import Origin
 from order_platform.settings import KafkaSettings
 
@@ -40,39 +49,48 @@ class Results(NamedTuple):
 
 
 class DeadLetterService:
-    """OriginalMessage messages, and redriving. Raises BrokerUnavailable; clients are opened for each piece of work."""
+    """Original messages, and redriving. Raises BrokerUnavailable; clients are opened for each piece of work."""
 
-    def __init__(self, settings: KafkaSettings, database: Database, seconds: float = BROKER_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        lookups: Database,
+        listings: FairPool,
+        decoder: EventDecoder,
+        seconds: float = BROKER_SECONDS,
+    ) -> None:
+        self.lookups = lookups
+        self.listings = listings
+        self.decoder = decoder
         self._settings = settings
-        self._database = database
         self._looking = asyncio.Semaphore(LOOKING_AT_ONCE)
         self._redriving = asyncio.Lock()
-        self._patience = Patience(seconds)
+        self._timeout = ProgressTimeout(seconds)
 
     async def close(self) -> None:
         """Wait a little for clients that are being closed."""
-        await self._patience.close()
+        await self._timeout.close()
 
     async def original(self, letter: DeadLetter) -> OriginalMessage | None:
         """The message of a letter, None when it is on no topic any more."""
 
         async def find() -> OriginalMessage | None:
-            async with self._looking, OriginalMessageReader(self._settings, self._database) as originals:
+            async with self._looking, OriginalMessageReader(self._settings, self.lookups) as originals:
                 return await originals.find(letter)
 
         with _available():
-            return await self._patience.run(find())
+            return await self._timeout.run(find())
 
     async def redrive(self, letter: DeadLetter, correction: bytes | None, *, by: str, again: bool) -> Origin:
-        """Publish a letter again. Raises AlreadyRedriven, ConflictStands or DeadLetterGone, too."""
+        """Publish a letter again. Raises AlreadyRedriven, ConflictUnresolved or DeadLetterGone, too."""
 
         async def redrive() -> Origin:
-            async with self._redriving, Redriver(self._settings, self._database, by) as redriver:
+            async with self._redriving, Redriver(self._settings, self.lookups, by) as redriver:
                 return await redriver.redrive(letter, correction, again=again)
 
         with _available():
             try:
-                return await self._patience.run(redrive())
+                return await self._timeout.run(redrive())
             except RedriveError as error:
                 raise _problem(letter, error) from error
 
@@ -81,7 +99,7 @@ class DeadLetterService:
         results = Results([], [])
 
         async def redrive() -> None:
-            async with self._redriving, Redriver(self._settings, self._database, by) as redriver:
+            async with self._redriving, Redriver(self._settings, self.lookups, by) as redriver:
                 async for letter, result in redriver.redrive_each(letters, again=again):
                     if isinstance(result, Origin):
                         results.redriven.append((letter, result))
@@ -94,7 +112,7 @@ class DeadLetterService:
         if not letters:
             return results
         try:
-            await self._patience.run(redrive(), finished)
+            await self._timeout.run(redrive(), finished)
         except (KafkaError, TimeoutError) as error:
             if not finished():
                 raise BrokerUnavailable(_reason(error)) from error
@@ -102,6 +120,9 @@ class DeadLetterService:
             results.failed.append((current, UnconfirmedError(f"{current.origin}: {_UNCONFIRMED}")))
             results.failed.extend((letter, RedriveError(f"{letter.origin}: not tried, see above")) for letter in others)
         return results
+
+
+DeadLetters = Annotated[DeadLetterService, Depends(Provider(DeadLetterService))]
 
 
 @contextmanager
@@ -123,8 +144,30 @@ def _problem(letter: DeadLetter, error: RedriveError) -> Problem:
         case AlreadyRedrivenError():
             return AlreadyRedriven(str(error))
         case ConflictNotRedrivenError():
-            return ConflictStands(str(error))
+            return ConflictUnresolved(str(error))
         case OriginalMissingError():
             return DeadLetterGone(str(letter.origin))
         case _:
             return BrokerUnavailable(str(error))
+
+
+BASE64: Final = "base64"
+
+
+def encode_correction(body: dict[str, Any] | str, encoding: str, decoder: EventDecoder) -> bytes:
+    """The bytes to publish. Raises CorrectionRefused when they are no order event either."""
+    value = _bytes(body, encoding)
+    try:
+        check_correction(value, decoder)
+    except BadEvent as error:
+        raise CorrectionRefused(str(error), error.error_type) from error
+    return value
+
+
+def _bytes(body: dict[str, Any] | str, encoding: str) -> bytes:
+    try:
+        if not isinstance(body, str):
+            return orjson.dumps(body)
+        return b64decode(body, validate=True) if encoding == BASE64 else body.encode()
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise CorrectionRefused(f"body cannot be read as {encoding}: {error}", "not-json") from error

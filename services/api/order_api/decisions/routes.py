@@ -2,30 +2,47 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from order_api.authentication import caller_of, reader, still_permitted
-from order_api.contradictions import refuse_contradictions
-from order_api.decisions.events import KEEP_ALIVE
-from order_api.decisions.model import EVENT_SCHEMA, EXAMPLE_EVENT
-from order_api.decisions.parameters import LastEventId, StreamParameters
-from order_api.guarded_route import GuardedRoute
-from order_api.keys import Scope
-from order_api.openapi import responses
-from order_api.parameters import refuse_repeated
-from order_api.personal_data import is_masked
-from order_api.problems.availability import DatabaseUnavailable
-from order_api.problems.requests import NotAcceptable
-from order_api.services import AllServices
+from order_api.auth.dependencies import authentication_of, principal_of, reader
+from order_api.auth.keys import Scope
+from order_api.auth.personal_data import PersonalDataPolicy
+from order_api.decisions.filters import LastEventId, StreamParameters
+from order_api.decisions.schemas import EVENT_SCHEMA, EXAMPLE_EVENT, KEEP_ALIVE
+from order_api.decisions.stream import DecisionStreams
+from order_api.http.problems.availability import DatabaseUnavailable
+from order_api.http.problems.openapi import responses
+from order_api.http.problems.requests import NotAcceptable
+from order_api.kit.database import Database
+from order_api.kit.query_parameters import reject_contradictions, reject_repeated
+from order_api.kit.registry import Provider
+from order_api.kit.routing import CredentialsFirstRoute
+from order_api.orders.known_rules import KnownRules
 
 MEDIA_TYPE: Final = "text/event-stream"
 KEEP_ALIVE_SECONDS: Final = 15
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["decisions"], dependencies=[reader(Scope.DECISIONS)])
+
+@dataclass(frozen=True, slots=True)
+class DecisionService:
+    """What the stream's route needs."""
+
+    streams: DecisionStreams
+    rules: KnownRules
+    database: Database
+    personal_data: PersonalDataPolicy
+
+
+Decisions = Annotated[DecisionService, Depends(Provider(DecisionService))]
+
+router = APIRouter(
+    prefix="/v1", route_class=CredentialsFirstRoute, tags=["decisions"], dependencies=[reader(Scope.DECISIONS)]
+)
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -49,7 +66,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 )
 async def stream_decisions(
     request: Request,
-    services: AllServices,
+    decisions: Decisions,
     parameters: Annotated[StreamParameters, Query()],
     # For browsers, which send it by themselves; programs have `from`. In the document it would be a trap: a colon is
     # nothing that property testing tools put into a header, so they have no valid value for it.
@@ -62,17 +79,17 @@ async def stream_decisions(
     goes on. Comments keep the connection alive; ids without data say how far a filtered stream is. A stream ends after
     an hour, when the API stops, and when its key is revoked: come back with the last id.
     """
-    refuse_repeated(request)
+    reject_repeated(request)
     if not accepts(request.headers.getlist("accept"), MEDIA_TYPE):
         raise NotAcceptable(MEDIA_TYPE)
-    refuse_contradictions(parameters)
+    reject_contradictions(parameters)
     with contextlib.suppress(DatabaseUnavailable):  # decisions come from the topic
-        await services.rules.refuse_unknown(services.databases.lookups, parameters.rule)
-    services.decisions.admit()
-    stream: AsyncIterator[bytes] = services.decisions.stream(
-        parameters.begins(last_event_id),
-        parameters.wanted(masked=is_masked(services.settings, caller_of(request))),
-        partial(still_permitted, request),
+        await decisions.rules.reject_unknown(decisions.database, parameters.rule)
+    decisions.streams.admit()
+    stream: AsyncIterator[bytes] = decisions.streams.stream(
+        parameters.start_after(last_event_id),
+        parameters.decision_filter(masked=decisions.personal_data.masks(principal_of(request))),
+        partial(authentication_of(request).require_still_permitted, request),
     )
     return EventSourceResponse(stream, ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive)
 

@@ -4,38 +4,19 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
-from order_api.decisions import events
-from order_api.decisions.past import Past
-from order_api.decisions.position import Position, covers, furthest
-from order_api.decisions.ring import Ring, passage
-from order_api.decisions.tail import Tail
-from order_api.decisions.topic import AWAY, OpenTopic, PositionLost
-from order_api.decisions.wanted import Wanted
-from order_api.problems.availability import DatabaseUnavailable, ShuttingDown, TooManyListening
-from order_api.problems.requests import NotAuthenticated
+from order_api.decisions import schemas
+from order_api.decisions.filters import DecisionFilter, From, Start
+from order_api.decisions.ring_buffer import RING_BYTES, RingBuffer, StreamTiming, TopicTail, encode_segment
+from order_api.decisions.schemas import Position, covers, furthest
+from order_api.decisions.topic_reader import TOPIC_ERRORS, HistoryReader, OpenTopic, PositionLost
+from order_api.http.problems.availability import DatabaseUnavailable, ShuttingDown, TooManyListening
+from order_api.http.problems.requests import NotAuthenticated
 
 MAX_LISTENERS: Final = 10_000
-# How long a key that was revoked can still listen.
-CHECK_SECONDS: Final = 10.0
 # Keys and sessions that end are checked at once, but not more often than this: each check wakes all listeners.
 RECHECK_SECONDS: Final = 1.0
-AWAY_SECONDS: Final = 1.0
-# A filtered stream says where it stands when it has been silent for this long while others got something.
-PLACE_SECONDS: Final = 5.0
-
-
-class From(Enum):
-    """Where a stream begins, when no id says so."""
-
-    NOW = "now"
-    BEGINNING = "beginning"
-
-
-Start = From | Mapping[int, int]
-"""Where to begin; a mapping is the next offset by partition, as in an event's id."""
 
 Check = Callable[[], Awaitable[object]]
 """Whether the caller may still listen: raises NotAuthenticated when not."""
@@ -45,12 +26,12 @@ Check = Callable[[], Awaitable[object]]
 class _Listener:
     """One stream: what it wants, where it stands, and until when."""
 
-    wanted: Wanted
+    wanted: DecisionFilter
     check: Check
     ends: float
     position: Position = ()
     number: int | None = None
-    """Of the stretch that comes next; None while it does not stand in the ring."""
+    """Of the segment that comes next; None while it does not stand in the ring."""
     told: Position = ()
     told_at: float = 0.0
     checked_at: float = 0.0
@@ -59,10 +40,17 @@ class _Listener:
 class DecisionStreams:
     """All streams of the process: one ring, one tail, a few readers of the past."""
 
-    def __init__(self, open_topic: OpenTopic, longest_seconds: float) -> None:
-        self._ring = Ring()
-        self._tail = Tail(open_topic, self._ring)
-        self._past = Past(open_topic)
+    def __init__(
+        self,
+        open_topic: OpenTopic,
+        longest_seconds: float,
+        timing: StreamTiming | None = None,
+        ring_bytes: int = RING_BYTES,
+    ) -> None:
+        self.timing = timing or StreamTiming()
+        self._ring = RingBuffer(ring_bytes)
+        self._tail = TopicTail(open_topic, self._ring, self.timing)
+        self._history = HistoryReader(open_topic)
         self._longest = longest_seconds
         self._closed = asyncio.Event()
         self._recheck_at = -math.inf
@@ -102,24 +90,24 @@ class DecisionStreams:
         """End all streams and let go of the broker."""
         self.release()
         await self._tail.close()
-        await self._past.close()
+        await self._history.close()
 
-    async def stream(self, start: Start, wanted: Wanted, check: Check) -> AsyncIterator[bytes]:
+    async def stream(self, start: Start, wanted: DecisionFilter, check: Check) -> AsyncIterator[bytes]:
         """Events without end, except that it ends resumably: after the longest time, at a stop, with its key."""
         clock = asyncio.get_running_loop().time
         listener = _Listener(wanted, check, ends=clock() + self._longest, checked_at=clock(), told_at=clock())
         with self._tail.listening():
-            yield events.opening()
+            yield schemas.retry_field()
             while (reason := await self._over(listener, clock())) is None:
                 try:
                     chunk = await self._next(listener, start)
-                except AWAY:
-                    await self._pause(AWAY_SECONDS)
+                except TOPIC_ERRORS:
+                    await self._pause(self.timing.unavailable_seconds)
                     continue
                 if chunk:
                     listener.told, listener.told_at = listener.position, clock()
                     yield chunk
-            yield events.farewell(reason)
+            yield schemas.closing_comment(reason)
 
     async def _over(self, listener: _Listener, now: float) -> str | None:
         """Why the stream ends, None when it goes on."""
@@ -127,7 +115,7 @@ class DecisionStreams:
             return "the API is shutting down"
         if now >= listener.ends:
             return "it was open for long enough; go on with the last id"
-        if now - listener.checked_at >= CHECK_SECONDS or listener.checked_at < self._recheck_at:
+        if now - listener.checked_at >= self.timing.check_seconds or listener.checked_at < self._recheck_at:
             listener.checked_at = now
             try:
                 await listener.check()
@@ -146,46 +134,49 @@ class DecisionStreams:
             return await self._begin(listener, start)
         if listener.number is None or listener.number < self._ring.oldest:
             return await self._catch_up(listener)
-        stretch = self._ring.get(listener.number)
-        if stretch is None:
+        segment = self._ring.get(listener.number)
+        if segment is None:
             await self._changed(listener)
             return b""
         await asyncio.sleep(0)  # a listener that has much to catch up with lets others go on
-        sent, position = stretch.passage(listener.position, listener.wanted)
+        sent, position = segment.encode(listener.position, listener.wanted)
         listener.number += 1
-        listener.position = furthest(position, stretch.end)
-        return sent or self._place(listener)
+        listener.position = furthest(position, segment.end)
+        return sent or self._position_event(listener)
 
-    def _place(self, listener: _Listener) -> bytes:
+    def _position_event(self, listener: _Listener) -> bytes:
         """Where it stands, when it has not been told for a while: or a resume would read all of it again."""
-        if asyncio.get_running_loop().time() - listener.told_at < PLACE_SECONDS or listener.told == listener.position:
+        if (
+            asyncio.get_running_loop().time() - listener.told_at < self.timing.position_seconds
+            or listener.told == listener.position
+        ):
             return b""
-        return events.place(listener.position)
+        return schemas.position_event(listener.position)
 
     async def _begin(self, listener: _Listener, start: Start) -> bytes:
         """Find out where it begins, and say so unless the caller did."""
         if start is From.NOW:
             listener.position = furthest(self._ring.now, self._ring.head)
-            return events.place(listener.position)
+            return schemas.position_event(listener.position)
         if isinstance(start, Mapping) and start.keys() == set(range(len(self._ring.head))):
             listener.position = tuple(offset for _, offset in sorted(start.items()))
             return b""
-        beginning, _ = await self._past.bounds()
+        beginning, _ = await self._history.bounds()
         if start is From.BEGINNING or not isinstance(start, Mapping):
             listener.position = beginning
-            return events.place(listener.position)
+            return schemas.position_event(listener.position)
         if any(partition >= len(beginning) for partition in start):
             return self._reset(listener, beginning, "the id names partitions that the topic does not have")
         # What it does not name was added to the topic since: nobody has had anything of that.
         listener.position = tuple(start.get(partition, oldest) for partition, oldest in enumerate(beginning))
-        return events.place(listener.position)
+        return schemas.position_event(listener.position)
 
     async def _catch_up(self, listener: _Listener) -> bytes:
         """Go into the ring where that is possible, else read a piece of the past."""
         listener.number = None
         ring, position = self._ring, listener.position
         if len(position) != len(ring.head) or not covers(ring.head, position):
-            beginning, end = await self._past.bounds()
+            beginning, end = await self._history.bounds()
             if len(position) > len(end) or not covers(end[: len(position)], position):
                 return self._reset(listener, beginning, "the id lies beyond the end of the topic, which is another one")
             position = listener.position = position + beginning[len(position) :]
@@ -193,25 +184,25 @@ class DecisionStreams:
             listener.number = ring.find(position)
             return b""
         try:
-            read = await self._past.read(position)
+            read = await self._history.read(position)
         except PositionLost:
-            beginning, _ = await self._past.bounds()
+            beginning, _ = await self._history.bounds()
             reason = "decisions after the id are gone from the topic by retention"
             return self._reset(listener, furthest(position, beginning), reason)
-        sent, _ = passage(read.messages, position, listener.wanted)
+        sent, _ = encode_segment(read.messages, position, listener.wanted)
         listener.position = read.position
-        return sent or self._place(listener)
+        return sent or self._position_event(listener)
 
     def _reset(self, listener: _Listener, position: Position, reason: str) -> bytes:
         """Go on with what is there."""
         listener.position = position
-        return events.reset_event(reason, position)
+        return schemas.reset_event(reason, position)
 
     async def _changed(self, listener: _Listener) -> None:
         """Until the ring changes, or it is time to look around."""
         clock = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(min(CHECK_SECONDS, listener.ends - clock())):
+            async with asyncio.timeout(min(self.timing.check_seconds, listener.ends - clock())):
                 await self._ring.changed()
         except TimeoutError:
             pass

@@ -1,18 +1,21 @@
-"""`/healthz`, `/readyz`, `/metrics`: open to everybody, for probes and scrapers."""
+"""`/healthz`, `/readyz` and `/metrics`, for probes and scrapers without a key."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict
 
-from order_api import queries
-from order_api.openapi import responses
-from order_api.problems.availability import DatabaseUnavailable, NotReady
-from order_api.services import AllServices
+from order_api.health.service import Health
+from order_api.http.metrics import Metrics
+from order_api.http.problems.availability import NotReady
+from order_api.http.problems.openapi import responses
+from order_api.kit.registry import Provider
 
 router = APIRouter(tags=["operations"])
+
+ApiMetrics = Annotated[Metrics, Depends(Provider(Metrics))]
 
 
 class Alive(BaseModel):
@@ -43,19 +46,14 @@ class Ready(BaseModel):
 
 @router.get("/healthz", operation_id="get_health")
 async def get_health() -> Alive:
-    """Whether the process is alive; it stays so while Postgres or Kafka are away."""
+    """Whether the process is alive; also while Postgres or Kafka are unavailable."""
     return Alive()
 
 
 @router.get("/readyz", operation_id="get_readiness", responses=responses(503))
-async def get_readiness(services: AllServices) -> Ready:
+async def get_readiness(health: Health) -> Ready:
     """Whether Postgres and Kafka can be reached, and which of them not."""
-    checks = Checks()
-    try:
-        await queries.ping(services.databases.health)
-    except DatabaseUnavailable as problem:
-        checks.postgres = problem.detail
-    checks.kafka = (await services.lag.read()).problem or "ok"
+    checks = Checks(postgres=await health.check_postgres(), kafka=await health.check_kafka())
     if checks != Checks():
         failing = [f"{name}: {state}" for name, state in checks if state != "ok"]
         raise NotReady("; ".join(failing), members={"checks": checks.model_dump()})
@@ -68,6 +66,6 @@ async def get_readiness(services: AllServices) -> Ready:
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"example": "orderwatch_api_waiting_requests 12.0\n"}}}},
 )
-async def get_metrics(request: Request) -> Response:
+async def get_metrics(metrics: ApiMetrics) -> Response:
     """Prometheus metrics of this process."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,36 +1,35 @@
 """`/v1/keys`."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from order_api.authentication import administrator, caller_of
-from order_api.guarded_route import GuardedRoute
-from order_api.key_management.model import CreatedKey, KeyList, KeyRequest
-from order_api.key_ring import Principal
-from order_api.keys import Scope, newest_keys, revoke_key, store_key
-from order_api.openapi import responses
-from order_api.problems.orders import KeyUnknown
-from order_api.problems.requests import NotPermitted
-from order_api.responses import json_response
-from order_api.services import AllServices
+from order_api.auth.credential_cache import Principal
+from order_api.auth.dependencies import administrator, principal_of
+from order_api.auth.keys import Scope, store_key
+from order_api.http.json_response import json_response
+from order_api.http.problems.openapi import responses
+from order_api.http.problems.requests import NotPermitted
+from order_api.key_management.schemas import CreatedKey, KeyList, KeyRequest
+from order_api.key_management.service import Keys
+from order_api.kit.routing import CredentialsFirstRoute
 
-MOST_LISTED: Final = 1000
-
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["keys"], dependencies=[administrator(Scope.KEYS)])
+router = APIRouter(
+    prefix="/v1", route_class=CredentialsFirstRoute, tags=["keys"], dependencies=[administrator(Scope.KEYS)]
+)
 
 KeyId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="of a key: the part after `ow_`")]
 
 
 @router.get("/keys", operation_id="list_keys", response_model=KeyList, responses=responses(401, 403, 503))
-async def list_keys(services: AllServices) -> Response:
+async def list_keys(keys: Keys) -> Response:
     """The keys, without the secrets: valid ones first, of these the newest first; 1,000 at most."""
     now = datetime.now(UTC)
-    keys = await newest_keys(services.databases.lookups, MOST_LISTED)
-    valid = [key.revoked_at is None and (key.expires_at is None or key.expires_at > now) for key in keys]
-    items = [{**key._asdict(), "valid": is_valid} for key, is_valid in zip(keys, valid, strict=True)]
+    listed = await keys.list_keys()
+    valid = [key.revoked_at is None and (key.expires_at is None or key.expires_at > now) for key in listed]
+    items = [{**key._asdict(), "valid": is_valid} for key, is_valid in zip(listed, valid, strict=True)]
     return json_response({"items": items})
 
 
@@ -41,15 +40,15 @@ async def list_keys(services: AllServices) -> Response:
     response_model=CreatedKey,
     responses={201: {"description": "The key has been made"}, **responses(401, 403, 413, 415, 422, 429, 503)},
 )
-async def create_key(request: Request, services: AllServices, wanted: KeyRequest) -> Response:
+async def create_key(request: Request, keys: Keys, wanted: KeyRequest) -> Response:
     """Make a key. The response holds it, this once: only its hash is stored.
 
     A key that is restricted to scopes, or expires, makes only keys that are restricted at least as much.
     """
-    _refuse_more_than_own(caller_of(request), wanted)
+    _reject_more_than_own(principal_of(request), wanted)
     try:
         made = await store_key(
-            services.databases.lookups, wanted.name, wanted.role, expires_at=wanted.expires_at, scopes=wanted.scopes
+            keys.database, wanted.name, wanted.role, expires_at=wanted.expires_at, scopes=wanted.scopes
         )
     except ValueError as error:  # all else is in the schema
         raise RequestValidationError(
@@ -65,22 +64,20 @@ async def create_key(request: Request, services: AllServices, wanted: KeyRequest
     status_code=204,
     responses={204: {"description": "The key is revoked"}, **responses(401, 403, 404, 422, 429, 503)},
 )
-async def delete_key(services: AllServices, key_id: KeyId) -> Response:
+async def delete_key(keys: Keys, key_id: KeyId) -> Response:
     """Revoke a key: it and its sessions are refused from then on, and its streams end within seconds."""
-    if not await revoke_key(services.databases.lookups, key_id):
-        raise KeyUnknown(key_id)
-    # After it is stored; other processes are notified by the database.
-    services.keys.forget_key(key_id)
-    services.sessions.forget_key(key_id)
+    await keys.revoke(key_id)
     return Response(status_code=204)
 
 
-def _refuse_more_than_own(caller: Principal, wanted: KeyRequest) -> None:
+def _reject_more_than_own(principal: Principal, wanted: KeyRequest) -> None:
     """Raises NotPermitted for a key that could do more, or for longer, than the one that makes it."""
-    if caller.scopes is not None and not (wanted.scopes and caller.scopes.issuperset(wanted.scopes)):
-        own = ", ".join(sorted(caller.scopes))
+    if principal.scopes is not None and not (wanted.scopes and principal.scopes.issuperset(wanted.scopes)):
+        own = ", ".join(sorted(principal.scopes))
         raise NotPermitted(f"your key is restricted to the scopes {own}: give `scopes`, some of these")
-    if caller.key_expires_at is not None and not (wanted.expires_at and wanted.expires_at <= caller.key_expires_at):
+    if principal.key_expires_at is not None and not (
+        wanted.expires_at and wanted.expires_at <= principal.key_expires_at
+    ):
         raise NotPermitted(
-            f"your key expires at {caller.key_expires_at.isoformat()}: give `expires_at`, at the latest that"
+            f"your key expires at {principal.key_expires_at.isoformat()}: give `expires_at`, at the latest that"
         )

@@ -1,27 +1,60 @@
-"""The query parameters of orders and flags."""
+"""Query parameters of orders and flags, each filter with its SQL condition."""
 
-from dataclasses import replace
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from order_api.orders.criteria import Criteria
-from order_api.orders.cursor import CursorText
-from order_api.parameters import (
+from order_api.kit.pagination import CursorText
+from order_api.kit.query_parameters import (
     Amount,
-    Bound,
     Country,
     Currency,
     Identifier,
     IpAddress,
     Limit,
-    Optional,
     PaymentMethod,
+    QueryParam,
     Text,
+    TimeBound,
     Wait,
 )
 from order_contract.decision import Outcome, Status
 from order_contract.money import DEFAULT_CURRENCY
+
+
+class Index(Enum):
+    """The index of table `orders` that answers a condition."""
+
+    NONE = auto()
+    OWN = auto()
+    """An index of its own, which a search goes through."""
+    BY_USER = auto()
+    """What index orders_by_user holds beside the user: conditions on it need no look at the table."""
+    TIME = auto()
+    """Every index: all are ordered by time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The SQL condition of a filter, as metadata of its parameter; `{}` is the value."""
+
+    sql: str
+    index: Index = Index.NONE
+
+
+class Criteria:
+    """AND-combined filters of orders by name; None means not filtered. `flagged=True` is for flagged orders only."""
+
+    def __init__(self, **filters: object) -> None:
+        self.values = {name: value for name, value in sorted(filters.items()) if value is not None}
+        if unknown := self.values.keys() - FILTERS:
+            raise TypeError(f"there is no filter {', '.join(sorted(unknown))}")
+
+    def get(self, name: str) -> object:
+        """The value of a filter, or None."""
+        return self.values.get(name)
 
 
 class PageParameters(BaseModel):
@@ -29,50 +62,73 @@ class PageParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: Optional[Identifier] = None
-    product_id: Optional[Identifier] = None
-    rule: Annotated[Optional[Identifier], Field(description="id of a rule that hit, shadow rules too")] = None
-    country: Annotated[Optional[Country], Field(description="ISO 3166 alpha-2")] = None
-    payment_method: Annotated[Optional[PaymentMethod], Field(description="known ones in any case")] = None
-    device_id: Optional[Text] = None
-    ip_address: Optional[IpAddress] = None
-    min_amount: Annotated[Optional[Amount], Field(description="in the smallest unit of `currency`")] = None
-    max_amount: Annotated[Optional[Amount], Field(description="in the smallest unit of `currency`")] = None
-    currency: Annotated[Optional[Currency], Field(description="ISO 4217; IDR when only an amount is given")] = None
+    user_id: Annotated[QueryParam[Identifier], Condition("user_id = {}", Index.OWN)] = None
+    product_id: Annotated[QueryParam[Identifier], Condition("product_id = {}")] = None
+    rule: Annotated[
+        QueryParam[Identifier],
+        Condition("{} = any(rule_ids)"),
+        Field(description="id of a rule that hit, shadow rules too"),
+    ] = None
+    country: Annotated[QueryParam[Country], Condition("country = {}"), Field(description="ISO 3166 alpha-2")] = None
+    payment_method: Annotated[
+        QueryParam[PaymentMethod], Condition("payment_method = {}"), Field(description="known ones in any case")
+    ] = None
+    device_id: Annotated[QueryParam[Text], Condition("device_id = {}", Index.OWN)] = None
+    ip_address: Annotated[QueryParam[IpAddress], Condition("ip_address = {}", Index.OWN)] = None
+    min_amount: Annotated[
+        QueryParam[Amount],
+        Condition("amount >= {}", Index.BY_USER),
+        Field(description="in the smallest unit of `currency`"),
+    ] = None
+    max_amount: Annotated[
+        QueryParam[Amount],
+        Condition("amount <= {}", Index.BY_USER),
+        Field(description="in the smallest unit of `currency`"),
+    ] = None
+    currency: Annotated[
+        QueryParam[Currency],
+        Condition("currency = {}", Index.BY_USER),
+        Field(description="ISO 4217; IDR when only an amount is given"),
+    ] = None
     created_from: Annotated[
-        Optional[Bound], Field(alias="from", description="created at or after this; without an offset business time")
+        QueryParam[TimeBound],
+        Condition("created_date >= {}", Index.TIME),
+        Field(alias="from", description="created at or after this; without an offset business time"),
     ] = None
     created_to: Annotated[
-        Optional[Bound], Field(alias="to", description="created before this; without an offset business time")
+        QueryParam[TimeBound],
+        Condition("created_date < {}", Index.TIME),
+        Field(alias="to", description="created before this; without an offset business time"),
     ] = None
     limit: Annotated[Limit, Field(description="orders on a page")] = 50
-    cursor: Annotated[Optional[CursorText], Field(description="`next` of the page before")] = None
+    cursor: Annotated[QueryParam[CursorText], Field(description="`next` of the page before")] = None
 
-    def criteria(self) -> Criteria:
-        """What to look for."""
+    def criteria(self, *, flagged: bool | None = None) -> Criteria:
+        """The filters that the client asked for."""
         by_amount = self.min_amount is not None or self.max_amount is not None
         return Criteria(
             **self.model_dump(exclude={"limit", "cursor", "currency"}),
             # Amounts are compared within one currency only.
             currency=self.currency or (DEFAULT_CURRENCY if by_amount else None),
+            flagged=flagged,
         )
 
 
 class OrderParameters(PageParameters):
     """Filters of `/v1/orders`."""
 
-    outcome: Optional[Outcome] = None
-    status: Optional[Status] = None
+    outcome: Annotated[QueryParam[Outcome], Condition("outcome = {}", Index.BY_USER)] = None
+    status: QueryParam[Status] = None
 
 
 class FlagParameters(PageParameters):
     """Filters of `/v1/flags`."""
 
-    outcome: Optional[Literal[Outcome.REVIEW, Outcome.DECLINE]] = None
+    outcome: QueryParam[Literal[Outcome.REVIEW, Outcome.DECLINE]] = None
 
-    def criteria(self) -> Criteria:
-        """What to look for, among flagged orders."""
-        return replace(super().criteria(), flagged=True)
+    def criteria(self, *, flagged: bool | None = True) -> Criteria:
+        """The filters that the client asked for, among flagged orders."""
+        return super().criteria(flagged=flagged)
 
 
 class LookupParameters(BaseModel):
@@ -81,5 +137,25 @@ class LookupParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     wait: Annotated[
-        Optional[Wait], Field(description="how long to wait for the decision: `5s` or `500ms`; up to `30s` is taken")
+        QueryParam[Wait], Field(description="how long to wait for the decision: `5s` or `500ms`; up to `30s` is taken")
     ] = None
+
+
+CONDITIONS: Final = {
+    name: condition
+    for name, field in OrderParameters.model_fields.items()
+    for condition in field.metadata
+    if isinstance(condition, Condition)
+}
+# Status follows from the outcome, so both are answered by one condition (`flagged_condition`).
+FILTERS: Final = frozenset({*CONDITIONS, "status", "flagged"})
+# Word for word what index orders_flagged is for.
+FLAGGED: Final = "outcome <> 'approve'"
+
+
+def flagged_condition(criteria: Criteria) -> str | None:
+    """The SQL condition for flagged orders, or for the others; None for both."""
+    status, outcome = criteria.get("status"), criteria.get("outcome")
+    if criteria.get("flagged") or outcome in {Outcome.REVIEW, Outcome.DECLINE} or status == Status.FRAUD:
+        return FLAGGED
+    return "outcome = 'approve'" if status == Status.GENUINE else None

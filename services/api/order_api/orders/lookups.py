@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from order_api.orders.stored import DeadLetter, Recorded, StoredOrder
+from order_api.orders.repository import DeadLetteredOrder, Recorded, StoredOrder
 
 FindOrders = Callable[[Sequence[str]], Awaitable[Mapping[str, StoredOrder]]]
-FindDeadLetters = Callable[[Sequence[str]], Awaitable[Mapping[str, DeadLetter]]]
+FindDeadLetters = Callable[[Sequence[str]], Awaitable[Mapping[str, DeadLetteredOrder]]]
 """Those of these order ids that are recorded so."""
 Query = asyncio.Task[Mapping[str, StoredOrder]]
 
@@ -27,8 +27,8 @@ class OrderLookups:
         self._gathered: set[str] = set()
         self._next: Query | None = None
 
-    async def recorded(self, order_id: str) -> Recorded | None:
-        """What became of an order id: the stored order, else its dead letter. Raises what the queries raise."""
+    async def find(self, order_id: str) -> Recorded | None:
+        """What an order id is recorded as: the stored order, else its dead letter. Raises what the queries raise."""
         order = await self._stored(order_id)
         return (await self._find_dead_letters([order_id])).get(order_id) if order is None else order
 

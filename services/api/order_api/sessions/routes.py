@@ -1,25 +1,22 @@
 """`/v1/session`."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request, Response
 
-from order_api import credential_queries
-from order_api.authentication import CHALLENGE, CallerByHeader, Reader, principal_of_key
-from order_api.guarded_route import GuardedRoute
-from order_api.key_ring import Principal
-from order_api.keys import hash_key
-from order_api.openapi import responses
-from order_api.parameters import refuse_null_body
-from order_api.problems.requests import NoSession, NotAuthenticated
-from order_api.responses import json_response
-from order_api.services import AllServices
-from order_api.sessions.cookie import clear_token, read_token, set_token
-from order_api.sessions.model import Session, SessionRequest
-from order_api.sessions.token import looks_like_token, new_token
+from order_api.auth.credential_cache import Principal
+from order_api.auth.dependencies import CHALLENGE, KeyInHeader, Reader, authentication_of
+from order_api.auth.sessions import clear_token, read_token, set_token
+from order_api.http.json_response import json_response
+from order_api.http.problems.openapi import responses
+from order_api.http.problems.requests import NoSession, NotAuthenticated
+from order_api.kit.query_parameters import reject_null_body
+from order_api.kit.routing import CredentialsFirstRoute
+from order_api.sessions.schemas import Session, SessionRequest
+from order_api.sessions.service import Sessions
 
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["session"])
+router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["session"])
 
 SET_COOKIE: Final[dict[str, Any]] = {
     "headers": {"Set-Cookie": {"description": "the session", "required": True, "schema": {"type": "string"}}}
@@ -40,8 +37,8 @@ SET_COOKIE: Final[dict[str, Any]] = {
 )
 async def create_session(
     request: Request,
-    services: AllServices,
-    caller: CallerByHeader,
+    sessions: Sessions,
+    principal: KeyInHeader,
     given: Annotated[SessionRequest | None, Body(description="the key, unless the header holds it")] = None,
 ) -> Response:
     """Begin a session: send a key once, as `Authorization: Bearer KEY` or in the body, and get a cookie for it.
@@ -51,31 +48,23 @@ async def create_session(
     expires. A session whose cookie came along ends when the new one begins; a key has 50 sessions at most, of which
     the oldest makes room.
     """
-    await refuse_null_body(request)
-    if caller is None:
+    await reject_null_body(request)
+    if principal is None:
         if given is None:
             raise NotAuthenticated("send an API key as `Authorization: Bearer KEY`, or as `key` in the body", CHALLENGE)
-        caller = await principal_of_key(request, given.key)
-    token = new_token()
-    lifetime = timedelta(hours=services.settings.api_session_hours)
-    old = read_token(request)
-    replaced = hash_key(old) if old is not None and looks_like_token(old) else None
-    expires_at = await credential_queries.open_session(
-        services.databases.lookups, hash_key(token), caller.key_id, lifetime, replaced
-    )
-    if replaced is not None:
-        services.sessions.forget(replaced)
-    response = json_response(_described(caller, expires_at), 201)
-    set_token(response, token, request, services.settings)
+        principal = await authentication_of(request).authenticate_key(request, given.key)
+    token, expires_at = await sessions.open(principal.key_id, read_token(request))
+    response = json_response(_described(principal, expires_at), 201)
+    set_token(response, token, request, sessions.cookies)
     return response
 
 
 @router.get(
     "/session", operation_id="get_session", response_model=Session, responses=responses(401, 403, 422, 429, 503)
 )
-async def get_session(caller: Reader) -> Response:
+async def get_session(principal: Reader) -> Response:
     """On whose behalf the caller asks, what they may do, and when their session ends."""
-    return json_response(_described(caller, caller.expires_at))
+    return json_response(_described(principal, principal.expires_at))
 
 
 @router.delete(
@@ -84,19 +73,17 @@ async def get_session(caller: Reader) -> Response:
     status_code=204,
     responses={204: {"description": "The session has ended", **SET_COOKIE}, **responses(401, 403, 404, 422, 429, 503)},
 )
-async def delete_session(request: Request, services: AllServices, caller: Reader) -> Response:
+async def delete_session(request: Request, sessions: Sessions, principal: Reader) -> Response:
     """End the session whose cookie came along."""
     token = read_token(request)
     if token is None:
         raise NoSession
-    await credential_queries.close_session(services.databases.lookups, hash_key(token), caller.key_id)
-    # After the end is stored: what was looked up before must not be taken for valid.
-    services.sessions.forget(hash_key(token))
+    await sessions.close(principal.key_id, token)
     response = Response(status_code=204)
-    clear_token(response, request, services.settings)
+    clear_token(response, request, sessions.cookies)
     return response
 
 
-def _described(caller: Principal, expires_at: datetime | None) -> dict[str, object]:
-    scopes = None if caller.scopes is None else sorted(caller.scopes)
-    return {"key_id": caller.key_id, "role": caller.role, "scopes": scopes, "expires_at": expires_at}
+def _described(principal: Principal, expires_at: datetime | None) -> dict[str, object]:
+    scopes = None if principal.scopes is None else sorted(principal.scopes)
+    return {"key_id": principal.key_id, "role": principal.role, "scopes": scopes, "expires_at": expires_at}

@@ -1,0 +1,123 @@
+"""Positions on a topic: the next offset of every partition, as a tuple and as the id of an event.
+
+(1234, 998, 0, 17)  <->  0:1234,1:998,2:0,3:17
+
+
+The wire format of server-sent events (WHATWG HTML, 9.2), for what this stream sends.
+
+Lines end with LF; an id of its own, without data, moves the place to go on from and is no event to a browser.
+
+
+What the documentation says of the stream: its events, with an example."""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from order_api.orders.schemas import EXAMPLE
+
+Position = tuple[int, ...]
+"""The next offset of each partition, by partition number."""
+
+# 18 digits fit into 64 bits.
+ID_PATTERN: Final = r"[0-9]{1,5}:[0-9]{1,18}(?:,[0-9]{1,5}:[0-9]{1,18})*"
+_ID = re.compile(ID_PATTERN)
+
+
+def write_id(position: Position) -> str:
+    """A position as an event's id."""
+    return ",".join([f"{partition}:{offset}" for partition, offset in enumerate(position)])
+
+
+def read_id(text: str) -> dict[int, int]:
+    """Next offsets by partition. Raises ValueError for what is no id; of a partition named twice the smaller counts."""
+    if not _ID.fullmatch(text):
+        raise ValueError("is not an event's id like 0:1234,1:998 (next offset by partition)")
+    offsets: dict[int, int] = {}
+    for pair in text.split(","):
+        partition, offset = map(int, pair.split(":"))
+        offsets[partition] = min(offset, offsets.get(partition, offset))
+    return offsets
+
+
+def covers(later: Position, earlier: Position) -> bool:
+    """Whether `later` is nowhere before `earlier`."""
+    return all(one >= other for one, other in zip(later, earlier, strict=True))
+
+
+def furthest(one: Position, other: Position) -> Position:
+    """The later of both in each partition."""
+    return tuple(map(max, one, other))
+
+
+# When a client that lost its connection should come back.
+RETRY_MS: Final = 2000
+KEEP_ALIVE: Final = "keep-alive"
+
+_LINE_BREAK = re.compile(rb"\r\n|\r|\n")
+
+
+def decision_event(position: Position, value: bytes) -> bytes:
+    """A decision, to the byte as it stands on the topic; `position` is the one after it."""
+    if b"\n" in value or b"\r" in value:  # none of ours, but JSON may have them
+        value = b"\ndata: ".join(_LINE_BREAK.split(value))
+    return b"id: %b\nevent: decision\ndata: %b\n\n" % (write_id(position).encode(), value)
+
+
+def retry_field() -> bytes:
+    """What every stream begins with."""
+    return b"retry: %d\n\n" % RETRY_MS
+
+
+def position_event(position: Position) -> bytes:
+    """Only where to go on from."""
+    return b"id: %b\n\n" % write_id(position).encode()
+
+
+def reset_event(reason: str, position: Position) -> bytes:
+    """What was asked for is not there; it goes on from `position`."""
+    place_id = write_id(position)
+    data = orjson.dumps({"reason": reason, "from": place_id})
+    return b"id: %b\nevent: reset\ndata: %b\n\n" % (place_id.encode(), data)
+
+
+def closing_comment(reason: str) -> bytes:
+    """A comment that says why a stream ends."""
+    return b": %b\n\n" % reason.encode()
+
+
+_DECISION: Final = orjson.dumps(
+    {
+        **{name: EXAMPLE[name] for name in ("order_id", "user_id", "status", "outcome", "risk_score", "hits")},
+        **{name: EXAMPLE[name] for name in ("features", "ruleset_version", "decided_at")},
+        "topic": EXAMPLE["source"]["topic"],
+        "topic_epoch": EXAMPLE["source"]["epoch"],
+        "partition": EXAMPLE["source"]["partition"],
+        "offset": EXAMPLE["source"]["offset"],
+    }
+)
+EXAMPLE_EVENT: Final = {"event": "decision", "id": write_id((1234, 998, 1743, 17)), "data": _DECISION.decode()}
+
+# OpenAPI 3.1 has no word for what a stream consists of: its readers take the schema to be that of each event.
+EVENT_SCHEMA: Final[dict[str, Any]] = {
+    "title": "DecisionEvent",
+    "type": "object",
+    "description": "one event of the stream",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["decision", "reset"]},
+        "id": {
+            "type": "string",
+            "pattern": f"^(?:{ID_PATTERN})$",
+            "description": "next offset of every partition: where to go on",
+        },
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "of `decision`, the value as on topic `decisions`; of `reset`, an object with `reason` and "
+            "`from`, the id to go on with",
+        },
+        "retry": {"type": "integer", "description": "milliseconds after which to come back when the stream ended"},
+    },
+}

@@ -1,0 +1,1 @@
+"""The index, the problem types, and the OpenAPI document with its pages."""

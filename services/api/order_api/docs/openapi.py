@@ -1,0 +1,154 @@
+"""The OpenAPI document: what FastAPI derives from the routes, completed by problems, links, sessions and examples."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from order_api.auth.sessions import COOKIE
+from order_api.docs.links import LINKS
+from order_api.http.problems.openapi import problem_components, responses
+
+TAGS: Final = [
+    {"name": "orders", "description": "Orders with their decisions: one, or pages of them."},
+    {"name": "users", "description": "Users as their orders show them."},
+    {"name": "decisions", "description": "Decisions as they are made."},
+    {"name": "dead letters", "description": "Messages that were refused; role admin."},
+    {"name": "marts", "description": "What the batch side published."},
+    {"name": "stats", "description": "Counts, sums and lag."},
+    {"name": "keys", "description": "API keys; role admin."},
+    {"name": "session", "description": "How a browser asks on behalf of a key."},
+    {"name": "operations", "description": "For probes and scrapers; open to everybody."},
+    {"name": "guide", "description": "Finding one's way; open to everybody."},
+]
+_SESSION: Final = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": COOKIE,
+    "description": "A session, as `POST /v1/session` begins one.",
+}
+
+
+class DocumentedAPI(FastAPI):
+    """FastAPI with sessions, problems, links and examples in its document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document; made when it is first asked for, and kept."""
+        if self.openapi_schema is None:
+            # A copy: who is given the document may change it, and parts of it are constants of ours.
+            self.openapi_schema = deepcopy(_completed(super().openapi()))
+        return self.openapi_schema
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    components = document["components"]
+    components["responses"], schemas = problem_components()
+    restore_nulls(components["schemas"])
+    components["schemas"] |= schemas
+    components["securitySchemes"]["session"] = _SESSION
+    used = {operation["tags"][0] for operation in _operations(document)}
+    document["tags"] = [tag for tag in TAGS if tag["name"] in used]
+    for operation in _operations(document):
+        if operation.get("security") == [{"apiKey": []}]:
+            operation["security"] = [{"apiKey": []}, {"session": []}]
+        if operation["tags"][0] != "operations":
+            operation["responses"].setdefault("429", responses(429)[429])
+        show_parameters(operation)
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            content["schema"] = _without_null(content["schema"])
+        show_content(operation.get("requestBody", {}), components["schemas"])
+        for status, response in operation["responses"].items():
+            if status.startswith("2"):
+                if links := LINKS.get(operation["operationId"]):
+                    response["links"] = links
+                show_content(response, components["schemas"])
+    return document
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A body that may be left out may not be null (`parameters.reject_null_body`): generated clients send nothing."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    return kinds[0] if len(kinds) == 1 else schema
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in document["paths"].values():
+        yield from item.values()
+
+
+PARAMETERS: Final[dict[str, object]] = {
+    "user_id": "U-1042",
+    "product_id": "P-0007",
+    "order_id": "0193f7c2-5d1e-7c44-9a31-6f0a4a2f9b10",
+    "rule": "foreign-country",
+    "outcome": "decline",
+    "status": "fraud",
+    "country": "SG",
+    "payment_method": "GoPay",
+    "device_id": "d-77aa",
+    "ip_address": "36.68.10.20",
+    "min_amount": 50_000_000,
+    "max_amount": 300_000_000,
+    "currency": "IDR",
+    "from": "2026-11-22T00:00:00+07:00",
+    "to": "2026-11-23T00:00:00+07:00",
+    "state": "open",
+    "limit": 50,
+    "cursor": "Yk2tQx0vZ7mBWzE3OTk1MDI1MDAwMDAwMDAsIm8tMSJd",
+    "wait": "5s",
+    "flagged": True,
+    "min_risk_score": 80,
+    "code": "user-unknown",
+    "get_mart.name": "mart_user_blacklist_status",
+    "get_mart.cursor": "Xn3Hc1pGTdGq0uJ5o2rWbQAAAAAAAABk",
+    "error_type": "bad-value",
+    "key_id": "3f9c0a7be412",
+    "stream_decisions.from": "0:21611,1:21480,2:21702",
+}
+"""By the parameter's name, or `operation.name` where one name means several things."""
+
+
+def show_parameters(operation: dict[str, Any]) -> None:
+    """Give each parameter of an operation that has no example the one of its name."""
+    for parameter in operation.get("parameters", ()):
+        name = parameter["name"]
+        known = PARAMETERS.get(f"{operation['operationId']}.{name}", PARAMETERS.get(name))
+        if known is not None and not {"example", "examples"} & (parameter.keys() | parameter["schema"].keys()):
+            parameter["example"] = known
+
+
+def show_content(response: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """What a schema has for an example, where people and tools look for that of a response or of a request's body."""
+    for content in response.get("content", {}).values():
+        examples = _named(content.get("schema", {}), schemas).get("examples")
+        if examples and not {"example", "examples"} & content.keys():
+            content["example"] = examples[0]
+
+
+def restore_nulls(schemas: dict[str, Any]) -> None:
+    """Complete the examples of all schemas: FastAPI leaves out their members that are null, required ones too."""
+    for schema in schemas.values():
+        if "examples" in schema:
+            schema["examples"] = [_with_nulls(example, schema, schemas) for example in schema["examples"]]
+
+
+def _with_nulls(value: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    kinds = [_named(kind, schemas) for kind in schema.get("anyOf", [schema])]
+    if isinstance(value, list):
+        items: dict[str, Any] = next((kind["items"] for kind in kinds if "items" in kind), {})
+        return [_with_nulls(item, _named(items, schemas), schemas) for item in value]
+    kind = next((kind for kind in kinds if "properties" in kind), None)
+    if not isinstance(value, dict) or kind is None:
+        return value
+    completed = {name: None for name in kind.get("required", ()) if name not in value} | value
+    return {
+        name: _with_nulls(completed[name], _named(kind["properties"].get(name, {}), schemas), schemas)
+        for name in sorted(completed, key=[*kind["properties"], *value].index)
+    }
+
+
+def _named(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """What a schema refers to, or itself."""
+    known: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    return known

@@ -1,0 +1,1 @@
+"""HTTP: protocol, server, middleware, and problems as responses."""

@@ -1,0 +1,51 @@
+"""Everything that can go wrong, as RFC 9457 problems: one exception class a problem type, one place that renders them.
+
+Problem
+├── requests.py                   the request itself
+│   ├── InvalidRequest       422  a parameter that is not what the documentation says
+│   ├── NotAuthenticated     401  no valid API key
+│   ├── NotPermitted         403  a key whose role is too small
+│   ├── NotFound             404  no such route
+│   ├── MethodNotAllowed     405
+│   ├── NotAcceptable        406  the caller does not take what this sends
+│   ├── UnsupportedMediaType 415  a body that is not JSON
+│   ├── NoSession            404  nothing to end
+│   ├── CursorUnknown        404  not a cursor of ours for these filters
+│   └── ClientDisconnected           499  nobody reads this one
+├── refusals.py                   refused before anybody looks at what is asked for
+│   ├── MalformedRequest     400  no HTTP
+│   ├── PreflightRefused     400  a page would send what is not taken from other origins
+│   ├── CrossOrigin          403  a page from elsewhere would change something
+│   ├── RequestTimeout       408  the request did not arrive in time
+│   ├── BodyTooLarge         413
+│   ├── ExpectationFailed    417  header Expect
+│   ├── HeadTooLarge         431  address and headers
+│   ├── TooManyRequests      429  of one key
+│   ├── TooManyAtOnce        429  costly requests of one key
+│   ├── TooManyGuesses       429  wrong keys of one address
+│   ├── TooManyWithoutKey    429  of one address
+│   ├── TooManyConnections   503
+│   └── TooMuchHeld          503
+├── orders.py                     what is asked for
+│   ├── OrderUnknown         404  not stored: never published, or not decided yet
+│   ├── OrderDeadLettered    404  published, but bad data
+│   ├── UserUnknown          404  no order of theirs is stored
+│   ├── DeadLetterUnknown    404  nothing of this origin was refused
+│   ├── DeadLetterGone       410  its bytes are on no topic any more
+│   ├── AlreadyRedriven      409  its redrive is under way, or went well
+│   ├── ConflictUnresolved       409  another order has this id
+│   ├── CorrectionRefused    409  no order event either
+│   ├── KeyUnknown           404  never made, or revoked already
+│   └── MartUnknown          404  not published
+└── availability.py               our side: report it (500), or try again (503)
+    ├── InternalError        500  a bug of ours
+    ├── DatabaseUnavailable  503
+    ├── QueryTooSlow         503
+    ├── TooBusy              503  costly requests of other keys
+    ├── MartBeingPublished   503
+    ├── BrokerUnavailable    503
+    ├── TooManyWaiting       503
+    ├── TooManyListening     503
+    ├── ShuttingDown         503
+    └── NotReady             503
+"""

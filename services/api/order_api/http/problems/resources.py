@@ -1,0 +1,144 @@
+"""Problems of the resource that is asked for: orders, users, dead letters, keys and marts that do not exist."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from order_api.http.problems.problem import Problem
+
+
+class OrderUnknown(Problem):
+    """No decision on this order is stored: it was never published, or the detector has not come to it yet.
+
+    `lag` counts the messages that the detector has still to decide (null when the broker cannot be asked): with a
+    lag of 0 the order was not published. Ask again after `Retry-After` seconds, or let the API wait with `?wait=5s`.
+    """
+
+    status = 404
+    code = "order-unknown-or-undecided"
+    title = "The order is unknown or not decided yet"
+
+    def __init__(self, lag: int | None) -> None:
+        if lag is None:
+            known = "how many messages wait for the detector cannot be told now"
+        else:
+            known = f"{lag} messages wait for the detector"
+        super().__init__(
+            f"no decision on this order is stored; {known}", headers={"Retry-After": "1"}, members={"lag": lag}
+        )
+
+
+class OrderDeadLettered(Problem):
+    """The order was published, but its message is bad data, so nothing was decided.
+
+    `error_type` and `error` say what is wrong with it, `source` where it came from; topic `orders.dlq` keeps the
+    original bytes under that key. Publish a corrected message under the same order id.
+    """
+
+    status = 404
+    code = "order-dead-lettered"
+    title = "The order's message is bad data"
+
+    def __init__(
+        self, error_type: str | None, error: str | None, source: Mapping[str, object], recorded_at: datetime
+    ) -> None:
+        super().__init__(
+            f"the message of this order is bad data: {error}",
+            members={"error_type": error_type, "error": error, "source": source, "recorded_at": recorded_at},
+        )
+
+
+class UserUnknown(Problem):
+    """No order of this user is stored, so there is nothing to tell: users are known by their orders here."""
+
+    status = 404
+    code = "user-unknown"
+    title = "The user has no orders"
+
+    def __init__(self) -> None:
+        super().__init__("no order of this user is stored")
+
+
+class DeadLetterUnknown(Problem):
+    """No message of this origin was refused: it became an order, or it was never published.
+
+    `GET /v1/dead-letters` lists those that were refused.
+    """
+
+    status = 404
+    code = "dead-letter-unknown"
+    title = "No dead letter has this origin"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"no dead letter has the origin {origin}")
+
+
+class DeadLetterGone(Problem):
+    """The original bytes are gone by retention, from topic `orders` and from `orders.dlq`.
+
+    Redrive it with a corrected body, or publish the order again at its source.
+    """
+
+    status = 410
+    code = "dead-letter-gone"
+    title = "The dead letter's bytes are gone"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"the bytes of {origin} are on no topic any more; redrive it with a corrected body")
+
+
+class AlreadyRedriven(Problem):
+    """The dead letter was redriven, and that is under way or went well. `again` redrives it all the same."""
+
+    status = 409
+    code = "already-redriven"
+    title = "The dead letter was redriven already"
+
+
+class ConflictUnresolved(Problem):
+    """The letter is a conflict: another order stands under its id, and a redrive will be a conflict again.
+
+    Find out which of the two is right. `again` redrives it all the same, best with a body that has another order id.
+    """
+
+    status = 409
+    code = "conflict-stands"
+    title = "Another order stands under this id"
+
+
+class CorrectionRefused(Problem):
+    """The corrected body is no order event either: it would only be a dead letter again.
+
+    `detail` names field and value, `error_type` is the one that it would be refused with.
+    """
+
+    status = 409
+    code = "correction-refused"
+    title = "The corrected body is no order event"
+
+    def __init__(self, detail: str, error_type: str) -> None:
+        super().__init__(detail, members={"error_type": error_type})
+
+
+class KeyUnknown(Problem):
+    """No valid key has this id: it was never made, or it is revoked already. `GET /v1/keys` lists the keys."""
+
+    status = 404
+    code = "key-unknown"
+    title = "No valid key has this id"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"no valid key has the id {key_id}")
+
+
+class MartUnknown(Problem):
+    """The batch side has published no mart of this name: `/v1/marts` lists them. There are none before its first run.
+
+    `make batch DATE=...` runs it for a business date; Airflow does so every night.
+    """
+
+    status = 404
+    code = "mart-unknown"
+    title = "There is no such mart"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no mart {name} is published")

@@ -1,0 +1,1 @@
+"""Building blocks of routes: query parameters, pagination, ETags, connection pools, fair turns."""

@@ -1,0 +1,53 @@
+"""Work whose end is awaited for so long, for what a broker that hangs would hold up."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+Result = TypeVar("Result")
+
+CLOSE_SECONDS: Final = 2.0
+
+
+class ProgressTimeout:
+    """Gives work up that makes no progress; it then ends in the background, as its clients' farewell may hang, too."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._given_up: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Coroutine[Any, Any, Result], progress: Callable[[], int] = lambda: 0) -> Result:
+        """The result of `work`. Raises TimeoutError when neither it nor `progress` moved for `seconds`."""
+        task = asyncio.create_task(work)
+        try:
+            while True:
+                before = progress()
+                await asyncio.wait({task}, timeout=self.seconds)
+                if task.done():
+                    return task.result()
+                if progress() == before:
+                    raise TimeoutError
+        finally:
+            if not task.done():
+                task.cancel()
+                self._keep(task)
+
+    def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run work, whose outcome concerns nobody."""
+        self._keep(asyncio.create_task(work))
+
+    async def close(self) -> None:
+        """Wait a little for what runs in the background, then cancel it."""
+        if self._given_up:
+            _, hanging = await asyncio.wait(self._given_up, timeout=CLOSE_SECONDS)
+            for task in hanging:
+                task.cancel()
+
+    def _keep(self, task: "asyncio.Task[Any]") -> None:
+        self._given_up.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._given_up.discard(task)
+        if not task.cancelled():
+            task.exception()  # how it ended concerns nobody any more

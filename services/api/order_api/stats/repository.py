@@ -1,0 +1,57 @@
+"""SQL about statistics: groups of orders, the users flagged most often, messages of the stream by outcome."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from order_api.kit.database import Reads
+
+
+class Group(NamedTuple):
+    """Orders of a window that have outcome, currency and hits in common."""
+
+    outcome: str
+    currency: str
+    rule_ids: list[str] | None
+    orders: int
+    amount: int
+
+
+class FlaggedUser(NamedTuple):
+    """How often a user was flagged in a window."""
+
+    user_id: str
+    flagged: int
+
+
+# One pass over the window; whatever is asked about it is added up from these few groups.
+_GROUPS: Final = """
+    select outcome, currency, rule_ids, count(*) as orders, sum(amount) as amount
+    from orders
+    where created_date >= $1 and created_date < $2
+    group by outcome, currency, rule_ids
+"""
+_FLAGGED_USERS: Final = """
+    select user_id, count(*) as flagged
+    from orders
+    where outcome <> 'approve' and created_date >= $1 and created_date < $2
+    group by user_id
+    order by flagged desc, user_id
+    limit $3
+"""
+_STREAM_OUTCOMES: Final = "select outcome, count(*) as messages from stream_outcomes group by outcome"
+
+
+async def count_groups(database: Reads, start: datetime, end: datetime) -> list[Group]:
+    """The orders created from `start` until before `end`, counted and added up."""
+    records = await database.fetch(_GROUPS, start, end)
+    return [Group(*record)._replace(amount=int(record["amount"])) for record in records]
+
+
+async def find_flagged_users(database: Reads, start: datetime, end: datetime, count: int) -> list[FlaggedUser]:
+    """The users flagged most often in the window."""
+    return [FlaggedUser(*record) for record in await database.fetch(_FLAGGED_USERS, start, end, count)]
+
+
+async def count_stream_outcomes(database: Reads) -> dict[str, int]:
+    """Messages that became no order, by outcome."""
+    return {record["outcome"]: record["messages"] for record in await database.fetch(_STREAM_OUTCOMES)}
