@@ -1,7 +1,6 @@
 """Installation step `python -m devstack.prepare`: downloads the broker and makes its ahead-of-time cache."""
 
 import asyncio
-import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from order_platform.command_line.output import ERR, OUT
 from order_platform.command_line.run import CommandError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.kafka.topics import ensure_topics
+from order_platform.logging import silence_kafka_client
 from order_platform.settings import KafkaSettings
 
 
@@ -56,7 +56,7 @@ async def _exercise(settings: KafkaSettings) -> None:
 def main() -> None:
     """Do what is not done yet."""
     # A broker that was never asked before is not ready for everything at once; the clients try again.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    silence_kafka_client()
     with Checklist(OUT) as steps:
         cache = read_settings(EmbeddedSettings).writable_cache()
         runtime = find_runtime(cache)

@@ -1,4 +1,4 @@
-"""Structured logs: one event a line, JSON unless a person reads along. They carry ids and counts, no personal data."""
+"""Structured logging: one event per line, JSON unless on a terminal. Logs hold ids and counts, no personal data."""
 
 import logging
 import sys
@@ -36,5 +36,10 @@ def configure_logging(settings: ProcessSettings, process: str) -> None:
             ],
         )
     )
-    # Libraries speak up from warnings on: their chatter is not ours.
+    # Libraries log from warnings on.
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def silence_kafka_client() -> None:
+    """Keep aiokafka from logging errors many times a second while a broker is unavailable: the process logs it once."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

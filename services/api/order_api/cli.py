@@ -1,7 +1,6 @@
-"""The command `order-api`: serve, and look after API keys."""
+"""The command `order-api`: serve the API, and manage its keys."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
@@ -13,6 +12,7 @@ from order_api.auth import keys
 from order_api.auth.keys import parse_expiry
 from order_api.settings import ApiSettings
 from order_contract.business_time import business_text
+from order_platform.command_line.output import AsJson, failure, print_json
 from order_platform.command_line.run import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.health_server import PortTakenError
@@ -20,7 +20,6 @@ from order_platform.logging import configure_logging
 from order_platform.postgres.errors import DATABASE_ERRORS
 
 Result = TypeVar("Result")
-AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on standard output.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
@@ -29,8 +28,8 @@ app.add_typer(keys_app, name="keys")
 
 @app.command()
 def serve() -> None:
-    """Serve the API, at ORDERWATCH_API_HOST and ORDERWATCH_API_PORT, until it is told to stop."""
-    # Here, so that looking after keys need not load a web server.
+    """Serve the API, at ORDERWATCH_API_HOST and ORDERWATCH_API_PORT, until SIGTERM."""
+    # Imported here, so that managing keys does not load a web server.
     from order_api.app import create_app, release_clients  # noqa: PLC0415
     from order_api.http import server  # noqa: PLC0415
 
@@ -39,7 +38,7 @@ def serve() -> None:
     try:
         server.serve(settings, create_app, release_clients)
     except (PortTakenError, OSError) as error:
-        raise _failed(f"cannot listen: {error}", ExitCode.UNAVAILABLE) from None
+        raise failure("order-api", f"cannot listen: {error}", ExitCode.UNAVAILABLE) from None
 
 
 @keys_app.command("create")
@@ -62,10 +61,10 @@ def create(
             lambda connection: keys.create_key(connection, name, role, expires_at=expires_at, scopes=scope or None)
         )
     except ValueError as error:
-        raise _failed(str(error)) from None
+        raise failure("order-api", str(error)) from None
     if as_json:
         made = {"key_id": key_id, "name": name, "role": role, "scopes": scope or None, "expires_at": expires_at}
-        typer.echo(json.dumps({**made, "key": key}, default=datetime.isoformat))
+        print_json({**made, "key": key})
         return
     typer.echo(f"key {key_id} for {name} with role {role}; it is not shown again:", err=True)
     typer.echo(key)
@@ -76,7 +75,7 @@ def list_(as_json: AsJson = False) -> None:
     """List all keys, revoked ones too, with the minute of their last use; the keys themselves are not stored."""
     entries = _with_connection(keys.list_keys)
     if as_json:
-        typer.echo(json.dumps([entry._asdict() for entry in entries], default=datetime.isoformat))
+        print_json([entry._asdict() for entry in entries])
         return
     for entry in entries:
         state = _state(entry, datetime.now(UTC))
@@ -91,8 +90,11 @@ def revoke(
 ) -> None:
     """Revoke a key; the API refuses it and its sessions at once, behind a connection pooler within 5 s."""
     if not _with_connection(lambda connection: keys.revoke_key(connection, key_id)):
-        raise _failed(f"no valid key has the id {key_id}")
-    typer.echo(json.dumps({"key_id": key_id, "revoked": True}) if as_json else f"key {key_id} is revoked")
+        raise failure("order-api", f"no valid key has the id {key_id}")
+    if as_json:
+        print_json({"key_id": key_id, "revoked": True})
+    else:
+        typer.echo(f"key {key_id} is revoked")
 
 
 def _state(entry: keys.KeyEntry, now: datetime) -> str:
@@ -120,15 +122,11 @@ def _with_connection(work: Callable[[asyncpg.Connection], Awaitable[Result]]) ->
     try:
         return asyncio.run(run())
     except asyncpg.InsufficientPrivilegeError as error:
-        raise _failed(
+        raise failure(
+            "order-api",
             f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}. Keys are the operator's: "
-            "`. .orderwatch/admin.env`, or docs/security.md"
+            "`. .orderwatch/admin.env`, or docs/security.md",
         ) from None
     except DATABASE_ERRORS as error:
         reason = str(error) or "no answer"
-        raise _failed(f"Postgres at ORDERWATCH_DATABASE_URL: {reason}", ExitCode.UNAVAILABLE) from None
-
-
-def _failed(message: str, code: ExitCode = ExitCode.NEGATIVE) -> typer.Exit:
-    typer.echo(f"order-api: {message}", err=True)
-    return typer.Exit(code)
+        raise failure("order-api", f"Postgres at ORDERWATCH_DATABASE_URL: {reason}", ExitCode.UNAVAILABLE) from None

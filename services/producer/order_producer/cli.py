@@ -1,7 +1,6 @@
 """Command line `order-producer`."""
 
 import asyncio
-import logging
 import os
 import signal
 import stat
@@ -26,7 +25,7 @@ from order_platform.command_line.run import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.health_server import PortTakenError
 from order_platform.kafka.topics import MAX_ORDER_BYTES
-from order_platform.logging import configure_logging
+from order_platform.logging import configure_logging, silence_kafka_client
 from order_producer.app import iterate, run
 from order_producer.file_check import NotLinesError, check_lines
 from order_producer.publish.connection import BrokerUnavailableError, TopicMissingError
@@ -285,7 +284,8 @@ def _publish(
         # Logging is configured while the progress bar is shown, so that log lines appear above it.
         with report:
             configure_logging(settings, "order-producer")
-            _silence_client_log(settings)
+            if settings.log_level.upper() != "DEBUG":
+                silence_kafka_client()
             counts = asyncio.run(
                 run(
                     messages,
@@ -303,9 +303,3 @@ def _publish(
         structlog.get_logger().error("producer_failed", problem=str(error))
         return counts, error
     return counts, None
-
-
-def _silence_client_log(settings: ProducerSettings) -> None:
-    """While the broker is unavailable aiokafka logs ten errors per second; the producer logs the outage once."""
-    if settings.log_level.upper() != "DEBUG":
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

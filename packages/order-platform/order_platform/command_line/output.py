@@ -1,6 +1,5 @@
 """Output of commands: consoles for people, a JSON document per line for programs, and failures."""
 
-import logging
 import sys
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -45,8 +44,3 @@ def failure(program: str, message: str, code: ExitCode = ExitCode.NEGATIVE) -> t
     """Print why the command failed; returns the exception that ends it."""
     print_error(program, message)
     return typer.Exit(code)
-
-
-def silence_kafka_client() -> None:
-    """Keep aiokafka from logging errors many times a second while a broker is unavailable: the command reports it."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

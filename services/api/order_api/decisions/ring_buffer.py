@@ -15,6 +15,7 @@ from order_api.auth.personal_data import mask_decision
 from order_api.decisions.filters import EVERYTHING, DecisionFilter
 from order_api.decisions.schemas import Position, covers, decision_event
 from order_api.decisions.topic_reader import TOPIC_ERRORS, Message, OpenTopic, PositionLost, Topic
+from order_platform.outage_log import OutageLog
 
 RING_BYTES: Final = 16 * 1024 * 1024
 # A listener is sent a segment at a time: what waits for a slow one is never more.
@@ -195,7 +196,7 @@ class TopicTail:
         self._open_topic = open_topic
         self._ring = ring
         self._reading: asyncio.Task[None] | None = None
-        self._away = False
+        self._outage = OutageLog("decisions")
         self._left = 0.0
         self._closed = False
         self.listeners = 0
@@ -243,18 +244,14 @@ class TopicTail:
                     while not self._idle():
                         await self._follow(topic)
             except TOPIC_ERRORS as error:
-                if not self._away:
-                    self._away = True
-                    log.warning("decisions_unavailable", error=str(error) or type(error).__name__)
+                self._outage.failed(error)
                 await asyncio.sleep(self._timing.retry_seconds)
 
     async def _follow(self, topic: Topic) -> None:
         """Read on, until it is time to look at the topic's bounds again."""
         loop = asyncio.get_running_loop()
         position = await self._next_position(topic)
-        if self._away:
-            self._away = False
-            log.info("decisions_back")
+        self._outage.succeeded()
         look = loop.time() + self._timing.bounds_seconds
         try:
             while loop.time() < look and not self._idle():

@@ -1,7 +1,6 @@
 """Running the application: the socket, the server, and an end without cut-off answers."""
 
 import errno
-import logging
 import resource
 import signal
 import socket
@@ -18,6 +17,7 @@ from order_api.http.protocol import PROBE_CONNECTIONS, BoundedHttpProtocol
 from order_api.settings import ApiSettings
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import PortTakenError
+from order_platform.logging import silence_kafka_client
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +88,7 @@ def serve(
     `release_clients` ends the requests that wait and the streams: their responses would hold up the shutdown.
     """
     _raise_file_limit()
-    # While the broker is away aiokafka would say so at every attempt; LagMonitor says it once.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    silence_kafka_client()
     # uvicorn catches these itself while it serves, and raises them again when it is done: a stop is no failure.
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, _exit_quietly)

@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSlow
+from order_platform.outage_log import OutageLog
 from order_platform.postgres.errors import LOST_CONNECTION
 from order_platform.postgres.shutdown_watch import close_connections
 
@@ -62,7 +63,7 @@ class Database:
     def __init__(self, pool: asyncpg.Pool, seconds: float) -> None:
         self._pool = pool
         self._seconds = seconds
-        self._away = False
+        self._outage = OutageLog("postgres")
 
     @property
     def connections(self) -> tuple[int, int]:
@@ -102,14 +103,9 @@ class Database:
             log.warning("query_too_slow", seconds=self._seconds)
             raise QueryTooSlow(self._seconds) from error
         except _AWAY as error:
-            if not self._away:
-                # Once per outage: the requests that fail meanwhile are counted in the metrics.
-                self._away = True
-                log.warning("postgres_unavailable", error=f"{type(error).__name__}: {error}")
+            self._outage.failed(f"{type(error).__name__}: {error}")
             raise DatabaseUnavailable from error
-        if self._away:
-            self._away = False
-            log.info("postgres_back")
+        self._outage.succeeded()
 
 
 @asynccontextmanager

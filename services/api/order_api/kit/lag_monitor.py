@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
-import structlog
 from aiokafka.errors import KafkaError
 
 from order_api.kit.timeouts import ProgressTimeout
 from order_platform.kafka.lag import PartitionLag
-
-log = structlog.get_logger(__name__)
+from order_platform.outage_log import OutageLog
 
 ASK_SECONDS = 2.0
 # Callers within these share one reading; a broker that is away is asked once a second, however many want to know.
@@ -58,7 +56,7 @@ class LagMonitor:
         self._asking = asyncio.Lock()
         self._last = Reading(None)
         self._fresh_until = 0.0
-        self._away = False
+        self._outage = OutageLog("kafka")
         self._timeout = ProgressTimeout(ask_seconds)
 
     async def read(self) -> Reading:
@@ -91,16 +89,12 @@ class LagMonitor:
         try:
             partitions = await self._timeout.run(self._read())
         except (KafkaError, OSError, TimeoutError) as error:
-            if not self._away:
-                self._away = True
-                log.warning("kafka_unavailable", error=str(error) or type(error).__name__)
+            self._outage.failed(error)
             # A fresh start next time finds a broker that recovered elsewhere; leaving one that hangs takes long.
             if source := self._detach():
                 self._timeout.in_background(source.__aexit__(None, None, None))
             return Reading(None, f"Kafka cannot be asked ({type(error).__name__})")
-        if self._away:
-            self._away = False
-            log.info("kafka_back")
+        self._outage.succeeded()
         if not partitions:
             return Reading(None, "the orders topic is not there")
         return Reading(partitions)

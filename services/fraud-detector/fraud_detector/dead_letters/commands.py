@@ -39,11 +39,11 @@ from order_platform.command_line.output import (
     failure,
     parse_argument,
     print_json,
-    silence_kafka_client,
 )
 from order_platform.command_line.run import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.event_settings import EventSettings
+from order_platform.logging import silence_kafka_client
 from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
