@@ -46,8 +46,9 @@ class ProcessState:
 class Supervisor:
     """The supervisor of one home folder, whether it runs or not."""
 
-    def __init__(self, paths: SystemPaths) -> None:
+    def __init__(self, paths: SystemPaths, identifier: str = IDENTIFIER) -> None:
         self._paths = paths
+        self._identifier = identifier
         transport = SupervisorTransport(None, None, f"unix://{paths.socket}")
         # The address is a formality: the transport connects to the socket.
         self._rpc = xmlrpc.client.ServerProxy("http://supervisor", transport=transport)
@@ -62,12 +63,16 @@ class Supervisor:
 
     def is_current_release(self) -> bool:
         """Whether the running supervisor was started with what this release starts one with."""
-        return bool(self._call("getIdentification") == IDENTIFIER)
+        return bool(self._call("getIdentification") == self._identifier)
 
     def configure(self, programs: Iterable[ProcessSpec]) -> None:
         """Write the configuration; what runs is not changed by that."""
         self._paths.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(self._paths.supervisor_configuration, _format_configuration(self._paths, programs), PRIVATE)
+        write_atomically(
+            self._paths.supervisor_configuration,
+            _format_configuration(self._paths, programs, self._identifier),
+            PRIVATE,
+        )
 
     def start(self) -> None:
         """Start it, with no program running yet. Returns when it answers."""
@@ -166,7 +171,7 @@ def _parse_state(info: Mapping[str, Any]) -> ProcessState:
     )
 
 
-def _format_configuration(paths: SystemPaths, programs: Iterable[ProcessSpec]) -> str:
+def _format_configuration(paths: SystemPaths, programs: Iterable[ProcessSpec], identifier: str) -> str:
     sections: dict[str, dict[str, object]] = {
         "unix_http_server": {"file": paths.socket, "chmod": "0600"},
         "rpcinterface:supervisor": {
@@ -181,7 +186,7 @@ def _format_configuration(paths: SystemPaths, programs: Iterable[ProcessSpec]) -
             "logfile_maxbytes": "5MB",
             "logfile_backups": 1,
             "pidfile": paths.runtime / "supervisor.pid",
-            "identifier": IDENTIFIER,
+            "identifier": identifier,
             "umask": "077",  # whatever its user's is: all that the processes write is private
         },
     }

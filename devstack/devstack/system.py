@@ -29,7 +29,8 @@ from order_platform.postgres.roles import DatabaseRole
 class System:
     """One embedded system, running or not."""
 
-    def __init__(self, asked: EmbeddedSettings) -> None:
+    def __init__(self, asked: EmbeddedSettings, default_home: Path = HOME) -> None:
+        self._default_home = default_home
         self.paths = SystemPaths(asked.home.absolute())
         self.supervisor = Supervisor(self.paths)
         self.running = self.supervisor.pid() is not None
@@ -131,7 +132,7 @@ class System:
             airflow.write_passwords(self.paths, self.credentials)
             write_atomically(self.paths.airflow_env, format_env_file({**processes["batch"], **variables}), PRIVATE)
         people = {"ORDERWATCH_API_URL": self.api_url, **kafka, **batch_side}
-        if self.paths.home != HOME:
+        if self.paths.home != self._default_home:
             people["ORDERWATCH_HOME"] = str(self.paths.home)
         if self.credentials.api_key is not None:
             reader = {"ORDERWATCH_API_KEY": self.credentials.api_key, **self._database_variable(DatabaseRole.READER)}

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devstack import supervisor as supervisor_module
 from devstack.paths import SystemPaths
 from devstack.process_specs import ProcessSpec
 from devstack.server import LAUNCHER
@@ -109,13 +108,10 @@ def test_a_new_configuration_restarts_only_what_changed(supervisor: Supervisor) 
     assert states["added"].stopped
 
 
-def test_a_supervisor_of_an_earlier_release_is_recognised(
-    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as earlier:
-        earlier.setattr(supervisor_module, "IDENTIFIER", "orderwatch")
-        supervisor.configure([program("one")])
-    supervisor.start()
+def test_a_supervisor_of_an_earlier_release_is_recognised(supervisor: Supervisor, paths: SystemPaths) -> None:
+    earlier = Supervisor(paths, identifier="orderwatch")
+    earlier.configure([program("one")])
+    earlier.start()
     assert not supervisor.is_current_release()
     take_down(supervisor)
     run(supervisor, program("one"))

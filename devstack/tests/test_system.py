@@ -145,11 +145,8 @@ def test_port_0_becomes_a_free_port_that_every_file_names_and_that_stays(home: P
     assert System(asked).settings.ports() == ports
 
 
-def test_a_home_of_its_own_is_in_the_env_file_the_default_one_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("devstack.system.HOME", tmp_path)
-    system = System(EmbeddedSettings(home=tmp_path))
+def test_a_home_of_its_own_is_in_the_env_file_the_default_one_is_not(tmp_path: Path) -> None:
+    system = System(EmbeddedSettings(home=tmp_path), default_home=tmp_path)
     system.credentials = replace(system.credentials, api_key="ow_key")
     system.save()
     assert "ORDERWATCH_HOME" not in read_env_file(system.paths.env)

@@ -33,7 +33,7 @@ def no_installing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout of its own, with a virtual environment made by this Python."""
-    for name in ("locks", "packages/order-contract", "airflow", "dbt"):
+    for name in ("locks", "dbt", *install.PROJECTS["airflow"]):
         (tmp_path / name).mkdir(parents=True)
     for name in (
         "locks/uv.txt",
@@ -44,7 +44,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "dbt/lock.txt",
     ):
         (tmp_path / name).touch()
-    for package in ("packages/order-contract", "airflow"):
+    for package in install.PROJECTS["airflow"]:
         (tmp_path / package / "pyproject.toml").touch()
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     python = tmp_path / ".venv" / "bin" / "python"
