@@ -1,4 +1,4 @@
-"""Business dates as people type them: one, or a range."""
+"""Parsing of typed business dates: one date, or a range."""
 
 import re
 from datetime import date, timedelta
@@ -6,14 +6,14 @@ from datetime import date, timedelta
 FIRST_DATE = date(2000, 1, 1)
 LAST_DATE = date(2100, 12, 31)
 MOST_DATES = 3_660
-"""Ten years: a longer range is a slip of the pen more often than a wish."""
+"""Ten years: a longer range is probably a typing error."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAY = timedelta(days=1)
 
 
 def parse_business_date(text: str) -> date:
-    """A date such as 2026-11-20. Raises ValueError, as a sentence."""
+    """A date such as 2026-11-20. Raises ValueError with a full sentence."""
     if _DATE.fullmatch(text) is None:
         raise ValueError(f"{_shown(text)} is not a date; write one such as 2026-11-20")
     try:
@@ -28,7 +28,7 @@ def parse_business_date(text: str) -> date:
 def parse_business_dates(text: str, today: date) -> tuple[date, date]:
     """The first and the last date of `2026-11-20`, `2026-11-18..2026-11-20` or `2026-11-18..`, which ends yesterday.
 
-    Raises ValueError, as a sentence.
+    Raises ValueError with a full sentence.
     """
     begin, dots, end = text.strip().partition("..")
     if dots and not begin:

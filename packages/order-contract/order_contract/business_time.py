@@ -1,6 +1,6 @@
 """Business time: the marketplace's clock, Asia/Jakarta.
 
-Jakarta has stood at UTC+07:00 without daylight saving since 1964, and events older than 1970 are refused,
+Jakarta has been at UTC+07:00 without daylight saving since 1964, and events older than 1970 are rejected,
 so a fixed offset is exact, needs no time zone database, and converts several times faster than `zoneinfo`.
 """
 
@@ -11,7 +11,7 @@ _UTC_OFFSET_HOURS = 7
 _UTC_OFFSET = timedelta(hours=_UTC_OFFSET_HOURS)
 BUSINESS_ZONE = timezone(_UTC_OFFSET, "WIB")
 
-# The usual spelling, of which any version of Python makes the same moment.
+# The usual spelling, which all versions of Python parse alike.
 _USUAL_MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-5][0-9])?"
 ).fullmatch
@@ -23,19 +23,19 @@ _MOMENT = re.compile(
 
 
 def business_date(moment: datetime) -> date:
-    """The date in Asia/Jakarta of an aware `moment`: the date that marts, loads and partitions mean."""
+    """The date in Asia/Jakarta of an aware `moment`: the date of marts, loads and partitions."""
     return moment.astimezone(BUSINESS_ZONE).date()
 
 
 def business_hour(moment: datetime) -> int:
     """The hour 0-23 in Asia/Jakarta of an aware `moment`."""
-    if moment.tzinfo is UTC:  # what events hold, and on the way of every decision
+    if moment.tzinfo is UTC:  # as in events: the fast path of every decision
         return (moment.hour + _UTC_OFFSET_HOURS) % 24
     return moment.astimezone(BUSINESS_ZONE).hour
 
 
 def business_text(moment: datetime, timespec: str = "seconds") -> str:
-    """A moment for people, in business time with the zone named: `2026-11-22 10:15:00 WIB`.
+    """Format a moment in business time with its zone: `2026-11-22 10:15:00 WIB`.
 
     One without an offset is business time already, as a business-time column of the warehouse is: what the machine's
     own zone is changes nothing. `timespec` is as in `datetime.isoformat`.
@@ -47,9 +47,9 @@ def business_text(moment: datetime, timespec: str = "seconds") -> str:
 
 
 def parse_typed_time(text: str) -> datetime:
-    """A date, or a date with a time of day, as people type it, in UTC; without an offset it is business time.
+    """A date, or a date with a time of day, as typed, converted to UTC; without an offset it is business time.
 
-    A bare date is its first moment. Raises ValueError, as a sentence.
+    A bare date is its first moment. Raises ValueError with a full sentence.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -66,17 +66,17 @@ def parse_typed_time(text: str) -> datetime:
 def parse_moment(text: str) -> datetime:
     """An ISO 8601 date with a time of day as a datetime in UTC; without an offset it is business time.
 
-    Read with a pattern of our own: Python's parser differs between versions and reads `10:15.5` as half a second.
+    Parsed by a regular expression: Python's parser differs between versions and reads `10:15.5` as half a second.
     Digits beyond microseconds are cut off; 24:00 is the next midnight; the leap second 23:59:60 UTC is the second
-    after it. A bare date is refused: a made-up midnight would fall into the critical hours.
-    UTC, as Postgres gives it back: what is made of a decoded and of a stored event is the same to the byte.
-    Raises ValueError, in words, when the text is not such a moment or lies outside 1970-9998.
+    after it. A bare date is rejected: midnight, if assumed, would be in the critical hours.
+    UTC, as Postgres returns it: a decoded and a stored event serialise to the same bytes.
+    Raises ValueError with a message when the text is not such a moment or lies outside 1970-9998.
     """
     if _USUAL_MOMENT(text) is not None:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            pass  # below it is said why, or it is one of the unusual
+            pass  # parsed below, which also explains what is wrong
         else:
             if is_in_range(moment):
                 return to_utc(moment)
@@ -118,7 +118,7 @@ def _offset(match: re.Match[str]) -> timezone | None:
 
 
 def is_in_range(moment: datetime) -> bool:
-    """Whether it lies in the years that events may be of: every later conversion of those has an answer."""
+    """Whether the moment is in the years that events may have, in which every later conversion succeeds."""
     return 1970 <= moment.year <= 9998
 
 

@@ -39,8 +39,8 @@ class BadEvent(ValueError):
 class OrderEvent(NamedTuple):
     """One order as placed, normalised; the fields are columns of table `orders`, in this order.
 
-    `amount` counts the currency's everyday smallest unit; times are in UTC; `attributes` holds what the contract
-    does not know, None when there is nothing.
+    `amount` counts the currency's everyday smallest unit; times are in UTC; `attributes` holds the fields
+    that the contract does not know, None when there are none.
     """
 
     order_id: str
@@ -65,13 +65,13 @@ FIELDS = frozenset(OrderEvent._fields) - {"attributes"}
 
 
 def fingerprint(event: OrderEvent) -> str:
-    """32 hex characters, equal exactly when two events have the same content: tells a conflict from a duplicate."""
+    """32 hex characters, equal exactly when two events have the same content: a duplicate, not a conflict."""
     content = event if event.attributes is None else event._replace(attributes=same_numbers(event.attributes))
     return hashlib.blake2b(orjson.dumps(tuple(content), option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 def same_numbers(value: Any) -> Any:
-    """A JSON value with each number in one spelling: 1.0 and 1e0 are 1, and -0.0 is 0, as JSON knows one kind only."""
+    """Give each number of a JSON value one spelling: 1.0 and 1e0 become 1, and -0.0 becomes 0."""
     if type(value) is float:
         return int(value) if value.is_integer() and abs(value) <= MAX_INT64 else value
     if type(value) is dict:
@@ -82,7 +82,7 @@ def same_numbers(value: Any) -> Any:
 
 
 def readable_id(value: object) -> str | None:
-    """`value` when it could stand as an identifier, else None."""
+    """`value` when it is a valid identifier, else None."""
     if type(value) is str and 0 < len(value) <= MAX_ID_LENGTH and "\0" not in value:
         return value
     return None

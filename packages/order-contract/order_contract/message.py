@@ -1,4 +1,4 @@
-"""A message of a topic, as far as it is looked at."""
+"""The message protocol: a consumed record of a topic."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Message(Protocol):
-    """A message as consumed; aiokafka's `ConsumerRecord` is one."""
+    """A consumed message; aiokafka's `ConsumerRecord` is one."""
 
     @property
     def topic(self) -> str: ...
@@ -31,9 +31,9 @@ _LAST_TIMESTAMP = 253_370_764_799_999
 
 
 def append_time(timestamp: int, otherwise: datetime) -> datetime:
-    """When a message was appended, by its timestamp in milliseconds; `otherwise` where it has none that is a time.
+    """The time a message was appended, from its timestamp in milliseconds; `otherwise` where that is not a valid time.
 
-    The broker stamps topic `orders`. On a topic where producers do, any number may come.
+    The broker sets the timestamps of topic `orders`. On a topic where producers set them, any number is possible.
     """
     if not 0 < timestamp <= _LAST_TIMESTAMP:
         return otherwise

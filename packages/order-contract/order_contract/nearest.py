@@ -8,10 +8,10 @@ import pycountry
 
 from order_contract.reference_data import COUNTRIES, CURRENCIES, fold_payment_method
 
-# Beyond this, a text is not a slip of the pen, and comparing it costs too much.
+# A longer text is not a typing error, and comparing it costs too much.
 _MAX_LENGTH = 64
 _CLOSE = 0.75
-# What people write and no list has: reserved codes, former names, parts of states.
+# Common spellings that no list has: reserved codes, former names, parts of states.
 _COUNTRY_ALIASES = {
     "UK": "GB", "EL": "GR", "ENGLAND": "GB", "SCOTLAND": "GB", "WALES": "GB", "NORTHERN IRELAND": "GB",
     "GREAT BRITAIN": "GB", "BRITAIN": "GB", "USA": "US", "AMERICA": "US", "UAE": "AE", "RUSSIA": "RU",

@@ -1,4 +1,4 @@
-"""What a message that is refused is told: every fault, with the value and what to write instead, in our own words."""
+"""The errors of rejected messages: every fault, with the value and what to write instead."""
 
 import gzip
 import json
@@ -41,7 +41,7 @@ def refused(**changed: Any) -> BadEvent:
 # One message, all its faults
 
 
-def test_an_order_of_a_payment_gateway_is_told_all_its_faults_at_once() -> None:
+def test_an_order_of_a_payment_gateway_has_all_its_faults_reported_at_once() -> None:
     line = (
         '{"order_id": "FLD-PG", "user_id": "U1", "product_id": "P1", "quantity": 2, "amount": "158000.00", '
         '"payment_method": "bank_transfer", "country": "IDN", "created_date": "2019-05-03 16:27:03", '
@@ -152,7 +152,7 @@ def test_times_are_answered_with_the_form_to_write(given_: object, said: str) ->
         assert said in str(error)
 
 
-def test_a_bare_date_is_told_what_it_lacks() -> None:
+def test_the_error_of_a_bare_date_names_what_it_lacks() -> None:
     assert "it has no time of day" in str(refused(created_date="2026-11-22"))
 
 

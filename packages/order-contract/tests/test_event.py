@@ -1,4 +1,4 @@
-"""The order event: what is decoded to what, and that anything else is bad data with a cause in words."""
+"""The order event: what is decoded to what, and that anything else is bad data with its cause."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from order_contract.money import MAX_AMOUNT, format_rupiah
 from order_contract.reference_data import PaymentMethods
 
 APPENDED_AT = datetime(2026, 11, 28, 5, tzinfo=UTC)
-# An error stands in a message header and in a table: it must stay short whatever the value.
+# An error is stored in a message header and in a table: it must stay short whatever the value.
 LONGEST_ERROR = 1_000
 
 SEED = {
@@ -366,7 +366,7 @@ def test_ip_addresses_that_are_bad(address: object) -> None:
         (b"{}", "missing-field"),
     ],
 )
-def test_what_is_no_order(value: bytes | None, error_type: str) -> None:
+def test_messages_that_are_not_valid_orders(value: bytes | None, error_type: str) -> None:
     assert refusal(value).error_type == error_type
 
 

@@ -1,6 +1,6 @@
 """The small HTTP server beside a worker process: `/healthz`, `/readyz` and `/metrics`.
 
-A thread with the standard library's server: it answers also while the event loop is busy with a batch.
+It runs in a thread: it responds also while the event loop is busy with a batch.
 """
 
 import json
@@ -14,16 +14,16 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 Check = Callable[[], str | None]
-"""What is wrong, in words, or None when nothing is. Called from another thread: it only reads."""
+"""The problem as a message, None when there is none. Called from another thread: it only reads."""
 
 
 class PortTakenError(RuntimeError):
-    """A port that another process holds; the text names the setting that moves it."""
+    """Another process uses the port; the text names the setting that changes it."""
 
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class names it so)
-        """Probes every few seconds are no news."""
+        """Probes come every few seconds and are not logged."""
 
 
 class HealthServer:
@@ -38,8 +38,8 @@ class HealthServer:
         def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             path = environ.get("PATH_INFO", "/")
             if path == "/metrics":
-                answer: Iterable[bytes] = metrics(environ, start_response)
-                return answer
+                response: Iterable[bytes] = metrics(environ, start_response)
+                return response
             check = checks.get(path)
             if check is None:
                 start_response("404 Not Found", [("Content-Type", "text/plain")])

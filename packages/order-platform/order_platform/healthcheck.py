@@ -1,4 +1,4 @@
-"""Asks a service whether it is ready: `python -m order_platform.healthcheck [HOST:]PORT` exits with 1 when not.
+"""Health check of a service: `python -m order_platform.healthcheck [HOST:]PORT` exits with 1 when it is not ready.
 
 Standard library only: containers run it every few seconds, and their images have no curl.
 """
@@ -9,27 +9,27 @@ import sys
 
 
 def ready_problem(port: int, host: str = "127.0.0.1", path: str = "/readyz") -> str | None:
-    """None when the page says so, else what is wrong in words. Blocks for at most some seconds."""
+    """The problem of a service that is not ready, else None. Blocks for a few seconds at most."""
     connection = http.client.HTTPConnection(host, port, timeout=3)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read()
+        response = connection.getresponse()
+        body = response.read()
     except (OSError, http.client.HTTPException) as error:
-        return f"no answer on port {port} ({error})"
+        return f"no response on port {port} ({error})"
     finally:
         connection.close()
-    if answer.status == http.client.OK:
+    if response.status == http.client.OK:
         return None
     try:
-        said = json.loads(body)
-        return str(said.get("problem") or said.get("detail") or answer.status)
+        document = json.loads(body)
+        return str(document.get("problem") or document.get("detail") or response.status)
     except (ValueError, AttributeError):
-        return f"answers {answer.status}"
+        return f"responses {response.status}"
 
 
 def main() -> None:
-    """The command: prints what is wrong, for `docker inspect` and people."""
+    """Print the problem, as `docker inspect` shows it."""
     host, _, port = sys.argv[1].rpartition(":")
     sys.exit(ready_problem(int(port), host or "127.0.0.1"))
 

@@ -10,13 +10,13 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from order_platform.kafka.security import KafkaSecurity
-from order_platform.postgres.database_url import check, with_password
+from order_platform.postgres.database_url import add_password, check_database_url
 from order_platform.secret_files import SecretFiles
 from order_platform.setting_types import BrokerAddresses, LogLevel, TopicName, invalid, repeated
 
 
 class ProcessSettings(BaseSettings):
-    """Common ground: where settings come from, and how the process logs."""
+    """Settings of every process: their sources, and logging."""
 
     model_config = SettingsConfigDict(
         env_prefix="ORDERWATCH_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
@@ -34,12 +34,12 @@ class ProcessSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, environment, a file of variables, files of secrets: the first that has a value counts."""
+        """Arguments, environment, .env file, secret files: the first that has a value counts."""
         return init_settings, env_settings, dotenv_settings, SecretFiles(settings_cls)
 
 
 class KafkaSettings(KafkaSecurity, ProcessSettings):
-    """How to reach the broker, and the topics' names."""
+    """Addresses of the broker, and the topics' names."""
 
     kafka: BrokerAddresses = Field("127.0.0.1:19092", description="bootstrap servers, comma separated")
     orders_topic: TopicName = "orders"
@@ -64,7 +64,7 @@ class KafkaSettings(KafkaSecurity, ProcessSettings):
 
 
 class DatabaseSettings(ProcessSettings):
-    """How to reach Postgres. `database_url` holds the password, wherever that came from."""
+    """Address of Postgres. `database_url` holds the password from any source."""
 
     database_password: SecretStr | None = Field(None, description="where the URL holds none")
     database_url: SecretStr = Field(
@@ -78,7 +78,7 @@ class DatabaseSettings(ProcessSettings):
     def _complete(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         url, password = value.get_secret_value(), info.data.get("database_password")
         try:
-            check(url)
-            return value if password is None else SecretStr(with_password(url, password.get_secret_value()))
+            check_database_url(url)
+            return value if password is None else SecretStr(add_password(url, password.get_secret_value()))
         except ValueError as error:
             raise PydanticCustomError("database_url", "{problem}", {"problem": str(error)}) from None

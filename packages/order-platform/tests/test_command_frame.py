@@ -79,7 +79,7 @@ def test_each_end_has_a_sentence_and_a_code(
 
 
 @pytest.mark.parametrize("error", [ValueError("hunter2"), _circle()])
-def test_a_fault_of_ours_is_one_line_and_a_private_file(
+def test_a_fault_in_orderwatch_is_one_line_and_a_private_file(
     error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

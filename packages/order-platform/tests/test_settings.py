@@ -104,7 +104,7 @@ SASL = {"KAFKA_SECURITY": "SASL_SSL", "KAFKA_MECHANISM": "PLAIN", "KAFKA_USERNAM
             {**SASL, "KAFKA_KEY_FILE": "client.key"},
             "ORDERWATCH_KAFKA_KEY_FILE='client.key' is set, and ORDERWATCH_KAFKA_CERT",
         ),
-        ({**SASL, "KAFKA_CERTIFICATE_FILE": "client.pem"}, "ORDERWATCH_KAFKA_KEY_FILE: client.pem is no key"),
+        ({**SASL, "KAFKA_CERTIFICATE_FILE": "client.pem"}, "ORDERWATCH_KAFKA_KEY_FILE: client.pem is not the key"),
         ({**SASL, "KAFKA_PASSWORD_FILE": "password"}, "ORDERWATCH_KAFKA_PASSWORD_FILE: is set beside ORDERWATCH_KAFKA"),
         (
             {**SASL, "KAFKA_PASSWORD": "", "KAFKA_PASSWORD_FILE": "none"},
@@ -302,7 +302,7 @@ def test_a_list_is_json_or_separated_by_commas(
         ("NAMES", '"GoPay"', "is not a list of names"),
         *(("PORT", each, "is not a port; write a number from 1 to 65535") for each in
           ("65536", "-1", "http", "1.5", "1_0", "\u0661", "+5", "9" * 5000)),
-        ("PATH", "~nobody-has-this-name/x", "names the home folder of a user who has none"),
+        ("PATH", "~unknown-user-name/x", "names the home folder of a user who has none"),
         ("SHARE", "half", "is not a number; write one such as 2.5"),
         ("SHARE", "nan", "is not a number"),
         ("SHARE", "2", "must be at most 1"),

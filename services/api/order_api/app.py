@@ -68,7 +68,7 @@ from order_api.users.routes import router as users_router
 from order_api.users.service import UserService
 from order_contract.notifications import CREDENTIALS_CHANNEL, RECORDED_CHANNEL
 from order_platform.kafka.lag import LagReader
-from order_platform.postgres.shutdown_watch import leaving_at_shutdown
+from order_platform.postgres.shutdown_watch import watch_for_shutdown
 
 # For what a client sends: a key, or the corrected body of a dead letter.
 MAX_BODY_BYTES: Final = 65_536
@@ -195,7 +195,7 @@ async def open_services(
         services.add(HealthService(databases.health, lag))
         _watch(metrics, databases, long_poll, streams, (listings, statistics))
         try:
-            async with leaving_at_shutdown(url, databases.leave, listener.leave):
+            async with watch_for_shutdown(url, databases.leave, listener.leave):
                 yield services
         finally:
             long_poll.close()

@@ -24,7 +24,7 @@ from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.reference_data import PaymentMethods
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import HealthServer
-from order_platform.postgres.shutdown_watch import leaving_at_shutdown
+from order_platform.postgres.shutdown_watch import watch_for_shutdown
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ async def run(settings: DetectorSettings) -> None:
         await retry_while_unavailable(
             lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set
         )
-        await stack.enter_async_context(leaving_at_shutdown(database_url, store.disconnect))
+        await stack.enter_async_context(watch_for_shutdown(database_url, store.disconnect))
         freeze_startup_objects()
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch(consumer, store, metrics, health))

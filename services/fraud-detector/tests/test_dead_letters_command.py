@@ -240,7 +240,7 @@ async def test_the_bytes_come_from_where_they_still_are(system: System) -> None:
 
 
 async def test_a_crash_after_publishing_is_on_record(system: System) -> None:
-    """What stands in the table when the process dies between the two: begun, and no place."""
+    """A process that dies between the two leaves a redrive that is begun and has no new origin."""
     (origin,) = await system.publish(order(country="XX"))
     topic, partition, offset = origin.split("/")
     begun = f"""insert into redrives (topic, partition, "offset", attempt, redriven_by, corrected, started_at)
@@ -260,11 +260,11 @@ async def test_a_crash_after_publishing_is_on_record(system: System) -> None:
     ]
 
 
-async def test_it_says_what_is_away(system: System) -> None:
+async def test_it_reports_what_is_unavailable(system: System) -> None:
     (origin,) = await system.publish(order(country="XX"))
     system.environment["ORDERWATCH_KAFKA"] = "127.0.0.1:1"
     assert "Kafka at ORDERWATCH_KAFKA=127.0.0.1:1" in await system.command("redrive", origin, code=1)
-    system.environment["ORDERWATCH_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+    system.environment["ORDERWATCH_DATABASE_URL"] = "postgresql://unknown@127.0.0.1:1/nothing"
     assert "ORDERWATCH_DATABASE_URL" in await system.command("list", code=1)
 
 

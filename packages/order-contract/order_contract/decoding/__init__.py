@@ -1,1 +1,1 @@
-"""Decoding of order events: messages in, events or errors that say what to write instead out."""
+"""Decoding of messages to order events, or to errors that say what to write instead."""

@@ -1,8 +1,8 @@
-"""Decoding a message to an order event.
+"""The decoder of order events: a fast path for plain messages, and the validating decoder for all others.
 
-Nearly every message has the plain shape, which msgspec checks while it parses, in a tenth of the time that the same
-checks take in Python. Whatever is not plain, good or bad, goes to the validating decoder, which alone knows attributes,
-unusual spellings, and errors in words. What the fast decoder gives, the validating one would give, to the last digit.
+Nearly every message is plain: msgspec checks it while it parses, in a tenth of the time that the same checks take in
+Python. Any other message, valid or not, goes to the validating decoder, which alone handles attributes, unusual
+spellings and error messages. For a plain message both give the same event, to the last digit.
 """
 
 import re
@@ -21,11 +21,11 @@ from order_contract.money import DEFAULT_CURRENCY, MAX_AMOUNT, parse_rupiah
 from order_contract.reference_data import COUNTRIES, PaymentMethods
 
 DEFAULT_MAX_FUTURE_HOURS: Final = 24.0
-MAX_FUTURE_HOURS: Final = 87_600.0  # ten years: more is no bound at all
+MAX_FUTURE_HOURS: Final = 87_600.0  # ten years: more is not a useful bound
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH)]
-# A fraction of a second beyond microseconds, which msgspec rounds where all else cuts it off.
+# A fraction of a second beyond microseconds: msgspec rounds it, the validating decoder truncates it.
 _LONG_FRACTION = re.compile(rb"\.[0-9]{7}").search
 
 
@@ -57,7 +57,7 @@ class EventDecoder:
         self._max_future = timedelta(hours=max_future_hours)
         self._spelling = self._payment_methods.spellings.get
         self._plain = Decoder(_PlainOrder).decode
-        # Of the last message, as the broker stamps whole batches.
+        # Those of the last message, as whole batches have the same timestamp.
         self._appended_at: datetime | None = None
         self._latest = datetime.max  # noqa: DTZ901  (replaced before it is used)
 
@@ -85,7 +85,7 @@ class EventDecoder:
 
     def decode_fast(self, value: bytes, latest: datetime) -> OrderEvent | None:  # noqa: PLR0911  (None where unsure)
         """The event in a message of the plain shape with no time after `latest`, None for any other."""
-        # Only an escape can bring a NUL character into JSON, and plain orders have no escapes.
+        # Only an escape can put a NUL character into JSON, and plain orders have no escapes.
         if b"\\" in value or _LONG_FRACTION(value) is not None:
             return None
         try:
@@ -93,7 +93,7 @@ class EventDecoder:
             amount = plain.amount if type(plain.amount) is int else parse_rupiah(plain.amount)  # type: ignore[arg-type]
         except ValueError:
             return None
-        # Nearly always a spelling that was met before: one look-up, without a call.
+        # Nearly always a known spelling: one look-up, without a call.
         payment_method = self._spelling(plain.payment_method) or self._payment_methods.canonical(plain.payment_method)
         created, account_created = plain.created_date, plain.account_created_date
         ip_address = plain.ip_address or None
@@ -115,7 +115,7 @@ class EventDecoder:
             account_created = to_utc(account_created)
             if account_created > latest:
                 return None
-        # As the constructor does, in a third of its time.
+        # The same as the constructor, in a third of its time.
         return tuple.__new__(
             OrderEvent,
             (

@@ -1,4 +1,4 @@
-"""Recognises an order that is wrapped in another message: change events, connectors' formats, cloud events."""
+"""Detection of orders that are wrapped in another message: change events, connectors' formats, cloud events."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -10,7 +10,7 @@ from order_contract.event import FIELDS
 _REQUIRED: Final = frozenset(
     {"order_id", "user_id", "product_id", "quantity", "amount", "payment_method", "country", "created_date"}
 )
-# So many of the required fields together are an order.
+# An object with this many of the required fields is an order.
 _ENOUGH: Final = 4
 _MAX_TEXT: Final = 1024 * 1024
 _DEPTH: Final = 3

@@ -1,9 +1,9 @@
-"""What bytes that should be JSON in UTF-8 are instead, seen by their first bytes."""
+"""Detection of file formats and encodings by the first bytes, for bytes that should be JSON in UTF-8."""
 
 import codecs
 from typing import NamedTuple
 
-# How much is looked at: enough to tell, little enough to cost nothing.
+# The number of bytes examined.
 _SAMPLE = 512
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "gzip", "gunzip -c"),

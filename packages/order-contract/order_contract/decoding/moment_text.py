@@ -1,4 +1,4 @@
-"""What is wrong with a text or number that should be a moment, and what to write instead."""
+"""Error messages for a text or number that is not a valid moment, with what to write instead."""
 
 import re
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from order_contract.business_time import BUSINESS_ZONE, is_in_range, parse_momen
 EXAMPLE = "2026-11-22T10:15:00+07:00"
 
 _EPOCH_NUMBER = re.compile(r"-?[0-9]{9,20}(?:\.[0-9]{1,9})?")
-# Digits before the point of a moment of our days, and how many of the unit make a second.
+# The number of digits before the point of a present-day moment, and how many of the unit make a second.
 _EPOCH_UNITS = {
     10: ("seconds", 1),
     13: ("milliseconds", 10**3),
@@ -25,7 +25,7 @@ _ZONE_NAME = re.compile(r"(.{16,32}?) ?(?:\[?[A-Za-z]+/[A-Za-z_]+\]?|[A-Z]{2,5})
 _MAX_LENGTH = 64
 
 
-def moment_problem(value: object) -> str:
+def describe_invalid_moment(value: object) -> str:
     """Why `value` is not a moment, with what to write instead where that can be known."""
     text = value if isinstance(value, str) else str(value) if type(value) in {int, float} else ""
     if not text or len(text) > _MAX_LENGTH:
@@ -100,7 +100,7 @@ def _generic(text: str) -> str:
     return f"{problem}; write a form like {EXAMPLE}"
 
 
-def far_future_problem(moment: datetime, latest: datetime) -> str:
+def describe_far_future(moment: datetime, latest: datetime) -> str:
     """Why a moment beyond `latest` is refused."""
     return (
         f"it lies {_days(moment, latest)} after the latest time accepted for this message, "

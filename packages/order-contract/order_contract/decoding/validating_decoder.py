@@ -1,4 +1,4 @@
-"""The validating decoder: everything that an order may be, and for bad data all its faults at once, in words."""
+"""The validating decoder: decodes every valid form of an order event, and reports all faults of an invalid one."""
 
 import math
 import socket
@@ -10,8 +10,8 @@ import orjson
 
 from order_contract.business_time import parse_moment
 from order_contract.decoding.envelopes import describe_envelope, describe_other_json, similar_name
-from order_contract.decoding.moment_text import EXAMPLE, far_future_problem, moment_problem
-from order_contract.decoding.not_json import not_json
+from order_contract.decoding.invalid_json import describe_invalid_json
+from order_contract.decoding.moment_text import EXAMPLE, describe_far_future, describe_invalid_moment
 from order_contract.error_types import ErrorType
 from order_contract.event import FIELDS, MAX_ID_LENGTH, MAX_INT64, MAX_TEXT_LENGTH, BadEvent, OrderEvent, readable_id
 from order_contract.money import DEFAULT_CURRENCY, MAX_AMOUNT, parse_rupiah
@@ -25,7 +25,7 @@ _MAX_ATTRIBUTE_FAULTS: Final = 5
 _ORDER_OF_FIELDS: Final = {name: place for place, name in enumerate(OrderEvent._fields)}
 _OPTIONAL_TEXTS: Final = ("currency", "device_id", "ip_address", "voucher_code", "email", "shipping_country",
                           "account_created_date")  # fmt: skip
-_NO_TIME: Final = datetime.min  # noqa: DTZ901  (stands in for a moment that is at fault, and is never given out)
+_NO_TIME: Final = datetime.min  # noqa: DTZ901  (replaces a moment that is at fault, and is never returned)
 
 
 def decode_validated(value: bytes, payment_methods: PaymentMethods, latest: datetime) -> OrderEvent:
@@ -33,7 +33,7 @@ def decode_validated(value: bytes, payment_methods: PaymentMethods, latest: date
     try:
         raw = orjson.loads(value)
     except orjson.JSONDecodeError:
-        raise not_json(value) from None
+        raise describe_invalid_json(value) from None
     if type(raw) is not dict:
         raise BadEvent(
             ErrorType.NOT_AN_OBJECT, f"a JSON object is expected, got {_show(raw)}: {describe_other_json(raw)}"
@@ -52,7 +52,7 @@ class Fault(NamedTuple):
 class _Validator:
     """Reads the fields of one message and collects what is wrong with them.
 
-    A field at fault gives a value of its type that nobody sees, as the message is refused in the end.
+    A field at fault gives a placeholder of its type, which is not returned, as the message is rejected in the end.
     """
 
     def __init__(self, raw: dict[str, Any], payment_methods: PaymentMethods, latest: datetime) -> None:
@@ -157,7 +157,7 @@ class _Validator:
         return code
 
     def _account_moment(self) -> datetime:
-        """As any moment, but a bare date will do: it is midnight in business time."""
+        """Like any moment, but a bare date is accepted: midnight in business time."""
         value = self._raw["account_created_date"]
         if type(value) is str and len(value) == len("2026-11-22"):
             value = f"{value}T00:00"
@@ -169,9 +169,9 @@ class _Validator:
         except ValueError:
             moment = None
         if moment is None:
-            self._bad(field, f"must be a date and time like {EXAMPLE}", moment_problem(self._raw.get(field)))
+            self._bad(field, f"must be a date and time like {EXAMPLE}", describe_invalid_moment(self._raw.get(field)))
         elif moment > self._latest:
-            self._bad(field, "must not be in the future", far_future_problem(moment, self._latest))
+            self._bad(field, "must not be in the future", describe_far_future(moment, self._latest))
         return moment or _NO_TIME
 
     def _ip_address(self) -> str:
@@ -221,7 +221,7 @@ class _Validator:
                 break
 
     def _error(self) -> BadEvent:
-        """All faults as one error; an order in an envelope has but that fault."""
+        """All faults as one error; for an order in an envelope, that fault only."""
         raw, order_id = self._raw, readable_id(self._raw.get("order_id"))
         last = len(_ORDER_OF_FIELDS)
         faults = sorted(self._faults.values(), key=lambda fault: _ORDER_OF_FIELDS.get(fault.field, last))
@@ -233,15 +233,15 @@ class _Validator:
         note = f" (left out, as empty: {', '.join(empty)})" if empty else ""
         return BadEvent(
             faults[0].error_type,
-            _joined(faults, MAX_ERROR_LENGTH - len(note)) + note,
+            _join_faults(faults, MAX_ERROR_LENGTH - len(note)) + note,
             field=faults[0].field,
             fields=tuple(fault.field for fault in faults),
             order_id=order_id,
         )
 
 
-def _joined(faults: Iterable[Fault], longest: int) -> str:
-    """The faults' texts; those that find no room are named by their field."""
+def _join_faults(faults: Iterable[Fault], longest: int) -> str:
+    """Join the faults' texts; those beyond `longest` are named by their field."""
     texts = [fault.text for fault in faults]
     names = [fault.field for fault in faults]
     for count in range(len(texts), 0, -1):
@@ -253,7 +253,7 @@ def _joined(faults: Iterable[Fault], longest: int) -> str:
 
 
 def canonical_ip(text: str) -> str | None:
-    """An IPv4 or IPv6 address in its shortest spelling, None when it is none."""
+    """An IPv4 or IPv6 address in its shortest spelling, None when it is not valid."""
     try:
         # The C library's: a tenth of the time that `ipaddress` takes. It admits one spelling of an IPv4 address.
         if ":" not in text:
@@ -308,7 +308,7 @@ def _integer_hint(value: object) -> str | None:
         number = float(plain) if "_" not in plain else math.nan
     except ValueError:
         return None
-    # One point with three digits behind it: thousands in Indonesia, a fraction elsewhere. It is not guessed.
+    # One point with three digits after it is thousands in Indonesia, a fraction elsewhere: ambiguous.
     thousands = len(plain.partition(".")[2]) == 3
     return f"write {int(number)}" if not thousands and number.is_integer() and 0 <= number <= MAX_AMOUNT else None
 

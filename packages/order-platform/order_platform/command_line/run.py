@@ -40,23 +40,23 @@ from types import FrameType  # noqa: E402
 from typing import NoReturn, TextIO  # noqa: E402
 
 DEBUG_VARIABLE = "ORDERWATCH_DEBUG"
-# A terminal narrower or wider than this is a mistake of who set COLUMNS, and nothing readable fits into it.
+# A terminal narrower or wider than this is a mistake in COLUMNS: nothing readable fits into it.
 _WIDTHS = range(20, 1001)
 _HEIGHTS = range(5, 1001)
 
 
 class ExitCode(IntEnum):
-    """What a command says about its end; docs/orderwatch-command.md explains them. Signals are 128 + their number."""
+    """The exit codes of commands (docs/orderwatch-command.md). Signals are 128 + their number."""
 
     OK = 0
     NEGATIVE = 1
-    """The response is bad news: not found, not equal, not acknowledged."""
+    """The result is negative: not found, not equal, not acknowledged."""
     USAGE = 2
     """Arguments or settings are not valid; nothing was started."""
     UNAVAILABLE = 3
     """Something that it needs is unavailable: broker, database, API, warehouse, a file, space on the disk."""
     BUG = 70
-    """A fault of ours."""
+    """A fault in Orderwatch."""
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
@@ -94,8 +94,8 @@ class UnavailableError(CommandError):
 def run_command(name: str, load: Callable[[], object], *, services: Collection[str] = ()) -> NoReturn:
     """Run what `load` imports, and exit: in any environment, with a sentence instead of a traceback.
 
-    `services` are the subcommands whose error stream is a log: a fault of ours leaves its traceback there. Elsewhere
-    it goes to a file, which the last line names.
+    `services` are the subcommands whose error stream is a log: a fault in Orderwatch leaves its traceback there. For
+    others it goes to a file, which the last line names.
     """
     _open_missing_streams()
     _replace_unprintable_characters()
@@ -106,7 +106,7 @@ def run_command(name: str, load: Callable[[], object], *, services: Collection[s
     code = _flush(name, code)
     if received:
         code = 128 + received[0]
-    # What is left to do is Python's own: a signal now ends it without a word.
+    # Only Python's own shutdown is left: a signal now ends it silently.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
@@ -121,7 +121,7 @@ def print_error(name: str, message: str, advice: str = "") -> None:
             lines[0] = f"\x1b[1;31m{lines[0]}\x1b[0m"
         sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
-    except (OSError, ValueError):  # nobody reads it
+    except (OSError, ValueError):  # the stream is closed
         pass
 
 
@@ -165,7 +165,7 @@ def _explain(name: str, error: BaseException, *, as_service: bool) -> int:
 
 
 def _expected(error: BaseException) -> CommandError | None:
-    """The error as a sentence; None for a fault of ours."""
+    """The error as a sentence; None for a fault in Orderwatch."""
     if isinstance(error, CommandError):
         return error
     if isinstance(error, MemoryError):

@@ -1,4 +1,4 @@
-"""Committed offsets that say which topic they are for: the commit's metadata names the topic's id and epoch.
+"""Committed offsets with the topic's id and epoch in their metadata.
 
 A broker may keep a group's offsets while the topic is deleted and created again; then they mean nothing any more.
 """
@@ -14,7 +14,7 @@ from order_platform.settings import KafkaSettings
 
 
 def commit_metadata(topic_id: UUID | None, epoch: int) -> str:
-    """What a commit says besides its offset; empty where the broker gives topics no id."""
+    """The metadata of a commit; empty where the broker gives topics no id."""
     return "" if topic_id is None else f"{topic_id}/{epoch}"
 
 

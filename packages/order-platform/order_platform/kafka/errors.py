@@ -1,9 +1,9 @@
-"""Which of the broker's errors a retry can cure, and how they read."""
+"""Classification of Kafka errors as permanent or transient, and their description."""
 
 from aiokafka import errors
 from aiokafka.errors import KafkaError
 
-# What stays as it is until an operator changes something: permissions, limits, versions, names.
+# Errors that last until an operator changes something: permissions, limits, versions, names.
 _PERMANENT: tuple[type[KafkaError], ...] = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
@@ -38,7 +38,7 @@ _ADVICE: dict[type[KafkaError], str] = {
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether the same call would fail again until somebody changes a setting or a permission."""
+    """Whether the same call fails again until an operator changes a setting or a permission."""
     return isinstance(error, _PERMANENT)
 
 

@@ -66,7 +66,7 @@ class LagReader(TopicReader):
         return await self._identity.read()
 
     async def read(self) -> list[PartitionLag]:
-        """One entry per partition, in order; empty when there is no topic. Raises KafkaError without a broker."""
+        """One entry per partition, in order; empty when the topic does not exist. Raises KafkaError."""
         partitions = await self.partitions(self._topic)
         if not partitions:
             return []

@@ -1,4 +1,4 @@
-"""How a client proves who it is to the broker, and the broker to it: TLS and SASL."""
+"""Settings of authentication and encryption between clients and the broker: TLS and SASL."""
 
 import ssl
 from pathlib import Path
@@ -14,7 +14,7 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
 class KafkaSecurity(BaseModel):
-    """Settings of a secured broker; what contradicts is refused, naming the variable and what to do.
+    """Settings of a secured broker; contradictions are rejected, naming the variable and what to do.
 
     The order of the fields is the order in which they are checked: each against those above it.
     """
@@ -31,7 +31,7 @@ class KafkaSecurity(BaseModel):
     kafka_certificate_file: FilePath | None = Field(None, description="with TLS: the client's certificate, PEM")
     kafka_key_password: SecretStr | None = Field(None, description="of the client's key, where it is encrypted")
     kafka_key_file: FilePath | None = Field(
-        None, validate_default=True, description="the client's key, PEM; may stand in the certificate's file"
+        None, validate_default=True, description="the client's key, PEM; may be in the certificate's file"
     )
 
     @field_validator("kafka_security", "kafka_mechanism", mode="before")
@@ -88,13 +88,13 @@ class KafkaSecurity(BaseModel):
             _present(ssl.create_default_context(), certificate, path, info.data.get("kafka_key_password"))
         except ssl.SSLError as error:
             raise _bad(
-                f"{path or certificate} is no key to the certificate in {certificate}: {error.reason or error}; both "
-                "are PEM, and an encrypted key wants ORDERWATCH_KAFKA_KEY_PASSWORD"
+                f"{path or certificate} is not the key to the certificate in {certificate}: {error.reason or error}; "
+                "both are PEM, and an encrypted key requires ORDERWATCH_KAFKA_KEY_PASSWORD"
             ) from None
         return path
 
     def client_options(self) -> dict[str, Any]:
-        """Keyword arguments of every aiokafka client; each call makes a TLS context of its own."""
+        """Keyword arguments of every aiokafka client; each call creates its own TLS context."""
         options: dict[str, Any] = {"security_protocol": self.kafka_security}
         if self.kafka_security.endswith("SSL"):
             options["ssl_context"] = context = ssl.create_default_context(cafile=self.kafka_ca_file)

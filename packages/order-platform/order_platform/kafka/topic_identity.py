@@ -1,4 +1,4 @@
-"""A topic's identity: the id that the broker gives to each topic when it is created (KIP-516).
+"""Reading the id of a topic, which the broker assigns when the topic is created (KIP-516).
 
 A topic that is deleted and created again has the same name and another id, whatever its offsets are. aiokafka asks for
 metadata in a version that has no ids, so the one request that has them is defined here.

@@ -1,4 +1,4 @@
-"""The topics: their shapes, and bringing them about."""
+"""The topics: their specifications, and their creation."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from order_platform.settings import KafkaSettings
 
 MAX_ORDER_BYTES = 8 * 1024 * 1024
 MAX_DEAD_LETTER_BYTES = 16 * 1024 * 1024
-# What a record's framing adds to its value at most: key, headers with an error in words, batch header.
+# The most that a record adds to its value: key, headers with an error message, batch header.
 RECORD_OVERHEAD = 64 * 1024
 PARTITIONS = 4
 DAY_MS = 24 * 60 * 60 * 1000
@@ -34,7 +34,7 @@ def topic_specs(settings: KafkaSettings, partitions: int = PARTITIONS) -> tuple[
             {
                 "max.message.bytes": str(MAX_ORDER_BYTES + RECORD_OVERHEAD),
                 "retention.ms": str(7 * DAY_MS),
-                # The broker's clock, so that lag and latency do not depend on what producers claim.
+                # The broker's clock, so that lag and latency do not depend on the producers' clocks.
                 "message.timestamp.type": "LogAppendTime",
             },
         ),

@@ -9,12 +9,12 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 _LARGEST_PORT = 65_535
 
 
-def check(url: str) -> None:
-    """Raises ValueError, in words and without the password, for what would fail at every attempt to connect."""
+def check_database_url(url: str) -> None:
+    """Raise ValueError, without the password in its text, for a URL that no attempt to connect can succeed with."""
     try:
         parts = urlsplit(url)
     except ValueError:  # its message may hold the password
-        raise ValueError("is no URL") from None
+        raise ValueError("is not a valid URL") from None
     if parts.scheme not in {"postgresql", "postgres"}:
         raise ValueError("must be like postgresql://user:password@host:port/database")
     _check_place(url, parts)
@@ -44,8 +44,8 @@ def _check_place(url: str, parts: SplitResult) -> None:
             raise ValueError(f"has no port from 1 to {_LARGEST_PORT} after its host: {encode}")
 
 
-def with_password(url: str, password: str) -> str:
-    """The URL with a password in it. Raises ValueError, in words, when it has one, or no user whose it could be."""
+def add_password(url: str, password: str) -> str:
+    """Add a password to the URL. Raises ValueError when it has one, or has no user."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     if ":" in user or "password" in parse_qs(parts.query):

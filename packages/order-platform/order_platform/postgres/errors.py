@@ -1,17 +1,16 @@
-"""What asyncpg raises when the database does not do what it is asked."""
+"""The errors of asyncpg: lost connections, and those with the database's own errors."""
 
 import asyncpg
 
-# A connection that is not made, or breaks while it is in use.
+# A connection cannot be made, or breaks while it is in use.
 LOST_CONNECTION: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    # A server that goes says so before it hangs up; a query between the two is refused with this, an error of asyncpg's
-    # own that is neither of the above.
+    # During shutdown Postgres sends an error before it closes; a query issued in between raises this.
     asyncpg.InternalClientError,
 )
 
-# That, and everything that the database itself answers.
+# These, and the errors that the database itself reports.
 DATABASE_ERRORS: tuple[type[Exception], ...] = (asyncpg.PostgresError, *LOST_CONNECTION)

@@ -20,7 +20,7 @@ _SCRAM_ITERATIONS = 4096
 _ROLE_EXISTS = "select exists (select from pg_roles where rolname = $1)"
 _DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
 _ATTRIBUTES = "login nosuperuser nocreatedb nocreaterole noreplication nobypassrls"
-# Names are looked up in our schema before a session's temporary tables, so that none of these hides one of ours.
+# Names are looked up in our schema before a session's temporary tables, so that no temporary table hides one of it.
 _SEARCH_PATH = "public, pg_temp"
 # What every role could fill the disk with, or read and write files by, beside tables.
 _LARGE_OBJECTS = """

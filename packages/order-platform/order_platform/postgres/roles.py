@@ -1,6 +1,6 @@
 """The database roles, one per kind of process, and what each may do: the matrix that `orderwatch migrate` applies.
 
-A table, view or function that a migration creates needs an entry here, even when nobody but its owner may use it: a
+A table, view or function that a migration creates needs an entry here, even when only its owner may use it: a
 test fails without one. Pure: applying it is migrations/grants.py.
 """
 
@@ -18,11 +18,11 @@ class DatabaseRole(StrEnum):
     API = "orderwatch_api"
     BATCH = "orderwatch_batch"
     READER = "orderwatch_reader"
-    """For people who ask: `orderwatch reconcile`, `orderwatch explain`, their own SQL."""
+    """For people who query: `orderwatch reconcile`, `orderwatch explain`, their own SQL."""
     OPERATOR = "orderwatch_operator"
     """For people who administer: reads what READER reads, redrives dead letters and manages API keys."""
     AIRFLOW = "orderwatch_airflow"
-    """Owns Airflow's own database; may not connect to ours."""
+    """Owns Airflow's own database; may not connect to Orderwatch's."""
 
 
 Privileges = Mapping[DatabaseRole, str]

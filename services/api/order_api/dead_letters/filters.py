@@ -51,7 +51,7 @@ class LetterParameters(BaseModel):
 
     error_type: Annotated[QueryParam[ErrorType], Field(description="`conflict` is one, too")] = None
     order_id: Annotated[QueryParam[Identifier], Field(description="the order that the message claims to be")] = None
-    state: Annotated[QueryParam[RedriveState], Field(description="`open`, or what became of the last redrive")] = None
+    state: Annotated[QueryParam[RedriveState], Field(description="`open`, or the state of the last redrive")] = None
     recorded_from: Annotated[QueryParam[TimeBound], Field(alias="from", description="recorded at or after this")] = None
     recorded_to: Annotated[QueryParam[TimeBound], Field(alias="to", description="recorded before this")] = None
     limit: Annotated[Limit, Field(description="dead letters on a page")] = 50

@@ -90,8 +90,8 @@ async def redrive_dead_letter(
 ) -> Response:
     """Publish a dead letter again, as it was or with a corrected body, under its key and headers.
 
-    It is judged like any other message; `GET` of the same origin says what became of it. What is on its way or went
-    well, and conflicts, want `again`.
+    It is decided like any other message; `GET` of the same origin has its outcome. Dead letters that were redriven
+    already, and conflicts, require `again`.
     """
     await reject_null_body(request)
     wanted = given or RedriveRequest()

@@ -54,7 +54,7 @@ class DeadLetter(BaseModel):
     error: Annotated[str, Field(description="what is wrong, with field and value")]
     recorded_at: AwareDatetime
     redrives: Annotated[int, Field(description="how often it was redriven")]
-    state: Annotated[RedriveState, Field(description="`open`, or what became of the last redrive")]
+    state: Annotated[RedriveState, Field(description="`open`, or the state of the last redrive")]
 
 
 class DeadLetterPage(BaseModel):
@@ -134,7 +134,7 @@ class Redriven(BaseModel):
     )
 
     origin: str
-    published_as: Annotated[str, Field(description="its new origin; `GET` of the old one says what became of it")]
+    published_as: Annotated[str, Field(description="its new origin; `GET` of the old one has its outcome")]
 
 
 class NotRedriven(BaseModel):
@@ -145,7 +145,7 @@ class NotRedriven(BaseModel):
 
 
 class ManyRedriven(BaseModel):
-    """What became of many."""
+    """The results of many redrives."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -39,12 +39,12 @@ STATEMENTS = (
         check ((status = 'fraud') = (outcome <> 'approve'))
     )
     """,
-    "comment on table orders is 'One row an order: the event, its decision, and where on topic orders it came from.'",
+    "comment on table orders is 'One row per order: the event, its decision, and where on topic orders it came from.'",
     "comment on column orders.amount is 'In the everyday smallest unit of currency; whole rupiah for IDR.'",
     "comment on column orders.hits is 'The rules that fired: rule, severity, score, mode, reason.'",
     "comment on column orders.rule_ids is 'Ids of the rules in hits, null when there are none: what filters look at.'",
     "create index orders_by_time on orders (created_date desc, order_id desc)",
-    # What an analyst follows a fraud by. Each costs as much as deciding an order does: the figures stand in
+    # What an analyst follows a fraud by. Each costs as much as deciding an order does: the figures are in
     # docs/decisions/0002-writing-orders.md.
     "create index orders_by_user on orders (user_id, created_date desc, order_id desc)",
     "create index orders_by_device on orders (device_id, created_date desc, order_id desc) where device_id is not null",

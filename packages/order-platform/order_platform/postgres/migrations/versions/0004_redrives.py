@@ -1,4 +1,4 @@
-"""Redrives: dead letters that were published again, by whom, and what became of them."""
+"""Redrives: dead letters that were published again, by whom, and their outcomes."""
 
 from alembic import op
 
@@ -47,7 +47,7 @@ STATEMENTS = (
             and stored.source_partition = redrives.new_partition
             and stored.source_offset = redrives.new_offset
     """,
-    "comment on view redrive_outcomes is 'Redrives with what became of each.'",
+    "comment on view redrive_outcomes is 'Redrives with their outcomes.'",
     """
     create view dead_letters as
     select
@@ -73,7 +73,7 @@ STATEMENTS = (
     ) as newest on true
     where letter.outcome in ('dead-letter', 'conflict')
     """,
-    "comment on view dead_letters is 'Messages that were refused, with what became of their last redrive.'",
+    "comment on view dead_letters is 'Rejected messages, with the outcome of their last redrive.'",
     # Only refused messages are in it: storing an order costs nothing more.
     """
     create index dead_letters_by_time on stream_outcomes (recorded_at, topic, partition, "offset")

@@ -1,4 +1,4 @@
-"""The batch side: the catalog's versions, what was loaded into a warehouse, and the marts that come back."""
+"""The batch side: the catalog's versions, what was loaded into a warehouse, and the published marts."""
 
 from alembic import op
 

@@ -148,4 +148,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Not offered."""
-    raise NotImplementedError("origins of several epochs cannot be told apart without the column; restore a backup")
+    raise NotImplementedError("origins of several epochs cannot be distinguished without the column; restore a backup")

@@ -5,7 +5,7 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
-# By triggers rather than by the API: whoever revokes a key or ends a session, every API process is notified.
+# By triggers rather than by the API: every API process is notified, also when a command revokes a key.
 STATEMENTS = (
     "alter table api_keys add column expires_at timestamptz",
     "comment on column api_keys.expires_at is 'The key is refused from then on; null when it does not expire.'",

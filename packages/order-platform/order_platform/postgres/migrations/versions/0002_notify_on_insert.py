@@ -1,11 +1,11 @@
-"""News: whoever listens on channel `recorded` hears when orders or other outcomes were recorded."""
+"""Notifications on channel `recorded` when orders or other outcomes are inserted."""
 
 from alembic import op
 
 revision = "0002"
 down_revision = "0001"
 
-# One notice a statement, however many rows: Postgres sends those of a transaction once, after its commit.
+# One notification per statement: Postgres sends those of a transaction once, after its commit.
 STATEMENTS = (
     """
     create function notify_recorded() returns trigger language plpgsql as $$

@@ -1,4 +1,4 @@
-"""What is wrong with bytes that are not JSON: the byte at fault, a likely cause, and what to do."""
+"""Errors for bytes that are not valid JSON: the byte at fault, a likely cause, and what to do."""
 
 import codecs
 import json
@@ -37,7 +37,7 @@ _WORDS: Final = {
 }
 
 
-def not_json(value: bytes) -> BadEvent:  # noqa: PLR0911  (one return per kind)
+def describe_invalid_json(value: bytes) -> BadEvent:  # noqa: PLR0911  (one return per kind)
     """The error for bytes that orjson does not read: `not-json`, or `envelope` for the schema registry's framing."""
     other = _other_bytes(value)
     if other is not None:
@@ -60,7 +60,7 @@ def not_json(value: bytes) -> BadEvent:  # noqa: PLR0911  (one return per kind)
 
 
 def _other_bytes(value: bytes) -> tuple[int, str] | None:
-    """Bytes that are no text in UTF-8 from the start on: which byte says so, and the problem."""
+    """Bytes that are not UTF-8 text from the start: the byte that shows it, and the problem."""
     compression, container, wide = compression_of(value), container_of(value), wide_encoding_of(value)
     if compression is not None:
         return 0, (
@@ -118,7 +118,7 @@ def _is_binary(value: bytes) -> bool:
 
 
 def _syntax(text: str, at: int) -> str:
-    """The likely cause of a syntax error at a character, or what is there."""
+    """The likely cause of a syntax error at a character, or the text there."""
     rest, before = text[at : at + 200], text[:at].rstrip(" \t\r\n")[-1:]
     return (
         _other_format(text.lstrip(" \t\r\n")[:200])
