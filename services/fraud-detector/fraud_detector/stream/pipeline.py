@@ -98,8 +98,9 @@ class Pipeline:
         Raises an ExceptionGroup with what ends the process: our own bugs, ActionRequiredError.
         """
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(work()) for work in (self._write, self._publish, self._commit_finished)]
-            await group.create_task(self._read(stop))
+            stages = {"store": self._store_batches, "publish": self._publish_stored, "commit": self._commit_finished}
+            workers = [group.create_task(work(), name=name) for name, work in stages.items()]
+            await group.create_task(self._read(stop), name="poll and decide")
             self._health.stopping()
             await self._drain()
             for worker in workers:
@@ -215,8 +216,8 @@ class Pipeline:
         except TimeoutError:
             await self._consumer.keep_alive()
 
-    async def _write(self) -> None:
-        """Store batch after batch."""
+    async def _store_batches(self) -> None:
+        """Store what was decided, batch after batch."""
         while True:
             batch, *later = await self._batch_buffer.take()
             for each in later:
@@ -251,7 +252,7 @@ class Pipeline:
             lambda: self._store.store(batch), check=Check.STORING, health=self._health, is_cancelled=is_revoked
         )
 
-    async def _publish(self) -> None:
+    async def _publish_stored(self) -> None:
         """Publish what was stored; then its offsets may be committed."""
         while True:
             batches = await self._publish_queue.take()
