@@ -79,7 +79,7 @@ What happened to any order, and why.
 `/v1` needs an API key as `Authorization: Bearer KEY`; `order-api keys create` makes one. Times are RFC 3339 in UTC;
 amounts are integers in the smallest unit of their currency. Every error is an RFC 9457 problem whose `type` leads to
 its explanation. Lists come newest first; `next` of a page, or its `Link` header, leads to the page after it. Every
-answer carries `X-Request-ID`: the caller's own if it sent one.
+answer carries `X-Request-ID`: the client's own if it sent one.
 """
 
 

@@ -37,7 +37,7 @@ Origin = Annotated[str, AfterValidator(_check_origin)]
 
 
 class ApiSettings(EventSettings, KafkaSettings, DatabaseSettings):
-    """Where the API listens, where orders are stored, the broker whose lag it reports, and what callers may do."""
+    """Where the API listens, where orders are stored, the broker whose lag it reports, and what clients may do."""
 
     api_host: str = Field("127.0.0.1", description="address to listen on")
     api_port: Port = Field(8000, description="port to listen on; 0 takes any that is free")

@@ -24,7 +24,7 @@ from order_platform.kafka.lag import PartitionLag
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
 Service = TypeVar("Service")
 
-NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+NOWHERE = "postgresql://stranger@127.0.0.1:1/nothing"
 
 
 class FakeLag:
@@ -38,7 +38,7 @@ class FakeLag:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["FakeLag"]:
         if self.away:
-            raise KafkaConnectionError("nobody there")
+            raise KafkaConnectionError("unreachable")
         self.opened += 1
         yield self
 
@@ -64,7 +64,7 @@ def make_order(order_id: str = "order-1", **changes: Any) -> OrderRow:
         device_id="device-1",
         ip_address="36.68.10.20",
         voucher_code=None,
-        email="somebody@example.com",
+        email="user@example.com",
         shipping_country=None,
         account_created_date=None,
         attributes='{"channel":"app"}',
@@ -105,7 +105,7 @@ def lag() -> FakeLag:
 
 @pytest.fixture(scope="session")
 def healthy_lag() -> FakeLag:
-    """A broker that nobody switches off."""
+    """A broker that stays available."""
     return FakeLag()
 
 
@@ -131,7 +131,7 @@ def store(connection: asyncpg.Connection) -> Store:
 
 @asynccontextmanager
 async def running(app: FastAPI, key: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """A caller of `app` while it runs."""
+    """A client of `app` while it runs."""
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     transport = httpx.ASGITransport(app)
     async with (
@@ -156,6 +156,12 @@ def service_of() -> Callable[[httpx.AsyncClient, type[Service]], Service]:
     return find
 
 
+@pytest.fixture
+def app_of() -> Callable[[httpx.AsyncClient], FastAPI]:
+    """The application that a client calls."""
+    return APPS.__getitem__
+
+
 Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
@@ -167,7 +173,7 @@ def credential_seconds() -> float:
 
 @pytest.fixture
 def serve(database_url: str, connection: asyncpg.Connection, lag: FakeLag, credential_seconds: float) -> Serve:
-    """An API with settings of one's own on the test's database, and a caller of it: `async with serve(role="read")`."""
+    """An API with its own settings on the test's database, and a client of it: `async with serve(role="read")`."""
 
     @asynccontextmanager
     async def serve_api(role: str | None = "read", **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
@@ -189,7 +195,7 @@ def app(database_url: str, lag: FakeLag, credential_seconds: float) -> FastAPI:
 
 @pytest.fixture
 async def client(app: FastAPI, connection: asyncpg.Connection) -> AsyncIterator[httpx.AsyncClient]:
-    """A caller with a key of role read."""
+    """A client with a key of role read."""
     _, key = await create_key(connection, "test", "read")
     async with running(app, key) as client:
         yield client
@@ -197,6 +203,6 @@ async def client(app: FastAPI, connection: asyncpg.Connection) -> AsyncIterator[
 
 @pytest.fixture
 async def client_without_database(lag: FakeLag) -> AsyncIterator[httpx.AsyncClient]:
-    """A caller of an API whose database is away."""
+    """A client of an API whose database is unavailable."""
     async with running(create_app(ApiSettings(database_url=SecretStr(NOWHERE)), lag.open)) as client:
         yield client

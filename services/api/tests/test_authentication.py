@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 async def stranger(client: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A caller without a key."""
+    """A client without a key."""
     del client.headers["Authorization"]
     return client
 
@@ -33,7 +33,7 @@ async def test_strangers_are_challenged(stranger: httpx.AsyncClient, authorizati
 
 @pytest.mark.parametrize("credential_seconds", [0.0])
 async def test_a_key_works_until_it_is_revoked(stranger: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
-    key_id, key = await create_key(connection, "somebody", "read")
+    key_id, key = await create_key(connection, "test", "read")
     headers = {"Authorization": f"bearer {key}"}
     assert (await stranger.get("/v1/orders", headers=headers)).status_code == 200
     assert await revoke_key(connection, key_id)
@@ -83,13 +83,13 @@ async def test_roles(app: FastAPI, client: httpx.AsyncClient, connection: asyncp
 
 
 async def test_only_the_hash_of_a_key_is_stored(connection: asyncpg.Connection) -> None:
-    key_id, key = await create_key(connection, "somebody", "admin")
+    key_id, key = await create_key(connection, "test", "admin")
     assert key.startswith(f"ow_{key_id}_")
     stored = str(await connection.fetch("select * from api_keys"))
     assert key_id in stored
     assert key.removeprefix(f"ow_{key_id}_") not in stored
     [entry] = await list_keys(connection)
-    assert (entry.key_id, entry.name, entry.role, entry.revoked_at) == (key_id, "somebody", "admin", None)
+    assert (entry.key_id, entry.name, entry.role, entry.revoked_at) == (key_id, "test", "admin", None)
 
 
 @pytest.mark.parametrize(

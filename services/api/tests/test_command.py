@@ -50,8 +50,8 @@ def test_for_machines(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert datetime.fromisoformat(entry["revoked_at"]) >= datetime.fromisoformat(entry["created_at"])
 
 
-def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/nothing")
+def test_an_unavailable_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://stranger:secret@127.0.0.1:1/nothing")
     ended = runner.invoke(app, ["keys", "list"])
     assert ended.exit_code == 3
     assert "ORDERWATCH_DATABASE_URL" in ended.stderr

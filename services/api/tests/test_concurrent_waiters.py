@@ -39,7 +39,7 @@ def files() -> Iterator[None]:
 
 @asynccontextmanager
 async def waiting(api: ApiProcess, key: str, order_id: str) -> AsyncIterator[asyncio.StreamReader]:
-    """A caller that waits for an order; its answer can be read."""
+    """A client that waits for an order; its answer can be read."""
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     request = f"GET /v1/orders/{order_id}?wait=30s HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {key}\r\n\r\n"
     writer.write(request.encode())

@@ -1,4 +1,4 @@
-"""Property tests of the running API against its own document: no status, header or body that it does not announce."""
+"""Property tests of the running API against its own document: no status, header or body that it does not declare."""
 
 import asyncio
 import re

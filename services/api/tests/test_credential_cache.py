@@ -101,7 +101,7 @@ async def test_a_new_key_works_at_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "ow_", KEY + "a", KEY.upper(), "ow_\0", "é" * 80])
-async def test_what_is_no_key_is_not_looked_up(text: str) -> None:
+async def test_malformed_keys_are_not_looked_up(text: str) -> None:
     keys = Keys()
     assert await CredentialCache(keys.find).find_principal(text) is None
     assert keys.asked == 0

@@ -1,4 +1,4 @@
-"""Cursors: they come back as they were written, and nothing else is taken for one."""
+"""Cursors: they are read as they were written, and nothing else is accepted as one."""
 
 from datetime import UTC, datetime
 

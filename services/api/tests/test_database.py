@@ -1,4 +1,4 @@
-"""The API while Postgres goes and comes back."""
+"""The API while Postgres fails and recovers."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 
 async def test_kill_and_return(private_postgres: Any, lag: Any) -> None:
-    """Nothing but 503 while it is away, and no restart of ours once it is back."""
+    """Nothing but 503 during the outage, and no restart of the API after it."""
     url = private_postgres.url("postgres")
     await upgrade(url)
     connection = await asyncpg.connect(url)

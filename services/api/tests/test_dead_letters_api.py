@@ -1,4 +1,4 @@
-"""`/v1/dead-letters`, on the real broker and database, with a detector that judges what is redriven."""
+"""`/v1/dead-letters`, on the real broker and database, with a detector that decides what is redriven."""
 
 import base64
 import json
@@ -56,13 +56,13 @@ def detector(kafka_settings: KafkaSettings, database_url: str, tmp_path: Path) -
 
 
 async def publish(settings: KafkaSettings, *values: bytes) -> list[str]:
-    """Publish messages; returns their origins once they are judged."""
+    """Publish messages; returns their origins once they are decided."""
     origins = []
     async with AIOKafkaProducer(**settings.client_options()) as producer:
         for value in values:
             sent = await producer.send_and_wait(settings.orders_topic, value, b"\xfe", 2, headers=[("trace", b"1")])
             origins.append(f"{settings.orders_topic}/{sent.partition}/{sent.offset}")
-    await until(lambda: committed_everything(settings), "the detector to judge it")
+    await until(lambda: committed_everything(settings), "the detector to decide it")
     return origins
 
 
@@ -169,7 +169,7 @@ async def _is(caller: httpx.AsyncClient, origin: str, wanted: str) -> bool:
 
 @pytest.fixture
 async def recorded(connection: asyncpg.Connection) -> str:
-    """A dead letter on record, whose topics nobody has."""
+    """A recorded dead letter whose topics do not exist."""
     await connection.execute(
         "insert into stream_outcomes values ('orders', 1, 7, 'dead-letter', 'o1', 'not-json', 'not JSON', now())"
     )
@@ -217,7 +217,7 @@ async def test_a_correction_that_is_none(caller: httpx.AsyncClient, recorded: st
 
 
 @pytest.mark.integration
-async def test_the_broker_is_away(connection: asyncpg.Connection, database_url: str, recorded: str) -> None:
+async def test_the_broker_is_unavailable(connection: asyncpg.Connection, database_url: str, recorded: str) -> None:
     _, key = await create_key(connection, "operations", "admin")
     app = create_app(ApiSettings(database_url=SecretStr(database_url), kafka="127.0.0.1:1"))
     async with (

@@ -35,7 +35,7 @@ PATH = "/v1/decisions/stream"
 PLACES = {"good": 1, "bad": 2, "other": 3}
 
 
-class Desk:
+class StreamHarness:
     """Publishes decisions, and listens to them."""
 
     def __init__(self, key: str, client: httpx.AsyncClient, settings: KafkaSettings, order: Any) -> None:
@@ -143,71 +143,76 @@ async def serving(
 
 
 @asynccontextmanager
-async def desk_at(url: str, connection: asyncpg.Connection, settings: KafkaSettings, order: Any) -> AsyncIterator[Desk]:
+async def harness_at(
+    url: str, connection: asyncpg.Connection, settings: KafkaSettings, order: Any
+) -> AsyncIterator[StreamHarness]:
     _, key = await create_key(connection, "test", "read")
     headers = {"Authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=1000)
     async with (
         httpx.AsyncClient(base_url=url, headers=headers, timeout=30, limits=limits, trust_env=False) as client,
-        (desk := Desk(key, client, settings, order)).producer,
+        (harness := StreamHarness(key, client, settings, order)).producer,
     ):
-        yield desk
+        yield harness
 
 
 @pytest.fixture
-async def desk(
+async def harness(
     kafka_settings: KafkaSettings, database_url: str, connection: asyncpg.Connection, order: Any
-) -> AsyncIterator[Desk]:
-    async with serving(kafka_settings, database_url) as url, desk_at(url, connection, kafka_settings, order) as desk:
-        yield desk
+) -> AsyncIterator[StreamHarness]:
+    async with (
+        serving(kafka_settings, database_url) as url,
+        harness_at(url, connection, kafka_settings, order) as harness,
+    ):
+        yield harness
 
 
-async def test_a_decision_arrives_to_the_byte(desk: Desk) -> None:
-    await desk.publish("before")
-    async with desk.listening() as listener:
+async def test_a_decision_arrives_to_the_byte(harness: StreamHarness) -> None:
+    await harness.publish("before")
+    async with harness.listening() as listener:
         await listener.started()
-        (value,) = await desk.publish("a", flagged=True)
+        (value,) = await harness.publish("a", flagged=True)
         event = await listener.next()
     assert (event.event, event.data.encode()) == ("decision", value)
     assert re.fullmatch(r"0:\d,1:\d,2:\d,3:\d", event.id)
 
 
-async def test_from_the_beginning(desk: Desk) -> None:
+async def test_from_the_beginning(harness: StreamHarness) -> None:
     ids = [f"o{number}" for number in range(300)]
-    await desk.publish(*ids)
-    async with desk.listening(**{"from": "beginning"}) as listener:
+    await harness.publish(*ids)
+    async with harness.listening(**{"from": "beginning"}) as listener:
         assert sorted(await listener.orders(300)) == sorted(ids)
-        await desk.publish("later")
+        await harness.publish("later")
         assert await listener.orders(1) == ["later"]
 
 
 @pytest.mark.parametrize("by_header", [True, False])
-async def test_it_goes_on_after_any_event_without_gap_or_repeat(desk: Desk, by_header: bool) -> None:
+async def test_it_resumes_after_any_event_without_gap_or_repeat(harness: StreamHarness, by_header: bool) -> None:
     ids = [f"o{number}" for number in range(40)]
-    await desk.publish(*ids)
+    await harness.publish(*ids)
     places: list[str] = []
-    async with desk.listening(**{"from": "beginning"}) as listener:
+    async with harness.listening(**{"from": "beginning"}) as listener:
         first = []
         for _ in ids:
             first += await listener.orders(1)
             places.append(listener.last_id)
     for had in (1, 7, 39):
         resume: dict[str, Any] = {"last_event_id": places[had - 1]} if by_header else {"from": places[had - 1]}
-        async with desk.listening(**resume) as listener:
+        async with harness.listening(**resume) as listener:
             assert sorted(first[:had] + await listener.orders(40 - had)) == sorted(ids)
 
 
-async def test_what_is_made_meanwhile_joins_up(desk: Desk) -> None:
-    """While one reads the past, decisions go on: each arrives once."""
-    await desk.publish(*[f"p{number}" for number in range(3000)])
-    async with desk.listening(**{"from": "beginning"}) as listener:
-        publishing = asyncio.create_task(desk.publish(*[f"q{number}" for number in range(500)]))
+async def test_decisions_made_in_the_meantime_arrive_once(harness: StreamHarness) -> None:
+    """While one reads the history, decisions are made: each arrives once."""
+    await harness.publish(*[f"p{number}" for number in range(3000)])
+    async with harness.listening(**{"from": "beginning"}) as listener:
+        publishing = asyncio.create_task(harness.publish(*[f"q{number}" for number in range(500)]))
         got = await listener.orders(3500)
         await publishing
     assert len(set(got)) == 3500
 
 
-async def test_filters(desk: Desk) -> None:
+async def test_filters(harness: StreamHarness) -> None:
     wanted: list[tuple[dict[str, str], list[str]]] = [
         ({"flagged": "true"}, ["bad"]),
         ({"flagged": "false"}, ["good", "other"]),
@@ -219,18 +224,18 @@ async def test_filters(desk: Desk) -> None:
         ({"min_risk_score": "0", "user_id": "user-1"}, ["good", "bad"]),
     ]
     async with AsyncExitStack() as stack:
-        listeners = [await stack.enter_async_context(desk.listening(**query)) for query, _ in wanted]
+        listeners = [await stack.enter_async_context(harness.listening(**query)) for query, _ in wanted]
         for listener in listeners:
             await listener.started()
-        await desk.publish("good", partition=0)
-        await desk.publish("bad", partition=0, flagged=True)
-        await desk.publish("other", partition=0, user_id="user-2")
+        await harness.publish("good", partition=0)
+        await harness.publish("bad", partition=0, flagged=True)
+        await harness.publish("other", partition=0, user_id="user-2")
         for listener, (_, expected) in zip(listeners, wanted, strict=True):
             assert await listener.orders(len(expected)) == expected
             assert listener.last_id == f"0:{PLACES[expected[-1]]},1:0,2:0,3:0"
 
 
-async def test_what_is_wrong_is_named(desk: Desk) -> None:
+async def test_what_is_wrong_is_named(harness: StreamHarness) -> None:
     wrong = {
         "flagged": "maybe",
         "outcome": "reject",
@@ -241,35 +246,35 @@ async def test_what_is_wrong_is_named(desk: Desk) -> None:
         "from": "yesterday",
         "colour": "red",
     }
-    problem = await desk.refused(**wrong)
+    problem = await harness.refused(**wrong)
     assert (problem["status"], problem["code"]) == (422, "invalid-request")
     assert {error["field"]: error["value"] for error in problem["errors"]} == wrong
-    problem = await desk.refused(last_event_id="0:1,banana")
+    problem = await harness.refused(last_event_id="0:1,banana")
     assert [(error["in"], error["field"], error["value"]) for error in problem["errors"]] == [
         ("header", "Last-Event-ID", "0:1,banana")
     ]
 
 
-async def test_who_asks_for_something_else_gets_none_of_it(desk: Desk) -> None:
-    answer = await desk.client.get(PATH, headers={"Accept": "application/json"})
+async def test_who_asks_for_something_else_gets_none_of_it(harness: StreamHarness) -> None:
+    answer = await harness.client.get(PATH, headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (406, "not-acceptable")
 
 
-async def test_who_has_no_key_gets_nothing(desk: Desk) -> None:
-    answer = await desk.client.get(PATH, headers={"Authorization": ""})
+async def test_who_has_no_key_gets_nothing(harness: StreamHarness) -> None:
+    answer = await harness.client.get(PATH, headers={"Authorization": ""})
     assert answer.status_code == 401
 
 
-async def test_it_is_not_compressed_and_not_cached(desk: Desk) -> None:
-    async with desk.client.stream("GET", PATH, headers={"Accept-Encoding": "gzip", "Accept": "*/*"}) as answer:
+async def test_it_is_not_compressed_and_not_cached(harness: StreamHarness) -> None:
+    async with harness.client.stream("GET", PATH, headers={"Accept-Encoding": "gzip", "Accept": "*/*"}) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert "content-encoding" not in answer.headers
         assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_an_id_beyond_the_end_is_reset(desk: Desk) -> None:
-    await desk.publish("a", "b")
-    async with desk.listening(last_event_id="0:9999,1:9999,2:9999,3:9999") as listener:
+async def test_an_id_beyond_the_end_is_reset(harness: StreamHarness) -> None:
+    await harness.publish("a", "b")
+    async with harness.listening(last_event_id="0:9999,1:9999,2:9999,3:9999") as listener:
         event = await listener.next()
         assert event.event == "reset"
         assert orjson.loads(event.data)["from"] == event.id == "0:0,1:0,2:0,3:0"
@@ -277,20 +282,20 @@ async def test_an_id_beyond_the_end_is_reset(desk: Desk) -> None:
         assert sorted(await listener.orders(2)) == ["a", "b"]
 
 
-async def test_a_partition_that_the_topic_does_not_have_is_reset(desk: Desk) -> None:
-    await desk.publish("a")
-    async with desk.listening(last_event_id="0:0,7:1") as listener:
+async def test_a_partition_that_the_topic_does_not_have_is_reset(harness: StreamHarness) -> None:
+    await harness.publish("a")
+    async with harness.listening(last_event_id="0:0,7:1") as listener:
         assert (await listener.next()).event == "reset"
         assert await listener.orders(1) == ["a"]
 
 
-async def test_an_id_before_retention_is_reset(desk: Desk, kafka_settings: KafkaSettings) -> None:
-    await desk.publish("a", "b", "c", partition=1)
+async def test_an_id_before_retention_is_reset(harness: StreamHarness, kafka_settings: KafkaSettings) -> None:
+    await harness.publish("a", "b", "c", partition=1)
     admin = AIOKafkaAdminClient(**kafka_settings.client_options())
     await admin.start()
-    await admin.delete_records({TopicPartition(desk.topic, 1): RecordsToDelete(before_offset=2)})
+    await admin.delete_records({TopicPartition(harness.topic, 1): RecordsToDelete(before_offset=2)})
     await admin.close()
-    async with desk.listening(last_event_id="0:0,1:1,2:0,3:0") as listener:
+    async with harness.listening(last_event_id="0:0,1:1,2:0,3:0") as listener:
         event = await listener.next()
         assert (event.event, event.id) == ("reset", "0:0,1:2,2:0,3:0")
         assert "retention" in orjson.loads(event.data)["reason"]
@@ -302,15 +307,15 @@ async def test_a_revoked_key_ends_its_stream(
 ) -> None:
     async with (
         serving(kafka_settings, database_url, check_seconds=0.1) as url,
-        desk_at(url, connection, kafka_settings, order) as desk,
+        harness_at(url, connection, kafka_settings, order) as harness,
     ):
-        async with desk.listening() as listener:
+        async with harness.listening() as listener:
             await listener.started()
-            await desk.publish("a")
+            await harness.publish("a")
             assert await listener.orders(1) == ["a"]
-            assert await revoke_key(connection, desk.key.split("_")[1])
+            assert await revoke_key(connection, harness.key.split("_")[1])
             await listener.ended()
-        assert (await desk.client.get(PATH)).status_code == 401
+        assert (await harness.client.get(PATH)).status_code == 401
 
 
 async def test_a_stop_ends_all_streams_at_once(
@@ -318,9 +323,9 @@ async def test_a_stop_ends_all_streams_at_once(
 ) -> None:
     with ApiProcess(kafka_settings, database_url, tmp_path / "api.log") as api:
         async with (
-            desk_at(api.url, connection, kafka_settings, order) as desk,
-            desk.listening() as one,
-            desk.listening(flagged="true") as other,
+            harness_at(api.url, connection, kafka_settings, order) as harness,
+            harness.listening() as one,
+            harness.listening(flagged="true") as other,
         ):
             await one.started()
             await other.started()
@@ -338,11 +343,11 @@ async def test_streams_end_after_their_time_and_can_be_resumed(
     last_id: str | None = None
     async with (
         serving(kafka_settings, database_url, api_stream_seconds=0.3) as url,
-        desk_at(url, connection, kafka_settings, order) as desk,
+        harness_at(url, connection, kafka_settings, order) as harness,
     ):
-        publishing = asyncio.create_task(desk.publish(*[f"o{number}" for number in range(2000)], partition=3))
+        publishing = asyncio.create_task(harness.publish(*[f"o{number}" for number in range(2000)], partition=3))
         while len(got) < 2000:
-            async with desk.listening(last_id, **{"from": "beginning"}) as listener:
+            async with harness.listening(last_id, **{"from": "beginning"}) as listener:
                 got += [orjson.loads(event.data)["order_id"] async for event in listener.until_its_end()]
                 last_id = listener.last_id or last_id
         await publishing
@@ -355,44 +360,44 @@ async def test_five_hundred_listeners_each_get_everything_in_order(
     ids = [f"o{number}" for number in range(100)]
     started = asyncio.Barrier(501)
 
-    async def listen(desk: Desk) -> list[str]:
-        async with desk.listening() as listener:
+    async def listen(harness: StreamHarness) -> list[str]:
+        async with harness.listening() as listener:
             await listener.started()
             await started.wait()
             return await listener.orders(len(ids))
 
     with ApiProcess(kafka_settings, database_url, tmp_path / "api.log") as api:
-        async with desk_at(api.url, connection, kafka_settings, order) as desk:
-            listeners = [asyncio.create_task(listen(desk)) for _ in range(500)]
+        async with harness_at(api.url, connection, kafka_settings, order) as harness:
+            listeners = [asyncio.create_task(listen(harness)) for _ in range(500)]
             await started.wait()
-            await desk.publish(*ids, partition=2)
+            await harness.publish(*ids, partition=2)
             assert await asyncio.gather(*listeners) == [ids] * 500
-            await until(lambda: _is_forgotten(desk), "the streams to be forgotten")
+            await until(lambda: _is_forgotten(harness), "the streams to be forgotten")
 
 
-async def _is_forgotten(desk: Desk) -> bool:
-    return "orderwatch_api_decision_streams 0.0" in (await desk.client.get("/metrics")).text
+async def _is_forgotten(harness: StreamHarness) -> bool:
+    return "orderwatch_api_decision_streams 0.0" in (await harness.client.get("/metrics")).text
 
 
-async def test_the_broker_goes_and_comes_back(
+async def test_the_broker_fails_and_recovers(
     private_kafka: EmbeddedKafka, database_url: str, connection: asyncpg.Connection, order: Any
 ) -> None:
     settings = KafkaSettings(kafka=private_kafka.bootstrap_servers)
     await ensure_topics(settings)
     async with (
         serving(settings, database_url) as url,
-        desk_at(url, connection, settings, order) as desk,
-        desk.listening() as listener,
+        harness_at(url, connection, settings, order) as harness,
+        harness.listening() as listener,
     ):
         await listener.started()
-        await desk.publish("a")
+        await harness.publish("a")
         assert await listener.orders(1) == ["a"]
         await asyncio.to_thread(private_kafka.terminate)
-        # Who comes meanwhile waits, too.
-        async with desk.listening() as newcomer:
+        # A client that connects in the meantime waits, too.
+        async with harness.listening() as newcomer:
             private_kafka.start()
             await asyncio.to_thread(private_kafka.wait_ready)
             await newcomer.started()
-            await desk.publish("b")
+            await harness.publish("b")
             assert await listener.orders(1) == ["b"]
             assert await newcomer.orders(1) == ["b"]

@@ -17,14 +17,14 @@ class Work:
         self.turns = turns
         self.order: list[str] = []
         self.running: list[str] = []
-        self.go_on = asyncio.Semaphore(0)
+        self.resume = asyncio.Semaphore(0)
 
     async def one(self, key: str) -> None:
         async with self.turns.turn(key):
             self.order.append(key)
             self.running.append(key)
             try:
-                await self.go_on.acquire()
+                await self.resume.acquire()
             finally:
                 self.running.remove(key)
 
@@ -47,7 +47,7 @@ async def test_a_key_leaves_room_for_others() -> None:
     await settle()
     assert work.running == ["hostile"] * 3 + ["other"]
     for _ in range(11):
-        work.go_on.release()
+        work.resume.release()
     await asyncio.gather(*hostile, *other)
     assert (work.turns.free, work.turns.waiting) == (4, 0)
 
@@ -57,13 +57,13 @@ async def test_keys_that_wait_alternate() -> None:
     tasks = work.start("a", 4) + work.start("b", 2) + work.start("c", 1)
     await settle()
     for _ in range(7):
-        work.go_on.release()
+        work.resume.release()
         await settle()
     await asyncio.gather(*tasks)
     assert work.order == ["a", "a", "b", "c", "a", "b", "a"]
 
 
-async def test_a_full_queue_refuses_the_key_and_nobody_else() -> None:
+async def test_a_full_queue_rejects_the_key_and_no_other() -> None:
     work = Work(FairTurns(total=2, per_key=1, queued=2, rejection_seconds=(0, 0)))
     tasks = work.start("a", 3)
     await settle()
@@ -73,7 +73,7 @@ async def test_a_full_queue_refuses_the_key_and_nobody_else() -> None:
     await settle()
     assert work.running == ["a", "b"]
     for _ in range(4):
-        work.go_on.release()
+        work.resume.release()
     await asyncio.gather(*tasks, *other)
 
 
@@ -86,7 +86,7 @@ async def test_waiting_ends() -> None:
     with pytest.raises(TooBusy):
         await work.one("b")
     assert work.turns.waiting == 0
-    work.go_on.release()
+    work.resume.release()
     await running
     assert work.turns.free == 1
 
@@ -98,11 +98,11 @@ async def test_a_client_that_leaves_takes_no_turn_with_it(steps: int) -> None:
     (first,) = work.start("a")
     (leaving,) = work.start("b")
     await settle()
-    work.go_on.release()
+    work.resume.release()
     for _ in range(steps):
         await asyncio.sleep(0)
     leaving.cancel()
     await asyncio.wait([first, leaving])
-    work.go_on.release()
+    work.resume.release()
     await asyncio.wait_for(work.one("c"), 5)
     assert (work.turns.free, work.turns.waiting) == (1, 0)

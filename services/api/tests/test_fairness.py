@@ -47,7 +47,7 @@ async def locked(database_url: str, table: str) -> AsyncIterator[None]:
 
 
 def send(api: ApiProcess, path: str, key: str) -> socket.socket:
-    """The connection of a request whose response nobody waits for."""
+    """The connection of a request whose client has left."""
     connection = socket.create_connection(("127.0.0.1", api.port))
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
     return connection
@@ -109,7 +109,7 @@ async def test_costly_requests_of_one_key(
                 assert response.status_code == 200
 
 
-async def test_a_key_that_asks_too_much_at_once_is_told(
+async def test_a_key_that_asks_too_much_at_once_is_rejected(
     api: ApiProcess, connection: asyncpg.Connection, database_url: str
 ) -> None:
     _, key = await create_key(connection, "hostile", "read")

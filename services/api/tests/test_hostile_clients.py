@@ -1,4 +1,4 @@
-"""Callers by the hundred that only cost: a served API keeps little of each, goes on answering, and gets rid of them."""
+"""Hundreds of hostile clients: the API holds little for each, continues to respond, and closes their connections."""
 
 import asyncio
 import contextlib
@@ -10,15 +10,15 @@ import psutil
 import pytest
 
 from order_api.app import MAX_BODY_BYTES
-from order_api.http.protocol import HEAD_SECONDS
+from order_api.http.connection_limits import ConnectionLimits
 from order_api.http.request_head import MAX_HEAD_BYTES
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.waiting import until
 
-NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+NOWHERE = "postgresql://stranger@127.0.0.1:1/nothing"
 CALLERS = 200
-# Two to three times of what is seen with answers that nobody reads, the worst of these.
+# Two to three times of what is seen with responses that are not read, the worst of these.
 BYTES_EACH = 300_000
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: api\r\nX-Endless: " + b"x" * (MAX_HEAD_BYTES - 1_000)
@@ -65,7 +65,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(tmp_path: Path) -> No
                 with contextlib.suppress(ConnectionError):
                     writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
             await until(lambda: held() >= CALLERS, "the API to hold them")
-            await until(lambda: held() == 0, "the API to let go", within=6 * HEAD_SECONDS)
+            await until(lambda: held() == 0, "the API to let go", within=6 * ConnectionLimits().head_seconds)
 
 
 CHUNKED = b"POST /v1/session HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n"

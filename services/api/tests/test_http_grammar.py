@@ -12,8 +12,8 @@ from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from order_api.app import create_app
-from order_api.http import protocol as guarded_http
-from order_api.http.protocol import MAX_BLANK_BYTES, MAX_FRAMING_BYTES, PIECE_BYTES, BoundedHttpProtocol
+from order_api.http.connection_limits import MAX_BLANK_BYTES, MAX_FRAMING_BYTES, PIECE_BYTES, ConnectionLimits
+from order_api.http.protocol import BoundedHttpProtocol
 from order_api.http.request_head import MAX_FIELDS
 from order_api.settings import ApiSettings
 from tests.support.raw_http import Api, Caller, serving_raw
@@ -275,7 +275,7 @@ async def test_bodies_and_heads_of_all_connections_are_bounded(api: Api, monkeyp
 async def test_a_liveness_probe_gets_through_when_connections_run_out(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guarded_http, "PROBE_CONNECTIONS", 5)
+    monkeypatch.setattr(BoundedHttpProtocol, "limits", ConnectionLimits(probe_connections=5))
     flood = [await asyncio.open_connection("127.0.0.1", api.port) for _ in range(10 + 20)]
     try:
         for method in (b"GET", b"HEAD"):

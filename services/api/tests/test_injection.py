@@ -60,7 +60,7 @@ async def _ask_for(client: httpx.AsyncClient, text: str) -> None:
         assert [item["user_id"] for item in items] == ([text, text] if name == "user_id" else [])
         _unharmed(response)
         if name == "user_id":
-            # The text stands in the address of the next page, where it may not end the header.
+            # The text is in the address of the next page, where it may not end the header.
             rest = (await client.get(response.links["next"]["url"])).json()
             assert [item["user_id"] for item in rest["items"]] == [text]
     for name in OTHER_FILTERS:

@@ -38,7 +38,7 @@ class Table:
 
 
 async def stays() -> None:
-    """A caller that does not leave."""
+    """A client that does not leave."""
     await asyncio.Event().wait()
 
 
@@ -94,7 +94,7 @@ async def test_time_runs_out() -> None:
     assert waiting.count == 0
 
 
-async def test_nothing_runs_while_nobody_waits() -> None:
+async def test_nothing_runs_while_no_request_waits() -> None:
     table = Table()
     waiting = OrderLongPoll(table.find, table.find_nothing)
     await waiting.wait("a", 0.02, stays)
@@ -156,7 +156,7 @@ async def test_an_outage_that_ends_in_time_is_not_noticed() -> None:
     assert await caller == letter("a")
 
 
-async def test_a_bug_is_seen_by_those_who_wait_and_by_nobody_else() -> None:
+async def test_a_bug_fails_the_waiting_requests_and_no_others() -> None:
     table = Table()
     table.error = ZeroDivisionError()
     waiting = OrderLongPoll(table.find, table.find_nothing)

@@ -73,7 +73,7 @@ async def test_a_client_that_leaves_takes_nothing_from_the_others() -> None:
     assert first.cancelled()
 
 
-async def test_an_error_reaches_all_who_share_the_query_and_nobody_later() -> None:
+async def test_an_error_reaches_all_that_share_the_query_and_none_later() -> None:
     orders = Orders()
     orders.error = DatabaseUnavailable()
     lookups = OrderLookups(orders.find, orders.find_dead_letters)

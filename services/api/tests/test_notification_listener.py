@@ -17,8 +17,8 @@ LISTENERS = """
 
 
 @pytest.fixture
-async def told(database_url: str, connection: asyncpg.Connection) -> AsyncIterator[list[str]]:
-    """What a listener hears."""
+async def notified(database_url: str, connection: asyncpg.Connection) -> AsyncIterator[list[str]]:
+    """The tables that a listener is notified of."""
     tables: list[str] = []
     news = PostgresListener(database_url, {RECORDED_CHANNEL: tables.append}, retry_seconds=0.01)
     news.listen()
@@ -36,23 +36,23 @@ async def _listening(connection: asyncpg.Connection, other_than: int | None = No
     return int(await connection.fetchval(LISTENERS))
 
 
-async def test_each_commit_is_told_once(told: list[str], store: Any, order: Any) -> None:
+async def test_each_commit_is_notified_once(notified: list[str], store: Any, order: Any) -> None:
     await store(order("a"), order("b"))
-    await until(lambda: told == ["orders"], "the word")
+    await until(lambda: notified == ["orders"], "the notification")
 
 
-async def test_other_outcomes_are_told_by_their_table(told: list[str], connection: asyncpg.Connection) -> None:
+async def test_other_outcomes_are_notified_by_their_table(notified: list[str], connection: asyncpg.Connection) -> None:
     await connection.execute(
         "insert into stream_outcomes (topic, partition, \"offset\", outcome) values ('orders', 0, 1, 'dead-letter')"
     )
-    await until(lambda: told == ["stream_outcomes"], "the word")
+    await until(lambda: notified == ["stream_outcomes"], "the notification")
 
 
 async def test_a_lost_connection_is_made_again(
-    told: list[str], connection: asyncpg.Connection, store: Any, order: Any
+    notified: list[str], connection: asyncpg.Connection, store: Any, order: Any
 ) -> None:
     lost = await _listening(connection)
     await connection.execute("select pg_terminate_backend($1)", lost)
     await _listening(connection, other_than=lost)
     await store(order("a"))
-    await until(lambda: told == ["orders"], "the word")
+    await until(lambda: notified == ["orders"], "the notification")

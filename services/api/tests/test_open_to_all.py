@@ -1,4 +1,4 @@
-"""What clients without a key can cause: little, and they are told so."""
+"""What clients without a key can cause: little, and the response says so."""
 
 import asyncio
 import json
@@ -233,7 +233,7 @@ async def test_an_address_without_a_key_is_limited(
         assert refused.headers["connection"] == "close"
         for probe in ("/healthz", "/readyz", "/metrics"):
             assert (await client.get(probe)).status_code == 200
-        # A key that was valid lately goes on working; its owner may be behind the same address.
+        # A key that was valid recently continues to work; its owner may be behind the same address.
         assert (await client.get("/v1/orders", headers={"Authorization": key})).status_code == 200
 
 
@@ -247,10 +247,10 @@ async def test_large_requests_and_responses_count_more(serve: Any) -> None:
 
 
 @pytest.mark.integration
-async def test_addresses_and_times_are_apart(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_addresses_and_times_are_apart(serve: Any, app_of: Any) -> None:
     async with serve(None, api_keyless_limit="2/second") as client:
         assert 429 in await statuses(client, 4, "GET", "/")
-        transport = httpx.ASGITransport(client._transport.app, client=("10.1.2.3", 1))
+        transport = httpx.ASGITransport(app_of(client), client=("10.1.2.3", 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as other:
             assert (await other.get("/")).status_code == 200
         retry_after = int((await client.get("/")).headers["retry-after"])

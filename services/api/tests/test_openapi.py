@@ -66,7 +66,7 @@ def test_operations_are_described(path: str, operation: dict[str, Any]) -> None:
     if protected:
         assert {"401", "403", "429", "503"} <= set(operation["responses"])
         assert "422" in operation["responses"] or not operation.get("parameters")
-        # Either the one or the other; to begin a session the key may stand in the body instead.
+        # Either the one or the other; to begin a session the key may be in the body instead.
         other: dict[str, Any] = {} if operation["operationId"] == "create_session" else {"session": []}
         assert operation["security"] == [{"apiKey": []}, other]
 

@@ -11,8 +11,8 @@ import pytest
 from fastapi import Request, Response
 
 from order_api.app import MAX_BODY_BYTES, create_app
-from order_api.http import connection_limits as unread_watch
-from order_api.http import protocol as guarded_http
+from order_api.http.connection_limits import ConnectionLimits
+from order_api.http.protocol import BoundedHttpProtocol
 from order_api.http.request_head import MAX_HEAD_BYTES
 from order_api.settings import ApiSettings
 from tests.support.raw_http import Api, serving_raw
@@ -126,20 +126,20 @@ async def test_bodies_are_bounded(api: Api, chunked: bool) -> None:
         assert (await caller.answer())[2] == str(MAX_BODY_BYTES).encode()
         await caller.send(post(MAX_BODY_BYTES + 1))
         assert await caller.problem() == (413, "body-too-large")
-        await caller.send(post(LARGE))  # the rest of it is read by nobody
+        await caller.send(post(LARGE))  # the rest of it is never read
         assert await caller.problem() == (413, "body-too-large")
         await caller.send(post(1))
         assert (await caller.answer())[0] == 200
 
 
-async def test_a_body_that_is_announced_too_large_need_not_be_sent(api: Api) -> None:
+async def test_a_body_with_too_large_a_length_need_not_be_sent(api: Api) -> None:
     async with api.call() as caller:
         await caller.send(b"POST /echo HTTP/1.1\r\nHost: api\r\nContent-Length: 99999999999\r\n\r\n")
         assert await caller.problem() == (413, "body-too-large")
 
 
 async def test_heads_have_a_deadline(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarded_http, "HEAD_SECONDS", 1)
+    monkeypatch.setattr(BoundedHttpProtocol, "limits", ConnectionLimits(head_seconds=1))
     async with api.call() as silent, api.call() as slow, api.call() as second:
         await second.send(GET + b"\r\n")
         assert (await second.answer())[0] == 200
@@ -155,7 +155,7 @@ async def test_heads_have_a_deadline(api: Api, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_bodies_have_a_deadline(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarded_http, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(BoundedHttpProtocol, "limits", ConnectionLimits(body_seconds=0.3))
     async with api.call() as slow, api.call() as unread:
         await slow.send(b"POST /echo HTTP/1.1\r\nHost: api\r\nContent-Length: 1000\r\n\r\nx")
         await unread.send(GET + b"Content-Length: 1000\r\n\r\nx")
@@ -168,7 +168,7 @@ async def test_bodies_have_a_deadline(api: Api, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"])
 async def test_answers_have_to_be_read(api: Api, monkeypatch: pytest.MonkeyPatch, ending: bytes) -> None:
-    monkeypatch.setattr(unread_watch, "READING_SECONDS", 0.2)
+    monkeypatch.setattr(BoundedHttpProtocol, "limits", ConnectionLimits(reading_seconds=0.2))
     with socket.socket() as idle:
         idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         idle.connect(("127.0.0.1", api.port))
@@ -178,7 +178,7 @@ async def test_answers_have_to_be_read(api: Api, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_answers_may_be_read_slowly(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unread_watch, "READING_SECONDS", 1)
+    monkeypatch.setattr(BoundedHttpProtocol, "limits", ConnectionLimits(reading_seconds=1))
     began = time.monotonic()
     async with api.call() as slow:
         await slow.send(b"GET /large HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n")

@@ -1,4 +1,4 @@
-"""How much one caller may ask, over HTTP."""
+"""How much one client may ask, over HTTP."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ def remaining(response: httpx.Response) -> int:
     return int(match[1])
 
 
-async def test_a_key_is_told_what_is_left_until_nothing_is(serve: Any, connection: asyncpg.Connection) -> None:
+async def test_a_key_sees_what_is_left_until_nothing_is(serve: Any, connection: asyncpg.Connection) -> None:
     async with serve(api_key_limit="3/hour") as client:
         for left in (2, 1, 0):
             response = await client.get("/v1/orders/nope")  # errors count, and say what is left, too
@@ -74,7 +74,7 @@ async def test_keys_are_not_guessed_at_speed(serve: Any, connection: asyncpg.Con
         assert [response.status_code for response in wrong] == [401, 401, 401, 429, 429]
         assert wrong[-1].json()["code"] == "too-many-guesses"
         assert int(wrong[-1].headers["retry-after"]) >= 1
-        # A key that works goes on working; a new one has to wait.
+        # A key that works continues to work; a new one has to wait.
         assert (await client.get("/v1/orders")).status_code == 200
         _, new = await create_key(connection, "new", "read")
         response = await client.get("/v1/orders", headers={"Authorization": f"Bearer {new}"})

@@ -86,7 +86,7 @@ async def test_small_answers_stay_as_they_are(client: httpx.AsyncClient) -> None
     assert "content-encoding" not in response.headers
 
 
-async def test_nobody_keeps_the_rest(client: httpx.AsyncClient) -> None:
+async def test_the_rest_is_not_cached(client: httpx.AsyncClient) -> None:
     for path in ("/v1/orders", "/v1/stats", "/v1/orders/nope", "/v1/nope", "/v1/session"):
         response = await client.get(path)
         assert response.headers["cache-control"] == "no-store"
@@ -97,8 +97,8 @@ PREFLIGHT = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Hea
 
 
 async def test_pages_of_named_origins_may_ask(serve: Any) -> None:
-    async with serve(api_cors_origins="https://desk.example, http://localhost:3000") as client:
-        for origin in ("https://desk.example", "http://localhost:3000"):
+    async with serve(api_cors_origins="https://review.example, http://localhost:3000") as client:
+        for origin in ("https://review.example", "http://localhost:3000"):
             preflight = await client.options("/v1/orders", headers={"Origin": origin, **PREFLIGHT})
             assert preflight.status_code == 200
             assert preflight.headers["access-control-allow-origin"] == origin
@@ -112,10 +112,10 @@ async def test_pages_of_named_origins_may_ask(serve: Any) -> None:
             assert problem.headers["access-control-allow-origin"] == origin
 
 
-@pytest.mark.parametrize("origins", ["", "https://desk.example"])
+@pytest.mark.parametrize("origins", ["", "https://review.example"])
 async def test_pages_of_other_origins_may_not(serve: Any, origins: str) -> None:
     async with serve(api_cors_origins=origins) as client:
-        for origin in ("https://evil.example", "https://desk.example.evil.example", "null"):
+        for origin in ("https://evil.example", "https://review.example.evil.example", "null"):
             preflight = await client.options("/v1/orders", headers={"Origin": origin, **PREFLIGHT})
             assert (preflight.status_code, preflight.json()["code"]) == (400, "preflight-refused")
             response = await client.get("/v1/orders", headers={"Origin": origin})
@@ -124,9 +124,9 @@ async def test_pages_of_other_origins_may_not(serve: Any, origins: str) -> None:
 
 
 async def test_a_preflight_for_more_than_is_taken_is_a_problem(serve: Any) -> None:
-    async with serve(api_cors_origins="https://desk.example") as client:
+    async with serve(api_cors_origins="https://review.example") as client:
         for asked in ({"Access-Control-Request-Method": "TRACE"}, {"Access-Control-Request-Headers": "x-other"}):
-            headers = {"Origin": "https://desk.example", **PREFLIGHT, **asked}
+            headers = {"Origin": "https://review.example", **PREFLIGHT, **asked}
             preflight = await client.options("/v1/orders", headers=headers)
             assert (preflight.status_code, preflight.json()["code"]) == (400, "preflight-refused")
             assert preflight.headers["content-type"] == "application/problem+json"

@@ -63,7 +63,7 @@ def test_a_listener_from_anywhere_gets_exactly_what_it_has_not_had(order: list[i
 
 
 @given(arrivals, st.data())
-def test_whoever_goes_on_from_any_id_misses_nothing(order: list[int], data: st.DataObject) -> None:
+def test_resuming_from_any_id_misses_nothing(order: list[int], data: st.DataObject) -> None:
     ring = filled(order)
     counts = [order.count(part) for part in range(PARTITIONS)]
     start = tuple(data.draw(st.integers(0, count)) for count in counts)
@@ -82,7 +82,7 @@ def test_those_who_want_the_same_share_what_is_sent() -> None:
     assert segment.encode(segment.start, EVERYTHING).events != one.events == b""
 
 
-def test_the_oldest_go_and_whoever_was_there_notices() -> None:
+def test_the_oldest_are_dropped_and_their_readers_notice() -> None:
     ring = RingBuffer(capacity=20_000)
     ring.begin((0,) * PARTITIONS, (0,) * PARTITIONS)
     number = ring.find((0,) * PARTITIONS)
@@ -113,7 +113,7 @@ def test_a_value_of_several_lines_stays_one_event() -> None:
     assert got == EncodedSegment(b'id: 0:7\nevent: decision\ndata: {"a":\ndata: 1}\n\n', (7,))
 
 
-async def test_a_change_wakes_whoever_waits() -> None:
+async def test_a_change_wakes_all_that_wait() -> None:
     ring = RingBuffer()
     waiting = asyncio.create_task(ring.changed())
     await asyncio.sleep(0)

@@ -22,7 +22,7 @@ def environment(port: int) -> dict[str, str]:
     return {
         **os.environ,
         "ORDERWATCH_API_PORT": str(port),
-        "ORDERWATCH_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "ORDERWATCH_DATABASE_URL": "postgresql://stranger@127.0.0.1:1/nothing",
         "ORDERWATCH_KAFKA": "127.0.0.1:1",
     }
 
@@ -66,7 +66,7 @@ def test_it_starts_alone_and_stops_cleanly(tmp_path: Path) -> None:
         assert process.wait(10) == 0
     text = log.read_text()
     assert "Traceback" not in text
-    assert len(text.splitlines()) == 3, text  # listening, and each of the two that are away, once
+    assert len(text.splitlines()) == 3, text  # listening, and each of the two that are unavailable, once
 
 
 def test_it_says_which_setting_moves_it() -> None:
@@ -81,7 +81,7 @@ def test_it_says_which_setting_moves_it() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_it_listens_on_what_it_is_told_to() -> None:
+def test_it_listens_on_its_settings() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     try:

@@ -65,7 +65,7 @@ async def test_bodies_that_are_no_key(serve: Any) -> None:
         assert (await client.post("/v1/session")).status_code == 401
 
 
-async def test_the_key_may_stand_in_the_body(serve: Any, connection: asyncpg.Connection) -> None:
+async def test_the_key_may_be_in_the_body(serve: Any, connection: asyncpg.Connection) -> None:
     _, key = await create_key(connection, "browser", "read")
     async with serve(None) as client:
         assert (await client.post("/v1/session", json={"key": key})).status_code == 201

@@ -30,7 +30,7 @@ class FakeTopic:
     @asynccontextmanager
     async def open(self, fetch_bytes: int) -> AsyncIterator["FakeTopic"]:
         if self.away:
-            raise KafkaConnectionError("nobody there")
+            raise KafkaConnectionError("unreachable")
         self.opened += 1
         self.open_now += 1
         try:
@@ -114,7 +114,7 @@ async def test_a_slow_listener_falls_out_of_the_ring_and_misses_nothing(
     await quick.close()
 
 
-async def test_what_retention_takes_from_a_slow_listener_is_told(topic: FakeTopic, streams: DecisionStreams) -> None:
+async def test_a_slow_listener_is_reset_by_retention(topic: FakeTopic, streams: DecisionStreams) -> None:
     topic.add(0, *[f"m{number}" for number in range(5000)])
     listener = Listener(streams, From.BEGINNING)
     had = await listener.names(1)
@@ -161,7 +161,7 @@ async def test_an_outage_is_waited_for(topic: FakeTopic, streams: DecisionStream
     await listener.close()
 
 
-async def test_nothing_is_read_while_nobody_listens(topic: FakeTopic, streams: DecisionStreams) -> None:
+async def test_nothing_is_read_without_listeners(topic: FakeTopic, streams: DecisionStreams) -> None:
     streams.timing.linger_seconds = 0.05
     assert topic.opened == 0
     listener = Listener(streams, From.NOW)
@@ -178,7 +178,7 @@ async def test_nothing_is_read_while_nobody_listens(topic: FakeTopic, streams: D
 
 async def test_a_filtered_stream_says_where_it_stands(topic: FakeTopic, streams: DecisionStreams) -> None:
     streams.timing.position_seconds = 0.0
-    listener = Listener(streams, From.NOW, DecisionFilter(user_id="nobody"))
+    listener = Listener(streams, From.NOW, DecisionFilter(user_id="unknown"))
     while "id:" not in listener.text:
         await listener.read()
     topic.add(0, "a", "b")

@@ -38,7 +38,7 @@ async def test_all_about_a_user(client: httpx.AsyncClient, store: Any, order: An
         *(order(f"o{hour}", created_date=noon + timedelta(hours=hour), device_id=None) for hour in range(12)),
         order("declined", created_date=noon + timedelta(hours=20), flagged=True, amount=7, payment_method="OVO"),
         order("reviewed", created_date=noon - timedelta(days=9), flagged=True, outcome="review", currency="USD"),
-        order("somebody else's", user_id="user-2", flagged=True),
+        order("another user's", user_id="user-2", flagged=True),
     )
     response = await client.get("/v1/users/user-1")
     body = response.json()
@@ -95,7 +95,7 @@ async def test_any_id_can_be_asked_for(client: httpx.AsyncClient, store: Any, or
 
 
 async def test_a_user_without_orders(client: httpx.AsyncClient) -> None:
-    response = await client.get("/v1/users/nobody")
+    response = await client.get("/v1/users/unknown")
     assert (response.status_code, response.json()["code"]) == (404, "user-unknown")
     assert (await client.get("/v1/users/%00")).status_code == 422
     assert (await client.get(f"/v1/users/{'x' * 65}")).status_code == 422
@@ -104,9 +104,9 @@ async def test_a_user_without_orders(client: httpx.AsyncClient) -> None:
 async def test_many_orders_are_added_up_out_of_the_index(
     store: Any, order: Any, connection: asyncpg.Connection
 ) -> None:
-    """However many orders a user has, their rows are not touched: only what index orders_by_user holds."""
+    """However many orders one user has, their rows are not touched: only what index orders_by_user holds."""
     genuine: OrderRow = order(user_id="heavy")
-    fraud: OrderRow = order(user_id="somebody", flagged=True)
+    fraud: OrderRow = order(user_id="test", flagged=True)
     await store(*((fraud if n % 10 else genuine)._replace(order_id=f"o{n}") for n in range(20_000)))
     await connection.execute("vacuum analyze orders")
     totals = await plan(connection, USER_GROUPS, "heavy")

@@ -1,4 +1,4 @@
-"""Whose page asks: browsers send a session along with what other pages make them ask, too."""
+"""CSRF protection: browsers send a session's cookie also with requests that pages of other origins cause."""
 
 from collections.abc import Collection
 from typing import Final
@@ -13,10 +13,11 @@ _MAX_SHOWN: Final = 100
 
 
 def reject_cross_origin(request: HTTPConnection, trusted: Collection[str]) -> None:
-    """Raises CrossOrigin when a page of another origin asks for a change.
+    """Raises CrossOrigin when a page of another origin requests a change.
 
-    Browsers say so themselves, newer ones in Sec-Fetch-Site, all in Origin. A caller that sends neither is no browser,
-    so nobody else makes it ask. SameSite keeps the cookie from other sites; this is for pages of the same site, too.
+    Newer browsers name the page's site in Sec-Fetch-Site, all its origin in Origin. A client that sends neither is not
+    a browser, so no page causes its requests. SameSite keeps the cookie from other sites; this is for pages of the same
+    site, too.
     """
     if request.scope["method"] in _SAFE_METHODS:
         return

@@ -1,6 +1,4 @@
-"""API keys: making, listing and revoking them. A key is shown once; only its hash is stored.
-
-When a key expires, as it is typed."""
+"""API keys, with their roles and scopes: create, list, revoke. A key is shown once; only its hash is stored."""
 
 import hashlib
 import re

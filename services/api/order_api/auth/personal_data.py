@@ -72,7 +72,7 @@ def mask_row(row: Mapping[str, object]) -> dict[str, object]:
 
 
 def bytes_of(fragment: "orjson.Fragment") -> bytes:
-    """The JSON that a fragment stands for."""
+    """The JSON text of a fragment."""
     return orjson.dumps(fragment)
 
 

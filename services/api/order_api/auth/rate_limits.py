@@ -77,7 +77,7 @@ class RateLimits:
         return self._by_key.hit(key_id)
 
     async def admit_guess(self, address: str) -> None:
-        """Raises TooManyGuesses when an address tried too many wrong keys lately."""
+        """Raises TooManyGuesses when an address tried too many wrong keys recently."""
         if not await self._by_address.test(self._guesses, address_counter(address)):
             reset_at, _ = await self._by_address.get_window_stats(self._guesses, address_counter(address))
             raise TooManyGuesses(seconds_until(reset_at))

@@ -1,4 +1,4 @@
-"""All SQL about keys and sessions."""
+"""SQL about keys and sessions."""
 
 import contextlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Parameters and bodies of the calls about dead letters."""
+"""Path and query parameters and request bodies of dead letters."""
 
 from typing import Annotated, Any, Final, Literal
 

@@ -94,13 +94,13 @@ async def redrive_dead_letter(
     already, and conflicts, require `again`.
     """
     await reject_null_body(request)
-    wanted = given or RedriveRequest()
+    requested = given or RedriveRequest()
     letter = await _letter(dead_letters.lookups, origin)
     correction = None
-    if wanted.body is not None:
-        correction = encode_correction(wanted.body, wanted.encoding, dead_letters.decoder)
+    if requested.body is not None:
+        correction = encode_correction(requested.body, requested.encoding, dead_letters.decoder)
     by = await find_key_name(dead_letters.lookups, principal_of(request).key_id)
-    published_as = await dead_letters.redrive(letter, correction, by=by, again=wanted.again)
+    published_as = await dead_letters.redrive(letter, correction, by=by, again=requested.again)
     return json_response({"origin": str(letter.origin), "published_as": str(published_as)}, 202)
 
 
@@ -111,22 +111,22 @@ async def redrive_dead_letter(
     response_model=ManyRedriven,
     responses=responses(401, 403, 413, 415, 422, 429, 503),
 )
-async def redrive_dead_letters(request: Request, dead_letters: DeadLetters, wanted: ManyRedriveRequest) -> Response:
+async def redrive_dead_letters(request: Request, dead_letters: DeadLetters, requested: ManyRedriveRequest) -> Response:
     """Publish up to 100 dead letters of an error type again, as they were, that were not redriven yet.
 
     Redrive the originals once their cause is gone: a new payment method that is configured now, for example.
     """
-    criteria = DeadLetterFilters(error_type=wanted.error_type, state=RedriveState.OPEN)
+    criteria = DeadLetterFilters(error_type=requested.error_type, state=RedriveState.OPEN)
     letters = await repository.list_dead_letters(
-        dead_letters.listings.database, criteria, None, wanted.limit + 1, oldest_first=True
+        dead_letters.listings.database, criteria, None, requested.limit + 1, oldest_first=True
     )
     by = await find_key_name(dead_letters.lookups, principal_of(request).key_id)
-    results = await dead_letters.redrive_many(letters[: wanted.limit], by=by, again=wanted.again)
+    results = await dead_letters.redrive_many(letters[: requested.limit], by=by, again=requested.again)
     return json_response(
         {
             "redriven": [{"origin": str(old.origin), "published_as": str(new)} for old, new in results.redriven],
             "not_redriven": [{"origin": str(old.origin), "problem": str(why)} for old, why in results.failed],
-            "more": len(letters) > wanted.limit,
+            "more": len(letters) > requested.limit,
         },
         202,
     )

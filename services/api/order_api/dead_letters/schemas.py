@@ -1,4 +1,4 @@
-"""What answers about dead letters look like."""
+"""Responses about dead letters."""
 
 from typing import Annotated, Any, Final
 

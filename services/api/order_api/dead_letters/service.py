@@ -35,7 +35,7 @@ from order_contract.origin import Origin
 from order_platform.settings import KafkaSettings
 
 # Administrators are few: who comes while others are at it waits for their turn.
-LOOKING_AT_ONCE: Final = 4
+LOOKUPS_AT_ONCE: Final = 4
 # A broker that accepts connections and does not respond would hold a request up for 40 s.
 BROKER_SECONDS: Final = 4.0
 _UNCONFIRMED: Final = "a redrive that was under way may be published or not, and redriving again is safe"
@@ -63,7 +63,7 @@ class DeadLetterService:
         self.listings = listings
         self.decoder = decoder
         self._settings = settings
-        self._looking = asyncio.Semaphore(LOOKING_AT_ONCE)
+        self._lookups_at_once = asyncio.Semaphore(LOOKUPS_AT_ONCE)
         self._redriving = asyncio.Lock()
         self._timeout = ProgressTimeout(seconds)
 
@@ -75,10 +75,10 @@ class DeadLetterService:
         """The message of a letter, None when it is on no topic any more."""
 
         async def find() -> OriginalMessage | None:
-            async with self._looking, OriginalMessageReader(self._settings, self.lookups) as originals:
+            async with self._lookups_at_once, OriginalMessageReader(self._settings, self.lookups) as originals:
                 return await originals.find(letter)
 
-        with _available():
+        with _translate_errors():
             return await self._timeout.run(find())
 
     async def redrive(self, letter: DeadLetter, correction: bytes | None, *, by: str, again: bool) -> Origin:
@@ -88,7 +88,7 @@ class DeadLetterService:
             async with self._redriving, Redriver(self._settings, self.lookups, by) as redriver:
                 return await redriver.redrive(letter, correction, again=again)
 
-        with _available():
+        with _translate_errors():
             try:
                 return await self._timeout.run(redrive())
             except RedriveError as error:
@@ -126,7 +126,7 @@ DeadLetters = Annotated[DeadLetterService, Depends(Provider(DeadLetterService))]
 
 
 @contextmanager
-def _available() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except (KafkaError, TimeoutError) as error:

@@ -132,7 +132,7 @@ class StreamParameters(BaseModel):
         StartText,
         Field(
             alias="from",
-            description="`now`, `beginning`, or an event's id to go on after; header `Last-Event-ID` comes before it",
+            description="`now`, `beginning`, or an event's id to resume after; header `Last-Event-ID` comes before it",
         ),
     ] = From.NOW
     flagged: Annotated[QueryParam[Flag], Field(description="whether the outcome is another one than `approve`")] = None
@@ -148,5 +148,5 @@ class StreamParameters(BaseModel):
         return EVERYTHING if chosen == EVERYTHING else chosen
 
     def start_after(self, last_event_id: Mapping[int, int] | None) -> Start:
-        """Where to begin: a browser that comes back sends the id, and the same URL as before."""
+        """Where to begin: a browser that reconnects sends the id, and the same URL as before."""
         return cast("Start", self.start) if last_event_id is None else last_event_id

@@ -34,7 +34,7 @@ class EncodedSegment(NamedTuple):
     position: Position
 
 
-def encode_segment(messages: Iterable[Message], position: Position, wanted: DecisionFilter) -> EncodedSegment:
+def encode_segment(messages: Iterable[Message], position: Position, decision_filter: DecisionFilter) -> EncodedSegment:
     """What a listener at `position` gets of some messages: those that it has not had and wants."""
     offsets = list(position)
     events = []
@@ -42,9 +42,11 @@ def encode_segment(messages: Iterable[Message], position: Position, wanted: Deci
         if message.offset < offsets[message.partition]:
             continue
         offsets[message.partition] = message.offset + 1
-        if wanted is EVERYTHING or wanted.matches(message.filter_fields):
+        if decision_filter is EVERYTHING or decision_filter.matches(message.filter_fields):
             events.append(
-                decision_event(tuple(offsets), mask_decision(message.value) if wanted.masked else message.value)
+                decision_event(
+                    tuple(offsets), mask_decision(message.value) if decision_filter.masked else message.value
+                )
             )
     return EncodedSegment(b"".join(events), tuple(offsets))
 
@@ -64,13 +66,13 @@ class Segment:
         self.end: Position = tuple(offsets)
         self._ready: dict[DecisionFilter, EncodedSegment] = {}
 
-    def encode(self, position: Position, wanted: DecisionFilter) -> EncodedSegment:
-        """Its events for a listener; made once for all who stand at its start and want the same."""
+    def encode(self, position: Position, decision_filter: DecisionFilter) -> EncodedSegment:
+        """Its events for a listener; encoded once for all listeners at its start with the same filter."""
         if position != self.start:
-            return encode_segment(self.messages, position, wanted)
-        ready = self._ready.get(wanted)
+            return encode_segment(self.messages, position, decision_filter)
+        ready = self._ready.get(decision_filter)
         if ready is None:
-            ready = self._ready[wanted] = encode_segment(self.messages, position, wanted)
+            ready = self._ready[decision_filter] = encode_segment(self.messages, position, decision_filter)
         return ready
 
     def forget(self) -> None:
@@ -92,8 +94,8 @@ class RingBuffer:
         self.now: Position = ()
 
     def begin(self, start: Position, now: Position) -> None:
-        """Empty it, to go on from `start`; `now` is where the topic ends at this moment."""
-        self.oldest += len(self._segments) + 1  # whoever was reading notices
+        """Empty it, to continue from `start`; `now` is where the topic ends at this moment."""
+        self.oldest += len(self._segments) + 1  # listeners that were reading notice
         self._segments.clear()
         self._size = 0
         self.start = self.head = start
@@ -140,7 +142,7 @@ class RingBuffer:
         await self._changed.wait()
 
     def wake(self) -> None:
-        """Let everybody who waits for a change look around."""
+        """Wake all listeners that wait for a change."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -163,11 +165,11 @@ log = structlog.get_logger(__name__)
 READ_MESSAGES: Final = 1000
 FETCH_BYTES: Final = 1024 * 1024
 READ_SECONDS: Final = 1.0
-# A new tail begins so many messages a partition back. When the API was restarted, its listeners come back with ids of
+# A new tail begins so many messages a partition back. When the API was restarted, its listeners reconnect with ids of
 # a moment ago: so they find them here, rather than each asking the broker.
 HISTORY_MESSAGES: Final = 2000
 # Between two segments when MANY_LISTENERS or more are there, and in proportion below: so waking them all takes a
-# bounded share of the time, and what comes meanwhile goes out together.
+# bounded share of the time, and what arrives in the meantime is sent together.
 PAUSE_SECONDS: Final = 0.1
 MANY_LISTENERS: Final = 1000
 
@@ -189,7 +191,7 @@ class StreamTiming:
 
 
 class TopicTail:
-    """Reads into the ring. Nothing runs while nobody listens; a broker that is away is tried until it is back."""
+    """Fills the ring. Nothing runs while there is no listener; an unavailable broker is tried until it recovers."""
 
     def __init__(self, open_topic: OpenTopic, ring: RingBuffer, timing: StreamTiming) -> None:
         self._timing = timing
@@ -203,7 +205,7 @@ class TopicTail:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """While somebody listens."""
+        """While a listener is there."""
         self.listeners += 1
         self._start()
         try:
@@ -230,8 +232,8 @@ class TopicTail:
         self._ring.clear()
         error = None if reading.cancelled() else reading.exception()
         if error is not None:
-            log.error("decisions_tail_failed", exc_info=error)  # a bug of ours
-        if self.listeners:  # somebody came just as it ended, or it has to be tried again
+            log.error("decisions_tail_failed", exc_info=error)  # a bug
+        if self.listeners:  # one came just as it ended, or it has to be tried again
             asyncio.get_running_loop().call_later(self._timing.retry_seconds if error else 0, self._start)
 
     def _idle(self) -> bool:
@@ -260,16 +262,16 @@ class TopicTail:
                     self._ring.append(messages)
                     await asyncio.sleep(PAUSE_SECONDS * min(self.listeners / MANY_LISTENERS, 1))
         except PositionLost:
-            log.warning("decisions_position_lost")  # the bounds say where it goes on
+            log.warning("decisions_position_lost")  # the bounds say where it continues
 
     async def _next_position(self, topic: Topic) -> Position:
-        """Where to read on: at the ring's head if the topic still has it, else anew."""
+        """Where to read next: at the ring's head if the topic still has it, else a new start."""
         ring, (beginning, end) = self._ring, await topic.bounds()
         if ring.start is not None and len(ring.head) == len(end) and covers(ring.head, beginning):
             if covers(end, ring.head):
                 return ring.head
         elif ring.start is not None and len(ring.head) < len(end):
-            # Partitions were added: nobody has had anything of those.
+            # Partitions were added: no listener has had anything of those.
             ring.begin(ring.head + beginning[len(ring.head) :], ring.now + beginning[len(ring.now) :])
             return ring.head
         ring.begin(tuple(map(max, beginning, (offset - HISTORY_MESSAGES for offset in end))), end)

@@ -74,10 +74,10 @@ async def stream_decisions(
 ) -> EventSourceResponse:
     """Decisions as they are made, as server-sent events named `decision`; `data` is the value on topic `decisions`.
 
-    An `id` is the next offset of every partition: with the last one, as `Last-Event-ID` or `from`, a stream goes on
+    An `id` is the next offset of every partition: with the last one, as `Last-Event-ID` or `from`, a stream resumes
     without gap or repeat. When that place is not on the topic any more, an event named `reset` says why and where it
-    goes on. Comments keep the connection alive; ids without data say how far a filtered stream is. A stream ends after
-    an hour, when the API stops, and when its key is revoked: come back with the last id.
+    continues. Comments keep the connection alive; ids without data say how far a filtered stream is. A stream ends
+    after an hour, when the API stops, and when its key is revoked: reconnect with the last id.
     """
     reject_repeated(request)
     if not accepts(request.headers.getlist("accept"), MEDIA_TYPE):

@@ -1,14 +1,9 @@
-"""Positions on a topic: the next offset of every partition, as a tuple and as the id of an event.
+"""Events of the stream: positions as ids, the wire format, and their documentation.
 
-(1234, 998, 0, 17)  <->  0:1234,1:998,2:0,3:17
-
-
-The wire format of server-sent events (WHATWG HTML, 9.2), for what this stream sends.
-
-Lines end with LF; an id of its own, without data, moves the place to go on from and is no event to a browser.
-
-
-What the documentation says of the stream: its events, with an example."""
+A position is the next offset of each partition, as a tuple and as the id of an event: (1234, 998, 0, 17) is
+`0:1234,1:998,2:0,3:17`. The wire format is that of server-sent events (WHATWG HTML, 9.2); lines end with LF. An id
+without data moves the place to resume from, and is not an event to a browser.
+"""
 
 import re
 from typing import Any, Final
@@ -31,7 +26,7 @@ def write_id(position: Position) -> str:
 
 
 def read_id(text: str) -> dict[int, int]:
-    """Next offsets by partition. Raises ValueError for what is no id; of a partition named twice the smaller counts."""
+    """Next offsets by partition; of a partition named twice the smaller. Raises ValueError for what is not an id."""
     if not _ID.fullmatch(text):
         raise ValueError("is not an event's id like 0:1234,1:998 (next offset by partition)")
     offsets: dict[int, int] = {}
@@ -51,7 +46,7 @@ def furthest(one: Position, other: Position) -> Position:
     return tuple(map(max, one, other))
 
 
-# When a client that lost its connection should come back.
+# When a client that lost its connection should reconnect.
 RETRY_MS: Final = 2000
 KEEP_ALIVE: Final = "keep-alive"
 
@@ -59,8 +54,8 @@ _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 
 
 def decision_event(position: Position, value: bytes) -> bytes:
-    """A decision, to the byte as it stands on the topic; `position` is the one after it."""
-    if b"\n" in value or b"\r" in value:  # none of ours, but JSON may have them
+    """A decision, to the byte as it is on the topic; `position` is the one after it."""
+    if b"\n" in value or b"\r" in value:  # the detector writes none, but JSON may have them
         value = b"\ndata: ".join(_LINE_BREAK.split(value))
     return b"id: %b\nevent: decision\ndata: %b\n\n" % (write_id(position).encode(), value)
 
@@ -71,12 +66,12 @@ def retry_field() -> bytes:
 
 
 def position_event(position: Position) -> bytes:
-    """Only where to go on from."""
+    """Only where to resume."""
     return b"id: %b\n\n" % write_id(position).encode()
 
 
 def reset_event(reason: str, position: Position) -> bytes:
-    """What was asked for is not there; it goes on from `position`."""
+    """The requested position is not there; the stream continues from `position`."""
     place_id = write_id(position)
     data = orjson.dumps({"reason": reason, "from": place_id})
     return b"id: %b\nevent: reset\ndata: %b\n\n" % (place_id.encode(), data)
@@ -110,14 +105,14 @@ EVENT_SCHEMA: Final[dict[str, Any]] = {
         "id": {
             "type": "string",
             "pattern": f"^(?:{ID_PATTERN})$",
-            "description": "next offset of every partition: where to go on",
+            "description": "next offset of every partition: where to resume",
         },
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
             "description": "of `decision`, the value as on topic `decisions`; of `reset`, an object with `reason` and "
-            "`from`, the id to go on with",
+            "`from`, the id to resume with",
         },
-        "retry": {"type": "integer", "description": "milliseconds after which to come back when the stream ended"},
+        "retry": {"type": "integer", "description": "milliseconds after which to reconnect when the stream ended"},
     },
 }

@@ -1,4 +1,4 @@
-"""A listener's stream: from where it left off, over the topic's past, into the ring, and on as decisions are made."""
+"""Streams of decisions: a listener resumes at its position, catches up with the topic, then follows the ring buffer."""
 
 import asyncio
 import math
@@ -19,21 +19,21 @@ MAX_LISTENERS: Final = 10_000
 RECHECK_SECONDS: Final = 1.0
 
 Check = Callable[[], Awaitable[object]]
-"""Whether the caller may still listen: raises NotAuthenticated when not."""
+"""Whether the client may still listen: raises NotAuthenticated when not."""
 
 
 @dataclass(slots=True)
 class _Listener:
-    """One stream: what it wants, where it stands, and until when."""
+    """One stream: its filter, its position, and when it ends."""
 
-    wanted: DecisionFilter
+    decision_filter: DecisionFilter
     check: Check
     ends: float
     position: Position = ()
     number: int | None = None
-    """Of the segment that comes next; None while it does not stand in the ring."""
-    told: Position = ()
-    told_at: float = 0.0
+    """Of the segment that comes next; None while it is not in the ring."""
+    sent_position: Position = ()
+    sent_at: float = 0.0
     checked_at: float = 0.0
 
 
@@ -87,15 +87,15 @@ class DecisionStreams:
         self._ring.wake()
 
     async def close(self) -> None:
-        """End all streams and let go of the broker."""
+        """End all streams and disconnect from the broker."""
         self.release()
         await self._tail.close()
         await self._history.close()
 
-    async def stream(self, start: Start, wanted: DecisionFilter, check: Check) -> AsyncIterator[bytes]:
+    async def stream(self, start: Start, decision_filter: DecisionFilter, check: Check) -> AsyncIterator[bytes]:
         """Events without end, except that it ends resumably: after the longest time, at a stop, with its key."""
         clock = asyncio.get_running_loop().time
-        listener = _Listener(wanted, check, ends=clock() + self._longest, checked_at=clock(), told_at=clock())
+        listener = _Listener(decision_filter, check, ends=clock() + self._longest, checked_at=clock(), sent_at=clock())
         with self._tail.listening():
             yield schemas.retry_field()
             while (reason := await self._over(listener, clock())) is None:
@@ -105,16 +105,16 @@ class DecisionStreams:
                     await self._pause(self.timing.unavailable_seconds)
                     continue
                 if chunk:
-                    listener.told, listener.told_at = listener.position, clock()
+                    listener.sent_position, listener.sent_at = listener.position, clock()
                     yield chunk
             yield schemas.closing_comment(reason)
 
     async def _over(self, listener: _Listener, now: float) -> str | None:
-        """Why the stream ends, None when it goes on."""
+        """Why the stream ends, None when it continues."""
         if self._closed.is_set():
             return "the API is shutting down"
         if now >= listener.ends:
-            return "it was open for long enough; go on with the last id"
+            return "it was open for long enough; resume with the last id"
         if now - listener.checked_at >= self.timing.check_seconds or listener.checked_at < self._recheck_at:
             listener.checked_at = now
             try:
@@ -122,7 +122,7 @@ class DecisionStreams:
             except NotAuthenticated as problem:
                 return problem.detail
             except DatabaseUnavailable:
-                pass  # nobody can tell now
+                pass  # it cannot be known now
         return None
 
     async def _next(self, listener: _Listener, start: Start) -> bytes:
@@ -138,23 +138,23 @@ class DecisionStreams:
         if segment is None:
             await self._changed(listener)
             return b""
-        await asyncio.sleep(0)  # a listener that has much to catch up with lets others go on
-        sent, position = segment.encode(listener.position, listener.wanted)
+        await asyncio.sleep(0)  # a listener that has much to catch up with lets others run
+        sent, position = segment.encode(listener.position, listener.decision_filter)
         listener.number += 1
         listener.position = furthest(position, segment.end)
         return sent or self._position_event(listener)
 
     def _position_event(self, listener: _Listener) -> bytes:
-        """Where it stands, when it has not been told for a while: or a resume would read all of it again."""
+        """Its position, when none was sent for a while: or a resume would read all of it again."""
         if (
-            asyncio.get_running_loop().time() - listener.told_at < self.timing.position_seconds
-            or listener.told == listener.position
+            asyncio.get_running_loop().time() - listener.sent_at < self.timing.position_seconds
+            or listener.sent_position == listener.position
         ):
             return b""
         return schemas.position_event(listener.position)
 
     async def _begin(self, listener: _Listener, start: Start) -> bytes:
-        """Find out where it begins, and say so unless the caller did."""
+        """Find out where it begins, and say so unless the client did."""
         if start is From.NOW:
             listener.position = furthest(self._ring.now, self._ring.head)
             return schemas.position_event(listener.position)
@@ -167,7 +167,7 @@ class DecisionStreams:
             return schemas.position_event(listener.position)
         if any(partition >= len(beginning) for partition in start):
             return self._reset(listener, beginning, "the id names partitions that the topic does not have")
-        # What it does not name was added to the topic since: nobody has had anything of that.
+        # What it does not name was added to the topic since: no listener has had anything of that.
         listener.position = tuple(start.get(partition, oldest) for partition, oldest in enumerate(beginning))
         return schemas.position_event(listener.position)
 
@@ -189,12 +189,12 @@ class DecisionStreams:
             beginning, _ = await self._history.bounds()
             reason = "decisions after the id are gone from the topic by retention"
             return self._reset(listener, furthest(position, beginning), reason)
-        sent, _ = encode_segment(read.messages, position, listener.wanted)
+        sent, _ = encode_segment(read.messages, position, listener.decision_filter)
         listener.position = read.position
         return sent or self._position_event(listener)
 
     def _reset(self, listener: _Listener, position: Position, reason: str) -> bytes:
-        """Go on with what is there."""
+        """Continue with what is there."""
         listener.position = position
         return schemas.reset_event(reason, position)
 

@@ -1,6 +1,4 @@
-"""Topic `decisions`, read by aiokafka without a consumer group: nothing is taken from anybody.
-
-What is older than the ring, read from the topic: a few readers for everybody."""
+"""Topic `decisions`, read by aiokafka without a consumer group, and the pool of readers for its older messages."""
 
 import asyncio
 import gc
@@ -39,7 +37,7 @@ class Message:
 
     @property
     def filter_fields(self) -> FilterFields:
-        """Worked out when somebody first filters."""
+        """Decoded when a listener first filters."""
         if self._filter_fields is None:
             self._filter_fields = read_filter_fields(self.value)
         return self._filter_fields
@@ -102,7 +100,7 @@ class DecisionTopic:
         async with asyncio.timeout(CALL_SECONDS):
             partitions = await self._reader.partitions(self._topic)
             if not partitions:
-                raise UnknownTopicOrPartitionError(f"there is no topic {self._topic}")
+                raise UnknownTopicOrPartitionError(f"topic {self._topic} does not exist")
             beginning, end = await self._reader.bounds(partitions)
         return Bounds(tuple(beginning[part] for part in partitions), tuple(end[part] for part in partitions))
 
@@ -116,7 +114,7 @@ class DecisionTopic:
             self._position = ()
             raise PositionLost from error
         except BaseException:
-            self._position = ()  # nobody knows how far it came
+            self._position = ()  # how far it came is unknown
             raise
         self._position = tuple(offsets[TopicPartition(self._topic, part)] for part in range(len(position)))
         values = [Message(each.partition, each.offset, each.value) for each in messages if each.value]
@@ -128,11 +126,12 @@ Result = TypeVar("Result")
 READERS: Final = 4
 READ_MESSAGES: Final = 128
 READ_SECONDS: Final = 1.0
-# Of each partition at a time: what is fetched beyond a piece is thrown away when the reader goes on elsewhere.
+# Of each partition at a time: what is fetched beyond a piece is thrown away when the reader continues elsewhere.
 FETCH_BYTES: Final = 32 * 1024
-# What aiokafka fetched and nobody took refers to itself, so only the collector frees it, which runs rarely here.
+# Messages that aiokafka fetched and that were never taken refer to themselves, so only the collector frees them,
+# which runs rarely here.
 JUMPS_TO_COLLECT: Final = 64
-# An open reader goes on fetching; opening one takes as long as some hundred reads.
+# An open reader keeps fetching; opening one takes as long as some hundred reads.
 LINGER_SECONDS: Final = 5.0
 
 
@@ -152,9 +151,10 @@ class _Reader:
 
 
 class HistoryReader:
-    """Reads a piece at a time, for whoever asks next: nobody holds a reader while its caller is slow.
+    """Reads older messages in pieces: no listener holds a reader while its client is slow.
 
-    What was begun is finished, also when whoever asked has left: a client that is cut off halfway is never closed.
+    What was begun is finished, also when its listener has left: a Kafka client that is cancelled halfway is never
+    closed.
     """
 
     def __init__(self, open_topic: OpenTopic, readers: int = READERS) -> None:
@@ -202,7 +202,7 @@ class HistoryReader:
             return result
 
     async def _take(self, position: Position) -> _Reader:
-        """A reader that stands at `position`, else any, else a new one."""
+        """A reader at `position`, else any, else a new one."""
         if not self._open:
             reader = _Reader()
             reader.topic = await reader.stack.enter_async_context(self._open_topic(FETCH_BYTES))

@@ -1,4 +1,4 @@
-"""Where an answer leads: the links of the OpenAPI document."""
+"""Links of the OpenAPI document: the operations that a response leads to."""
 
 from typing import Any, Final
 
@@ -77,7 +77,7 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "redrive_dead_letter": {
         "Letter": _link(
             "get_dead_letter",
-            "what became of it",
+            "its outcome",
             topic="$request.path.topic",
             partition="$request.path.partition",
             offset="$request.path.offset",
@@ -104,4 +104,4 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "create_session": {"Session": _link("get_session", "on whose behalf it asks")},
     "list_problems": {"First": _link("get_problem", "the first one alone", code="$response.body#/0/code")},
 }
-"""By operation, what its successful answer leads to."""
+"""By operation, what its successful response leads to."""

@@ -19,8 +19,8 @@ TAGS: Final = [
     {"name": "stats", "description": "Counts, sums and lag."},
     {"name": "keys", "description": "API keys; role admin."},
     {"name": "session", "description": "How a browser asks on behalf of a key."},
-    {"name": "operations", "description": "For probes and scrapers; open to everybody."},
-    {"name": "guide", "description": "Finding one's way; open to everybody."},
+    {"name": "operations", "description": "For probes and scrapers; without a key."},
+    {"name": "guide", "description": "Index, problems and this document; without a key."},
 ]
 _SESSION: Final = {
     "type": "apiKey",
@@ -36,7 +36,7 @@ class DocumentedAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document; made when it is first asked for, and kept."""
         if self.openapi_schema is None:
-            # A copy: who is given the document may change it, and parts of it are constants of ours.
+            # A copy: the document may be changed, and parts of it are constants.
             self.openapi_schema = deepcopy(_completed(super().openapi()))
         return self.openapi_schema
 

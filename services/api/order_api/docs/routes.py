@@ -1,4 +1,4 @@
-"""Finding one's way: the index, what each problem means, and the interactive documentation."""
+"""Index, problem types, `/openapi.json` and the interactive documentation."""
 
 import functools
 import gzip
@@ -42,7 +42,7 @@ _KIND: Final[dict[str, Any]] = {
 
 
 class Index(BaseModel):
-    """Where to go on from here."""
+    """Paths of the API."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_INDEX]})
 
@@ -58,7 +58,7 @@ class Index(BaseModel):
 
 
 class ProblemType(BaseModel):
-    """A kind of problem that the API answers with."""
+    """A kind of problem that the API responds with."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_KIND]})
 
@@ -89,7 +89,7 @@ async def get_index(request: Request) -> Index:
     responses={200: {"content": {"application/json": {"example": [_KIND]}}}},
 )
 async def list_problems() -> list[ProblemType]:
-    """Every kind of problem that the API answers with."""
+    """Every kind of problem that the API responds with."""
     return list(_catalog().values())
 
 
@@ -107,7 +107,7 @@ async def get_problem(
 def add_documentation(app: FastAPI) -> None:
     """`/openapi.json`, and `/docs` with Swagger UI's files from a package: where keys are typed in, no code is foreign.
 
-    Anybody may ask for them, so the document is written and compressed once.
+    They need no key, so the document is written and compressed once.
     """
     document = functools.cache(lambda: orjson.dumps(app.openapi()))
     compressed = functools.cache(lambda: gzip.compress(document(), mtime=0))

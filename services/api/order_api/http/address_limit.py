@@ -33,7 +33,7 @@ class AddressLimits:
         self._by_address = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._refused_until: dict[str, float] = {}  # by counter, so of bounded size
 
-    def refusal(self, address: str) -> TooManyWithoutKey | None:
+    def rejection(self, address: str) -> TooManyWithoutKey | None:
         """Why the address is refused now, None when it is not."""
         if not self._refused_until:
             return None
@@ -54,10 +54,10 @@ class AddressLimits:
 
 
 class AddressLimit:
-    """ASGI middleware: counts what was not authenticated, afterwards; refuses an address that has had its share.
+    """ASGI middleware: counts what was not authenticated, afterwards; rejects an address that has had its share.
 
-    Keys and sessions that were valid lately are not refused, whatever else comes from their address. A refusal costs
-    less than any other response, and ends the connection with all that was sent ahead on it.
+    Keys and sessions that were valid recently are not rejected, whatever else comes from their address. A rejection
+    costs less than any other response, and ends the connection with all that was sent ahead on it.
     """
 
     def __init__(self, app: ASGIApp, limits: AddressLimits, is_exempt: Callable[[Request], bool]) -> None:
@@ -70,9 +70,9 @@ class AddressLimit:
             await self._app(scope, receive, send)
             return
         address = scope["client"][0] if scope.get("client") else ""
-        refusal = self._limits.refusal(address)
-        if refusal is not None and not self._is_exempt(request := Request(scope)):
-            response = problem_response(request, refusal)
+        rejection = self._limits.rejection(address)
+        if rejection is not None and not self._is_exempt(request := Request(scope)):
+            response = problem_response(request, rejection)
             response.headers["Connection"] = "close"
             await response(scope, receive, send)
             return
@@ -92,7 +92,7 @@ class AddressLimit:
 
 
 def _body_length(scope: Scope) -> int:
-    """Of the request, as announced: the server refuses what is no number."""
+    """The length of the request's body in its head: the server rejects what is not a number."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return min(int(value), _UNKNOWN_LENGTH)

@@ -1,4 +1,4 @@
-"""Bodies of bounded size, whoever sends them."""
+"""Limit of the size of request bodies."""
 
 from typing import Final
 
@@ -10,9 +10,10 @@ _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
 
 
 class BodyLimit:
-    """ASGI middleware: no more of a body than the limit is taken; whoever takes more gets BodyTooLarge raised.
+    """ASGI middleware: reading more of a body than the limit raises BodyTooLarge.
 
-    A body is read by its route, after authentication. What a GET carries is read by nobody; the server drops it.
+    A body is read by its route, after authentication; that of a GET is never read, the server drops it. FastAPI's own
+    `max_body_size` responds before authentication, and not with a problem.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -23,11 +24,11 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in _BODILESS:
             await self._app(scope, receive, send)
             return
-        announced, received = _announced(scope), 0
+        length, received = _content_length(scope), 0
 
         async def limited_receive() -> Message:
             nonlocal received
-            if announced > self._limit:
+            if length > self._limit:
                 raise BodyTooLarge(self._limit)
             message = await receive()
             if message["type"] == "http.request":
@@ -39,6 +40,6 @@ class BodyLimit:
         await self._app(scope, limited_receive, send)
 
 
-def _announced(scope: Scope) -> int:
-    """The body's length as the caller says; the server refuses what is no number."""
+def _content_length(scope: Scope) -> int:
+    """The body's length in the head; the server rejects what is not a number."""
     return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)

@@ -1,4 +1,4 @@
-"""Large answers, smaller on the way."""
+"""Compression of large responses."""
 
 import asyncio
 import functools
@@ -21,9 +21,10 @@ _CODING = re.compile(r"([a-z*]+)\s*(?:;\s*q=([0-9.]+))?")
 
 
 class Compression:
-    """ASGI middleware: gzip for callers that accept it. Answers that come in pieces pass as they are.
+    """ASGI middleware: gzip for clients that accept it. Responses that come in pieces pass as they are.
 
-    A strong ETag names bytes, so that of the compressed answer gets a suffix, which `conditional.py` knows.
+    A strong ETag names bytes, so that of the compressed response gets a suffix, which `kit/etag.py` knows: Starlette's
+    GZipMiddleware leaves the tag as it is.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,7 +40,7 @@ class Compression:
         async def compressed_send(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start" and _is_compressible(message):
-                start = message  # held back until the body tells what becomes of it
+                start = message  # held back until the body decides whether it is compressed
                 return
             held, start = start, None
             if held is not None:

@@ -1,13 +1,38 @@
-"""How much the process holds for its clients, all connections together.
-
-What clients may cause in one turn of the event loop, so that others' requests get on while many send at once.
-
-Whether a client reads what waits for it."""
+"""Limits over connections: bytes held in all, work per turn of the event loop, and clients that read too slowly."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
+
+# Clients may end a request with an empty line too many (RFC 9112, 2.2).
+MAX_BLANK_BYTES: Final = 1024
+# Chunk sizes, chunk extensions and trailer fields of one body; as much as a body of one-digit chunks needs.
+MAX_FRAMING_BYTES: Final = 65_536
+# Of one request: the application takes 64 KiB, the rest is read for the sake of the next request only.
+MAX_BODY_BYTES_READ: Final = 16_777_216
+# The parser gets this much at a time, so a limit is exceeded by no more, and no more requests are parsed ahead.
+PIECE_BYTES: Final = 1024
+# Bytes of later requests that wait unparsed; beyond, the socket is not read.
+MAX_WAITING_BYTES: Final = 16_384
+# Incomplete requests and unread responses of all connections together.
+MAX_HELD_BYTES: Final = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How long a connection may take for each of its parts, and connections for liveness probes."""
+
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0
+    stopping_seconds: float = 3.0
+    """What is not read when the server stops is dropped then; less than what it gives all responses."""
+    reading_seconds: float = 30.0
+    """A client for whom a response waits takes READING_BYTES of it in this time, or what is left."""
+    probe_connections: int = 100
+    """Beyond the limit of connections these many are open for liveness probes, the newest ones."""
+    probe_seconds: float = 1.0
 
 
 class HeldBytes:
@@ -72,16 +97,16 @@ class LoopShares:
             queue.popleft()()
 
 
-# A client for whom a response waits takes at least so much of it in this time, or what is left. (What the system has
-# buffered is freed in pieces of a third of that, so clients that read 10 kB a second are safe.)
-READING_SECONDS: Final = 30.0
+# What a client reads at least of a response that waits for it, in `reading_seconds`. (What the system has buffered is
+# freed in pieces of a third of that, so clients that read 10 kB a second are safe.)
 READING_BYTES: Final = 16_384
 
 
 class UnreadWatch:
     """Aborts a connection whose client reads too slowly; nothing more is written while it is watched."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._seconds = seconds
         self._transport = transport
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
@@ -92,7 +117,7 @@ class UnreadWatch:
         self.stop()
         self._unread = self._transport.get_write_buffer_size()
         if self._unread:
-            self._timer = self._loop.call_later(READING_SECONDS, self._check)
+            self._timer = self._loop.call_later(self._seconds, self._check)
         return self._unread
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Pages of other origins that may ask: none, unless the settings name them."""
+"""CORS: the origins whose pages may call the API, none unless the settings name them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,13 +14,15 @@ from order_api.http.problems.rejections import PreflightRefused
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 REQUEST_HEADERS: Final = ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Request-ID")
-# What a page may read of an answer besides its body.
+# What a page may read of a response besides its body.
 ANSWER_HEADERS: Final = ("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
 PREFLIGHT_SECONDS: Final = 600
 
 
 class TrustedOriginCors(CORSMiddleware):
-    """CORS for the origins that are named; pages of others get the same answers, which their browser keeps from them.
+    """Starlette's CORS for the origins that are named, with rejected preflights as problems.
+
+    Pages of other origins get the same responses, which their browser keeps from them.
 
     The named ones may use a session, as far as browsers send its cookie along: to pages of the same site. Others of
     them use an API key.

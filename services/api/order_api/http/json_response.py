@@ -1,4 +1,4 @@
-"""JSON answers, written by orjson."""
+"""JSON responses, written by orjson."""
 
 from collections.abc import Mapping
 
@@ -13,6 +13,6 @@ def json_response(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Response:
-    """`body` as JSON; times leave in UTC as `2026-11-22T03:15:00.000001Z`. Nobody keeps it unless `headers` say so."""
+    """`body` as JSON; times leave in UTC as `2026-11-22T03:15:00.000001Z`. It is not cached unless `headers` say so."""
     content = orjson.dumps(body, option=orjson.OPT_UTC_Z)
     return Response(content, status, {"Cache-Control": "no-store", **(headers or {})}, media_type)

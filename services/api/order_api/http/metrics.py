@@ -1,4 +1,4 @@
-"""What the API counts about itself, for `/metrics`."""
+"""Metrics of the API."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 
 
 class Metrics:
-    """The API's metrics on a registry of its own; labels come from closed sets, never from what a caller sends."""
+    """The API's metrics on a registry of its own; labels come from closed sets, never from what a client sends."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -22,12 +22,12 @@ class Metrics:
         )
         self.latency = Histogram(
             "orderwatch_api_request_seconds",
-            "Seconds from a request's arrival to its answer; waiting with ?wait= included",
+            "Seconds from a request's arrival to its response; waiting with ?wait= included",
             ("route",),
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
 
     def watch(self, name: str, description: str, read: Callable[[], float]) -> None:
-        """A gauge `orderwatch_api_{name}` that is read when somebody asks."""
+        """A gauge `orderwatch_api_{name}` that is read when it is scraped."""
         Gauge(f"orderwatch_api_{name}", description, registry=self.registry).set_function(read)

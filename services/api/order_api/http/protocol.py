@@ -1,13 +1,12 @@
 """HTTP/1.1 as uvicorn speaks it, with a bound in size and time for each part of what a client sends or takes.
 
 uvicorn with httptools waits for ever for the rest of a head, takes heads, trailers and pipelines of any size, adds
-trailer fields to the header fields, and keeps for ever a response that nobody reads (docs/decisions/0005). Here
+trailer fields to the header fields, and keeps for ever a response that is not read (docs/decisions/0005). Here
 every byte that arrives belongs to one of three parts: what is between requests, a head, or a body with its framing.
 Each part has a limit, what is parsed ahead of the responses is limited too, and so is what all connections hold.
 """
 
 import asyncio
-import urllib.parse
 from enum import Enum
 from typing import Any, ClassVar, Final, NoReturn
 
@@ -16,7 +15,18 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from order_api.http.connection_limits import HeldBytes, LoopShares, UnreadWatch
+from order_api.http.connection_limits import (
+    MAX_BLANK_BYTES,
+    MAX_BODY_BYTES_READ,
+    MAX_FRAMING_BYTES,
+    MAX_HELD_BYTES,
+    MAX_WAITING_BYTES,
+    PIECE_BYTES,
+    ConnectionLimits,
+    HeldBytes,
+    LoopShares,
+    UnreadWatch,
+)
 from order_api.http.problems.availability import ShuttingDown
 from order_api.http.problems.problem import Problem
 from order_api.http.problems.rejections import (
@@ -27,28 +37,9 @@ from order_api.http.problems.rejections import (
     TooManyConnections,
     TooMuchHeld,
 )
-from order_api.http.request_head import MAX_FIELDS, MAX_HEAD_BYTES, RequestHead, read_head
+from order_api.http.request_head import MAX_FIELDS, MAX_HEAD_BYTES, read_head
 from order_api.http.response_cycle import BoundedResponseCycle, problem_message
 
-HEAD_SECONDS: Final = 10.0
-BODY_SECONDS: Final = 30.0
-# Clients may end a request with an empty line too many (RFC 9112, 2.2).
-MAX_BLANK_BYTES: Final = 1024
-# Chunk sizes, chunk extensions and trailer fields of one body; as much as a body of one-digit chunks needs.
-MAX_FRAMING_BYTES: Final = 65_536
-# Of one request: the application takes 64 KiB, the rest is read for the sake of the next request only.
-MAX_BODY_BYTES_READ: Final = 16_777_216
-# The parser gets this much at a time, so a limit is exceeded by no more, and no more requests are parsed ahead.
-PIECE_BYTES: Final = 1024
-# Bytes of later requests that wait unparsed; beyond, the socket is not read.
-MAX_WAITING_BYTES: Final = 16_384
-# Incomplete requests and unread responses of all connections together.
-MAX_HELD_BYTES: Final = 64_000_000
-# What is not read when the server stops is dropped after this time; less than what it gives all responses then.
-STOPPING_SECONDS: Final = 3.0
-# Beyond the limit of connections these many are open for liveness probes, the newest ones, for this long.
-PROBE_CONNECTIONS: Final = 100
-PROBE_SECONDS: Final = 1.0
 _PROBE_PATH: Final = b"/healthz"
 
 
@@ -70,12 +61,13 @@ class _ReadGate(FlowControl):
 
     def resume_reading(self) -> None:
         """The application took a body, or completed a response."""
-        self._protocol.go_on()
+        self._protocol.continue_reading()
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection; `limit_concurrency` of uvicorn's configuration says how many there may be."""
 
+    limits: ClassVar[ConnectionLimits] = ConnectionLimits()
     held: ClassVar[HeldBytes] = HeldBytes(MAX_HELD_BYTES)
     shares: ClassVar[dict[asyncio.AbstractEventLoop, LoopShares]] = {}
     probes: ClassVar[dict["BoundedHttpProtocol", None]] = {}
@@ -86,8 +78,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._max_connections = self.limit_concurrency
         self.limit_concurrency = None  # uvicorn would answer each request that is too many in plain text
         self._deadline: asyncio.TimerHandle | None = None
-        self._refusal: Problem | None = None
-        self._answering: RequestResponseCycle | None = None
+        self._rejection: Problem | None = None
+        self._responding: RequestResponseCycle | None = None
         self._newest: RequestResponseCycle | None = None  # of the requests that came; it may have to wait its turn
         self._is_probe = False
         self._part = _Part.BETWEEN
@@ -105,23 +97,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Begin; beyond the limit for one liveness probe only."""
         super().connection_made(transport)
         self.flow = _ReadGate(transport, self)
-        self._watch = UnreadWatch(transport, self.loop)
+        self._watch = UnreadWatch(transport, self.loop, self.limits.reading_seconds)
         if self.loop not in self.shares:
             self.shares[self.loop] = LoopShares(self.loop)
         self._shares = self.shares[self.loop]
         if self._max_connections is None or len(self.connections) <= self._max_connections:
-            self._expect("head", HEAD_SECONDS)
+            self._set_deadline("head", self.limits.head_seconds)
             return
         self._is_probe = True
         self.probes[self] = None
-        self._expect("head", PROBE_SECONDS)
-        if len(self.probes) > PROBE_CONNECTIONS:  # a probe asks at once, so the oldest is none
-            next(iter(self.probes)).refuse_as_too_many()
+        self._set_deadline("head", self.limits.probe_seconds)
+        if len(self.probes) > self.limits.probe_connections:  # a probe asks at once, so the oldest is none
+            next(iter(self.probes)).reject_as_too_many()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything."""
         self.probes.pop(self, None)
-        self._expect_nothing()
+        self._clear_deadline()
         self._watch.stop()
         self._disconnect()
         super().connection_lost(exc)
@@ -138,21 +130,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Parse what came, as far as the responses are."""
         self._unset_keepalive_if_required()
         if self._deadline is None:
-            self._expect("head", HEAD_SECONDS)  # the next one on this connection
+            self._set_deadline("head", self.limits.head_seconds)  # the next one on this connection
         is_more = bool(self._waiting) or self._is_blocked() or len(data) > PIECE_BYTES
         if not is_more and self._shares.take():
             data = data[self._feed(data) :]
         if data and not self.transport.is_closing():
             self._waiting += data
             self._read_or_pause()
-            self.go_on(is_more=is_more)
+            self.continue_reading(is_more=is_more)
         self._count_held()
 
-    def refuse_as_too_many(self) -> None:
+    def reject_as_too_many(self) -> None:
         """Close a connection beyond the limit."""
-        self._refuse(self._too_many_connections())
+        self._reject(self._too_many_connections())
 
-    def go_on(self, *, is_more: bool = True) -> None:
+    def continue_reading(self, *, is_more: bool = True) -> None:
         """Take part in sharing the loop, when there is something to start, to parse, or to read."""
         if not self._is_share_coming and (self.pipeline or self._waiting or self._is_socket_paused):
             self._is_share_coming = True
@@ -186,8 +178,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         except Problem as problem:
             self._stop_parsing(problem)
         self.probes.pop(self, None)
-        self._complete_scope(version, method, head)
-        self._expect("body", BODY_SECONDS)
+        head.complete_scope(self.scope, version, method, self.root_path)
+        self._set_deadline("body", self.limits.body_seconds)
         earlier = self._newest
         self._newest = self.cycle = BoundedResponseCycle(
             scope=self.scope,
@@ -217,7 +209,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """A whole request is there."""
         self._enter(_Part.BETWEEN)
-        self._expect_nothing()
+        self._clear_deadline()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -229,7 +221,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         if self.pipeline or self._waiting:
-            self.go_on()
+            self.continue_reading()
         else:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -241,36 +233,25 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._watch_if_closing()
 
     def shutdown(self) -> None:
-        """The server stops: answers are finished, but nobody is waited for who sends or reads slowly."""
+        """The server stops: responses are completed, but slow clients are not waited for."""
         super().shutdown()
         if self._deadline is not None:
-            self._refuse(ShuttingDown())
-        self.loop.call_later(STOPPING_SECONDS, self._watch.abort_unread)
+            self._reject(ShuttingDown())
+        self.loop.call_later(self.limits.stopping_seconds, self._watch.abort_unread)
 
     def pause_writing(self) -> None:
-        """A lot waits for the caller to read it."""
+        """A lot waits for the client to read it."""
         super().pause_writing()
         self._unsent = self._watch.start()
         if not self._is_held_within():
             self.transport.abort()
 
     def resume_writing(self) -> None:
-        """The caller has read most of it."""
+        """The client has read most of it."""
         super().resume_writing()
         self._watch.stop()
         self._unsent = 0
         self._count_held()
-
-    def _complete_scope(self, version: str, method: bytes, head: RequestHead) -> None:
-        path = head.path.decode("ascii")
-        if "%" in path:
-            path = urllib.parse.unquote(path)
-        scope = self.scope
-        scope["method"] = method.decode("ascii")
-        scope["http_version"] = version
-        scope["path"] = self.root_path + path
-        scope["raw_path"] = self.root_path.encode("ascii") + head.path
-        scope["query_string"] = head.query
 
     def _enter(self, part: _Part) -> None:
         self._part = part
@@ -291,18 +272,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._waiting.clear()
             return
         if self.pipeline:
-            if self._answering is None or self._answering.response_complete:
+            if self._responding is None or self._responding.response_complete:
                 self._start_asgi_task(*self.pipeline.pop())
         elif self._waiting and not self._is_blocked():
             self._unset_keepalive_if_required()
             if self._deadline is None:
-                self._expect("head", HEAD_SECONDS)
+                self._set_deadline("head", self.limits.head_seconds)
             used = self._feed(bytes(self._waiting[:PIECE_BYTES]))
             del self._waiting[:used]
         self._count_held()
         self._read_or_pause()
         if self._waiting and not self._is_blocked():
-            self.go_on()
+            self.continue_reading()
 
     def _read_or_pause(self) -> None:
         is_full = len(self._waiting) >= MAX_WAITING_BYTES
@@ -322,7 +303,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             used: int = upgrade.args[0]
             return used  # nothing else is spoken here: the request is answered as it is, and HTTP/1.1 continues
         except httptools.HttpParserError:
-            self._refuse(self._refusal or MalformedRequest())
+            self._reject(self._rejection or MalformedRequest())
             return len(piece)
         if self._changes == changes:  # all of it belongs to the part that began before
             self._part_bytes += len(piece) - (self._body_bytes - body_bytes)
@@ -332,22 +313,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _check_part(self) -> None:
         if self._part is _Part.HEAD:
             if self._part_bytes > MAX_HEAD_BYTES:
-                self._refuse(HeadTooLarge())
+                self._reject(HeadTooLarge())
         elif self._part is _Part.BODY:
             if self._part_bytes > MAX_FRAMING_BYTES:
                 limit = f"{MAX_FRAMING_BYTES:,} bytes"
-                self._refuse(MalformedRequest(f"chunk sizes, extensions and trailers of a body have at most {limit}"))
+                self._reject(MalformedRequest(f"chunk sizes, extensions and trailers of a body have at most {limit}"))
         elif self._part_bytes > MAX_BLANK_BYTES:
-            self._refuse(MalformedRequest(f"at most {MAX_BLANK_BYTES:,} bytes of blank lines come before a request"))
+            self._reject(MalformedRequest(f"at most {MAX_BLANK_BYTES:,} bytes of blank lines come before a request"))
 
     def _stop_parsing(self, problem: Problem) -> NoReturn:
         """For the parser's callbacks: what they raise ends the parsing, and `_feed` refuses the request."""
-        self._refusal = problem
+        self._rejection = problem
         raise ValueError(problem.detail)
 
     def _count_held(self) -> None:
         if not self._is_held_within() and not self.transport.is_closing():
-            self._refuse(TooMuchHeld(self.held.limit))
+            self._reject(TooMuchHeld(self.held.limit))
 
     def _is_held_within(self) -> bool:
         held = self._unsent + len(self._waiting)
@@ -365,46 +346,46 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Begin to answer a request."""
-        self._answering = cycle
+        self._responding = cycle
         super()._start_asgi_task(cycle, app)
 
     def _disconnect(self) -> None:
-        """Nobody reads the answer that is under way."""
-        if self._answering is not None and not self._answering.response_complete:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
+        """The client does not read the response under way."""
+        if self._responding is not None and not self._responding.response_complete:
+            self._responding.disconnected = True
+            self._responding.message_event.set()
 
-    def _expect(self, part: str, seconds: float) -> None:
+    def _set_deadline(self, part: str, seconds: float) -> None:
         """The rest of this part has to be there in time."""
-        self._expect_nothing()
-        self._deadline = self.loop.call_later(seconds, self._overdue, part, seconds)
+        self._clear_deadline()
+        self._deadline = self.loop.call_later(seconds, self._on_deadline, part, seconds)
 
-    def _expect_nothing(self) -> None:
+    def _clear_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _overdue(self, part: str, seconds: float) -> None:
+    def _on_deadline(self, part: str, seconds: float) -> None:
         if self._waiting:
-            self._expect(part, seconds)  # it is us who do not read on
+            self._set_deadline(part, seconds)  # it is us who do not read on
         elif self._is_probe:
-            self.refuse_as_too_many()
-        elif self._answering is None and self._part is _Part.BETWEEN:
+            self.reject_as_too_many()
+        elif self._responding is None and self._part is _Part.BETWEEN:
             self.transport.close()  # nothing was ever asked
         else:
-            self._refuse(RequestTimeout(part, seconds))
+            self._reject(RequestTimeout(part, seconds))
 
     def _watch_if_closing(self) -> None:
         """A connection closes when all is read that was written to it."""
         if self.transport.is_closing():
             self._watch.start()
 
-    def _refuse(self, problem: Problem) -> None:
-        """Close the connection; with an answer, unless the caller would take it for that to another request."""
-        self._expect_nothing()
+    def _reject(self, problem: Problem) -> None:
+        """Close the connection; with a response, unless the client would take it for that to another request."""
+        self._clear_deadline()
         self.probes.pop(self, None)
         self._waiting.clear()
-        cycle = self._answering
+        cycle = self._responding
         if (
             cycle is None
             or cycle.response_complete

@@ -4,9 +4,11 @@ httptools has checked the characters, the framing by Content-Length and the last
 """
 
 import re
+import urllib.parse
 from typing import Final, NamedTuple
 
 import httptools
+from uvicorn._types import HTTPScope
 
 from order_api.http.problems.rejections import ExpectationFailed, HeadTooLarge, MalformedRequest
 
@@ -31,6 +33,14 @@ class RequestHead(NamedTuple):
     path: bytes
     query: bytes
     expects_continue: bool
+
+    def complete_scope(self, scope: HTTPScope, version: str, method: bytes, root_path: str) -> None:
+        """Fill in what uvicorn's protocol leaves open in an ASGI scope."""
+        scope["method"] = method.decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = root_path + urllib.parse.unquote(self.path.decode("ascii"))
+        scope["raw_path"] = root_path.encode("ascii") + self.path
+        scope["query_string"] = self.query
 
 
 def read_head(version: str, method: bytes, target: bytes, fields: list[Field], *, upgrade: bool) -> RequestHead:

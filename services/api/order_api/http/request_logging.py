@@ -1,4 +1,4 @@
-"""The outermost layer of every request: its id, the headers of all answers, its metrics, its log line when it fails."""
+"""Outermost middleware: request ids, headers of all responses, metrics, and the log line of a failed request."""
 
 import re
 import secrets
@@ -25,9 +25,9 @@ _HEADERS: Final = ((b"x-content-type-options", b"nosniff"),)
 
 
 class RequestLogging:
-    """ASGI middleware. A caller's X-Request-ID is kept when it is a plain id, else one is made; answers carry it.
+    """ASGI middleware. A client's X-Request-ID is kept when it is a plain id, else one is made; responses carry it.
 
-    `request.state.response_headers` takes what the answer shall carry besides, whatever the answer becomes.
+    `request.state.response_headers` takes what the response shall carry besides, whichever response it is.
     An exception that no handler knows ends here, as a 500 without internals, and in the log with its traceback.
     """
 
@@ -62,7 +62,7 @@ class RequestLogging:
         except Exception:
             log.exception("request_failed", request_id=request_id, method=scope["method"], route=_route(scope))
             if status:
-                raise  # half an answer is out: only closing the connection tells the caller
+                raise  # half a response is out: only closing the connection tells the client
             await problem_response(Request(scope), InternalError())(scope, receive, observed_send)
         finally:
             self._record(scope, status or ClientDisconnected.status, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Running the application: the socket, the server, and an end without cut-off answers."""
+"""The server: its socket, its configuration, and a shutdown that completes responses."""
 
 import errno
 import resource
@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from order_api.http.protocol import PROBE_CONNECTIONS, BoundedHttpProtocol
+from order_api.http.protocol import BoundedHttpProtocol
 from order_api.settings import ApiSettings
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import PortTakenError
@@ -21,16 +21,16 @@ from order_platform.logging import silence_kafka_client
 
 log = structlog.get_logger(__name__)
 
-BACKLOG: Final = 2048
-# What the system keeps of an answer for a caller that does not read; by itself it would keep megabytes for each.
+LISTEN_QUEUE: Final = 2048
+# What the system keeps of a response for a client that does not read; by itself it would keep megabytes for each.
 SEND_BUFFER_BYTES: Final = 131_072
 # Half of what a body may have; it bounds what a connection hands over at once.
 RECEIVE_BUFFER_BYTES: Final = 32_768
 SHUTDOWN_SECONDS: Final = 5
-# Every waiting caller holds a connection; the usual soft limit of 1,024 files would be in the way.
+# Every waiting client holds a connection; the usual soft limit of 1,024 files would be in the way.
 WANTED_FILES: Final = 65_536
 # Connections to Postgres and Kafka, files of Python's: a hundred are plenty. Besides, those kept for liveness probes.
-OWN_FILES: Final = 100 + PROBE_CONNECTIONS
+OWN_FILES: Final = 100 + BoundedHttpProtocol.limits.probe_connections
 
 
 class Server(uvicorn.Server):
@@ -50,7 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises PortTakenError, naming the setting, and OSError for an address that is not ours."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     try:
-        listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listening = socket.create_server(address[:2], family=family, backlog=LISTEN_QUEUE)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -75,7 +75,7 @@ def configuration(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=BACKLOG,
+        backlog=LISTEN_QUEUE,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 

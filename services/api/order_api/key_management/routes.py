@@ -40,21 +40,25 @@ async def list_keys(keys: Keys) -> Response:
     response_model=CreatedKey,
     responses={201: {"description": "The key has been made"}, **responses(401, 403, 413, 415, 422, 429, 503)},
 )
-async def create_key(request: Request, keys: Keys, wanted: KeyRequest) -> Response:
+async def create_key(request: Request, keys: Keys, requested: KeyRequest) -> Response:
     """Make a key. The response holds it, this once: only its hash is stored.
 
     A key that is restricted to scopes, or expires, makes only keys that are restricted at least as much.
     """
-    _reject_more_than_own(principal_of(request), wanted)
+    _reject_more_than_own(principal_of(request), requested)
     try:
         made = await store_key(
-            keys.database, wanted.name, wanted.role, expires_at=wanted.expires_at, scopes=wanted.scopes
+            keys.database,
+            requested.name,
+            requested.role,
+            expires_at=requested.expires_at,
+            scopes=requested.scopes,
         )
     except ValueError as error:  # all else is in the schema
         raise RequestValidationError(
-            [{"type": "value", "loc": ("body", "expires_at"), "input": wanted.expires_at, "msg": str(error)}]
+            [{"type": "value", "loc": ("body", "expires_at"), "input": requested.expires_at, "msg": str(error)}]
         ) from None
-    body = {**wanted.model_dump(), "key_id": made.key_id, "created_at": made.created_at, "key": made.key}
+    body = {**requested.model_dump(), "key_id": made.key_id, "created_at": made.created_at, "key": made.key}
     return json_response(body, 201)
 
 
@@ -70,13 +74,13 @@ async def delete_key(keys: Keys, key_id: KeyId) -> Response:
     return Response(status_code=204)
 
 
-def _reject_more_than_own(principal: Principal, wanted: KeyRequest) -> None:
+def _reject_more_than_own(principal: Principal, requested: KeyRequest) -> None:
     """Raises NotPermitted for a key that could do more, or for longer, than the one that makes it."""
-    if principal.scopes is not None and not (wanted.scopes and principal.scopes.issuperset(wanted.scopes)):
+    if principal.scopes is not None and not (requested.scopes and principal.scopes.issuperset(requested.scopes)):
         own = ", ".join(sorted(principal.scopes))
         raise NotPermitted(f"your key is restricted to the scopes {own}: give `scopes`, some of these")
     if principal.key_expires_at is not None and not (
-        wanted.expires_at and wanted.expires_at <= principal.key_expires_at
+        requested.expires_at and requested.expires_at <= principal.key_expires_at
     ):
         raise NotPermitted(
             f"your key expires at {principal.key_expires_at.isoformat()}: give `expires_at`, at the latest that"

@@ -1,4 +1,4 @@
-"""What requests and responses about keys look like."""
+"""Requests and responses about keys."""
 
 from typing import Annotated, Any, Final
 

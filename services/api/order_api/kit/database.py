@@ -20,10 +20,10 @@ from order_platform.postgres.shutdown_watch import close_connections
 log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 3.0
-# Connections cost the server megabytes each: an API that nobody asks holds none.
+# Connections cost the server megabytes each: an idle API holds none.
 IDLE_SECONDS = 60.0
 
-_AWAY: tuple[type[Exception], ...] = (
+_UNAVAILABLE: tuple[type[Exception], ...] = (
     *LOST_CONNECTION,
     asyncpg.OperatorInterventionError,  # shutting down, starting up
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
@@ -58,7 +58,7 @@ class Reads(Protocol):
 
 
 class Database:
-    """Reads from Postgres. Raises DatabaseUnavailable or QueryTooSlow; any other error is a bug of ours."""
+    """Reads from Postgres. Raises DatabaseUnavailable or QueryTooSlow; any other error is a bug."""
 
     def __init__(self, pool: asyncpg.Pool, seconds: float) -> None:
         self._pool = pool
@@ -102,7 +102,7 @@ class Database:
         except asyncpg.QueryCanceledError as error:
             log.warning("query_too_slow", seconds=self._seconds)
             raise QueryTooSlow(self._seconds) from error
-        except _AWAY as error:
+        except _UNAVAILABLE as error:
             self._outage.failed(f"{type(error).__name__}: {error}")
             raise DatabaseUnavailable from error
         self._outage.succeeded()
@@ -110,7 +110,7 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: str, kind: Kind = LOOKUPS) -> AsyncIterator[Database]:
-    """A pool of a kind that opens with no server in sight and connects at the first query."""
+    """A pool of a kind that opens without a server and connects at the first query."""
 
     async def end_transaction(connection: asyncpg.Connection) -> None:
         """Queries here leave nothing else behind on a connection: the usual reset would be a round trip for nothing."""

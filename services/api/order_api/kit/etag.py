@@ -1,4 +1,4 @@
-"""Answers that need no repeating: a strong ETag, and 304 for a caller that has the answer already."""
+"""Conditional responses: a strong ETag, and 304 for a client that has the response already."""
 
 import hashlib
 import re
@@ -14,9 +14,9 @@ _TAG_BYTES: Final = 16
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 CONDITIONAL: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"headers": {"ETag": {"description": "names this answer, to the byte", "schema": {"type": "string"}}}},
+    200: {"headers": {"ETag": {"description": "names this response, to the byte", "schema": {"type": "string"}}}},
     304: {
-        "description": "The caller has this answer: its ETag is among those in If-None-Match",
+        "description": "The client has this response: its ETag is among those in If-None-Match",
         "headers": {"ETag": {"required": True, "schema": {"type": "string"}}},
     },
 }
@@ -28,7 +28,7 @@ IF_NONE_MATCH: Final[dict[str, Any]] = {
             "name": "If-None-Match",
             "in": "header",
             "required": False,
-            "description": "ETags of answers that the caller has",
+            "description": "ETags of responses that the client has",
             "schema": {"type": "string"},
             "example": '"5f0c9d1be2a84c775f0c9d1be2a84c77"',
         }
@@ -38,12 +38,13 @@ IF_NONE_MATCH: Final[dict[str, Any]] = {
 
 
 def conditional_response(request: Request, body: object) -> Response:
-    """`body` as JSON with its ETag, or 304. Callers may keep it, and ask each time whether it still holds."""
+    """`body` as JSON with its ETag, or 304. Clients may keep it, and ask each time whether it still holds."""
     response = json_response(body)
     tag = hashlib.blake2b(response.body, digest_size=_TAG_BYTES).hexdigest()
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
     if _is_known(tag, request.headers.get("if-none-match")):
-        # What this client would get now: Compression names the compressed answer so, and only sees answers with a body.
+        # What this client would get now: Compression names the compressed answer so, and only sees responses with a
+        # body.
         if is_large(bytes(response.body)) and accepts_gzip(request.scope):
             headers["ETag"] = f'"{tag}{TAG_SUFFIX}"'
         return Response(status_code=304, headers={**headers, "Vary": "Accept-Encoding"})

@@ -1,4 +1,4 @@
-"""Bodies as JSON: read after authentication, of bounded depth and width, with errors that say what is wrong where."""
+"""Request bodies as JSON, of bounded depth and width, with errors that name the place and the fault."""
 
 import json
 import math
@@ -54,23 +54,23 @@ def decode_json(content: bytes) -> object:
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        _refuse(f"not JSON: byte {error.start + 1} is not UTF-8")
+        _reject(f"not JSON: byte {error.start + 1} is not UTF-8")
     if text.startswith(_BYTE_ORDER_MARK):
-        _refuse("not JSON: begins with a byte order mark; leave it out")
+        _reject("not JSON: begins with a byte order mark; leave it out")
     try:
         value = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         line = f", line {error.lineno}" if error.lineno > 1 else ""
-        _refuse(f"not JSON: cannot be read at character {error.pos + 1}{line}")
+        _reject(f"not JSON: cannot be read at character {error.pos + 1}{line}")
     except RecursionError:
-        _refuse(f"is nested more than {MAX_DEPTH} levels deep")
+        _reject(f"is nested more than {MAX_DEPTH} levels deep")
     _check_size(value)
     return value
 
 
 def _check_size(value: object) -> None:
     if isinstance(value, dict) and len(value) > MAX_MEMBERS:
-        _refuse(f"has {len(value):,} members; at most {MAX_MEMBERS} are taken")
+        _reject(f"has {len(value):,} members; at most {MAX_MEMBERS} are taken")
     level, count = [value], 0
     for _ in range(MAX_DEPTH):
         inner: list[object] = []
@@ -81,11 +81,11 @@ def _check_size(value: object) -> None:
                 inner.extend(item)
         count += len(inner)
         if count > MAX_VALUES:
-            _refuse(f"holds more than {MAX_VALUES:,} values")
+            _reject(f"holds more than {MAX_VALUES:,} values")
         level = [item for item in inner if not isinstance(item, _SHALLOW)]
         if not level:
             return
-    _refuse(f"is nested more than {MAX_DEPTH} levels deep")
+    _reject(f"is nested more than {MAX_DEPTH} levels deep")
 
 
 def _check_type(request: Request) -> None:
@@ -107,20 +107,20 @@ def _check_type(request: Request) -> None:
 
 def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
-        _refuse(f"holds a number of more than {MAX_DIGITS} digits")
+        _reject(f"holds a number of more than {MAX_DIGITS} digits")
     return int(digits)
 
 
 def _number(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        _refuse("holds a number that is too large")
+        _reject("holds a number that is too large")
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
-    _refuse(f"not JSON: {name} is not a JSON value")
+    _reject(f"not JSON: {name} is not a JSON value")
 
 
-def _refuse(message: str) -> NoReturn:
+def _reject(message: str) -> NoReturn:
     raise InvalidRequest([{"in": "body", "field": None, "value": None, "message": message}])

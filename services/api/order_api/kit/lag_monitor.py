@@ -1,4 +1,4 @@
-"""How far the detector is behind, as far as the broker can be asked just now."""
+"""Lag of the detector, as far as the broker can be asked."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from order_platform.kafka.lag import PartitionLag
 from order_platform.outage_log import OutageLog
 
 ASK_SECONDS = 2.0
-# Callers within these share one reading; a broker that is away is asked once a second, however many want to know.
+# Requests within these share one reading; an unavailable broker is asked once a second, however many requests need it.
 FRESH_SECONDS = 0.25
 UNAVAILABLE_SECONDS = 1.0
 
@@ -40,7 +40,7 @@ class Reading(NamedTuple):
 
 
 class LagMonitor:
-    """Asks the broker when somebody wants to know, connecting when first asked and again after an outage."""
+    """Asks the broker on demand; connects at the first demand, and again after an outage."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class LagMonitor:
         self._timeout = ProgressTimeout(ask_seconds)
 
     async def read(self) -> Reading:
-        """The lag now, at most FRESH_SECONDS old; never raises for a broker that is away."""
+        """The lag now, at most FRESH_SECONDS old; never raises for an unavailable broker."""
         if self._clock() < self._fresh_until:
             return self._last
         async with self._asking:
@@ -72,7 +72,7 @@ class LagMonitor:
             return self._last
 
     async def close(self) -> None:
-        """Let go of the broker."""
+        """Disconnect from the broker."""
         if source := self._detach():
             self._timeout.in_background(source.__aexit__(None, None, None))
         await self._timeout.close()
@@ -81,7 +81,7 @@ class LagMonitor:
         return await (await self._connected()).read()
 
     def _detach(self) -> AbstractAsyncContextManager[LagSource] | None:
-        """The source, which is then this one's no more."""
+        """The source, which is not this one's any more."""
         source, self._source, self._reader = self._source, None, None
         return source
 

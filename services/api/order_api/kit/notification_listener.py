@@ -1,4 +1,4 @@
-"""News from Postgres: a connection that listens for what was recorded, from the moment that somebody cares."""
+"""Listener for notifications of Postgres, on one connection, which is made at the first use."""
 
 import asyncio
 import contextlib
@@ -60,8 +60,8 @@ class PostgresListener:
             try:
                 await self._listen_once()
             except DATABASE_ERRORS as error:
-                # Requests say by themselves that the database is away.
-                log.debug("news_interrupted", error=f"{type(error).__name__}: {error}")
+                # Requests report the unavailable database themselves.
+                log.debug("listener_interrupted", error=f"{type(error).__name__}: {error}")
             await asyncio.sleep(self._retry_seconds)
 
     async def _listen_once(self) -> None:

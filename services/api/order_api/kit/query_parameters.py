@@ -215,8 +215,8 @@ class IdentifierConvertor(Convertor[str]):
 
 register_url_convertor("identifier", IdentifierConvertor())
 
-OrderId = Annotated[Identifier, Path(description="as published; slashes may stand as they are")]
-UserId = Annotated[Identifier, Path(description="as published; slashes may stand as they are")]
+OrderId = Annotated[Identifier, Path(description="as published; slashes need no escaping")]
+UserId = Annotated[Identifier, Path(description="as published; slashes need no escaping")]
 
 
 class Contradiction(NamedTuple):

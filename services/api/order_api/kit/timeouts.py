@@ -1,4 +1,4 @@
-"""Work whose end is awaited for so long, for what a broker that hangs would hold up."""
+"""Time-out for work that makes no progress, such as requests to a broker that does not respond."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,7 +10,7 @@ CLOSE_SECONDS: Final = 2.0
 
 
 class ProgressTimeout:
-    """Gives work up that makes no progress; it then ends in the background, as its clients' farewell may hang, too."""
+    """Gives up work that makes no progress; it then ends in the background, as closing its clients may hang, too."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -33,7 +33,7 @@ class ProgressTimeout:
                 self._keep(task)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run work, whose outcome concerns nobody."""
+        """Run work whose outcome does not matter."""
         self._keep(asyncio.create_task(work))
 
     async def close(self) -> None:
@@ -50,4 +50,4 @@ class ProgressTimeout:
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._given_up.discard(task)
         if not task.cancelled():
-            task.exception()  # how it ended concerns nobody any more
+            task.exception()  # its outcome does not matter any more

@@ -1,4 +1,4 @@
-"""What answers about marts look like."""
+"""Responses about marts."""
 
 from typing import Annotated, Any, Final
 
@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 MART: Final[dict[str, Any]] = {
     "name": "mart_user_blacklist_status",
-    "description": "Users and whether they are on the blacklist. Grain: one row a user who has ordered.",
+    "description": "Users and whether they are on the blacklist. Grain: one row per user who has ordered.",
     "columns": [
         {"name": "user_id", "type": "string", "description": "Key."},
         {"name": "total_orders", "type": "integer", "description": "Number of orders."},
@@ -30,7 +30,7 @@ class MartColumn(BaseModel):
 
 
 class Mart(BaseModel):
-    """A mart: what a row stands for, and its columns."""
+    """A mart: what a row means, and its columns."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [MART]})
 

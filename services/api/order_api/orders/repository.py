@@ -13,8 +13,8 @@ from order_contract.decision import OrderRow, Status
 from order_contract.event import readable_id
 from order_platform.postgres.sql_builder import QueryArguments
 
-# How many rows a page looks at for filters that no index answers: 10,000 took 5 ms, all 400,000 took 55 ms. A page that
-# is not full by then says how far it looked, and its cursor continues the search.
+# How many rows are searched for a page for filters that no index answers: 10,000 took 5 ms, all 400,000 took 55 ms. A
+# page that is not full by then says how far it looked, and its cursor continues the search.
 SEARCHED_ROWS: Final = 10_000
 
 

@@ -33,7 +33,7 @@ async def get_order(
 ) -> Response:
     """One order with its decision: outcome, risk score, and every rule that hit with its reason.
 
-    With `wait` the answer comes as soon as the decision is stored. An order that is not there may be unknown or not
+    With `wait` the response comes as soon as the decision is stored. An order that is not there may be unknown or not
     decided yet (404 `order-unknown-or-undecided`), or its message was bad data (404 `order-dead-lettered`).
     """
     reject_repeated(request)

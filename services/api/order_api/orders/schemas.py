@@ -1,6 +1,6 @@
-"""What answers about orders look like: the schemas in the documentation.
+"""Responses about orders, for the documentation.
 
-Answers are written by `stored.py` straight from the row; tests hold them against these models.
+They are written by `serializers.py` straight from the row; tests hold them against these models.
 """
 
 from typing import Annotated, Any, Final

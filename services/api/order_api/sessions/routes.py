@@ -32,7 +32,7 @@ SET_COOKIE: Final[dict[str, Any]] = {
         201: {"description": "The session has begun", **SET_COOKIE},
         **responses(401, 403, 413, 415, 422, 429, 503),
     },
-    # The key may stand in the body too, so the header is not required.
+    # The key may be in the body too, so the header is not required.
     openapi_extra={"security": [{"apiKey": []}, {}]},
 )
 async def create_session(
@@ -63,7 +63,7 @@ async def create_session(
     "/session", operation_id="get_session", response_model=Session, responses=responses(401, 403, 422, 429, 503)
 )
 async def get_session(principal: Reader) -> Response:
-    """On whose behalf the caller asks, what they may do, and when their session ends."""
+    """On whose behalf the client asks, what they may do, and when their session ends."""
     return json_response(_described(principal, principal.expires_at))
 
 

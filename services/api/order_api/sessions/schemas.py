@@ -1,4 +1,4 @@
-"""What is said about a session."""
+"""Requests and responses about sessions."""
 
 from typing import Annotated, Any, Final
 
@@ -23,7 +23,7 @@ class SessionRequest(BaseModel):
 
 
 class Session(BaseModel):
-    """On whose behalf the caller asks, and what they may do."""
+    """On whose behalf the client asks, and what they may do."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 

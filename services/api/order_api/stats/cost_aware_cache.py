@@ -1,4 +1,4 @@
-"""Keeping what was costly to compute, for as long as its cost suggests."""
+"""Cache that keeps a value in proportion to the cost of computing it."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ class _Computation(Generic[Value]):
 class CostAwareCache(Generic[Value]):
     """Computes a value for a key once, however many ask at the same time, and keeps it in proportion to its cost.
 
-    A computation that nobody waits for any more is cancelled.
+    A computation that no request waits for any more is cancelled.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, max_kept: int = MAX_KEPT) -> None:

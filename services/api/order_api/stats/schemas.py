@@ -1,4 +1,4 @@
-"""What `/v1/stats` answers."""
+"""Response of `/v1/stats`."""
 
 from typing import Annotated, Any, Final
 
@@ -68,7 +68,7 @@ class PartitionLag(BaseModel):
 
     partition: int
     beginning: Annotated[int, Field(description="the oldest offset that is kept")]
-    committed: Annotated[int | None, Field(description="where the detector goes on; null when it never committed")]
+    committed: Annotated[int | None, Field(description="where the detector resumes; null when it never committed")]
     end: Annotated[int, Field(description="the offset that the next message gets")]
     lag: Annotated[int, Field(description="messages that wait for the detector")]
 
@@ -79,7 +79,7 @@ class StreamStats(BaseModel):
     duplicates: Annotated[int, Field(description="messages that repeated an order as it was stored")]
     conflicts: Annotated[int, Field(description="messages that repeated an order id with other content")]
     dead_letters: Annotated[int, Field(description="messages that were bad data")]
-    lag: Annotated[int | None, Field(description="messages that wait for the detector; null when Kafka is away")]
+    lag: Annotated[int | None, Field(description="messages that wait for the detector; null when Kafka is unavailable")]
     partitions: list[PartitionLag] | None
 
 
@@ -90,7 +90,7 @@ class Stats(BaseModel):
 
     start: Annotated[AwareDatetime, Field(alias="from")]
     end: Annotated[AwareDatetime, Field(alias="to")]
-    computed_at: Annotated[AwareDatetime, Field(description="an answer that was costly is kept for a few seconds")]
+    computed_at: Annotated[AwareDatetime, Field(description="a response that was costly is kept for a few seconds")]
     orders: int
     flagged: int
     flagged_share: Annotated[float, Field(ge=0, le=1)]

@@ -1,4 +1,4 @@
-"""What `/v1/users/{user_id}` answers."""
+"""Response of `/v1/users/{user_id}`."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Final

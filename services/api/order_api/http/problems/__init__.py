@@ -7,11 +7,11 @@ Problem
 │   ├── NotPermitted         403  a key whose role is too small
 │   ├── NotFound             404  no such route
 │   ├── MethodNotAllowed     405
-│   ├── NotAcceptable        406  the caller does not take what this sends
+│   ├── NotAcceptable        406  the client does not take what this sends
 │   ├── UnsupportedMediaType 415  a body that is not JSON
 │   ├── NoSession            404  nothing to end
-│   ├── CursorUnknown        404  not a cursor of ours for these filters
-│   └── ClientDisconnected           499  nobody reads this one
+│   ├── CursorUnknown        404  not a cursor for these filters
+│   └── ClientDisconnected           499  no client reads this one
 ├── refusals.py                   refused before anybody looks at what is asked for
 │   ├── MalformedRequest     400  no HTTP
 │   ├── PreflightRefused     400  a page would send what is not taken from other origins
@@ -38,7 +38,7 @@ Problem
 │   ├── KeyUnknown           404  never made, or revoked already
 │   └── MartUnknown          404  not published
 └── availability.py               our side: report it (500), or try again (503)
-    ├── InternalError        500  a bug of ours
+    ├── InternalError        500  a bug
     ├── DatabaseUnavailable  503
     ├── QueryTooSlow         503
     ├── TooBusy              503  costly requests of other keys

@@ -4,7 +4,7 @@ from order_api.http.problems.problem import Problem, Unavailable
 
 
 class InternalError(Problem):
-    """A bug of ours. The log has the details under `request_id`."""
+    """A bug of the API. The log has the details under `request_id`."""
 
     status = 500
     code = "internal-error"
@@ -79,7 +79,7 @@ class TooManyWaiting(Unavailable):
 
 
 class TooManyListening(Unavailable):
-    """As many streams as the API holds are open already. Come back with the last id: nothing is missed."""
+    """As many streams as the API holds are open already. Reconnect with the last id: nothing is missed."""
 
     code = "too-many-listening"
     title = "Too many streams are open"

@@ -1,4 +1,4 @@
-"""Problems as answers: rendered in one place, whoever raised them."""
+"""Exception handlers: problems, validation errors and HTTP errors as responses."""
 
 import re
 from collections.abc import Mapping
@@ -23,18 +23,18 @@ _UNREADABLE_BODY = 400
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
-    """The answer to a request."""
+    """The problem as the response to a request."""
     body = problem_members(problem, request.state.request_id)
     return json_response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
 def problem_content(problem: Problem, request_id: str) -> bytes:
-    """The answer's body, for where there is no request yet."""
+    """The response's body, for where there is no request yet."""
     return orjson.dumps(problem_members(problem, request_id))
 
 
 def problem_members(problem: Problem, request_id: str) -> dict[str, Any]:
-    """What an answer says."""
+    """The members of the response."""
     return {
         "type": f"/problems/{problem.code}",
         "title": problem.title,
@@ -94,7 +94,7 @@ def _named(error: Mapping[str, Any]) -> dict[str, object]:
     place, *names = error["loc"]
     kind, value = error["type"], error["input"]
     is_unknown = kind == "extra_forbidden"
-    # What a body has beside its members is nobody's mistype of a value: the name says all.
+    # An unknown member of a body is not a mistyped value: its name suffices.
     is_shown = kind != "missing" and not (place == "body" and (is_unknown or (not names and _is_structure(value))))
     return {
         "in": str(place),

@@ -83,7 +83,7 @@ _RESPONSES: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     ),
     406: (
         "NotAcceptable",
-        _response("Header Accept admits nothing that this answers with", NotAcceptable("text/event-stream")),
+        _response("Header Accept admits nothing that this responds with", NotAcceptable("text/event-stream")),
     ),
     409: (
         "Refused",

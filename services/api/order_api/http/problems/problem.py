@@ -1,13 +1,13 @@
-"""The problem: what can go wrong, as RFC 9457 has it, is an exception class a problem type."""
+"""Problem, the exception that is sent as an RFC 9457 problem: one class per problem type."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 
 class Problem(Exception):
-    """Raised anywhere, answered as problem+json. The class docstring explains the type at `/problems/{code}`.
+    """Raised anywhere, sent as problem+json. The class docstring explains the type at `/problems/{code}`.
 
-    `members` are further members of the answer, `headers` further headers.
+    `members` are further members of the response, `headers` further headers.
     """
 
     status: ClassVar[int]

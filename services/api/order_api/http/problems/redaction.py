@@ -1,4 +1,4 @@
-"""What of a request may be repeated in a response: short, printable, and no secret."""
+"""Redaction: what of a request may be repeated in a response, short, printable and without secrets."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The catalogue: every problem type that is answered over HTTP."""
+"""Registry of the problem types that are sent over HTTP."""
 
 from order_api.http.problems import availability, requests
 from order_api.http.problems import rejections as refusals

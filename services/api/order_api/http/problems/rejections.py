@@ -1,4 +1,4 @@
-"""Problems of requests that are refused before anybody looks at what they ask for."""
+"""Problems of requests that are rejected before their route is called."""
 
 from typing import ClassVar
 
@@ -28,7 +28,7 @@ class ExpectationFailed(Problem):
 
 
 class CrossOrigin(Problem):
-    """A page of another origin asked for a change with somebody's session. Only pages of the API's own origin may.
+    """A page of another origin requested a change with a session. Only pages of the API's own origin may.
 
     `ORDERWATCH_API_CORS_ORIGINS` names further origins that are trusted; programs send an API key instead.
     """
@@ -102,7 +102,7 @@ class RateLimited(Problem):
 class TooManyRequests(RateLimited):
     """The key, sessions of it included, asked more than it may. Ask again after `Retry-After` seconds.
 
-    Header `RateLimit-Policy` says how much a key may ask, `RateLimit` of every answer how much of it is left.
+    Header `RateLimit-Policy` says how much a key may ask, `RateLimit` of every response how much of it is left.
     `?wait=` and the stream of decisions ask less than polling does; `ORDERWATCH_API_KEY_LIMIT` moves the limit.
     """
 
@@ -129,7 +129,7 @@ class TooManyAtOnce(RateLimited):
 class TooManyGuesses(RateLimited):
     """This address sent too many keys or sessions that are not valid, so none that is new is looked at for a while.
 
-    Keys that were valid lately go on working. Look for the program that still uses a revoked key.
+    Keys that were valid recently continue to work. Look for the program that still uses a revoked key.
     """
 
     code = "too-many-guesses"
@@ -143,7 +143,7 @@ class TooManyWithoutKey(RateLimited):
     """This address asked too much without a valid key. Ask again after `Retry-After` seconds, or with a key.
 
     A request counts once, and once more for each KiB that it sends and each 16 KiB that it gets. Keys that were valid
-    lately continue to work. `ORDERWATCH_API_KEYLESS_LIMIT` moves the limit; `/healthz`, `/readyz` and `/metrics` have
+    recently continue to work. `ORDERWATCH_API_KEYLESS_LIMIT` moves the limit; `/healthz`, `/readyz` and `/metrics` have
     none.
     """
 
@@ -167,7 +167,7 @@ class TooManyConnections(Unavailable):
 
 
 class TooMuchHeld(Unavailable):
-    """Requests that are not complete and responses that nobody reads fill the memory that the API has for them.
+    """Requests that are not complete and responses that are not read fill the memory that the API has for them.
 
     Send requests in one go, read responses as they come, and ask again after `Retry-After` seconds.
     """

@@ -1,4 +1,4 @@
-"""Problems of the request itself: it asks for nothing there is, or not as it must be asked."""
+"""Problems of the request itself: not valid, not authenticated, not found."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -75,14 +75,14 @@ class MethodNotAllowed(Problem):
 
 
 class NotAcceptable(Problem):
-    """Header `Accept` admits none of the media types that this path answers with. Add the one named, or `*/*`."""
+    """Header `Accept` admits none of the media types that this path responds with. Add the one named, or `*/*`."""
 
     status = 406
     code = "not-acceptable"
-    title = "The caller does not take what this path answers with"
+    title = "The client does not take what this path responds with"
 
     def __init__(self, media_type: str) -> None:
-        super().__init__(f"this answers with {media_type}, which header Accept does not admit")
+        super().__init__(f"this responds with {media_type}, which header Accept does not admit")
 
 
 class NoSession(Problem):
@@ -125,14 +125,14 @@ class UnsupportedMediaType(Problem):
 
 
 class ClientDisconnected(Problem):
-    """The caller hung up before the answer was there; only logs and metrics see this."""
+    """The client hung up before the response was there; only logs and metrics see this."""
 
     status = 499
     code = "caller-left"
-    title = "The caller left"
+    title = "The client left"
 
     def __init__(self) -> None:
-        super().__init__("the caller closed the connection")
+        super().__init__("the client closed the connection")
 
 
 def _fault(error: Mapping[str, object]) -> str:

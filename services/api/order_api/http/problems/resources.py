@@ -19,7 +19,7 @@ class OrderUnknown(Problem):
 
     def __init__(self, lag: int | None) -> None:
         if lag is None:
-            known = "how many messages wait for the detector cannot be told now"
+            known = "how many messages wait for the detector is not known now"
         else:
             known = f"{lag} messages wait for the detector"
         super().__init__(
@@ -106,14 +106,14 @@ class ConflictUnresolved(Problem):
 
 
 class CorrectionRefused(Problem):
-    """The corrected body is no order event either: it would only be a dead letter again.
+    """The corrected body is not a valid order event either: it would only be a dead letter again.
 
     `detail` names field and value, `error_type` is the one that it would be refused with.
     """
 
     status = 409
     code = "correction-refused"
-    title = "The corrected body is no order event"
+    title = "The corrected body is not a valid order event"
 
     def __init__(self, detail: str, error_type: str) -> None:
         super().__init__(detail, members={"error_type": error_type})
