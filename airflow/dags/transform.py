@@ -7,7 +7,7 @@ from airflow.sdk import PartitionedAssetTimetable, dag, task
 
 from dag_defaults import DEFAULTS, MARTS, ORDERS, PRODUCTS, USERS, WAREHOUSE_POOL, run_date
 from order_batch.app import open_pipeline
-from order_batch.transform.dbt import LayerReport, check, layers
+from order_batch.transform.dbt import LayerReport, group_by_layer, require_success
 
 
 @dag(
@@ -29,11 +29,11 @@ def transform() -> None:
     def build(partition_key: str | None = None) -> list[dict[str, Any]]:
         day = run_date(partition_key, datetime.now(UTC))
         with open_pipeline() as pipeline:
-            return [layer.as_json() for layer in layers(pipeline.build(day, day))]
+            return [layer.as_json() for layer in group_by_layer(pipeline.build(day, day))]
 
     @task(map_index_template="{{ layer['name'] }}", retries=0, doc_md="Models and tests of a layer; fails with them.")
     def results(layer: dict[str, Any]) -> None:
-        check(LayerReport.of_json(layer))
+        require_success(LayerReport.of_json(layer))
 
     @task(pool=WAREHOUSE_POOL, outlets=[MARTS], doc_md="The gold tables, all at once, to schema `marts`.")
     def publish() -> dict[str, int]:

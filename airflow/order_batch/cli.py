@@ -112,13 +112,13 @@ def reconcile(
         str | None, typer.Argument(help="a business date or a range; else all from the first loaded on")
     ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="load and build dirty dates again")] = False,
-    mend: Annotated[bool, typer.Option("--mend", hidden=True)] = False,
+    old_repair: Annotated[bool, typer.Option("--mend", hidden=True)] = False,
 ) -> None:
     """Compare Postgres with the warehouse, by business date; exits 1 when a date is dirty and not repaired.
 
     A date is dirty when it was never loaded, when orders arrived late, or when the warehouse lost or gained rows.
     """
-    if mend:
+    if old_repair:
         ERR.print("--mend is now called --repair", style="yellow")
     span = _span(dates) if dates else None
     with _pipeline() as pipeline:
@@ -133,7 +133,7 @@ def reconcile(
         if not dirty:
             OUT.print(f"{first} to {last}: the warehouse holds what Postgres holds")
             return
-        if not (repair or mend):
+        if not (repair or old_repair):
             _fail(
                 f"dirty: {', '.join(map(str, dirty))}\nRun `make batch DATE=...` for them, or this again with --repair"
             )

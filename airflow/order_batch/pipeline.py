@@ -13,7 +13,7 @@ from order_batch.loads.comparison import Comparison, compare, dirty_dates
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
 from order_batch.loads.order_lookup import LoadedOrder, look_up
-from order_batch.publish.marts import FirstRows, first_rows, marts, publish
+from order_batch.publish.marts import FirstRows, publish_marts, read_first_rows, read_marts
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt
 from order_batch.warehouse.partitions import Partition
@@ -81,12 +81,12 @@ class BatchPipeline:
 
     def publish(self) -> dict[str, int]:
         """Copy the marts to Postgres; returns the number of rows of each."""
-        found = marts(Dbt(self._settings).manifest())
-        return publish(self._connection, self._warehouse, found, self._settings.published_rows)
+        found = read_marts(Dbt(self._settings).manifest())
+        return publish_marts(self._connection, self._warehouse, found, self._settings.published_rows)
 
     def first_rows(self, count: int) -> Iterator[FirstRows]:
         """The first rows of each published mart."""
-        return first_rows(self._connection, count)
+        return read_first_rows(self._connection, count)
 
     def _load_catalog(self, table: Table, last: date) -> dict[str, int]:
         """Load the months that changed since their load: usually the newest."""

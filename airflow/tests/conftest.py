@@ -1,9 +1,9 @@
 """What the batch side's tests share: a real PostgreSQL with the schema and orders of the stream, and a warehouse.
 
-database_url      a migrated database of one's own
+database_url      a migrated database of the test
 connection        a connection to it
 dbt_project       a copy of the dbt project
-settings          BatchSettings on these, with a DuckDB file of one's own; the environment says the same
+settings          BatchSettings on these, with a DuckDB file of the test; the environment says the same
 store_orders      stores decided orders of past days, as the stream would have
 """
 
@@ -67,7 +67,7 @@ def template(postgres: str) -> str:
 
 @pytest.fixture
 def database_url(postgres: str, template: str) -> Iterator[str]:
-    """A migrated database of one's own."""
+    """A migrated database of the test."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute(f"create database {name} template {template}")
@@ -88,7 +88,7 @@ def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(database_url: str, dbt_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchSettings:
-    """Settings of a batch side of one's own."""
+    """Settings of the test's batch side."""
     for name in list(os.environ):
         if name.startswith("ORDERWATCH_"):
             monkeypatch.delenv(name)

@@ -26,8 +26,8 @@ def rows(connection: "psycopg.Connection[Any]", table: str) -> list[tuple[Any, .
 def test_a_new_catalog_gets_everything_since_the_world_began(connection: "psycopg.Connection[Any]") -> None:
     users, products = backfill(connection, WORLD, NOW)
     assert (users, products) == (WORLD.users(NOW), WORLD.product_versions(NOW))
-    everybody = list(WORLD.users_between(BEGINNING, NOW))
-    assert [row[0] for row in rows(connection, "users")] == sorted(user.user_id for user in everybody)
+    registered = list(WORLD.users_between(BEGINNING, NOW))
+    assert [row[0] for row in rows(connection, "users")] == sorted(user.user_id for user in registered)
     assert backfill(connection, WORLD, NOW) == (0, 0)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 import structlog
+import typer
 from typer.testing import CliRunner
 
 from order_batch.app import open_pipeline
@@ -24,6 +25,15 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[CliRunner]:
     monkeypatch.setenv("COLUMNS", "200")
     yield CliRunner()
     structlog.reset_defaults()
+
+
+def test_the_old_name_of_repair_names_the_new_one(settings: BatchSettings, run: CliRunner) -> None:
+    command = typer.main.get_command(app)
+    assert isinstance(command, typer.core.TyperGroup)
+    (old,) = (option.opts[0] for option in command.commands["reconcile"].params if getattr(option, "hidden", False))
+    result = run.invoke(app, ["reconcile", old])
+    assert result.exit_code == 0
+    assert "is now called --repair" in result.stderr
 
 
 def test_reconcile_shows_both_sides_and_says_what_to_do(
@@ -61,7 +71,7 @@ def test_reconcile_shows_both_sides_and_says_what_to_do(
         ("2100-01-01..", "would end yesterday"),
     ],
 )
-def test_what_is_no_date_is_named(run: CliRunner, dates: str, told: str) -> None:
+def test_an_invalid_date_is_named(run: CliRunner, dates: str, told: str) -> None:
     result = run.invoke(app, ["run", dates])
     assert result.exit_code == 2
     assert dates in result.stderr
@@ -77,7 +87,7 @@ def test_before_the_first_run_there_are_no_marts(settings: BatchSettings, run: C
 def test_a_database_that_does_not_answer(
     settings: BatchSettings, run: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/none")
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", "postgresql://unknown:secret@127.0.0.1:1/none")
     result = run.invoke(app, ["marts"])
     assert result.exit_code == 3
     assert "Postgres does not answer" in result.stderr

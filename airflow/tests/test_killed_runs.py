@@ -66,7 +66,7 @@ def kill_with_its_dbt(process: "subprocess.Popen[bytes]", warehouse: Path) -> No
 
 
 def is_free(warehouse: Path) -> bool:
-    """Whether nobody holds the right to open the warehouse."""
+    """Whether no process holds the lock of the warehouse."""
     with warehouse.with_name(f"{warehouse.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

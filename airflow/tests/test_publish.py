@@ -7,7 +7,7 @@ import duckdb
 import psycopg
 import pytest
 
-from order_batch.publish.marts import Mart, first_rows, marts, publish
+from order_batch.publish.marts import Mart, publish_marts, read_first_rows, read_marts
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import DbtError
 from order_batch.warehouse.duckdb import DuckDbWarehouse
@@ -39,13 +39,13 @@ def described(connection: "psycopg.Connection[Any]") -> Sequence[tuple[Any, ...]
 
 
 def test_rows_come_in_the_marts_order(connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse) -> None:
-    assert publish(connection, warehouse, [USERS, HOURS], MANY) == {"mart_users": 4, "mart_hours": 5}
+    assert publish_marts(connection, warehouse, [USERS, HOURS], MANY) == {"mart_users": 4, "mart_hours": 5}
     assert published(connection, "mart_users") == [
         (1, "c", 7, "Citra\tDewi"), (2, "B", 2, ""), (3, "a", 2, "\\N"), (4, "b", 2, None),
     ]  # fmt: skip
     assert described(connection) == [("mart_hours", "Hours.", 5, True), ("mart_users", "Users.", 4, True)]
     assert connection.execute("select col_description('marts.mart_users'::regclass, 2)").fetchone() == ("Key.",)
-    assert list(first_rows(connection, 1)) == [
+    assert list(read_first_rows(connection, 1)) == [
         ("mart_hours", ["hour"], [(0,)]),
         ("mart_users", ["user_id", "orders", "name"], [("c", 7, "Citra\tDewi")]),
     ]
@@ -55,7 +55,7 @@ def test_rows_come_in_the_marts_order(connection: "psycopg.Connection[Any]", war
 def test_of_a_long_mart_the_first_rows_are_published(
     connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, most: int, complete: bool
 ) -> None:
-    publish(connection, warehouse, [USERS], most)
+    publish_marts(connection, warehouse, [USERS], most)
     assert [row[1] for row in published(connection, "mart_users")] == ["c", "B", "a", "b"][:most]
     assert described(connection) == [("mart_users", "Users.", most, complete)]
 
@@ -73,7 +73,7 @@ def test_what_is_published_again_replaces_all(
 def test_readers_see_the_old_marts_until_the_new_ones_are_complete(
     settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
 ) -> None:
-    publish(connection, warehouse, [USERS], MANY)
+    publish_marts(connection, warehouse, [USERS], MANY)
     url = settings.database_url.get_secret_value()
     with psycopg.connect(url, autocommit=True, options="-c lock_timeout=1s") as reader:
 
@@ -86,7 +86,7 @@ def test_readers_see_the_old_marts_until_the_new_ones_are_complete(
                 return super().gold(mart, order_by, limit)
 
         seen: list[tuple[Any, ...]] = []
-        publish(connection, Watched(settings.warehouse_path), [USERS, HOURS], MANY)
+        publish_marts(connection, Watched(settings.warehouse_path), [USERS, HOURS], MANY)
     assert len(seen) == 4
 
 
@@ -96,10 +96,10 @@ def test_a_gold_model_without_an_order_is_named() -> None:
         "description": "", "columns": {}, "config": {"meta": {}},
     }  # fmt: skip
     with pytest.raises(DbtError, match=r"mart_new.*order_by"):
-        marts({"nodes": {"model.mart_new": node}})
+        read_marts({"nodes": {"model.mart_new": node}})
 
 
 def published_as(connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, found: Sequence[Mart]) -> Any:
     """Publish, and tell under which publication."""
-    publish(connection, warehouse, found, MANY)
+    publish_marts(connection, warehouse, found, MANY)
     return connection.execute("select publication from published_marts where name = 'mart_users'").fetchone()

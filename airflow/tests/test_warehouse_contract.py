@@ -257,7 +257,7 @@ def test_a_required_field_that_is_not_there_refuses_the_load(subject: Subject, t
 
 
 @pytest.mark.parametrize("content", [b'{"order_id": "broken', b"[]\n", b"\xff\xfe\n"], ids=["cut", "a list", "no text"])
-def test_what_is_no_json_refuses_the_load(subject: Subject, tmp_path: Path, content: bytes) -> None:
+def test_invalid_json_fails_the_load(subject: Subject, tmp_path: Path, content: bytes) -> None:
     with pytest.raises(WarehouseError):
         subject.warehouse.load(ORDERS, partition(ORDERS), stage(tmp_path, content), Totals(1, 0, None))
     assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)

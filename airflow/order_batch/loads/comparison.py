@@ -45,7 +45,7 @@ class Comparison:
 
 def compare(warehouse: Warehouse, ledger: LoadLedger, table: Table, first: date, last: date) -> Iterator[Comparison]:
     """Compares the partitions from that of `first` to that of `last`, except those that are empty on both sides."""
-    held, loaded = ledger.held(table, first, last), ledger.recorded(table, first, last)
+    held, loaded = ledger.postgres_totals(table, first, last), ledger.loaded_totals(table, first, last)
     for partition in sorted(held.keys() | loaded.keys()):
         yield Comparison(
             table,

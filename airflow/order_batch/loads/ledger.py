@@ -61,8 +61,8 @@ class LoadLedger:
 
     def dirty(self, table: Table, first: date, last: date) -> list[Partition]:
         """Partitions from that of `first` to that of `last` that changed in Postgres since they were loaded."""
-        loaded = self.recorded(table, first, last)
-        held = self.held(table, first, last)
+        loaded = self.loaded_totals(table, first, last)
+        held = self.postgres_totals(table, first, last)
         nothing = Totals(0, None if table.amount is None else 0, None)
         return sorted(
             partition
@@ -70,13 +70,13 @@ class LoadLedger:
             if loaded.get(partition) != held.get(partition, nothing)
         )
 
-    def recorded(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
+    def loaded_totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         """The totals that were loaded, by partition."""
         span = {"start": Partition.of(table, first).start, "end": Partition.of(table, last).end}
         found = self._connection.execute(_RECORDED, {"warehouse": self._warehouse, "table": table.name, **span})
         return _by_partition(table, found.fetchall())
 
-    def held(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
+    def postgres_totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         """The totals in Postgres, by partition; partitions without rows are left out."""
         source = SOURCES[table.name]
         unit = "day" if table.span is Span.DAY else "month"

@@ -44,14 +44,14 @@ class FirstRows(NamedTuple):
     rows: Sequence[tuple[Any, ...]]
 
 
-def marts(manifest: Mapping[str, Any]) -> list[Mart]:
+def read_marts(manifest: Mapping[str, Any]) -> list[Mart]:
     """The gold models, from dbt's manifest. Raises DbtError for one without an order."""
     nodes = manifest["nodes"].values()
     gold = [node for node in nodes if node["resource_type"] == "model" and "gold" in node["fqn"]]
-    return sorted(map(_mart, gold), key=lambda mart: mart.name)
+    return sorted(map(_read_mart, gold), key=lambda mart: mart.name)
 
 
-def publish(
+def publish_marts(
     connection: "psycopg.Connection[Any]", warehouse: Warehouse, found: Sequence[Mart], most: int
 ) -> dict[str, int]:
     """Replace what is published by these marts, all at once; returns the number of rows of each.
@@ -69,7 +69,7 @@ def publish(
                 copied[mart.name] = _copy(connection, mart, relation, most)
         for mart in found:
             connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, mart.name)))
-            connection.execute(SQL("alter table {} rename to {}").format(_new(mart), Identifier(mart.name)))
+            connection.execute(SQL("alter table {} rename to {}").format(_new_table(mart), Identifier(mart.name)))
             _grant(connection, mart)
             connection.execute(_RECORD, [mart.name, mart.description, *copied[mart.name], publication])
         names = list(copied)
@@ -79,7 +79,7 @@ def publish(
     return {name: count for name, (count, _) in copied.items()}
 
 
-def first_rows(connection: "psycopg.Connection[Any]", count: int) -> Iterator[FirstRows]:
+def read_first_rows(connection: "psycopg.Connection[Any]", count: int) -> Iterator[FirstRows]:
     """The first rows of each published mart, in its order."""
     for (name,) in connection.execute("select name from published_marts order by name").fetchall():
         mart = SQL("select * from {} order by {} limit %s").format(Identifier(SCHEMA, name), Identifier(POSITION))
@@ -88,7 +88,7 @@ def first_rows(connection: "psycopg.Connection[Any]", count: int) -> Iterator[Fi
         yield FirstRows(name, columns, [tuple(row[1:]) for row in found])
 
 
-def _mart(node: Mapping[str, Any]) -> Mart:
+def _read_mart(node: Mapping[str, Any]) -> Mart:
     order_by = node["config"]["meta"].get("order_by")
     if not order_by:
         raise DbtError(f"gold model {node['name']} has no order: give it `config.meta.order_by`, ending in its key")
@@ -96,7 +96,7 @@ def _mart(node: Mapping[str, Any]) -> Mart:
     return Mart(node["name"], " ".join(node["description"].split()), descriptions, order_by)
 
 
-def _new(mart: Mart) -> Identifier:
+def _new_table(mart: Mart) -> Identifier:
     return Identifier(SCHEMA, f"new_{mart.name}")
 
 
@@ -104,21 +104,21 @@ def _copy(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relation,
     """Make the new table of a mart; returns the number of its rows, and whether those are all."""
     columns = SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in relation.columns)
     create = SQL("create table {} ({} bigint generated always as identity, {})")
-    connection.execute(create.format(_new(mart), Identifier(POSITION), columns))
+    connection.execute(create.format(_new_table(mart), Identifier(POSITION), columns))
     names = SQL(", ").join(Identifier(name) for name, _ in relation.columns)
     rows, count = relation.rows(), 0
     with (
         connection.cursor() as cursor,
-        cursor.copy(SQL("copy {} ({}) from stdin").format(_new(mart), names)) as copy,
+        cursor.copy(SQL("copy {} ({}) from stdin").format(_new_table(mart), names)) as copy,
     ):
         for row in islice(rows, most):
             copy.write_row(row)
             count += 1
     complete = next(rows, None) is None
-    connection.execute(SQL("alter table {} add primary key ({})").format(_new(mart), Identifier(POSITION)))
-    _describe(connection, SQL("table {}").format(_new(mart)), mart.description)
+    connection.execute(SQL("alter table {} add primary key ({})").format(_new_table(mart), Identifier(POSITION)))
+    _describe(connection, SQL("table {}").format(_new_table(mart)), mart.description)
     for name, _ in relation.columns:
-        column = SQL("column {}.{}").format(_new(mart), Identifier(name))
+        column = SQL("column {}.{}").format(_new_table(mart), Identifier(name))
         _describe(connection, column, mart.columns.get(name, ""))
     return count, complete
 

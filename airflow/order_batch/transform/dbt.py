@@ -95,7 +95,7 @@ class Dbt:
                 raise DbtError(
                     f"dbt {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
                 )
-            return Build(_results(orjson.loads(results.read_bytes()), self._read_manifest()))
+            return Build(_read_results(orjson.loads(results.read_bytes()), self._read_manifest()))
 
     def manifest(self) -> dict[str, Any]:
         """dbt's manifest of the last run. Raises DbtError if there is none."""
@@ -147,12 +147,12 @@ class Dbt:
         return found
 
 
-def _results(results: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[NodeResult]:
+def _read_results(results: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[NodeResult]:
     nodes = {**manifest["nodes"], **manifest.get("unit_tests", {})}
-    return [_result(result, nodes.get(result["unique_id"], {})) for result in results["results"]]
+    return [_read_result(result, nodes.get(result["unique_id"], {})) for result in results["results"]]
 
 
-def _result(result: Mapping[str, object], node: Mapping[str, object]) -> NodeResult:
+def _read_result(result: Mapping[str, object], node: Mapping[str, object]) -> NodeResult:
     kind, _, name, *_ = str(result["unique_id"]).split(".")
     path = Path(str(node.get("original_file_path", "")))
     layer = next((part for part in path.parts if part in {"bronze", "silver", "gold"}), "tests")
@@ -160,8 +160,6 @@ def _result(result: Mapping[str, object], node: Mapping[str, object]) -> NodeRes
         name, kind, layer, str(result["status"]), float(str(result["execution_time"])), str(result["message"] or "")
     )
 
-
-log = structlog.get_logger()
 
 LAYERS = ("bronze", "silver", "gold", "tests")
 
@@ -183,13 +181,13 @@ class LayerReport:
         return cls(report["name"], tuple(NodeResult(**result) for result in report["results"]))
 
 
-def layers(build: Build) -> list[LayerReport]:
+def group_by_layer(build: Build) -> list[LayerReport]:
     """The build by layer; layers without results are left out."""
     reports = (LayerReport(name, tuple(r for r in build.results if r.layer == name)) for name in LAYERS)
     return [report for report in reports if report.results]
 
 
-def check(report: LayerReport) -> None:
+def require_success(report: LayerReport) -> None:
     """Log one line per node. Raises DbtError, naming them, if some failed."""
     for result in report.results:
         log.info(

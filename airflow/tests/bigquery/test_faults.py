@@ -91,7 +91,7 @@ def test_a_job_that_bigquery_is_slow_to_show_is_found_again(
 
 
 @pytest.mark.parametrize("fault", [CutOff(), refused(503, "backendError"), refused(410, "gone")], ids=str)
-def test_an_upload_that_breaks_begins_anew(
+def test_a_broken_upload_is_restarted(
     fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(google_client, "_DEFAULT_CHUNKSIZE", 256 * 1024)
@@ -206,7 +206,7 @@ def test_a_job_that_takes_too_long_is_left_and_found_again(
 def test_a_job_of_other_content_that_still_runs_does_not_undo_the_load(
     fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path
 ) -> None:
-    """A process was killed with its job under way; meanwhile an order arrived late, and the date is loaded again."""
+    """A process was killed while its job ran; a late order arrived in the meantime, and the date is loaded again."""
     fake.jobs.polls = _FOREVER
     with connected(fake, HASTY) as killed, pytest.raises(WarehouseUnavailableError):
         _load(killed, tmp_path, ROWS[:1])

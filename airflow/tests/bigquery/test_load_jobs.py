@@ -129,7 +129,7 @@ def test_ids_tell_table_partition_content_and_try(
     assert re.fullmatch(r"orderwatch-load-orderwatch_raw-orders-20261121-[0-9a-f]{32}-1", found)
 
 
-def test_the_same_content_has_the_same_id_and_is_loaded_anew(
+def test_the_same_content_has_the_same_id_and_is_loaded_again(
     fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path
 ) -> None:
     """Others may have replaced the partition since: a job that ended long ago proves nothing."""

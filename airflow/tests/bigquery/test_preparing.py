@@ -57,7 +57,7 @@ def test_nothing_is_made_twice(fake: FakeBigQuery, warehouse: BigQueryWarehouse)
     assert not fake.made("tables.insert")
 
 
-def test_what_somebody_else_makes_meanwhile_is_taken(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
+def test_a_table_that_another_process_creates_first_is_used(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
     for call in ("datasets.get", "tables.get"):
         fake.faults.plan(call, refused(404, "notFound"))
     warehouse.prepare()

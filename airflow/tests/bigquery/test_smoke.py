@@ -1,4 +1,4 @@
-"""The smoke run: what it checks, over the fake with dbt stood in for; and what it says without credentials."""
+"""The smoke run: its checks, on the fake and with a replacement for dbt; and its message without credentials."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ Build = Callable[[date], None]
 
 @pytest.fixture
 def build(fake: FakeBigQuery) -> Build:
-    """Makes the marts that are compared, a row an order, as grouping does not change their sums."""
+    """Creates the marts that are compared, one row per order: grouping does not change their sums."""
 
     def build(day: date) -> None:
         assert day == NOVEMBER_21
@@ -86,7 +86,7 @@ def test_a_sample_day_can_be_any_day(day: date, tmp_path: Path) -> None:
 
 def test_without_credentials_it_says_what_to_do(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.smoke.bigquery_smoke", "--project", "nobody", "--orders", "1"],
+        [sys.executable, "-m", "tests.smoke.bigquery_smoke", "--project", "no-project", "--orders", "1"],
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NO_GCE_CHECK": "true"},
         capture_output=True,
         text=True,

@@ -51,11 +51,11 @@ class Project:
         where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(self.target)]
         said: list[str] = []
 
-        def hear(event: Any) -> None:
+        def collect(event: Any) -> None:
             if event.info.level != "debug":
                 said.append(event.info.msg)
 
-        runner = dbtRunner(manifest=deepcopy(self._parsed), callbacks=[hear])
+        runner = dbtRunner(manifest=deepcopy(self._parsed), callbacks=[collect])
         # No log file, as dbt would not close it.
         options = ["--quiet", "--warn-error", "--log-level-file", "none"]
         try:
@@ -106,7 +106,7 @@ class Project:
 
 
 def _close_duckdb() -> None:
-    """dbt keeps the file open for the next command, which nobody else could use meanwhile."""
+    """Close the file, which dbt keeps open, and locked, for its next command."""
     environment: Any = DuckDBConnectionManager._ENV
     if environment is not None:
         environment.close()

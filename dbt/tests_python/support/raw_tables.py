@@ -1,4 +1,4 @@
-"""The raw tables as the batch side describes them, without installing it: the module stands on its own."""
+"""The raw tables as the batch side describes them, without installing it: its module has no dependencies."""
 
 import importlib.util
 import sys

@@ -24,6 +24,12 @@ NETWORKS = {
 }
 HOME_COUNTRY = "ID"
 
+WALLETS = ("DANA", "OVO", "GoPay", "PayLater")
+"""Payment methods that the seed's rule D watches."""
+_BESTSELLERS = 20
+_PRODUCTS_CACHED = 8192
+_MILLISECOND = 1000
+
 # How many of the first customers share the top of the ranking about equally.
 _REGULARS = 200
 _NEWCOMERS_SHARE = 0.15
@@ -78,14 +84,6 @@ def device_id(random: SeededRandom) -> str:
 def ip_address(random: SeededRandom, country: str) -> str:
     """An IPv4 address in one of the country's networks."""
     return f"{random.pick(NETWORKS[country])}.{random.below(256)}.{random.between(1, 254)}"
-
-
-WALLETS = ("DANA", "OVO", "GoPay", "PayLater")
-"""Payment methods that the seed's rule D watches."""
-
-_BESTSELLERS = 20
-_PRODUCTS_CACHED = 8192
-_MILLISECOND = 1000
 
 
 class Voucher(NamedTuple):

@@ -94,7 +94,7 @@ class World:
 
     def user(self, index: int) -> User:
         """One user."""
-        created_date = self._registered(index)
+        created_date = self._registration_date(index)
         style = self.email_style(created_date) if index >= INITIAL_USERS else self._own_style(index)
         return make_user(self.seed, index, style, created_date)
 
@@ -122,7 +122,7 @@ class World:
 
     def product(self, index: int, moment: datetime) -> Product:
         """One product as it is at `moment`. Raises ValueError when it is not on sale yet."""
-        created_date = self._introduced(index)
+        created_date = self._introduction_date(index)
         if moment < created_date:
             raise ValueError(f"product {index} comes on sale at {created_date:%Y-%m-%d %H:%M:%S}")
         return self._version(index, self._changes.count(moment))
@@ -139,11 +139,11 @@ class World:
         changed = (self._version(self._price_history.product(change), change + 1) for change in made)
         return merge(new, changed, key=lambda product: product.updated_at)
 
-    def _registered(self, index: int) -> datetime:
+    def _registration_date(self, index: int) -> datetime:
         first = index < INITIAL_USERS
         return self._first_users.moment(index) if first else self._users.moment(index - INITIAL_USERS)
 
-    def _introduced(self, index: int) -> datetime:
+    def _introduction_date(self, index: int) -> datetime:
         first = index < INITIAL_PRODUCTS
         return self._first_products.moment(index) if first else self._products.moment(index - INITIAL_PRODUCTS)
 
@@ -152,7 +152,7 @@ class World:
 
     def _version(self, index: int, made: int) -> Product:
         """A product after the first `made` price changes of the world."""
-        created_date = self._introduced(index)
+        created_date = self._introduction_date(index)
         changes = self._price_history.of_product(index, made)
         identity = self._identity(index)
         return Product(

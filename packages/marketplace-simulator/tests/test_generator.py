@@ -124,7 +124,7 @@ def test_orders_name_users_and_products_that_are_there_by_then(day: date) -> Non
         assert event.amount <= product.price * event.quantity
 
 
-def test_customers_come_back() -> None:
+def test_customers_order_again() -> None:
     orders = Counter(orjson.loads(value)["user_id"] for value in values(count=5_000))
 
     assert len(orders) < 4_700

@@ -272,8 +272,8 @@ def test_names_are_as_faker_has_them() -> None:
     pytest.importorskip("faker")
     names = json.loads(resources.files("marketplace_simulator").joinpath("names.json").read_bytes())
 
-    harvested = build_names()
+    built = build_names()
 
-    assert harvested.keys() == names.keys()
+    assert built.keys() == names.keys()
     # Another version of Faker may know more or fewer; the file is the world's.
-    assert all(set(names[kind]) & set(harvested[kind]) for kind in names)
+    assert all(set(names[kind]) & set(built[kind]) for kind in names)

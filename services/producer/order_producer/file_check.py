@@ -41,7 +41,7 @@ def check_lines(head: bytes, name: str, *, whole: bool) -> None:
 
 
 def _problem(head: bytes, name: str, *, whole: bool) -> str | None:
-    file = "FILE" if name == "-" else _quoted(name)
+    file = "FILE" if name == "-" else _quote(name)
     return _other_bytes(head, file) or _other_layout(head, file, whole=whole)
 
 
@@ -90,7 +90,7 @@ def _is_array(start: bytes, first: bytes, lines: list[bytes]) -> bool:
 
 
 def _is_spread_object(start: bytes, first: bytes, lines: list[bytes]) -> bool:
-    """An object that begins on the first line and goes on with a name on the next."""
+    """Whether an object begins on the first line and continues with a name on the next."""
     if not first.startswith(b"{") or isinstance(_read(first), dict):
         return False
     try:
@@ -122,5 +122,5 @@ def _read(line: bytes) -> Any:
         return None
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return name if re.fullmatch(r"[\w./+@%-]+", name) else "'" + name.replace("'", "'\\''") + "'"

@@ -166,7 +166,7 @@ async def replay_messages(
 def parse_line(line: bytes, number: int, *, dated: bool = False) -> OrderMessage:
     """The message of a line, valid or not: the detector decides that."""
     event = _fields(line)
-    return OrderMessage(_key(event), line, f"line {number}", created=_created(event) if dated else None)
+    return OrderMessage(_key(event), line, f"line {number}", created=_parse_created_date(event) if dated else None)
 
 
 def _fields(line: bytes) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _key(event: dict[str, Any]) -> bytes | None:
     return user_id.encode() if type(user_id) is str and 0 < len(user_id) <= _LONGEST_KEY else None
 
 
-def _created(event: dict[str, Any]) -> datetime | None:
+def _parse_created_date(event: dict[str, Any]) -> datetime | None:
     created_date = event.get("created_date")
     if type(created_date) is not str:
         return None

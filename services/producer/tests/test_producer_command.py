@@ -99,7 +99,7 @@ def test_the_same_command_writes_the_same_lines(tmp_path: Path) -> None:
     assert events(to_file.stderr)[-1]["acknowledged"] == 200
 
 
-def test_a_reader_that_has_enough_is_no_error_to_talk_about() -> None:
+def test_a_reader_that_closes_the_pipe_causes_no_message() -> None:
     with subprocess.Popen(
         command("generate", "--to-stdout", "--start", "2026-11-01", "--count", "1000000"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),

@@ -74,7 +74,7 @@ async def test_all_are_acknowledged_once_and_in_order_per_key(kafka_settings: Ka
     assert counts == Counts(20_000, 20_000, 0)
     records = await read_topic(kafka_settings, kafka_settings.orders_topic)
     assert by_key(records) == expected(messages)
-    # Kafka's own partitioner: whoever publishes the same key elsewhere meets the same partition.
+    # Kafka's own partitioner: other producers choose the same partition for the same key.
     assert all(record.partition == (murmur2(record.key) & 0x7FFFFFFF) % 4 for record in records)
 
 
@@ -90,7 +90,7 @@ async def test_bytes_arrive_untouched(kafka_settings: KafkaSettings) -> None:
     assert sorted(record.value for record in records) == sorted(message.value for message in messages)
 
 
-async def test_a_message_too_large_is_named_and_the_others_go_on(
+async def test_a_message_too_large_is_named_and_the_others_continue(
     kafka_settings: KafkaSettings, log: LogCapture
 ) -> None:
     messages = [*numbered(10), OrderMessage(None, b"x" * (MAX_ORDER_BYTES + 1), "line 11"), *numbered(10)]
@@ -104,11 +104,11 @@ async def test_a_message_too_large_is_named_and_the_others_go_on(
     assert len(await read_topic(kafka_settings, kafka_settings.orders_topic)) == 20
 
 
-async def test_what_the_broker_refuses_is_named_and_the_others_go_on_in_order(broker: str, log: LogCapture) -> None:
+async def test_what_the_broker_refuses_is_named_and_the_others_continue_in_order(broker: str, log: LogCapture) -> None:
     settings = KafkaSettings(kafka=broker, orders_topic=f"small-{os.urandom(6).hex()}")
     admin = AIOKafkaAdminClient(**settings.client_options())
     await admin.start()
-    # Less than a batch of ours: some are refused as a whole though each of their messages is small enough.
+    # Less than a batch of the producer: some are rejected as a whole although each of their messages is small enough.
     limits = {"max.message.bytes": str(BATCH_BYTES // 4)}
     await admin.create_topics([NewTopic(settings.orders_topic, 2, 1, topic_configs=limits)])
     await admin.close()

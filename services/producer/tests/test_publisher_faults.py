@@ -79,7 +79,7 @@ async def test_a_killed_broker_loses_nothing_and_doubles_nothing(
     assert all(sent == sorted(sent) for sent in of_key.values())
 
 
-async def test_while_the_broker_is_away_the_source_waits(own_kafka: EmbeddedKafka, settings: KafkaSettings) -> None:
+async def test_the_source_waits_for_an_unavailable_broker(own_kafka: EmbeddedKafka, settings: KafkaSettings) -> None:
     message = OrderMessage(None, b"x" * 1_000_000, "m")
     async with publisher_of(settings) as publisher:
         await publisher.put(message)
@@ -100,7 +100,7 @@ async def test_while_the_broker_is_away_the_source_waits(own_kafka: EmbeddedKafk
     assert publisher.counts == Counts(101, 101, 0)
 
 
-async def test_a_broker_that_is_away_at_first_is_waited_for(own_kafka: EmbeddedKafka, settings: KafkaSettings) -> None:
+async def test_a_broker_that_starts_late_is_waited_for(own_kafka: EmbeddedKafka, settings: KafkaSettings) -> None:
     own_kafka.kill()
     with structlog.testing.capture_logs() as log:
         async with publisher_of(settings) as publisher:

@@ -119,7 +119,7 @@ async def test_messages_are_as_far_apart_as_their_events(
 
 
 @pytest.mark.parametrize("far", [LONGEST_GAP.total_seconds() / 60 + 5, 40_000_000, -40_000_000])
-async def test_a_date_that_is_far_off_keeps_nobody_waiting(far: float) -> None:
+async def test_a_date_that_is_far_off_causes_no_wait(far: float) -> None:
     clock = FakeClock()
     messages = minutes(0, 1, far, 2, 3)
 

@@ -22,6 +22,13 @@ from order_batch.warehouse.bigquery.errors import CONNECTION_ERRORS, build_error
 from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 
+log = structlog.get_logger()
+# Timeouts of connecting, and of each chunk or response.
+_UPLOAD_SECONDS = (10.0, 300.0)
+# BigQuery itself ends load jobs after six hours.
+_NO_JOB_IS_OLDER = timedelta(hours=24)
+_MOST_SHOWN = 5
+
 GZIP_LIMIT = 4 * 1024**3
 """Bytes that BigQuery accepts in one gzip file."""
 
@@ -59,7 +66,7 @@ def open_upload(files: Sequence[Path], gzip_limit: int = GZIP_LIMIT) -> Iterator
             yield file, size
         return
     blocks = _read_blocks(files)
-    yield cast("IO[bytes]", _Stream(_compressed(blocks) if size <= gzip_limit else blocks)), None
+    yield cast("IO[bytes]", _Stream(_compress(blocks) if size <= gzip_limit else blocks)), None
 
 
 def _read_blocks(files: Iterable[Path]) -> Iterator[bytes]:
@@ -69,7 +76,7 @@ def _read_blocks(files: Iterable[Path]) -> Iterator[bytes]:
                 yield block
 
 
-def _compressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _compress(blocks: Iterable[bytes]) -> Iterator[bytes]:
     compressor = zlib.compressobj(_FASTEST, wbits=_GZIP)
     for block in blocks:
         yield compressor.compress(block)
@@ -103,7 +110,6 @@ class _Stream(io.BufferedIOBase):
         return content
 
 
-_MOST_SHOWN = 5
 # BigQuery names the row's position in the uncompressed stream.
 _BAD_ROW = re.compile(
     r"JSON parsing error in row starting at position (?P<position>\d+)(?: at file: \S+?)?[.:] *(?P<fault>.*)", re.DOTALL
@@ -130,14 +136,6 @@ def _bad_rows(messages: Sequence[str], files: Sequence[Path]) -> Iterator[str]:
     for found in filter(None, map(_BAD_ROW.search, messages)):
         place = locate(files, int(found["position"]))
         yield f"{place[0].name} line {place[1]}: {found['fault']}" if place else found[0]
-
-
-log = structlog.get_logger()
-
-# Timeouts of connecting, and of each chunk or response.
-_UPLOAD_SECONDS = (10.0, 300.0)
-# BigQuery itself ends load jobs after six hours.
-_NO_JOB_IS_OLDER = timedelta(hours=24)
 
 
 class LoadJobs:

@@ -90,5 +90,5 @@ def _current(name: str | None) -> str:
     return _CURRENT_NAMES.get(name or "", name or "")
 
 
-def _shown(words: Sequence[str | None] | None) -> str:
-    return " ".join(str(word) for word in words) if words else "nothing"
+def _shown(values: Sequence[str | None] | None) -> str:
+    return " ".join(map(str, values)) if values else "nothing"
