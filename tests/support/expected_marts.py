@@ -1,6 +1,6 @@
-"""The five marts as plain Python counts them from the bytes on topic orders: what everything behind must come to.
+"""Expected rows of the five marts, computed in plain Python from the messages on topic orders.
 
-Written apart from the product, on purpose: no code of the decoder, the rules or the warehouse is used here, only what
+Deliberately independent of the product: no code of the decoder, the rules or the warehouse is used here, only what
 docs/order-event.md, docs/rules.md and docs/warehouse.md promise.
 """
 
@@ -62,7 +62,7 @@ class Order:
 
 @dataclass
 class Tally:
-    """Orders counted and added up."""
+    """Counts and sums of orders."""
 
     orders: int = 0
     frauds: int = 0
@@ -135,7 +135,7 @@ def expected_marts(values: Iterable[bytes], users: Names, products: Names) -> di
 
 
 def read_order(value: bytes) -> Order | None:
-    """The order that a message means, None for one that is none."""
+    """The order of a message; None if the message is not a valid order."""
     try:
         fields = json.loads(value)
         placed = datetime.fromisoformat(fields["created_date"])
@@ -165,7 +165,7 @@ def _amount(written: int | str) -> int:
 
 
 def _first_of_each(values: Iterable[bytes]) -> list[Order]:
-    """Each order once: the first that came under its id stands, whatever came later."""
+    """Each order once: the first with its id."""
     first: dict[str, Order] = {}
     for order in map(read_order, values):
         if order is not None:

@@ -1,4 +1,4 @@
-"""The marts as plain Python counts them, from the raw rows: what SQL must come to, right to the rupiah."""
+"""Expected rows of the marts, computed in plain Python from the raw rows."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Mart = set[tuple[Any, ...]]
 
 @dataclass
 class Tally:
-    """Orders counted and added up."""
+    """Counts and sums of orders."""
 
     orders: int = 0
     frauds: int = 0

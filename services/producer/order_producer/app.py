@@ -13,8 +13,8 @@ from order_platform.health_server import HealthServer
 from order_producer.publish.metrics import Metrics
 from order_producer.publish.publisher import Publisher
 from order_producer.publish.pump import LabelFile, pump_until
+from order_producer.publish.report import Report
 from order_producer.publish.sink import Counts, FileSink, Sink
-from order_producer.report import Report
 from order_producer.settings import ProducerSettings
 
 log = structlog.get_logger()

@@ -30,9 +30,9 @@ from order_producer.app import iterate, run
 from order_producer.file_check import NotLinesError, check_lines
 from order_producer.publish.connection import BrokerUnavailableError, TopicMissingError
 from order_producer.publish.rate_limiter import WallClock, limit_rate, pace_by_created_date
+from order_producer.publish.report import LogReport, Report, Share, TerminalReport
 from order_producer.publish.sink import Counts
 from order_producer.replay import Check, ReadProgress, count_lines, read_lines, replay_messages
-from order_producer.report import LogReport, Report, Share, TerminalReport
 from order_producer.settings import ProducerSettings
 
 app = typer.Typer(

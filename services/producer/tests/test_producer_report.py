@@ -6,9 +6,9 @@ import pytest
 import structlog
 from rich.console import Console
 
-from order_producer import report
+from order_producer.publish import report
+from order_producer.publish.report import LogReport, TerminalReport
 from order_producer.publish.sink import Counts
-from order_producer.report import LogReport, TerminalReport
 
 
 def test_a_log_says_how_many_and_how_fast(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from typing import Self
 import orjson
 
 from marketplace_simulator.orders import OrderMessage
+from order_producer.publish.report import Report
 from order_producer.publish.sink import Sink
-from order_producer.report import Report
 
 
 class LabelFile:
