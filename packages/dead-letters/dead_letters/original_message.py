@@ -9,7 +9,8 @@ from dead_letters.model import DeadLetter, OriginalMessage
 from order_contract.dead_letter_record import dead_letter_key, original_headers, original_key
 from order_contract.event import read_claimed_id
 from order_platform.kafka.topic_reader import KeySearch, Missing, TopicReader
-from order_platform.postgres.topic_epochs import Database, find_epoch, read_epochs
+from order_platform.postgres.sql_builder import QueryExecutor
+from order_platform.postgres.topic_epochs import find_epoch, read_epochs
 from order_platform.settings import KafkaSettings
 
 READ_SECONDS: Final = 10.0
@@ -25,7 +26,7 @@ class OriginalMessageReader:
     Raises KafkaError or TimeoutError when the broker is unavailable.
     """
 
-    def __init__(self, settings: KafkaSettings, database: Database) -> None:
+    def __init__(self, settings: KafkaSettings, database: QueryExecutor) -> None:
         self._database = database
         self._dead_letter_topic = settings.dead_letter_topic
         self._topics = TopicReader(

@@ -17,13 +17,13 @@ from aiokafka.errors import KafkaError
 from dead_letters import repository
 from dead_letters.model import SETTLED, DeadLetter, OriginalMessage
 from dead_letters.original_message import OriginalMessageReader
-from dead_letters.repository import Database
 from order_contract.dead_letter_record import redrive_headers
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import read_claimed_id
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
 from order_platform.kafka.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
+from order_platform.postgres.sql_builder import QueryExecutor
 from order_platform.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS: Final = 15_000
@@ -57,7 +57,7 @@ class UnconfirmedError(RedriveError):
 class Redriver:
     """Redrives dead letters, one at a time. Use as an async context manager; it raises KafkaError without a broker."""
 
-    def __init__(self, settings: KafkaSettings, database: Database, redriven_by: str) -> None:
+    def __init__(self, settings: KafkaSettings, database: QueryExecutor, redriven_by: str) -> None:
         self._topic = settings.orders_topic
         self._database = database
         self._redriven_by = redriven_by

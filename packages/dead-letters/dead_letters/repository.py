@@ -3,21 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import asyncpg
 
 from dead_letters.model import DeadLetter, Redrive, RedriveState
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
-from order_platform.postgres.sql_builder import QueryArguments
-
-
-class Database(Protocol):
-    """The methods of a connection or a pool that are used."""
-
-    async def fetch(self, query: str, /, *args: Any) -> list[asyncpg.Record]: ...
-    async def fetchrow(self, query: str, /, *args: Any) -> asyncpg.Record | None: ...
+from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +86,7 @@ def build_list_query(
 
 
 async def list_dead_letters(
-    database: Database,
+    database: QueryExecutor,
     filters: DeadLetterFilters,
     after: DeadLetterPosition | None,
     count: int,
@@ -105,32 +98,32 @@ async def list_dead_letters(
     return [_dead_letter(record) for record in await database.fetch(statement, *arguments)]
 
 
-async def find_dead_letter(database: Database, origin: Origin) -> DeadLetter | None:
+async def find_dead_letter(database: QueryExecutor, origin: Origin) -> DeadLetter | None:
     """The dead letter of an origin."""
     record = await database.fetchrow(_DEAD_LETTER, *origin)
     return None if record is None else _dead_letter(record)
 
 
-async def read_states(database: Database, origins: Sequence[Origin]) -> dict[Origin, RedriveState]:
+async def read_states(database: QueryExecutor, origins: Sequence[Origin]) -> dict[Origin, RedriveState]:
     """The states of some dead letters."""
     found = await database.fetch(_STATES, *zip(*origins, strict=True))
     return {_origin(record): RedriveState(record["state"]) for record in found}
 
 
-async def list_redrives(database: Database, origin: Origin) -> list[Redrive]:
+async def list_redrives(database: QueryExecutor, origin: Origin) -> list[Redrive]:
     """The redrives of a dead letter, oldest first."""
     return [_redrive(origin.topic, record) for record in await database.fetch(_REDRIVES, *origin)]
 
 
 async def begin_redrive(
-    database: Database, origin: Origin, attempt: int, *, redriven_by: str, corrected: bool, order_id: str | None
+    database: QueryExecutor, origin: Origin, attempt: int, *, redriven_by: str, corrected: bool, order_id: str | None
 ) -> bool:
     """Record that a redrive is about to be published; False when another process has begun this attempt."""
     begun = await database.fetchrow(_BEGIN, *origin, attempt, redriven_by, corrected, order_id)
     return begun is not None
 
 
-async def complete_redrive(database: Database, origin: Origin, attempt: int, published_as: Origin) -> None:
+async def complete_redrive(database: QueryExecutor, origin: Origin, attempt: int, published_as: Origin) -> None:
     """Record the origin that it was published as."""
     await database.fetchrow(_COMPLETE, *origin, attempt, *published_as[1:])
 

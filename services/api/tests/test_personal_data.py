@@ -11,7 +11,7 @@ from order_api.auth.keys import create_key
 from order_api.auth.personal_data import MASK, mask_decision
 from order_api.decisions.filters import DecisionFilter
 from order_api.decisions.ring_buffer import encode_segment
-from order_api.decisions.topic_reader import Message
+from order_api.decisions.topic_reader import DecisionMessage
 from order_contract.decision_record import encode_decision
 
 SECRETS = ("ana@shop.example", "36.68.10.77", "device-of-ana", "+62 812 0000")
@@ -107,7 +107,7 @@ async def test_two_roles_share_no_etag(serve: Any, connection: asyncpg.Connectio
 
 
 def test_the_stream(order: Any) -> None:
-    message = Message(0, 7, encode_decision(order_of_ana(order)))
+    message = DecisionMessage(0, 7, encode_decision(order_of_ana(order)))
     plain, _ = encode_segment([message], (0,), DecisionFilter(user_id="ana"))
     masked, position = encode_segment([message], (0,), DecisionFilter(user_id="ana", masked=True))
     assert position == (8,)

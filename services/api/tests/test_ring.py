@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 from order_api.decisions.filters import EVERYTHING, DecisionFilter
 from order_api.decisions.ring_buffer import SEGMENT_BYTES, SEGMENT_MESSAGES, EncodedSegment, RingBuffer, encode_segment
 from order_api.decisions.schemas import Position, read_id
-from order_api.decisions.topic_reader import Message
+from order_api.decisions.topic_reader import DecisionMessage
 
 PARTITIONS = 3
 
 
-def messages(partitions: list[int]) -> list[Message]:
+def messages(partitions: list[int]) -> list[DecisionMessage]:
     """Messages that arrive in this order of partitions."""
     counters = [itertools.count() for _ in range(PARTITIONS)]
-    return [Message(part, (offset := next(counters[part])), b'{"n":"%d/%d"}' % (part, offset)) for part in partitions]
+    return [
+        DecisionMessage(part, (offset := next(counters[part])), b'{"n":"%d/%d"}' % (part, offset))
+        for part in partitions
+    ]
 
 
 def filled(arrivals: list[int], poll: int = 5) -> RingBuffer:
@@ -98,7 +101,7 @@ def test_the_oldest_are_dropped_and_their_readers_notice() -> None:
 def test_what_is_sent_at_once_is_small() -> None:
     ring = RingBuffer()
     ring.begin((0,), (0,))
-    ring.append([Message(0, offset, b"x" * 1000) for offset in range(500)])
+    ring.append([DecisionMessage(0, offset, b"x" * 1000) for offset in range(500)])
     number = ring.oldest
     sizes = []
     while (segment := ring.get(number)) is not None:
@@ -109,7 +112,7 @@ def test_what_is_sent_at_once_is_small() -> None:
 
 
 def test_a_value_of_several_lines_stays_one_event() -> None:
-    got = encode_segment([Message(0, 6, b'{"a":\r\n1}')], (6,), EVERYTHING)
+    got = encode_segment([DecisionMessage(0, 6, b'{"a":\r\n1}')], (6,), EVERYTHING)
     assert got == EncodedSegment(b'id: 0:7\nevent: decision\ndata: {"a":\ndata: 1}\n\n', (7,))
 
 
@@ -123,5 +126,5 @@ async def test_a_change_wakes_all_that_wait() -> None:
     waiting = asyncio.create_task(ring.changed())
     await asyncio.sleep(0)
     assert not waiting.done()
-    ring.append([Message(0, 0, b"{}")])
+    ring.append([DecisionMessage(0, 0, b"{}")])
     await asyncio.wait_for(waiting, 5)

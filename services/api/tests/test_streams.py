@@ -12,7 +12,7 @@ from order_api.decisions.filters import EVERYTHING, DecisionFilter, From, Start
 from order_api.decisions.ring_buffer import StreamTiming
 from order_api.decisions.schemas import Position
 from order_api.decisions.stream import DecisionStreams
-from order_api.decisions.topic_reader import Bounds, Message, PositionLost, Read
+from order_api.decisions.topic_reader import Bounds, DecisionMessage, PositionLost, Read
 from order_api.http.problems.availability import ShuttingDown
 from tests.support.waiting import until
 
@@ -55,7 +55,7 @@ class FakeTopic:
         messages, offsets = [], list(position)
         for number in range(len(position)):
             for value in self.partitions[number][offsets[number] :][:count]:
-                messages.append(Message(number, offsets[number], value))
+                messages.append(DecisionMessage(number, offsets[number], value))
                 offsets[number] += 1
         return Read(messages, tuple(offsets))
 

@@ -1,6 +1,16 @@
-"""Building SQL: numbered query arguments and optional conditions."""
+"""Building and executing SQL: numbered query arguments, optional conditions, and the protocol of a connection."""
 
 from collections.abc import Mapping
+from typing import Any, Protocol
+
+import asyncpg
+
+
+class QueryExecutor(Protocol):
+    """The methods of a connection or a pool that execute queries."""
+
+    async def fetch(self, query: str, /, *args: Any) -> list[asyncpg.Record]: ...
+    async def fetchrow(self, query: str, /, *args: Any) -> asyncpg.Record | None: ...
 
 
 class QueryArguments:

@@ -7,10 +7,12 @@ operator's decision, which `accept_topic` records.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
+
+from order_platform.postgres.sql_builder import QueryExecutor
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -35,12 +37,6 @@ _RECORD = """
     do update set next_offset = excluded.next_offset, recorded_at = now()
 """
 _EPOCHS = "select epoch, topic_id from topic_epochs where topic = $1 order by epoch"
-
-
-class Database(Protocol):
-    """The method of a connection or a pool that is used."""
-
-    async def fetch(self, query: str, /, *args: Any) -> list[Any]: ...
 
 
 class RecreatedTopicError(Exception):
@@ -111,7 +107,7 @@ async def record_positions(
     await connection.execute(_RECORD, group, topic, epoch, list(next_offsets), list(next_offsets.values()))
 
 
-async def read_epochs(database: Database, topic: str) -> dict[int, UUID | None]:
+async def read_epochs(database: QueryExecutor, topic: str) -> dict[int, UUID | None]:
     """The id of each topic that had this name, by epoch, oldest first; None where its id is not known."""
     return {row["epoch"]: row["topic_id"] for row in await database.fetch(_EPOCHS, topic)}
 

@@ -38,7 +38,7 @@ _MESSAGE: Final[dict[str, Any]] = {
 }
 
 
-class DeadLetter(BaseModel):
+class DeadLetterSummary(BaseModel):
     """A message that was refused."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LETTER]})
@@ -62,7 +62,7 @@ class DeadLetterPage(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_LETTER], "next": None}]})
 
-    items: list[DeadLetter]
+    items: list[DeadLetterSummary]
     next: Annotated[str | None, Field(description="`cursor` for the page after this; null when it is the last")]
 
 
@@ -79,7 +79,7 @@ class Header(Bytes):
     name: str
 
 
-class Message(BaseModel):
+class DeadLetterMessage(BaseModel):
     """A message as it was published first."""
 
     topic: Annotated[str, Field(description="the one that still has it")]
@@ -88,7 +88,7 @@ class Message(BaseModel):
     body: Bytes
 
 
-class Redrive(BaseModel):
+class RedriveAttempt(BaseModel):
     """A time that a dead letter was redriven."""
 
     attempt: int
@@ -100,7 +100,7 @@ class Redrive(BaseModel):
     outcome: RedriveState
 
 
-class DeadLetterDetails(DeadLetter):
+class DeadLetterDetails(DeadLetterSummary):
     """A dead letter with what to do about it, its message, and its redrives."""
 
     model_config = ConfigDict(
@@ -119,11 +119,13 @@ class DeadLetterDetails(DeadLetter):
 
     meaning: Annotated[str | None, Field(description="of the error type")]
     advice: Annotated[str | None, Field(description="what to do about it")]
-    message: Annotated[Message | None, Field(description="null when it is on no topic any more, or cannot be read")]
+    message: Annotated[
+        DeadLetterMessage | None, Field(description="null when it is on no topic any more, or cannot be read")
+    ]
     message_problem: Annotated[
         str | None, Field(description="why the message cannot be read now; null when that is not so")
     ]
-    redriven: Annotated[list[Redrive], Field(description="oldest first")]
+    redriven: Annotated[list[RedriveAttempt], Field(description="oldest first")]
 
 
 class Redriven(BaseModel):

@@ -14,7 +14,7 @@ import structlog
 from order_api.auth.personal_data import mask_decision
 from order_api.decisions.filters import EVERYTHING, DecisionFilter
 from order_api.decisions.schemas import Position, covers, decision_event
-from order_api.decisions.topic_reader import TOPIC_ERRORS, Message, OpenTopic, PositionLost, Topic
+from order_api.decisions.topic_reader import TOPIC_ERRORS, DecisionMessage, OpenTopic, PositionLost, Topic
 from order_platform.outage_log import OutageLog
 
 RING_BYTES: Final = 16 * 1024 * 1024
@@ -34,7 +34,9 @@ class EncodedSegment(NamedTuple):
     position: Position
 
 
-def encode_segment(messages: Iterable[Message], position: Position, decision_filter: DecisionFilter) -> EncodedSegment:
+def encode_segment(
+    messages: Iterable[DecisionMessage], position: Position, decision_filter: DecisionFilter
+) -> EncodedSegment:
     """What a listener at `position` gets of some messages: those that it has not had and wants."""
     offsets = list(position)
     events = []
@@ -56,7 +58,7 @@ class Segment:
 
     __slots__ = ("_ready", "end", "messages", "size", "start")
 
-    def __init__(self, start: Position, messages: Sequence[Message]) -> None:
+    def __init__(self, start: Position, messages: Sequence[DecisionMessage]) -> None:
         self.start = start
         self.messages = messages
         self.size = _SEGMENT_OVERHEAD + sum(len(message.value) + _MESSAGE_OVERHEAD for message in messages)
@@ -107,7 +109,7 @@ class RingBuffer:
         self.begin((), ())
         self.start = None
 
-    def append(self, messages: Sequence[Message]) -> None:
+    def append(self, messages: Sequence[DecisionMessage]) -> None:
         """Add what was read next."""
         for part in _parts(messages):
             segment = Segment(self.head, part)
@@ -147,8 +149,8 @@ class RingBuffer:
         self._changed = asyncio.Event()
 
 
-def _parts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    part: list[Message] = []
+def _parts(messages: Sequence[DecisionMessage]) -> Iterator[Sequence[DecisionMessage]]:
+    part: list[DecisionMessage] = []
     size = 0
     for message in messages:
         if part and (len(part) == SEGMENT_MESSAGES or size + len(message.value) > SEGMENT_BYTES):

@@ -24,7 +24,7 @@ class PositionLost(Exception):
     """The position to read from is not on the topic: retention was faster, or the topic is another one."""
 
 
-class Message:
+class DecisionMessage:
     """A message of topic `decisions`."""
 
     __slots__ = ("_filter_fields", "offset", "partition", "value")
@@ -53,7 +53,7 @@ class Bounds(NamedTuple):
 class Read(NamedTuple):
     """Messages, in offset order within each partition, and the position after them."""
 
-    messages: list[Message]
+    messages: list[DecisionMessage]
     position: Position
 
 
@@ -117,7 +117,7 @@ class DecisionTopic:
             self._position = ()  # how far it came is unknown
             raise
         self._position = tuple(offsets[TopicPartition(self._topic, part)] for part in range(len(position)))
-        values = [Message(each.partition, each.offset, each.value) for each in messages if each.value]
+        values = [DecisionMessage(each.partition, each.offset, each.value) for each in messages if each.value]
         return Read(values, self._position)
 
 
