@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,17 +29,18 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """All rules, and the files that may use the words: those that explain them."""
+    """All rules, the files that may use all words (they explain them), and words that one file may use."""
 
     rules: tuple[Rule, ...]
     exempt: frozenset[str]
+    allowed: Mapping[str, Collection[str]]
 
     @classmethod
     def load(cls, path: Path = RULES) -> "Rules":
         """Read them from a TOML file."""
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         rules = tuple(Rule(re.compile(rf"\b(?:{pattern})\b"), to) for pattern, to in content["instead"].items())
-        return cls(rules, frozenset(content["exempt"]))
+        return cls(rules, frozenset(content["exempt"]), content["allowed"])
 
     def problems(self, text: str) -> Iterator[tuple[str, str]]:
         """What a line of a file, or a path, says that it should not, each with what to write instead."""
@@ -64,7 +65,8 @@ def find_problems(root: Path, rules: Rules) -> Iterator[str]:
             yield f"{path}: '{found}' in the name; write {instead}"
         for number, line in enumerate((root / path).read_text(encoding="utf-8").splitlines(), start=1):
             for found, instead in rules.problems(line):
-                yield f"{path}:{number}: '{found}'; write {instead}"
+                if found not in rules.allowed.get(path, ()):
+                    yield f"{path}:{number}: '{found}'; write {instead}"
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from order_platform.kafka.security import KafkaSecurity
+from order_platform.kafka_security import KafkaSecurity
 from order_platform.postgres.database_url import add_password, check_database_url
 from order_platform.secret_files import SecretFiles
 from order_platform.setting_types import BrokerAddresses, LogLevel, TopicName, invalid, repeated
