@@ -7,8 +7,8 @@ from pathlib import Path
 
 def read_env_file(path: Path) -> dict[str, str]:
     """The variables in the file, as a shell would read them. Raises ValueError where a line is not an assignment."""
-    tokens = shlex.split(path.read_text(), comments=True)
-    return dict(token.split("=", 1) for token in tokens if token != "export")
+    parts = shlex.split(path.read_text(), comments=True)
+    return dict(part.split("=", 1) for part in parts if part != "export")
 
 
 def format_env_file(variables: Mapping[str, str]) -> str:
