@@ -26,7 +26,7 @@ from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
 from order_contract.business_dates import parse_business_dates
 from order_contract.business_time import BUSINESS_ZONE, business_text
-from order_platform.command_line.run import ExitCode
+from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.logging import configure_logging
 

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
-from order_platform.command_line.run import CommandError, ExitCode, SettingsError, UnavailableError
+from order_platform.command_line.errors import CommandError, ExitCode, SettingsError, UnavailableError
 from orderwatch.environment import not_set_error, reach_advice, read_variables
 
 Fields = dict[str, Any]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from order_platform.command_line.run import CommandError, UnavailableError
+from order_platform.command_line.errors import CommandError, UnavailableError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings

@@ -8,7 +8,7 @@ import httpx
 import orjson
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 from orderwatch.api_client import ApiClient, ApiProblem, Fields, raise_for_problem
 
 PATH = "/v1/decisions/stream"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from order_platform.command_line.run import CommandError, UnavailableError
+from order_platform.command_line.errors import CommandError, UnavailableError
 from order_platform.env_file import read_env_file
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from order_platform.command_line.run import CommandError, ExitCode
+from order_platform.command_line.errors import CommandError, ExitCode
 from order_platform.kafka.topic_reader import Missing
 from orderwatch.environment import ROOT, read_variables
 from orderwatch.explain.evidence import WarehouseRow

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from order_platform.command_line.run import SettingsError, UnavailableError
+from order_platform.command_line.errors import SettingsError, UnavailableError
 from order_platform.env_file import format_env_file
 from orderwatch.api_client import ApiClient
 from orderwatch.connections import database_settings, kafka_settings

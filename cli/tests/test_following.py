@@ -6,7 +6,7 @@ from itertools import islice
 import orjson
 import pytest
 
-from order_platform.command_line.run import CommandError, UnavailableError
+from order_platform.command_line.errors import CommandError, UnavailableError
 from orderwatch.api_client import ApiClient, ApiProblem
 from orderwatch.decision_stream import LONGEST_PAUSE, DecisionStream
 from tests.support.scripted_server import Answer, ScriptedServer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from order_platform.command_line.run import ExitCode
+from order_platform.command_line.errors import ExitCode
 from order_platform.kafka.topic_reader import Missing
 from order_platform.settings import KafkaSettings
 from orderwatch import warehouse_reader

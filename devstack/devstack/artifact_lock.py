@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 
 _LINE = re.compile(r"(?P<group>[^\s:]+):(?P<name>[^\s:]+):(?P<version>[^\s:]+) sha256=(?P<sha256>[0-9a-f]{64})")
 

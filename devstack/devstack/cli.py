@@ -27,9 +27,9 @@ from devstack.supervisor import take_down
 from devstack.system import System
 from order_contract.business_time import business_text
 from order_platform.command_line.checklist import Checklist
+from order_platform.command_line.errors import CommandError, SettingsError, UnavailableError
 from order_platform.command_line.getting_started import print_getting_started
 from order_platform.command_line.output import ERR, OUT, print_json
-from order_platform.command_line.run import CommandError, SettingsError, UnavailableError
 from order_platform.command_line.settings_errors import read_settings
 
 # An interrupted start may still be at work, undoing what it did.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 
 ROOT = Path(__file__).parents[2]
 """The checkout, which the embedded system runs from."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import psutil
 
-from order_platform.command_line.run import CommandError, ExitCode
+from order_platform.command_line.errors import CommandError, ExitCode
 
 # Below the range that the system picks outgoing ports from: there, a client that retries while its server restarts
 # can be given the server's own port.

@@ -11,8 +11,8 @@ from devstack.kafka import EmbeddedKafka, KafkaRuntime, find_runtime, provide_ru
 from devstack.ports import free_port
 from devstack.settings import EmbeddedSettings
 from order_platform.command_line.checklist import Checklist
+from order_platform.command_line.errors import CommandError
 from order_platform.command_line.output import ERR, OUT
-from order_platform.command_line.run import CommandError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.kafka.topics import ensure_topics
 from order_platform.logging import silence_kafka_client

@@ -19,7 +19,7 @@ from typing import Final
 
 from devstack.child_launcher import SETPCAP, held_capabilities
 from devstack.server import LAUNCHER
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 
 SUPERVISOR_CAPABILITIES: Final = ("kill", "setgid", "setuid", "setpcap")
 UNPRIVILEGED_USER: Final = "nobody"

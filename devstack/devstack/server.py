@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from devstack.log_files import LogMark
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 
 LAUNCHER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("child_launcher.py")))
 """Runs the command after `--` such that it ends with its parent (see child_launcher.py)."""

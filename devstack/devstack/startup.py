@@ -23,7 +23,7 @@ from fraud_detector.settings import DetectorSettings
 from order_api.auth.keys import create_key, is_valid_key
 from order_api.settings import ApiSettings
 from order_platform.command_line.checklist import Checklist, Note
-from order_platform.command_line.run import CommandError, SettingsError
+from order_platform.command_line.errors import CommandError, SettingsError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.migrations import upgrade

@@ -19,7 +19,7 @@ from devstack.privileges import command_for_supervisor
 from devstack.process_exits import ProcessExit
 from devstack.process_specs import ProcessSpec
 from order_platform.atomic_write import PRIVATE, write_atomically
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 
 STOPPED = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
 LOG = "supervisor"

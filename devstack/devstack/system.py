@@ -19,8 +19,8 @@ from devstack.process_specs import ProcessSpec, batch_specs, server_specs, servi
 from devstack.settings import EmbeddedSettings
 from devstack.supervisor import Supervisor
 from order_platform.atomic_write import PRIVATE, write_atomically
+from order_platform.command_line.errors import CommandError
 from order_platform.command_line.output import ERR
-from order_platform.command_line.run import CommandError
 from order_platform.env_file import format_env_file
 from order_platform.postgres.provisioning import ORDERS_DATABASE
 from order_platform.postgres.roles import DatabaseRole

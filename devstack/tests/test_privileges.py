@@ -14,7 +14,7 @@ import pytest
 from devstack import postgres, privileges
 from devstack.postgres import EmbeddedPostgres
 from devstack.server import LAUNCHER
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 from tests.support import embedded
 
 as_root = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root has capabilities")

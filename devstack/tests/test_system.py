@@ -14,7 +14,7 @@ from devstack.settings import EmbeddedSettings
 from devstack.status import running_state
 from devstack.supervisor import Supervisor
 from devstack.system import System
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 from order_platform.env_file import read_env_file
 from order_platform.postgres.roles import DatabaseRole
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from devstack.paths import ROOT
-from order_platform.command_line.run import ExitCode
+from order_platform.command_line.errors import ExitCode
 
 BIN = ROOT / ".venv" / "bin"
 BATCH_BIN = ROOT / "airflow" / ".venv" / "bin"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from order_platform.command_line.run import ExitCode
+from order_platform.command_line.errors import ExitCode
 from tests.commands.everyday import ASKING, NOWHERE, PROGRAMS, WORKING, assert_civil, run
 
 pytestmark = pytest.mark.skipif(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from order_platform.command_line.run import UnavailableError
+from order_platform.command_line.errors import UnavailableError
 from orderwatch.environment import ADMIN_ENV, CLIENT_ENV, home_folder
 
 

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from order_platform.command_line.errors import UsageError
 from order_platform.command_line.output import ERR, OUT, print_json
-from order_platform.command_line.run import UsageError
 from order_platform.kafka.topic_reader import SINGLE_MESSAGES, Missing, TopicReader
 from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch.connections import (

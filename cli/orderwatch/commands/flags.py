@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from order_contract.business_time import parse_typed_time
+from order_platform.command_line.errors import UsageError
 from order_platform.command_line.output import ERR, OUT, print_json
-from order_platform.command_line.run import UsageError
 from orderwatch.api_client import ApiClient
 from orderwatch.command_hint import command_hint
 from orderwatch.decision_stream import DecisionStream

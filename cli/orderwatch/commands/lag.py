@@ -12,8 +12,8 @@ from rich.console import Group as Lines
 from rich.live import Live
 from rich.text import Text
 
+from order_platform.command_line.errors import CommandError
 from order_platform.command_line.output import OUT, print_json
-from order_platform.command_line.run import CommandError
 from order_platform.kafka.lag import Group, LagReader, PartitionLag
 from order_platform.settings import KafkaSettings
 from orderwatch.command_hint import command_hint

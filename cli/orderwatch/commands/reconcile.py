@@ -11,8 +11,8 @@ import typer
 from aiokafka.errors import UnknownTopicOrPartitionError
 from rich.table import Table
 
+from order_platform.command_line.errors import CommandError
 from order_platform.command_line.output import OUT, print_json
-from order_platform.command_line.run import CommandError
 from order_platform.kafka.lag import LagReader, PartitionLag
 from order_platform.postgres.topic_epochs import find_epoch, read_epochs
 from order_platform.settings import DatabaseSettings, KafkaSettings

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from order_contract.business_time import business_text
 from order_contract.message import Message
+from order_platform.command_line.errors import CommandError, UsageError
 from order_platform.command_line.output import ERR, OUT, print_json
-from order_platform.command_line.run import CommandError, UsageError
 from order_platform.kafka.lag import LagReader
 from order_platform.kafka.topic_reader import WHOLE_TOPICS, TopicReader, TopicShape
 from order_platform.settings import KafkaSettings

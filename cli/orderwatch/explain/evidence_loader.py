@@ -13,7 +13,7 @@ from order_contract.decision_record import decision_key, decision_partition
 from order_contract.event import read_claimed_id
 from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
-from order_platform.command_line.run import CommandError
+from order_platform.command_line.errors import CommandError
 from order_platform.kafka.topic_reader import Found, KeySearch, Missing, TopicReader
 from order_platform.postgres.topic_epochs import find_epoch, read_epochs
 from order_platform.settings import KafkaSettings

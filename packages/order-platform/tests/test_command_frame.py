@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from order_platform.command_line.run import CommandError, ExitCode, SettingsError, UnavailableError, run_command
+from order_platform.command_line.errors import CommandError, ExitCode, SettingsError, UnavailableError
+from order_platform.command_line.run import run_command
 
 
 def _raise(error: BaseException) -> Callable[[], object]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from order_platform.command_line.run import ExitCode, run_command
+from order_platform.command_line.errors import ExitCode
+from order_platform.command_line.run import run_command
 
 
 def test_errors_that_are_linked_in_a_circle_end_like_any_other(

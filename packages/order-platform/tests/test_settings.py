@@ -7,7 +7,7 @@ import pytest
 import trustme
 from pydantic import Field, SecretStr, ValidationError
 
-from order_platform.command_line.run import SettingsError
+from order_platform.command_line.errors import SettingsError
 from order_platform.command_line.settings_errors import as_settings_error, read_settings
 from order_platform.setting_types import FilePath, NameList, Port, check_warehouse_file
 from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings

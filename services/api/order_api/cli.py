@@ -12,8 +12,8 @@ from order_api.auth import keys
 from order_api.auth.keys import parse_expiry
 from order_api.settings import ApiSettings
 from order_contract.business_time import business_text
+from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import AsJson, failure, print_json
-from order_platform.command_line.run import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.health_server import PortTakenError
 from order_platform.logging import configure_logging

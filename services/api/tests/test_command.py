@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from order_api.cli import app
-from order_platform.command_line.run import SettingsError
+from order_platform.command_line.errors import SettingsError
 
 runner = CliRunner()
 

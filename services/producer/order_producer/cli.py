@@ -21,7 +21,7 @@ from marketplace_simulator.generator import GeneratorConfig, live_orders, past_o
 from marketplace_simulator.orders import OrderMessage
 from order_contract.business_dates import LAST_DATE, MOST_DATES
 from order_contract.business_time import BUSINESS_ZONE
-from order_platform.command_line.run import ExitCode
+from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.health_server import PortTakenError
 from order_platform.kafka.topics import MAX_ORDER_BYTES

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from order_platform.command_line.run import SettingsError
+from order_platform.command_line.errors import SettingsError
 from order_platform.settings import KafkaSettings
 from order_producer.cli import app
 from tests.support.reading import read_topic

@@ -8,7 +8,8 @@ import orjson
 import typer
 from rich.console import Console
 
-from order_platform.command_line.run import ExitCode, print_error
+from order_platform.command_line.errors import ExitCode
+from order_platform.command_line.run import print_error
 
 Result = TypeVar("Result")
 

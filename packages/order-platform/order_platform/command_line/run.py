@@ -35,60 +35,15 @@ import contextlib  # noqa: E402  (from here on no foreign library can be importe
 import errno  # noqa: E402
 import signal  # noqa: E402
 from collections.abc import Callable, Collection, Iterator  # noqa: E402
-from enum import IntEnum  # noqa: E402
 from types import FrameType  # noqa: E402
 from typing import NoReturn, TextIO  # noqa: E402
+
+from order_platform.command_line.errors import CommandError, ExitCode, UnavailableError, UsageError  # noqa: E402
 
 DEBUG_VARIABLE = "ORDERWATCH_DEBUG"
 # A terminal narrower or wider than this is a mistake in COLUMNS: nothing readable fits into it.
 _WIDTHS = range(20, 1001)
 _HEIGHTS = range(5, 1001)
-
-
-class ExitCode(IntEnum):
-    """The exit codes of commands (docs/orderwatch-command.md). Signals are 128 + their number."""
-
-    OK = 0
-    NEGATIVE = 1
-    """The result is negative: not found, not equal, not acknowledged."""
-    USAGE = 2
-    """Arguments or settings are not valid; nothing was started."""
-    UNAVAILABLE = 3
-    """Something that it needs is unavailable: broker, database, API, warehouse, a file, space on the disk."""
-    BUG = 70
-    """A fault in Orderwatch."""
-    INTERRUPTED = 130
-    BROKEN_PIPE = 141
-
-
-class CommandError(Exception):
-    """An expected failure: the message says what happened, `advice` what to do about it."""
-
-    exit_code = ExitCode.NEGATIVE
-
-    def __init__(self, message: str, advice: str = "") -> None:
-        super().__init__(message)
-        self.advice = advice
-        if advice:
-            self.add_note(advice)  # for those who see a traceback: tests
-
-
-class UsageError(CommandError):
-    """The command was not called as it can be."""
-
-    exit_code = ExitCode.USAGE
-
-
-class SettingsError(CommandError):
-    """Settings that are not valid; one line per setting."""
-
-    exit_code = ExitCode.USAGE
-
-
-class UnavailableError(CommandError):
-    """Something that the command needs is unavailable."""
-
-    exit_code = ExitCode.UNAVAILABLE
 
 
 def run_command(name: str, load: Callable[[], object], *, services: Collection[str] = ()) -> NoReturn:

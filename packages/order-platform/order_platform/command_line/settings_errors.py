@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 from pydantic_settings.exceptions import SettingsError as UnreadableSettingError
 
-from order_platform.command_line.run import SettingsError
+from order_platform.command_line.errors import SettingsError
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 

@@ -32,6 +32,7 @@ from order_contract.error_types import parse_error_type
 from order_contract.event import BadEvent
 from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
+from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import (
     ERR,
     OUT,
@@ -40,7 +41,6 @@ from order_platform.command_line.output import (
     parse_argument,
     print_json,
 )
-from order_platform.command_line.run import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.event_settings import EventSettings
 from order_platform.logging import silence_kafka_client
