@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -110,7 +111,7 @@ async def _start_all(system: System, steps: Checklist, started: list[str]) -> No
         require_free(_required_ports(todo, system))
     postgres, kafka = system.postgres(), system.kafka(runtime)
     probes: dict[str, Probe] = {postgres.name: postgres.probe, kafka.name: kafka.probe}
-    exits_before = len(system.supervisor.process_exits())
+    began = datetime.now(UTC)
 
     async def start(program: ProcessSpec) -> None:
         log = LogMark(system.paths.log(program.name))
@@ -122,7 +123,7 @@ async def _start_all(system: System, steps: Checklist, started: list[str]) -> No
         probe = probes.get(program.name) or partial(_service_problem, system, program)
         if await probe() is not None:
             with steps.step(TITLES.get(program.name, program.name)):
-                await _wait_ready(system, program, probe, exits_before, log)
+                await _wait_ready(system, program, probe, began, log)
 
     servers, workers, producers, batch = (
         [program for program in programs if program.stage in stages] for stages in ((0, 1), (2,), (3,), (4,))
@@ -199,10 +200,12 @@ async def _service_problem(system: System, program: ProcessSpec) -> str | None:
     return None if state == "RUNNING" else f"is {state}"
 
 
-async def _wait_ready(system: System, program: ProcessSpec, probe: Probe, exits_before: int, log: LogMark) -> None:
+async def _wait_ready(system: System, program: ProcessSpec, probe: Probe, began: datetime, log: LogMark) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while (problem := await probe()) is not None:
-        exits = [each for each in system.supervisor.process_exits()[exits_before:] if each.process == program.name]
+        exits = [
+            each for each in system.supervisor.process_exits() if each.process == program.name and each.at >= began
+        ]
         if len(exits) >= EXITS_BEFORE_GIVING_UP:
             raise _start_failed_error(log, f"{program.name} does not start: {exits[-1].reason}")
         if time.monotonic() > deadline:

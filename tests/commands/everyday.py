@@ -1,4 +1,4 @@
-"""The five commands as processes, and what must hold of each whatever surrounds it."""
+"""The commands as processes, and what must hold of each whatever surrounds it."""
 
 import os
 import subprocess
@@ -12,6 +12,7 @@ BIN = ROOT / ".venv" / "bin"
 BATCH_BIN = ROOT / "airflow" / ".venv" / "bin"
 PROGRAMS = {
     "orderwatch": BIN / "orderwatch",
+    "devstack": BIN / "devstack",
     "fraud-detector": BIN / "fraud-detector",
     "order-api": BIN / "order-api",
     "order-producer": BIN / "order-producer",
@@ -25,6 +26,7 @@ RULES = str(ROOT / "packages" / "decision-engine" / "decision_engine" / "default
 # One that works without a system, and one that finds that there is none.
 WORKING: Mapping[str, Sequence[str]] = {
     "orderwatch": ("status",),
+    "devstack": ("status",),
     "fraud-detector": ("rules", "lint", RULES),
     "order-api": ("keys", "create", "--help"),
     "order-producer": ("generate", "--start", "2026-11-01", "--count", "3", "--to-stdout"),
@@ -32,6 +34,7 @@ WORKING: Mapping[str, Sequence[str]] = {
 }
 ASKING: Mapping[str, Sequence[str]] = {
     "orderwatch": ("reconcile",),
+    "devstack": ("logs",),
     "fraud-detector": ("dead-letters", "list"),
     "order-api": ("keys", "list"),
     "order-producer": ("replay", "/nonexistent/file"),

@@ -58,7 +58,7 @@ def test_old_libraries_in_pythonpath_change_nothing(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_folder_of_our_packages_may_be_in_pythonpath(name: str, tmp_path: Path) -> None:
-    own = Path(PROGRAMS["orderwatch"]).parents[2] / "contract"
+    own = Path(PROGRAMS["orderwatch"]).parents[2] / "packages" / "order-platform"
     done = run(name, *WORKING[name], home=tmp_path, environment={"PYTHONPATH": str(own)})
     assert done.returncode == 0, done.stderr
 
