@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from orderwatch.provisioning.airflow_secrets import prepare
+from orderwatch.provisioning.airflow_secrets import provision_airflow
 
 pytestmark = pytest.mark.integration
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def volume(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ORDERWATCH_DATABASE_URL", postgres)
-    asyncio.run(prepare(tmp_path))
+    asyncio.run(provision_airflow(tmp_path))
     return tmp_path
 
 
@@ -50,5 +50,5 @@ def test_the_database_is_there_under_its_url(volume: Path) -> None:
 def test_the_next_start_keeps_them_and_follows_the_database_to_its_new_place(volume: Path) -> None:
     before = _read(volume)
     (volume / "database-url").write_text("postgresql+psycopg://somewhere/else")
-    asyncio.run(prepare(volume))
+    asyncio.run(provision_airflow(volume))
     assert _read(volume) == before

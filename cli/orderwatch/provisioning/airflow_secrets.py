@@ -22,7 +22,7 @@ from order_platform.settings import DatabaseSettings
 USER = "admin"
 
 
-async def prepare(folder: Path) -> None:
+async def provision_airflow(folder: Path) -> None:
     """Make what is not there; the database's URL is written each time, as its password may have changed."""
     url = DatabaseSettings().database_url.get_secret_value()
     connection = await asyncpg.connect(url)
@@ -47,4 +47,4 @@ def _new_secrets() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(prepare(Path(sys.argv[1])))
+    asyncio.run(provision_airflow(Path(sys.argv[1])))

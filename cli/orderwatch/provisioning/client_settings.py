@@ -42,22 +42,22 @@ async def write_settings(published: Published) -> None:
     key = await _ensure_key(kept, url, "docker compose up", "review")
     admin_key = await _ensure_key(kept_admin, url, "docker compose up, admin", "admin")
     for file, database, used in ((client_env, reader_url, key), (admin_env, url, admin_key)):
-        write_atomically(file, format_env_file(_inside(kafka, database, used)), PRIVATE)
+        write_atomically(file, format_env_file(_container_settings(kafka, database, used)), PRIVATE)
         host_file = file.with_name(f"host.{file.name}")
-        write_atomically(host_file, format_env_file(_outside(published, database, used)), PRIVATE)
+        write_atomically(host_file, format_env_file(_host_settings(published, database, used)), PRIVATE)
 
 
-def _inside(kafka: KafkaSettings, database_url: str, key: str) -> Mapping[str, str]:
+def _container_settings(kafka: KafkaSettings, database_url: str, key: str) -> Mapping[str, str]:
     api = {"ORDERWATCH_API_URL": f"http://{API.name}:{API.port}", KEY: key}
-    return {**api, "ORDERWATCH_DATABASE_URL": database_url, **_variables(kafka)}
+    return {**api, "ORDERWATCH_DATABASE_URL": database_url, **_kafka_variables(kafka)}
 
 
-def _outside(published: Published, database_url: str, key: str) -> Mapping[str, str]:
+def _host_settings(published: Published, database_url: str, key: str) -> Mapping[str, str]:
     outside = {"ORDERWATCH_API_URL": f"http://127.0.0.1:{published.api_port}", KEY: key}
     if published.kafka_port:
         outside["ORDERWATCH_KAFKA"] = f"127.0.0.1:{published.kafka_port}"
     if published.postgres_port:
-        outside["ORDERWATCH_DATABASE_URL"] = _at(database_url, f"127.0.0.1:{published.postgres_port}")
+        outside["ORDERWATCH_DATABASE_URL"] = _replace_host(database_url, f"127.0.0.1:{published.postgres_port}")
     return outside
 
 
@@ -80,7 +80,7 @@ def _read_kept(path: Path) -> dict[str, str]:
         return {}
 
 
-def _variables(kafka: KafkaSettings) -> dict[str, str]:
+def _kafka_variables(kafka: KafkaSettings) -> dict[str, str]:
     """What another process needs to reach the same broker and topics; passwords in clear, wherever they came from."""
     given = {name: getattr(kafka, name) for name in KafkaSettings.model_fields if name in kafka.model_fields_set}
     return {
@@ -89,7 +89,7 @@ def _variables(kafka: KafkaSettings) -> dict[str, str]:
     }
 
 
-def _at(url: str, place: str) -> str:
+def _replace_host(url: str, place: str) -> str:
     """The URL of the same database at another host and port."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{place}"))
