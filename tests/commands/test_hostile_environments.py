@@ -106,7 +106,7 @@ def test_arguments_that_are_not_text(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_quietly_whenever_it_comes(name: str, number: signal.Signals, tmp_path: Path) -> None:
     arguments = {
-        "orderwatch": ("reconcile",), "fraud-detector": ("run",), "order-api": ("serve",),
+        "orderwatch": ("reconcile",), "devstack": ("status",), "fraud-detector": ("run",), "order-api": ("serve",),
         "order-producer": ("generate",), "order-batch": ("orders",),
     }[name]  # fmt: skip
     variables = {**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path), "ORDERWATCH_API_PORT": "0"}
