@@ -1,1 +1,1 @@
-"""The API: answers what happened to any order, and why."""
+"""The HTTP API: orders with their decisions, statistics, marts, dead letters and keys."""

@@ -1,4 +1,4 @@
-"""The entry point of `order-api`: nothing is imported before it is certain that it can be."""
+"""The entry point of `order-api`; imports the command late, so that failures of imports are reported as well."""
 
 from order_platform.command_line.run import run_command
 

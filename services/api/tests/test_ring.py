@@ -118,12 +118,12 @@ def test_a_value_of_several_lines_stays_one_event() -> None:
 
 async def test_a_change_wakes_all_that_wait() -> None:
     ring = RingBuffer()
-    waiting = asyncio.create_task(ring.changed())
+    waiting = asyncio.create_task(ring.wait_for_change())
     await asyncio.sleep(0)
     ring.begin((0,), (3,))
     await asyncio.wait_for(waiting, 5)
     assert (ring.start, ring.head, ring.now) == ((0,), (0,), (3,))
-    waiting = asyncio.create_task(ring.changed())
+    waiting = asyncio.create_task(ring.wait_for_change())
     await asyncio.sleep(0)
     assert not waiting.done()
     ring.append([DecisionMessage(0, 0, b"{}")])

@@ -1,1 +1,1 @@
-"""Dead letters: what was refused, and publishing it again."""
+"""Dead letters: listing and redriving rejected messages."""

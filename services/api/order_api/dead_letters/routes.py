@@ -65,7 +65,7 @@ async def list_dead_letters(
 async def get_dead_letter(dead_letters: DeadLetters, origin: AtOrigin) -> Response:
     """One dead letter: what is wrong and what to do, the original message to the byte, and its redrives."""
     async with dead_letters.lookups.snapshot() as snapshot:  # the count of redrives and their list agree
-        letter = await _letter(snapshot, origin)
+        letter = await _find_dead_letter(snapshot, origin)
         redrives = await repository.list_redrives(snapshot, letter.origin)
     original, problem = None, None
     try:
@@ -95,7 +95,7 @@ async def redrive_dead_letter(
     """
     await reject_null_body(request)
     requested = given or RedriveRequest()
-    letter = await _letter(dead_letters.lookups, origin)
+    letter = await _find_dead_letter(dead_letters.lookups, origin)
     correction = None
     if requested.body is not None:
         correction = encode_correction(requested.body, requested.encoding, dead_letters.decoder)
@@ -136,7 +136,7 @@ def _parse_position(microseconds: int, origin: str) -> DeadLetterPosition:
     return DeadLetterPosition(read_time(microseconds), parse_origin(origin))
 
 
-async def _letter(database: Reads, origin: Origin) -> DeadLetter:
+async def _find_dead_letter(database: Reads, origin: Origin) -> DeadLetter:
     letter = await repository.find_dead_letter(database, origin)
     if letter is None:
         raise DeadLetterUnknown(str(origin))

@@ -92,7 +92,7 @@ class DeadLetterService:
             try:
                 return await self._timeout.run(redrive())
             except RedriveError as error:
-                raise _problem(letter, error) from error
+                raise _make_problem(letter, error) from error
 
     async def redrive_many(self, letters: Sequence[DeadLetter], *, by: str, again: bool) -> Results:
         """Publish letters again, one after the other, until the broker does not respond any more."""
@@ -106,17 +106,17 @@ class DeadLetterService:
                     else:
                         results.failed.append((letter, result))
 
-        def finished() -> int:
+        def count_finished() -> int:
             return len(results.redriven) + len(results.failed)
 
         if not letters:
             return results
         try:
-            await self._timeout.run(redrive(), finished)
+            await self._timeout.run(redrive(), count_finished)
         except (KafkaError, TimeoutError) as error:
-            if not finished():
-                raise BrokerUnavailable(_reason(error)) from error
-            current, *others = letters[finished() :]
+            if not count_finished():
+                raise BrokerUnavailable(_describe_error(error)) from error
+            current, *others = letters[count_finished() :]
             results.failed.append((current, UnconfirmedError(f"{current.origin}: {_UNCONFIRMED}")))
             results.failed.extend((letter, RedriveError(f"{letter.origin}: not tried, see above")) for letter in others)
         return results
@@ -130,16 +130,16 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except (KafkaError, TimeoutError) as error:
-        raise BrokerUnavailable(_reason(error)) from error
+        raise BrokerUnavailable(_describe_error(error)) from error
 
 
-def _reason(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"Kafka does not respond; {_UNCONFIRMED}"
     return f"Kafka request failed ({type(error).__name__})"
 
 
-def _problem(letter: DeadLetter, error: RedriveError) -> Problem:
+def _make_problem(letter: DeadLetter, error: RedriveError) -> Problem:
     match error:
         case AlreadyRedrivenError():
             return AlreadyRedriven(str(error))

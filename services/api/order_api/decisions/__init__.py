@@ -1,1 +1,1 @@
-"""Decisions as they are made: topic `decisions` as server-sent events."""
+"""Stream of decisions: topic `decisions` as server-sent events."""

@@ -25,7 +25,7 @@ Start = From | Mapping[int, int]
 
 
 class FilterFields(NamedTuple):
-    """What a decision is chosen by; a message that is no decision has none."""
+    """The fields of a decision that filters look at; a message that is not a decision has none."""
 
     outcome: str | None = None
     status: str | None = None
@@ -35,13 +35,13 @@ class FilterFields(NamedTuple):
 
     @property
     def flagged(self) -> bool | None:
-        """Whether it is flagged, None of what is no decision."""
+        """Whether it is flagged, None for what is not a decision."""
         return None if self.outcome is None else self.outcome != Outcome.APPROVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionFilter:
-    """Filters, all of which must hold; None asks for nothing."""
+    """AND-combined filters; None means not filtered."""
 
     flagged: bool | None = None
     outcome: str | None = None
@@ -53,7 +53,7 @@ class DecisionFilter:
     """Send them without personal data."""
 
     def matches(self, filter_fields: FilterFields) -> bool:
-        """Whether a decision with these traits is wanted."""
+        """Whether a decision passes the filter."""
         return (
             (self.user_id is None or filter_fields.user_id == self.user_id)
             and (self.flagged is None or filter_fields.flagged == self.flagged)
@@ -68,7 +68,7 @@ EVERYTHING: Final = DecisionFilter()
 
 
 def read_filter_fields(value: bytes) -> FilterFields:
-    """The traits in a message's value, whatever it is."""
+    """The filter fields of a message's value, whatever it is."""
     try:
         decision: dict[str, Any] = orjson.loads(value)
         return FilterFields(
@@ -143,7 +143,7 @@ class StreamParameters(BaseModel):
     min_risk_score: QueryParam[RiskScore] = None
 
     def decision_filter(self, *, masked: bool = False) -> DecisionFilter:
-        """What to send, with or without personal data."""
+        """The filter, for sending with or without personal data."""
         chosen = DecisionFilter(**self.model_dump(exclude={"start"}), masked=masked)
         return EVERYTHING if chosen == EVERYTHING else chosen
 

@@ -24,11 +24,11 @@ SEGMENT_BYTES: Final = 32 * 1024
 _MESSAGE_OVERHEAD: Final = 250  # bytes, in Python
 _SEGMENT_OVERHEAD: Final = 500
 # Segments whose events are kept ready: those that listeners who keep up are about to be sent.
-_READY: Final = 4
+_KEPT_ENCODED: Final = 4
 
 
 class EncodedSegment(NamedTuple):
-    """Events for a listener, and where it stands after them."""
+    """Events for a listener, and its position after them."""
 
     events: bytes
     position: Position
@@ -56,7 +56,7 @@ def encode_segment(
 class Segment:
     """Consecutive messages in the order that this process read them, from position `start` to `end`."""
 
-    __slots__ = ("_ready", "end", "messages", "size", "start")
+    __slots__ = ("_encoded", "end", "messages", "size", "start")
 
     def __init__(self, start: Position, messages: Sequence[DecisionMessage]) -> None:
         self.start = start
@@ -66,24 +66,24 @@ class Segment:
         for message in messages:
             offsets[message.partition] = message.offset + 1
         self.end: Position = tuple(offsets)
-        self._ready: dict[DecisionFilter, EncodedSegment] = {}
+        self._encoded: dict[DecisionFilter, EncodedSegment] = {}
 
     def encode(self, position: Position, decision_filter: DecisionFilter) -> EncodedSegment:
         """Its events for a listener; encoded once for all listeners at its start with the same filter."""
         if position != self.start:
             return encode_segment(self.messages, position, decision_filter)
-        ready = self._ready.get(decision_filter)
+        ready = self._encoded.get(decision_filter)
         if ready is None:
-            ready = self._ready[decision_filter] = encode_segment(self.messages, position, decision_filter)
+            ready = self._encoded[decision_filter] = encode_segment(self.messages, position, decision_filter)
         return ready
 
     def forget(self) -> None:
-        """Drop what was made ready."""
-        self._ready.clear()
+        """Drop the encoded events."""
+        self._encoded.clear()
 
 
 class RingBuffer:
-    """Segments from `start` to `head`, numbered without end; the oldest go when there are too many bytes."""
+    """Segments from `start` to `head`, numbered without end; the oldest are dropped when there are too many bytes."""
 
     def __init__(self, capacity: int = RING_BYTES) -> None:
         self._capacity = capacity
@@ -111,13 +111,13 @@ class RingBuffer:
 
     def append(self, messages: Sequence[DecisionMessage]) -> None:
         """Add what was read next."""
-        for part in _parts(messages):
+        for part in _split(messages):
             segment = Segment(self.head, part)
             self.head = segment.end
             self._segments.append(segment)
             self._size += segment.size
-            if len(self._segments) > _READY:
-                self._segments[-1 - _READY].forget()
+            if len(self._segments) > _KEPT_ENCODED:
+                self._segments[-1 - _KEPT_ENCODED].forget()
         while self._size > self._capacity and len(self._segments) > 1:
             gone = self._segments.popleft()
             self._size -= gone.size
@@ -139,7 +139,7 @@ class RingBuffer:
         index = number - self.oldest
         return self._segments[index] if index < len(self._segments) else None
 
-    async def changed(self) -> None:
+    async def wait_for_change(self) -> None:
         """Wait for the next change."""
         await self._changed.wait()
 
@@ -149,7 +149,7 @@ class RingBuffer:
         self._changed = asyncio.Event()
 
 
-def _parts(messages: Sequence[DecisionMessage]) -> Iterator[Sequence[DecisionMessage]]:
+def _split(messages: Sequence[DecisionMessage]) -> Iterator[Sequence[DecisionMessage]]:
     part: list[DecisionMessage] = []
     size = 0
     for message in messages:
@@ -167,8 +167,8 @@ log = structlog.get_logger(__name__)
 READ_MESSAGES: Final = 1000
 FETCH_BYTES: Final = 1024 * 1024
 READ_SECONDS: Final = 1.0
-# A new tail begins so many messages a partition back. When the API was restarted, its listeners reconnect with ids of
-# a moment ago: so they find them here, rather than each asking the broker.
+# A new tail begins so many messages back in each partition. When the API was restarted, its listeners reconnect with
+# ids of a moment ago: so they find them here, rather than each asking the broker.
 HISTORY_MESSAGES: Final = 2000
 # Between two segments when MANY_LISTENERS or more are there, and in proportion below: so waking them all takes a
 # bounded share of the time, and what arrives in the meantime is sent together.
@@ -187,7 +187,7 @@ class StreamTiming:
     """A filtered stream sends its position when it was silent for this long while others were sent something."""
     retry_seconds: float = 1.0
     linger_seconds: float = 30.0
-    """How long the reader stays after the last listener has left: many come again at once."""
+    """How long the reader stays after the last listener has left: many reconnect at once."""
     bounds_seconds: float = 30.0
     """Between looks at the topic's partitions, which can be added at any time."""
 
@@ -227,9 +227,9 @@ class TopicTail:
     def _start(self) -> None:
         if self._reading is None and not self._closed:
             self._reading = asyncio.create_task(self._read())
-            self._reading.add_done_callback(self._ended)
+            self._reading.add_done_callback(self._on_done)
 
-    def _ended(self, reading: asyncio.Task[None]) -> None:
+    def _on_done(self, reading: asyncio.Task[None]) -> None:
         self._reading = None
         self._ring.clear()
         error = None if reading.cancelled() else reading.exception()
@@ -238,27 +238,27 @@ class TopicTail:
         if self.listeners:  # one came just as it ended, or it has to be tried again
             asyncio.get_running_loop().call_later(self._timing.retry_seconds if error else 0, self._start)
 
-    def _idle(self) -> bool:
+    def _is_idle(self) -> bool:
         return not self.listeners and asyncio.get_running_loop().time() - self._left > self._timing.linger_seconds
 
     async def _read(self) -> None:
-        while not self._idle():
+        while not self._is_idle():
             try:
                 async with self._open_topic(FETCH_BYTES) as topic:
-                    while not self._idle():
+                    while not self._is_idle():
                         await self._follow(topic)
             except TOPIC_ERRORS as error:
                 self._outage.failed(error)
                 await asyncio.sleep(self._timing.retry_seconds)
 
     async def _follow(self, topic: Topic) -> None:
-        """Read on, until it is time to look at the topic's bounds again."""
+        """Read until it is time to look at the topic's bounds again."""
         loop = asyncio.get_running_loop()
         position = await self._next_position(topic)
         self._outage.succeeded()
         look = loop.time() + self._timing.bounds_seconds
         try:
-            while loop.time() < look and not self._idle():
+            while loop.time() < look and not self._is_idle():
                 messages, position = await topic.read(position, READ_MESSAGES, READ_SECONDS)
                 if messages:
                     self._ring.append(messages)

@@ -98,9 +98,9 @@ class DecisionStreams:
         listener = _Listener(decision_filter, check, ends=clock() + self._longest, checked_at=clock(), sent_at=clock())
         with self._tail.listening():
             yield schemas.retry_field()
-            while (reason := await self._over(listener, clock())) is None:
+            while (reason := await self._find_end_reason(listener, clock())) is None:
                 try:
-                    chunk = await self._next(listener, start)
+                    chunk = await self._read_next(listener, start)
                 except TOPIC_ERRORS:
                     await self._pause(self.timing.unavailable_seconds)
                     continue
@@ -109,7 +109,7 @@ class DecisionStreams:
                     yield chunk
             yield schemas.closing_comment(reason)
 
-    async def _over(self, listener: _Listener, now: float) -> str | None:
+    async def _find_end_reason(self, listener: _Listener, now: float) -> str | None:
         """Why the stream ends, None when it continues."""
         if self._closed.is_set():
             return "the API is shutting down"
@@ -125,18 +125,18 @@ class DecisionStreams:
                 pass  # it cannot be known now
         return None
 
-    async def _next(self, listener: _Listener, start: Start) -> bytes:
+    async def _read_next(self, listener: _Listener, start: Start) -> bytes:
         """The next bytes to send; empty when it is time to look around again."""
         if self._ring.start is None:
-            await self._changed(listener)
+            await self._wait_for_change(listener)
             return b""
         if not listener.position:
-            return await self._begin(listener, start)
+            return await self._find_start(listener, start)
         if listener.number is None or listener.number < self._ring.oldest:
             return await self._catch_up(listener)
         segment = self._ring.get(listener.number)
         if segment is None:
-            await self._changed(listener)
+            await self._wait_for_change(listener)
             return b""
         await asyncio.sleep(0)  # a listener that has much to catch up with lets others run
         sent, position = segment.encode(listener.position, listener.decision_filter)
@@ -153,7 +153,7 @@ class DecisionStreams:
             return b""
         return schemas.position_event(listener.position)
 
-    async def _begin(self, listener: _Listener, start: Start) -> bytes:
+    async def _find_start(self, listener: _Listener, start: Start) -> bytes:
         """Find out where it begins, and say so unless the client did."""
         if start is From.NOW:
             listener.position = furthest(self._ring.now, self._ring.head)
@@ -198,12 +198,12 @@ class DecisionStreams:
         listener.position = position
         return schemas.reset_event(reason, position)
 
-    async def _changed(self, listener: _Listener) -> None:
+    async def _wait_for_change(self, listener: _Listener) -> None:
         """Until the ring changes, or it is time to look around."""
         clock = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(min(self.timing.check_seconds, listener.ends - clock())):
-                await self._ring.changed()
+                await self._ring.wait_for_change()
         except TimeoutError:
             pass
 

@@ -16,12 +16,12 @@ from order_platform.settings import KafkaSettings
 
 CALL_SECONDS: Final = 5.0
 
-# What a topic that cannot be reached, or is not there, raises.
+# What a topic that cannot be reached, or does not exist, raises.
 TOPIC_ERRORS: Final = (KafkaError, OSError, TimeoutError)
 
 
 class PositionLost(Exception):
-    """The position to read from is not on the topic: retention was faster, or the topic is another one."""
+    """The position to read from is not on the topic: retention deleted it, or the topic was created again."""
 
 
 class DecisionMessage:
@@ -67,7 +67,7 @@ class Topic(Protocol):
 
 
 OpenTopic = Callable[[int], AbstractAsyncContextManager[Topic]]
-"""Opens the topic, to fetch so many bytes of a partition at a time."""
+"""Opens the topic, to fetch so many bytes per partition at a time."""
 
 
 def open_decisions(settings: KafkaSettings) -> OpenTopic:
@@ -136,7 +136,7 @@ LINGER_SECONDS: Final = 5.0
 
 
 class _Reader:
-    """An open topic, and where it stands."""
+    """An open topic, and its position."""
 
     def __init__(self) -> None:
         self.stack = AsyncExitStack()

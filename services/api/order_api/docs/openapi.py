@@ -37,11 +37,11 @@ class DocumentedAPI(FastAPI):
         """The document; made when it is first asked for, and kept."""
         if self.openapi_schema is None:
             # A copy: the document may be changed, and parts of it are constants.
-            self.openapi_schema = deepcopy(_completed(super().openapi()))
+            self.openapi_schema = deepcopy(_complete(super().openapi()))
         return self.openapi_schema
 
 
-def _completed(document: dict[str, Any]) -> dict[str, Any]:
+def _complete(document: dict[str, Any]) -> dict[str, Any]:
     components = document["components"]
     components["responses"], schemas = problem_components()
     restore_nulls(components["schemas"])
@@ -56,7 +56,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
             operation["responses"].setdefault("429", responses(429)[429])
         show_parameters(operation)
         for content in operation.get("requestBody", {}).get("content", {}).values():
-            content["schema"] = _without_null(content["schema"])
+            content["schema"] = _drop_null(content["schema"])
         show_content(operation.get("requestBody", {}), components["schemas"])
         for status, response in operation["responses"].items():
             if status.startswith("2"):
@@ -66,7 +66,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+def _drop_null(schema: dict[str, Any]) -> dict[str, Any]:
     """A body that may be left out may not be null (`parameters.reject_null_body`): generated clients send nothing."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     return kinds[0] if len(kinds) == 1 else schema
@@ -121,7 +121,7 @@ def show_parameters(operation: dict[str, Any]) -> None:
 def show_content(response: dict[str, Any], schemas: dict[str, Any]) -> None:
     """What a schema has for an example, where people and tools look for that of a response or of a request's body."""
     for content in response.get("content", {}).values():
-        examples = _named(content.get("schema", {}), schemas).get("examples")
+        examples = _resolve(content.get("schema", {}), schemas).get("examples")
         if examples and not {"example", "examples"} & content.keys():
             content["example"] = examples[0]
 
@@ -130,25 +130,25 @@ def restore_nulls(schemas: dict[str, Any]) -> None:
     """Complete the examples of all schemas: FastAPI leaves out their members that are null, required ones too."""
     for schema in schemas.values():
         if "examples" in schema:
-            schema["examples"] = [_with_nulls(example, schema, schemas) for example in schema["examples"]]
+            schema["examples"] = [_add_nulls(example, schema, schemas) for example in schema["examples"]]
 
 
-def _with_nulls(value: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    kinds = [_named(kind, schemas) for kind in schema.get("anyOf", [schema])]
+def _add_nulls(value: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    kinds = [_resolve(kind, schemas) for kind in schema.get("anyOf", [schema])]
     if isinstance(value, list):
         items: dict[str, Any] = next((kind["items"] for kind in kinds if "items" in kind), {})
-        return [_with_nulls(item, _named(items, schemas), schemas) for item in value]
+        return [_add_nulls(item, _resolve(items, schemas), schemas) for item in value]
     kind = next((kind for kind in kinds if "properties" in kind), None)
     if not isinstance(value, dict) or kind is None:
         return value
     completed = {name: None for name in kind.get("required", ()) if name not in value} | value
     return {
-        name: _with_nulls(completed[name], _named(kind["properties"].get(name, {}), schemas), schemas)
+        name: _add_nulls(completed[name], _resolve(kind["properties"].get(name, {}), schemas), schemas)
         for name in sorted(completed, key=[*kind["properties"], *value].index)
     }
 
 
-def _named(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _resolve(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """What a schema refers to, or itself."""
     known: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema)
     return known

@@ -33,7 +33,7 @@ _INDEX: Final[dict[str, Any]] = {
     "flags": "/v1/flags",
     "stats": "/v1/stats",
 }
-_KIND: Final[dict[str, Any]] = {
+_EXAMPLE: Final[dict[str, Any]] = {
     "code": "user-unknown",
     "status": 404,
     "title": "The user has no orders",
@@ -60,7 +60,7 @@ class Index(BaseModel):
 class ProblemType(BaseModel):
     """A kind of problem that the API responds with."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_KIND]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     code: str
     status: int
@@ -69,7 +69,7 @@ class ProblemType(BaseModel):
 
 
 @functools.cache
-def _catalog() -> dict[str, ProblemType]:
+def _problem_types() -> dict[str, ProblemType]:
     """All kinds, by code; when first asked, as by then all modules that define some are imported."""
     return {
         code: ProblemType(code=code, status=kind.status, title=kind.title, explanation=inspect.getdoc(kind) or "")
@@ -86,11 +86,11 @@ async def get_index(request: Request) -> Index:
 @router.get(
     "/problems",
     operation_id="list_problems",
-    responses={200: {"content": {"application/json": {"example": [_KIND]}}}},
+    responses={200: {"content": {"application/json": {"example": [_EXAMPLE]}}}},
 )
 async def list_problems() -> list[ProblemType]:
     """Every kind of problem that the API responds with."""
-    return list(_catalog().values())
+    return list(_problem_types().values())
 
 
 @router.get("/problems/{code}", operation_id="get_problem", responses=responses(404, 422))
@@ -98,7 +98,7 @@ async def get_problem(
     code: Annotated[str, Path(description="`code` of a problem")],
 ) -> ProblemType:
     """What a problem means and what to do about it; the `type` of every problem leads here."""
-    known = _catalog().get(code)
+    known = _problem_types().get(code)
     if known is None:
         raise NotFound("there is no problem of this code")
     return known
@@ -130,14 +130,14 @@ def add_documentation(app: FastAPI) -> None:
         swagger_favicon_url=f"{assets}/favicon-32x32.png",
         swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": False},
     )
-    page.headers.update(_protection(bytes(page.body).decode()))
+    page.headers.update(_security_headers(bytes(page.body).decode()))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return page
 
 
-def _protection(page: str) -> dict[str, str]:
+def _security_headers(page: str) -> dict[str, str]:
     """Header fields for a page where keys are typed in: it runs its own scripts only, and is shown in no other page."""
     digests = [b64encode(sha256(script.encode()).digest()).decode() for script in _INLINE_SCRIPT.findall(page)]
     policy = {

@@ -1,1 +1,1 @@
-"""Alive, ready, and what is measured."""
+"""Liveness, readiness and metrics."""

@@ -78,13 +78,13 @@ class AddressLimit:
             return
         sent = 0
 
-        async def counted_send(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal sent
             sent += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, counted_send)
+            await self._app(scope, receive, send_counted)
         finally:
             if "principal" not in scope["state"]:
                 units = 1 + _body_length(scope) // TAKEN_PER_UNIT + sent // SENT_PER_UNIT

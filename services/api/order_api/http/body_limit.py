@@ -26,7 +26,7 @@ class BodyLimit:
             return
         length, received = _content_length(scope), 0
 
-        async def limited_receive() -> Message:
+        async def receive_limited() -> Message:
             nonlocal received
             if length > self._limit:
                 raise BodyTooLarge(self._limit)
@@ -37,7 +37,7 @@ class BodyLimit:
                     raise BodyTooLarge(self._limit)
             return message
 
-        await self._app(scope, limited_receive, send)
+        await self._app(scope, receive_limited, send)
 
 
 def _content_length(scope: Scope) -> int:

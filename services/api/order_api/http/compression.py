@@ -37,7 +37,7 @@ class Compression:
         accepted = accepts_gzip(scope)
         start: Message | None = None
 
-        async def compressed_send(message: Message) -> None:
+        async def send_compressed(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start" and _is_compressible(message):
                 start = message  # held back until the body decides whether it is compressed
@@ -46,13 +46,13 @@ class Compression:
             if held is not None:
                 headers = [*held["headers"], (b"vary", b"Accept-Encoding")]
                 if accepted and not message.get("more_body", False) and is_large(message.get("body", b"")):
-                    body = await _compressed(message["body"])
+                    body = await _compress(message["body"])
                     message = {**message, "body": body}
-                    headers = _compressed_headers(headers, len(body))
+                    headers = _make_headers(headers, len(body))
                 await send({**held, "headers": headers})
             await send(message)
 
-        await self._app(scope, receive, compressed_send)
+        await self._app(scope, receive, send_compressed)
 
 
 def accepts_gzip(scope: Scope) -> bool:
@@ -77,13 +77,13 @@ def _is_compressible(start: Message) -> bool:
     return media_type.startswith(_COMPRESSIBLE) and b"content-encoding" not in headers
 
 
-async def _compressed(body: bytes) -> bytes:
+async def _compress(body: bytes) -> bytes:
     if len(body) < LARGE:
         return gzip.compress(body, LEVEL, mtime=0)
     return await asyncio.to_thread(gzip.compress, body, LEVEL, mtime=0)
 
 
-def _compressed_headers(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+def _make_headers(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
     kept = [(name, value) for name, value in headers if name not in {b"content-length", b"etag"}]
     tags = [(name, value[:-1] + TAG_SUFFIX.encode() + b'"') for name, value in headers if name == b"etag"]
     return [*kept, *tags, (b"content-length", b"%d" % length), (b"content-encoding", b"gzip")]

@@ -1,4 +1,4 @@
-"""HEAD wherever GET is: the same status and header fields, without the body (RFC 9110, 9.3.2)."""
+"""HEAD requests, handled as GET: the same status and header fields, without the body (RFC 9110, 9.3.2)."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

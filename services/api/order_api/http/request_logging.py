@@ -50,7 +50,7 @@ class RequestLogging:
         state["response_headers"] = response_headers
         status = 0
 
-        async def observed_send(message: Message) -> None:
+        async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -58,12 +58,12 @@ class RequestLogging:
             await send(message)
 
         try:
-            await self._app(scope, receive, observed_send)
+            await self._app(scope, receive, send_observed)
         except Exception:
             log.exception("request_failed", request_id=request_id, method=scope["method"], route=_route(scope))
             if status:
                 raise  # half a response is out: only closing the connection tells the client
-            await problem_response(Request(scope), InternalError())(scope, receive, observed_send)
+            await problem_response(Request(scope), InternalError())(scope, receive, send_observed)
         finally:
             self._record(scope, status or ClientDisconnected.status, time.perf_counter() - started)
 

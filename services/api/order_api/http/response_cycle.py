@@ -1,4 +1,4 @@
-"""Responses on a connection: the framing that the client's version of HTTP knows."""
+"""Framing of responses by the client's version of HTTP."""
 
 import secrets
 from typing import cast

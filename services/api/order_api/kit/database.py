@@ -1,4 +1,4 @@
-"""Postgres as the API reaches it: pools that connect when first needed, and one error for an unavailable database.
+"""Connection pools for Postgres that connect at the first query, with one error for an unavailable database.
 
 Each kind of request has a pool of its own, so that costly requests never make cheap ones wait for a connection.
 """
@@ -77,18 +77,18 @@ class Database:
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         """All rows."""
-        with self._translated():
+        with self._translate_errors():
             return await self._pool.fetch(query, *args)
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
         """The first row, or None."""
-        with self._translated():
+        with self._translate_errors():
             return await self._pool.fetchrow(query, *args)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Reads]:
         """Reads that all see the same moment, on one connection."""
-        with self._translated():
+        with self._translate_errors():
             async with (
                 self._pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
@@ -96,7 +96,7 @@ class Database:
                 yield connection
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except asyncpg.QueryCanceledError as error:

@@ -120,7 +120,7 @@ Result = TypeVar("Result")
 UNWATCHED_SECONDS: Final = 0.02
 
 
-async def disconnected(request: Request) -> None:
+async def wait_for_disconnect(request: Request) -> None:
     """Returns when the client has hung up."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -133,7 +133,7 @@ async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
 
     def watch() -> None:
         nonlocal watching
-        watching = loop.create_task(disconnected(request))
+        watching = loop.create_task(wait_for_disconnect(request))
         watching.add_done_callback(hung_up)
 
     def hung_up(watched: "asyncio.Task[None]") -> None:

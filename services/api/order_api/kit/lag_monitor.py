@@ -78,7 +78,7 @@ class LagMonitor:
         await self._timeout.close()
 
     async def _read(self) -> Sequence[PartitionLag]:
-        return await (await self._connected()).read()
+        return await (await self._connect()).read()
 
     def _detach(self) -> AbstractAsyncContextManager[LagSource] | None:
         """The source, which is not this one's any more."""
@@ -99,7 +99,7 @@ class LagMonitor:
             return Reading(None, "the orders topic is not there")
         return Reading(partitions)
 
-    async def _connected(self) -> LagSource:
+    async def _connect(self) -> LagSource:
         if self._reader is None:
             source = self._open_source()
             self._reader = await source.__aenter__()

@@ -14,7 +14,7 @@ class ProgressTimeout:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._given_up: set[asyncio.Task[Any]] = set()
+        self._background: set[asyncio.Task[Any]] = set()
 
     async def run(self, work: Coroutine[Any, Any, Result], progress: Callable[[], int] = lambda: 0) -> Result:
         """The result of `work`. Raises TimeoutError when neither it nor `progress` moved for `seconds`."""
@@ -38,16 +38,16 @@ class ProgressTimeout:
 
     async def close(self) -> None:
         """Wait a little for what runs in the background, then cancel it."""
-        if self._given_up:
-            _, hanging = await asyncio.wait(self._given_up, timeout=CLOSE_SECONDS)
+        if self._background:
+            _, hanging = await asyncio.wait(self._background, timeout=CLOSE_SECONDS)
             for task in hanging:
                 task.cancel()
 
     def _keep(self, task: "asyncio.Task[Any]") -> None:
-        self._given_up.add(task)
-        task.add_done_callback(self._ended)
+        self._background.add(task)
+        task.add_done_callback(self._on_done)
 
-    def _ended(self, task: "asyncio.Task[Any]") -> None:
-        self._given_up.discard(task)
+    def _on_done(self, task: "asyncio.Task[Any]") -> None:
+        self._background.discard(task)
         if not task.cancelled():
             task.exception()  # its outcome does not matter any more

@@ -63,19 +63,19 @@ class OrderLongPoll:
         self._look_again.set()
 
     async def wait(
-        self, order_id: str, seconds: float, gone: Callable[[], Coroutine[None, None, object]]
+        self, order_id: str, seconds: float, wait_for_disconnect: Callable[[], Coroutine[None, None, object]]
     ) -> Recorded | None:
         """What `order_id` is recorded as, or None when it is not recorded after `seconds`.
 
-        `gone` returns when the client has disconnected; then this raises ClientDisconnected. Raises TooManyWaiting, and
-        ShuttingDown when `close` is called in the meantime.
+        When `wait_for_disconnect` returns, this raises ClientDisconnected. Raises TooManyWaiting, and ShuttingDown when
+        `close` is called in the meantime.
         """
         if self._closed:
             raise ShuttingDown
         if self._count >= self._max_waiting:
             raise TooManyWaiting(self._max_waiting)
         future = self._enter(order_id)
-        watch = asyncio.create_task(gone())
+        watch = asyncio.create_task(wait_for_disconnect())
         watch.add_done_callback(lambda _: _fail(future, ClientDisconnected()))
         try:
             async with asyncio.timeout(seconds):
@@ -104,7 +104,7 @@ class OrderLongPoll:
 
     def _start(self) -> None:
         self._polling = asyncio.create_task(self._poll())
-        self._polling.add_done_callback(self._poll_ended)
+        self._polling.add_done_callback(self._on_poll_done)
 
     def _leave(self, order_id: str, future: asyncio.Future[Recorded]) -> None:
         self._count -= 1
@@ -141,7 +141,7 @@ class OrderLongPoll:
                 async with asyncio.timeout(self._notify_seconds):
                     await self._look_again.wait()
 
-    def _poll_ended(self, polling: asyncio.Task[None]) -> None:
+    def _on_poll_done(self, polling: asyncio.Task[None]) -> None:
         self._polling = None
         error = None if polling.cancelled() else polling.exception()
         if error is not None:

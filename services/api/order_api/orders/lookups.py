@@ -24,25 +24,25 @@ class OrderLookups:
         self._find_orders = find_orders
         self._find_dead_letters = find_dead_letters
         self._free = asyncio.Semaphore(MAX_QUERIES)
-        self._gathered: set[str] = set()
+        self._gathered_ids: set[str] = set()
         self._next: Query | None = None
 
     async def find(self, order_id: str) -> Recorded | None:
         """What an order id is recorded as: the stored order, else its dead letter. Raises what the queries raise."""
-        order = await self._stored(order_id)
+        order = await self._find_stored(order_id)
         return (await self._find_dead_letters([order_id])).get(order_id) if order is None else order
 
-    async def _stored(self, order_id: str) -> StoredOrder | None:
+    async def _find_stored(self, order_id: str) -> StoredOrder | None:
         query = self._next
-        if query is None or len(self._gathered) >= MAX_IDS:
-            self._gathered = set()
-            query = self._next = asyncio.create_task(self._query(self._gathered))
-        self._gathered.add(order_id)
+        if query is None or len(self._gathered_ids) >= MAX_IDS:
+            self._gathered_ids = set()
+            query = self._next = asyncio.create_task(self._query(self._gathered_ids))
+        self._gathered_ids.add(order_id)
         # A client that leaves must not take the query from the others.
         return (await asyncio.shield(query)).get(order_id)
 
     async def _query(self, order_ids: set[str]) -> Mapping[str, StoredOrder]:
         async with self._free:
-            if order_ids is self._gathered:
+            if order_ids is self._gathered_ids:
                 self._next = None  # the next look-up begins another one
             return await self._find_orders(list(order_ids))

@@ -57,7 +57,7 @@ _NEWEST_FIRST: Final = "order by created_date desc, order_id desc"
 
 async def find_orders(database: Reads, order_ids: Sequence[str]) -> dict[str, StoredOrder]:
     """Those of `order_ids` that are stored, with everything about them."""
-    return {record["order_id"]: _stored(record) for record in await database.fetch(_ORDERS_BY_ID, order_ids)}
+    return {record["order_id"]: _read_order(record) for record in await database.fetch(_ORDERS_BY_ID, order_ids)}
 
 
 async def find_dead_letters(database: Reads, order_ids: Sequence[str]) -> dict[str, DeadLetteredOrder]:
@@ -113,7 +113,7 @@ async def read_page(
     edge = await _find_edge(database, criteria, after, searched_rows)
     # One more than asked for shows whether there is a next page.
     statement, arguments = page_statement(criteria, after, limit + 1, edge)
-    orders = [_stored(record) for record in await database.fetch(statement, *arguments)]
+    orders = [_read_order(record) for record in await database.fetch(statement, *arguments)]
     if len(orders) > limit:
         last = orders[limit - 1].row
         return Page(orders[:limit], write_position(Position(last.created_date, last.order_id), criteria))
@@ -127,7 +127,7 @@ def page_statement(
 ) -> tuple[str, list[object]]:
     """The statement for a page up to `edge`, made of just the conditions that are asked for, and its arguments."""
     arguments = QueryArguments()
-    conditions = [*_conditions(arguments, criteria, CONDITIONS), *_places(arguments, after, edge)]
+    conditions = [*_conditions(arguments, criteria, CONDITIONS), *_position_conditions(arguments, after, edge)]
     if flagged := flagged_condition(criteria):
         conditions.append(flagged)
     found = f"orders where {' and '.join(conditions)}" if conditions else "orders"
@@ -155,7 +155,7 @@ def edge_statement(criteria: Criteria, after: Position | None, rows: int) -> tup
         return None
     arguments = QueryArguments()
     searched = [*([] if scope is None else [scope]), *_with_index(Index.TIME)]
-    conditions = [*_conditions(arguments, criteria, searched), *_places(arguments, after, None)]
+    conditions = [*_conditions(arguments, criteria, searched), *_position_conditions(arguments, after, None)]
     if scope is None and flagged_condition(criteria) == FLAGGED:
         conditions.append(FLAGGED)
     where = f"where {' and '.join(conditions)}" if conditions else ""
@@ -183,7 +183,7 @@ def _conditions(arguments: QueryArguments, criteria: Criteria, names: Iterable[s
     ]
 
 
-def _places(arguments: QueryArguments, after: Position | None, edge: Position | None) -> list[str]:
+def _position_conditions(arguments: QueryArguments, after: Position | None, edge: Position | None) -> list[str]:
     """Conditions on the place of an order in a listing: after one position, and not beyond another."""
     return [
         f"(created_date, order_id) {operator} ({arguments.add(place.created_date)}, {arguments.add(place.order_id)})"
@@ -192,6 +192,6 @@ def _places(arguments: QueryArguments, after: Position | None, edge: Position | 
     ]
 
 
-def _stored(record: asyncpg.Record) -> StoredOrder:
+def _read_order(record: asyncpg.Record) -> StoredOrder:
     *values, stored_at = record
     return StoredOrder(OrderRow(*values), stored_at)

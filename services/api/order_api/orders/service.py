@@ -8,7 +8,7 @@ from order_api.auth.credential_cache import Principal
 from order_api.auth.personal_data import FILTERS, PersonalDataPolicy, mask_order, reject_personal_filters
 from order_api.http.problems.resources import OrderDeadLettered, OrderUnknown
 from order_api.kit.database import Database
-from order_api.kit.fair_turns import FairPool, disconnected
+from order_api.kit.fair_turns import FairPool, wait_for_disconnect
 from order_api.kit.lag_monitor import LagMonitor
 from order_api.kit.notification_listener import PostgresListener
 from order_api.kit.registry import Provider
@@ -46,7 +46,7 @@ class OrderService:
     async def wait(self, request: Request, order_id: str, seconds: float) -> Recorded | None:
         """What an order id is recorded as within `seconds`, else None. Raises ClientDisconnected on a hang-up."""
         self._listener.listen()
-        return await self.long_poll.wait(order_id, seconds, lambda: disconnected(request))
+        return await self.long_poll.wait(order_id, seconds, lambda: wait_for_disconnect(request))
 
     async def find(self, principal: Principal, order_id: str) -> dict[str, object]:
         """The order as it is sent. Raises OrderUnknown or OrderDeadLettered."""

@@ -1,1 +1,1 @@
-"""Sessions: how a browser asks on behalf of a key that it does not keep."""
+"""Sessions of browsers, opened with an API key."""

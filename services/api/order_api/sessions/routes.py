@@ -54,7 +54,7 @@ async def create_session(
             raise NotAuthenticated("send an API key as `Authorization: Bearer KEY`, or as `key` in the body", CHALLENGE)
         principal = await authentication_of(request).authenticate_key(request, given.key)
     token, expires_at = await sessions.open(principal.key_id, read_token(request))
-    response = json_response(_described(principal, expires_at), 201)
+    response = json_response(_describe_session(principal, expires_at), 201)
     set_token(response, token, request, sessions.cookies)
     return response
 
@@ -64,7 +64,7 @@ async def create_session(
 )
 async def get_session(principal: Reader) -> Response:
     """On whose behalf the client asks, what they may do, and when their session ends."""
-    return json_response(_described(principal, principal.expires_at))
+    return json_response(_describe_session(principal, principal.expires_at))
 
 
 @router.delete(
@@ -84,6 +84,6 @@ async def delete_session(request: Request, sessions: Sessions, principal: Reader
     return response
 
 
-def _described(principal: Principal, expires_at: datetime | None) -> dict[str, object]:
+def _describe_session(principal: Principal, expires_at: datetime | None) -> dict[str, object]:
     scopes = None if principal.scopes is None else sorted(principal.scopes)
     return {"key_id": principal.key_id, "role": principal.role, "scopes": scopes, "expires_at": expires_at}

@@ -1,1 +1,1 @@
-"""Users as their orders show them: totals, standing, habits, what they did last."""
+"""Users as their orders show them: totals, standing, habits, newest orders."""

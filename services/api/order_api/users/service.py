@@ -96,13 +96,13 @@ def build_overview(user_id: str, facts: UserFacts, *, masked: bool = False) -> d
         ],
         "first_order_at": min(group.first for group in facts.groups),
         "last_order_at": max(group.last for group in facts.groups),
-        "habits": _habits(facts.usages, masked=masked),
-        "latest_orders": _latest("/v1/orders", user_id, order_page(facts.orders, masked=masked)),
-        "latest_flags": _latest("/v1/flags", user_id, order_page(facts.flags, masked=masked)),
+        "habits": _build_habits(facts.usages, masked=masked),
+        "latest_orders": _build_latest("/v1/orders", user_id, order_page(facts.orders, masked=masked)),
+        "latest_flags": _build_latest("/v1/flags", user_id, order_page(facts.flags, masked=masked)),
     }
 
 
-def _habits(usages: Sequence[Usage], *, masked: bool) -> dict[str, object]:
+def _build_habits(usages: Sequence[Usage], *, masked: bool) -> dict[str, object]:
     payment_methods: Counter[str] = Counter()
     devices: Counter[str] = Counter()
     for usage in usages:
@@ -111,14 +111,14 @@ def _habits(usages: Sequence[Usage], *, masked: bool) -> dict[str, object]:
             devices[usage.device_id] += usage.orders
     return {
         "orders": payment_methods.total(),
-        "payment_methods": [{"payment_method": name, "orders": orders} for name, orders in _most_used(payment_methods)],
-        "devices": [{"device_id": MASK if masked else name, "orders": orders} for name, orders in _most_used(devices)],
+        "payment_methods": [{"payment_method": name, "orders": orders} for name, orders in _rank_used(payment_methods)],
+        "devices": [{"device_id": MASK if masked else name, "orders": orders} for name, orders in _rank_used(devices)],
     }
 
 
-def _most_used(counts: Counter[str]) -> list[tuple[str, int]]:
+def _rank_used(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_USED]
 
 
-def _latest(path: str, user_id: str, page: dict[str, object]) -> dict[str, object]:
+def _build_latest(path: str, user_id: str, page: dict[str, object]) -> dict[str, object]:
     return {**page, "url": f"{path}?{urlencode({'user_id': user_id})}"}

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as RFC 9457 problems: one exception class a problem type, one place that renders them.
+"""Errors as RFC 9457 problems: one exception class per problem type, rendered in one place.
 
 Problem
 ├── requests.py                   the request itself

@@ -1,4 +1,4 @@
-"""Problems on our side: ask again later, or report them."""
+"""Problems of the API itself: internal errors, and dependencies or capacity that are unavailable."""
 
 from order_api.http.problems.problem import Problem, Unavailable
 

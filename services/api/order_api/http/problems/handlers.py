@@ -56,7 +56,7 @@ async def handle_validation(request: Request, error: Exception) -> Response:
     """For what FastAPI finds wrong with parameters."""
     assert isinstance(error, RequestValidationError)
     errors = error.errors()
-    named = [_named(item) for item in errors[:MAX_ERRORS]]
+    named = [_describe_error(item) for item in errors[:MAX_ERRORS]]
     return problem_response(request, InvalidRequest(named, len(errors)))
 
 
@@ -89,7 +89,7 @@ def _allowed_methods(request: Request) -> set[str]:
     return methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
 
 
-def _named(error: Mapping[str, Any]) -> dict[str, object]:
+def _describe_error(error: Mapping[str, Any]) -> dict[str, object]:
     """One validation error of pydantic: where, which, what it was, what is wrong."""
     place, *names = error["loc"]
     kind, value = error["type"], error["input"]

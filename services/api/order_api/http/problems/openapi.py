@@ -1,4 +1,4 @@
-"""Problems in the OpenAPI document: one schema, and each status that routes answer with, declared once."""
+"""Problems in the OpenAPI document: one schema, and each status that routes respond with, declared once."""
 
 from typing import Annotated, Any, Final
 
