@@ -125,9 +125,12 @@ install: ## Install what checking, testing and running needs into .venv
 	@$(PYTHON) scripts/install.py --project dbt
 	@$(PYTHON) scripts/install.py --project airflow
 
-check: install ## Lint, formatting and types
+check: install ## Lint, formatting, words, layers and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python scripts/check_words.py
+	@$(BIN)/lint-imports --no-logo
+	@PYTHONPATH=airflow $(BIN)/lint-imports --no-logo airflow/pyproject.toml
 	@$(BIN)/mypy .
 	@$(BIN)/mypy --config-file dbt/pyproject.toml --python-executable dbt/.venv/bin/python dbt
 	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch dags tests)
