@@ -119,7 +119,7 @@ dbt-docs: ## Models, columns, tests and lineage as pages, served at http://127.0
 
 ##@ Working on it
 
-.PHONY: install check test bench fmt lock
+.PHONY: install check test test-unit bench fmt lock
 install: ## Install what checking, testing and running needs into .venv
 	@$(PYTHON) scripts/install.py --dev
 	@$(PYTHON) scripts/install.py --project dbt
@@ -139,6 +139,9 @@ check: install ## Lint, formatting, words, layers and types
 # is through.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
 	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=3 test-batch test-whole test-api test-rest test-services)
+
+test-unit: install ## The workspace's fast tests, in under a minute: without a broker, a database or processes
+	@$(BIN)/pytest -q -m "not integration and not e2e and not slow" packages services cli devstack
 
 .PHONY: test-batch test-whole test-api test-services test-rest
 test-batch:

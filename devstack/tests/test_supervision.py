@@ -16,6 +16,8 @@ from devstack.server import LAUNCHER
 from devstack.supervisor import LOG, Supervisor, take_down
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 NAP = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 

@@ -19,6 +19,8 @@ from order_platform.settings import KafkaSettings
 from tests.support import client_generator
 from tests.support.api import ApiProcess
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("clients") / "program.py"
 
 

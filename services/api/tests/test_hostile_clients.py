@@ -16,6 +16,8 @@ from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "postgresql://stranger@127.0.0.1:1/nothing"
 CALLERS = 200
 # Two to three times of what is seen with responses that are not read, the worst of these.
@@ -119,24 +121,3 @@ async def test_floods_keep_it_small_and_awake(flood: str, tmp_path: Path) -> Non
         assert most < MOST_BYTES, f"{most:,} bytes"
         assert api.terminate() == 0
     assert "Traceback" not in api.log.read_text()
-
-
-async def test_what_closed_connections_held_is_released(tmp_path: Path) -> None:
-    """Clients that come again and again, each time with the largest head."""
-    head = HEAD[:-1000] + b"\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 700) for n in range(90)) + b"\r\n"
-    with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), NOWHERE, tmp_path / "log") as api:
-        process = psutil.Process(api.process.pid)
-        before = process.memory_info().rss
-
-        async def come_again() -> None:
-            for _ in range(40):
-                reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
-                with contextlib.suppress(ConnectionError):
-                    writer.write(head)
-                    await reader.read()
-                writer.transport.abort()
-
-        await asyncio.gather(*(come_again() for _ in range(100)))
-        # Without the release: 200 MB.
-        assert process.memory_info().rss - before < 140_000_000
-        assert api.terminate() == 0

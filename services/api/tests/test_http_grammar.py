@@ -19,6 +19,8 @@ from order_api.settings import ApiSettings
 from tests.support.raw_http import Api, Caller, serving_raw
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 GET = b"GET /healthz HTTP/1.1\r\nHost: api\r\n"
 CHUNKED = b"POST /echo HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n"
 LINE = b"a: bbbbbbbbbbbbb\r\n"

@@ -18,6 +18,8 @@ from order_api.settings import ApiSettings
 from tests.support.raw_http import Api, serving_raw
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 GET = b"GET /healthz HTTP/1.1\r\nHost: api\r\n"
 LARGE = 8_000_000
 
@@ -206,3 +208,19 @@ async def test_connections_are_bounded(api: Api) -> None:
     async with api.call() as caller:
         await caller.send(GET + b"\r\n")
         assert (await caller.answer())[0] == 200
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_what_a_closed_connection_held_is_released_at_once(api: Api, large: bool) -> None:
+    """Not only when garbage is collected: clients that connect again and again would fill the memory by then."""
+    fields = b"".join(b"X-%d: %s\r\n" % (n, b"a" * 700) for n in range(90 if large else 30))
+    async with api.call() as client:
+        await client.send(GET + fields + b"\r\n")
+        status, _, _ = await client.answer()
+        assert status == (431 if large else 200)
+        held = list(api.server.server_state.connections)
+    await until(lambda: api.connections == 0, "the connection to close")
+    for protocol in held:
+        assert isinstance(protocol, BoundedHttpProtocol)
+        left = {name: vars(protocol)[name] for name in ("headers", "url", "scope", "parser")}
+        assert left == {"headers": [], "url": b"", "scope": None, "parser": None}

@@ -16,6 +16,8 @@ import pytest
 from order_api.http.server import listen
 from order_platform.health_server import PortTakenError
 
+pytestmark = pytest.mark.slow
+
 
 def environment(port: int) -> dict[str, str]:
     """Settings that lead nowhere."""

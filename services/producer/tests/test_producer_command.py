@@ -22,6 +22,8 @@ from order_producer.cli import app
 from tests.support.reading import read_topic
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 PAST = ("--start", "2026-11-01", "--count", "200")
 
 
