@@ -46,7 +46,7 @@ from order_api.http.request_logging import RequestLogging
 from order_api.key_management.routes import router as keys_router
 from order_api.key_management.service import KeyService
 from order_api.kit.database import LISTINGS, STATISTICS, Databases, open_databases
-from order_api.kit.fair_turns import FairPool, FairTurns
+from order_api.kit.fair_turns import FairPool, FairTurns, OpenRequests
 from order_api.kit.lag_monitor import LagMonitor, OpenLagSource
 from order_api.kit.notification_listener import PostgresListener
 from order_api.kit.registry import ServiceRegistry
@@ -167,6 +167,7 @@ async def open_services(
             {RECORDED_CHANNEL: long_poll.on_notify, CREDENTIALS_CHANNEL: invalidator.on_notify},
             invalidator.invalidate_all,
         )
+        open_requests = OpenRequests(settings.api_key_open_requests)
         # Fewer for a key than there are in all: another key finds one free.
         listings = FairPool(databases.listings, FairTurns(LISTINGS.connections, LISTINGS.connections - 1))
         statistics = FairPool(databases.statistics, FairTurns(STATISTICS.connections, STATISTICS.connections - 1))
@@ -181,12 +182,12 @@ async def open_services(
         lookups = OrderLookups(partial(find_orders, database), partial(find_dead_letters, database))
         services.add(
             OrderService(
-                lookups=lookups, long_poll=long_poll, listener=listener, listings=listings, lag=lag, rules=rules,
-                personal_data=personal_data,
+                lookups=lookups, long_poll=long_poll, listener=listener, listings=listings, open_requests=open_requests,
+                lag=lag, rules=rules, personal_data=personal_data,
             )
         )  # fmt: skip
         services.add(UserService(listings, personal_data))
-        services.add(DecisionService(streams, rules, database, personal_data))
+        services.add(DecisionService(streams, open_requests, rules, database, personal_data))
         dead_letters = services.add(DeadLetterService(settings, database, listings, settings.event_decoder()))
         services.add(StatsService(statistics, CostAwareCache(), lag))
         services.add(MartService(listings, personal_data))

@@ -46,6 +46,7 @@ class ApiSettings(EventSettings, KafkaSettings, DatabaseSettings):
     )
     api_stream_seconds: float = Field(3600, gt=0, description="how long a stream of decisions lasts; it can be resumed")
     api_max_connections: int = Field(10_000, ge=1, description="connections at a time; the file limit lowers it")
+    api_key_open_requests: int = Field(5_000, ge=1, description="requests of one key that stay open: waits and streams")
     api_key_limit: Limit = Field(parse("30000/minute"), description="requests of one key")
     api_guess_limit: Limit = Field(parse("60/minute"), description="wrong keys from one address")
     api_keyless_limit: Limit = Field(parse("12000/minute"), description="requests without a valid key from one address")

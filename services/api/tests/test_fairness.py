@@ -16,6 +16,7 @@ import pytest
 from order_api.auth.keys import create_key
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -126,3 +127,36 @@ async def test_a_key_that_asks_too_much_at_once_is_rejected(
     for response in responses:
         assert response.headers["retry-after"].isdecimal()
         assert response.status_code == (429 if response.json()["code"] == "too-many-at-once" else 503)
+
+
+async def test_one_key_leaves_room_for_open_requests_of_others(
+    connection: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    hostile, other = [(await create_key(connection, name, "read"))[1] for name in ("hostile", "other")]
+    paths = ("/v1/orders/order-1?wait=20s", "/v1/decisions/stream")
+    limit = {"ORDERWATCH_API_KEY_OPEN_REQUESTS": "2"}
+    with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), database_url, tmp_path / "api.log", **limit) as api:
+        async with httpx.AsyncClient(base_url=api.url, timeout=20, trust_env=False) as client:
+            with contextlib.ExitStack() as hanging:
+                for path in paths:
+                    hanging.enter_context(send(api, path, hostile))
+                await until(lambda: count_open(client, 1), "both to be open")
+                for path in paths:
+                    response = await client.get(path, headers=bearer(hostile))
+                    assert (response.status_code, response.json()["code"]) == (429, "too-many-at-once")
+                async with client.stream("GET", paths[1], headers=bearer(other)) as stream:
+                    assert stream.status_code == 200
+                assert (await client.get("/v1/orders/order-1?wait=100ms", headers=bearer(other))).status_code == 404
+            await until(lambda: count_open(client, 0), "both to be closed")
+            assert (await client.get("/v1/orders/order-1?wait=1ms", headers=bearer(hostile))).status_code == 404
+
+
+async def count_open(client: httpx.AsyncClient, wanted: int) -> bool:
+    """Whether so many requests wait, and as many streams are open."""
+    metrics = (await client.get("/metrics")).text
+    return all(f"orderwatch_api_{name} {wanted}.0" in metrics for name in ("waiting_requests", "decision_streams"))
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header of a request with a key."""
+    return {"Authorization": f"Bearer {key}"}

@@ -19,6 +19,7 @@ from order_api.http.problems.availability import DatabaseUnavailable
 from order_api.http.problems.openapi import responses
 from order_api.http.problems.requests import NotAcceptable
 from order_api.kit.database import Database
+from order_api.kit.fair_turns import OpenRequests
 from order_api.kit.query_parameters import reject_contradictions, reject_repeated
 from order_api.kit.registry import Provider
 from order_api.kit.routing import CredentialsFirstRoute
@@ -33,6 +34,7 @@ class DecisionService:
     """What the stream's route needs."""
 
     streams: DecisionStreams
+    open_requests: OpenRequests
     rules: KnownRules
     database: Database
     personal_data: PersonalDataPolicy
@@ -86,10 +88,13 @@ async def stream_decisions(
     with contextlib.suppress(DatabaseUnavailable):  # decisions come from the topic
         await decisions.rules.reject_unknown(decisions.database, parameters.rule)
     decisions.streams.admit()
+    key_id = principal_of(request).key_id
+    decisions.open_requests.admit(key_id)
     stream: AsyncIterator[bytes] = decisions.streams.stream(
         parameters.start_after(last_event_id),
         parameters.decision_filter(masked=decisions.personal_data.masks(principal_of(request))),
         partial(authentication_of(request).require_still_permitted, request),
+        decisions.open_requests.hold(key_id),
     )
     return EventSourceResponse(stream, ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive)
 

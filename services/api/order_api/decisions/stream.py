@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from order_api.http.problems.requests import NotAuthenticated
 MAX_LISTENERS: Final = 10_000
 # Keys and sessions that end are checked at once, but not more often than this: each check wakes all listeners.
 RECHECK_SECONDS: Final = 1.0
+_NOTHING: Final = nullcontext()
 
 Check = Callable[[], Awaitable[object]]
 """Whether the client may still listen: raises NotAuthenticated when not."""
@@ -92,11 +94,20 @@ class DecisionStreams:
         await self._tail.close()
         await self._history.close()
 
-    async def stream(self, start: Start, decision_filter: DecisionFilter, check: Check) -> AsyncIterator[bytes]:
-        """Events without end, except that it ends resumably: after the longest time, at a stop, with its key."""
+    async def stream(
+        self,
+        start: Start,
+        decision_filter: DecisionFilter,
+        check: Check,
+        held: AbstractContextManager[None] = _NOTHING,
+    ) -> AsyncIterator[bytes]:
+        """Events without end, except that it ends resumably: after the longest time, at a stop, with its key.
+
+        `held` is entered while the stream is open.
+        """
         clock = asyncio.get_running_loop().time
         listener = _Listener(decision_filter, check, ends=clock() + self._longest, checked_at=clock(), sent_at=clock())
-        with self._tail.listening():
+        with held, self._tail.listening():
             yield schemas.retry_field()
             while (reason := await self._find_end_reason(listener, clock())) is None:
                 try:

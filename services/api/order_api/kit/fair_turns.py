@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeVar
 
 from fastapi import Request
@@ -20,6 +20,30 @@ QUEUE_SECONDS: Final = 2.0
 # A rejection beyond that is delayed, each for another time: clients that ask again at once cannot turn rejections into
 # load, nor into waves of it.
 REJECTION_SECONDS: Final = (0.5, 1.5)
+
+
+class OpenRequests:
+    """Counts requests that stay open, those that wait and streams, so that one key leaves room for others."""
+
+    def __init__(self, per_key: int) -> None:
+        self._per_key = per_key
+        self._open: Counter[str] = Counter()
+
+    def admit(self, key_id: str) -> None:
+        """Raises TooManyAtOnce when the key has as many as one key may."""
+        if self._open[key_id] >= self._per_key:
+            raise TooManyAtOnce(self._per_key)
+
+    @contextmanager
+    def hold(self, key_id: str) -> Iterator[None]:
+        """One more is open until the block ends."""
+        self._open[key_id] += 1
+        try:
+            yield
+        finally:
+            self._open[key_id] -= 1
+            if not self._open[key_id]:
+                del self._open[key_id]
 
 
 class FairTurns:

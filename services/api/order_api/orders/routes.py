@@ -39,7 +39,7 @@ async def get_order(
     reject_repeated(request)
     recorded = None
     if parameters.wait:
-        recorded = await orders.wait(request, order_id, parameters.wait)
+        recorded = await orders.wait(request, principal_of(request), order_id, parameters.wait)
         await authentication_of(request).require_still_permitted(request)
     principal = principal_of(request)
     if recorded is None:

@@ -8,7 +8,7 @@ from order_api.auth.credential_cache import Principal
 from order_api.auth.personal_data import FILTERS, PersonalDataPolicy, mask_order, reject_personal_filters
 from order_api.http.problems.resources import OrderDeadLettered, OrderUnknown
 from order_api.kit.database import Database
-from order_api.kit.fair_turns import FairPool, wait_for_disconnect
+from order_api.kit.fair_turns import FairPool, OpenRequests, wait_for_disconnect
 from order_api.kit.lag_monitor import LagMonitor
 from order_api.kit.notification_listener import PostgresListener
 from order_api.kit.registry import Provider
@@ -30,6 +30,7 @@ class OrderService:
         long_poll: OrderLongPoll,
         listener: PostgresListener,
         listings: FairPool,
+        open_requests: OpenRequests,
         lag: LagMonitor,
         rules: KnownRules,
         personal_data: PersonalDataPolicy,
@@ -39,14 +40,20 @@ class OrderService:
         self.searched_rows = SEARCHED_ROWS
         self._listener = listener
         self._listings = listings
+        self._open_requests = open_requests
         self._lag = lag
         self._rules = rules
         self._personal_data = personal_data
 
-    async def wait(self, request: Request, order_id: str, seconds: float) -> Recorded | None:
-        """What an order id is recorded as within `seconds`, else None. Raises ClientDisconnected on a hang-up."""
+    async def wait(self, request: Request, principal: Principal, order_id: str, seconds: float) -> Recorded | None:
+        """What an order id is recorded as within `seconds`, else None.
+
+        Raises ClientDisconnected on a hang-up, TooManyAtOnce when the key has too many open requests.
+        """
         self._listener.listen()
-        return await self.long_poll.wait(order_id, seconds, lambda: wait_for_disconnect(request))
+        self._open_requests.admit(principal.key_id)
+        with self._open_requests.hold(principal.key_id):
+            return await self.long_poll.wait(order_id, seconds, lambda: wait_for_disconnect(request))
 
     async def find(self, principal: Principal, order_id: str) -> dict[str, object]:
         """The order as it is sent. Raises OrderUnknown or OrderDeadLettered."""

@@ -114,9 +114,9 @@ class TooManyRequests(RateLimited):
 
 
 class TooManyAtOnce(RateLimited):
-    """The key has more listings or statistics running at a time than one key may; the others waited, then were refused.
+    """The key has more listings, statistics or requests that stay open at a time than one key may.
 
-    Send the next one when the one before is answered. Orders by id are not limited like this.
+    Send the next one when the one before is answered. Orders by id without `wait` are not limited like this.
     """
 
     code = "too-many-at-once"
