@@ -135,29 +135,37 @@ check: install ## Lint, formatting, words, layers and types
 	@$(BIN)/mypy --config-file dbt/pyproject.toml --python-executable dbt/.venv/bin/python dbt
 	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch dags tests)
 
-# Half of the time tests wait. So three groups run at once, the longest first; what each says comes in one piece when it
-# is through.
+# Half of the time tests wait. So four groups run at once, the longest first; the output of each comes in one piece at
+# its end.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=3 test-batch test-whole test-api test-rest test-services)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=4 \
+		test-api test-batch test-faults test-system test-commands test-interruptions test-packages)
 
 test-unit: install ## The workspace's fast tests, in under a minute: without a broker, a database or processes
 	@$(BIN)/pytest -q -m "not integration and not e2e and not slow" packages services cli devstack
 
-.PHONY: test-batch test-whole test-api test-services test-rest
-test-batch:
-	@$(call in-one-piece,(cd dbt && .venv/bin/python -m pytest) && (cd airflow && .venv/bin/python -m pytest))
-
-test-whole:
-	@$(call in-one-piece,$(BIN)/pytest tests/e2e tests/containers)
-
+.PHONY: test-api test-batch test-faults test-system test-commands test-interruptions test-packages
 test-api:
 	@$(BIN)/pytest services/api
 
-test-services:
-	@$(call in-one-piece,$(BIN)/pytest packages services --ignore=services/api)
+test-batch:
+	@$(call in-one-piece,(cd dbt && .venv/bin/python -m pytest) && (cd airflow && .venv/bin/python -m pytest))
 
-test-rest:
-	@$(call in-one-piece,$(BIN)/pytest cli devstack tests --ignore=tests/e2e --ignore=tests/containers)
+test-faults:
+	@$(call in-one-piece,$(BIN)/pytest tests/faults tests/database_roles)
+
+test-system:
+	@$(call in-one-piece,$(BIN)/pytest tests/e2e tests/containers --ignore=tests/e2e/test_interruptions.py)
+
+test-commands:
+	@$(call in-one-piece,$(BIN)/pytest cli devstack tests \
+		$(addprefix --ignore=tests/,e2e containers faults database_roles))
+
+test-interruptions:
+	@$(call in-one-piece,$(BIN)/pytest tests/e2e/test_interruptions.py)
+
+test-packages:
+	@$(call in-one-piece,$(BIN)/pytest packages services --ignore=services/api)
 
 in-one-piece = said=$$(mktemp); { $(1); } >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
