@@ -10,8 +10,8 @@ pytest_plugins = ["tests.support.fixtures", "tests.support.command"]
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-# A shell without job control, or nohup, starts processes with these ignored, which children inherit: tests that send them
-# to a process would wait for ever. A handler that does nothing ignores them here, and is not inherited.
+# A shell without job control, or nohup, starts processes with these ignored, which children inherit: tests that send
+# them to a process would wait for ever. A handler that does nothing ignores them here, and is not inherited.
 for ignorable in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(ignorable) is signal.SIG_IGN:
         signal.signal(ignorable, lambda *_: None)
