@@ -193,5 +193,4 @@ def _position_conditions(arguments: QueryArguments, after: Position | None, edge
 
 
 def _read_order(record: asyncpg.Record) -> StoredOrder:
-    *values, stored_at = record
-    return StoredOrder(OrderRow(*values), stored_at)
+    return StoredOrder(OrderRow._make(record[:-1]), record[-1])
