@@ -86,7 +86,7 @@ class ApiClient:
         return islice(self._pages("/v1/flags", {**filters, "limit": min(limit, PAGE)}), limit)
 
     def get(self, path: str, parameters: Mapping[str, str | int]) -> Fields:
-        """The JSON of a response. Raises ApiProblem, and UnavailableError when there is no response."""
+        """The JSON of a response. Raises ApiProblem, and UnavailableError when the API does not respond."""
         try:
             response = self.http.get(f"{self.url}{path}", params=parameters, timeout=_timeout_for(parameters))
         except httpx.TransportError as error:

@@ -148,7 +148,7 @@ class EvidenceLoader:
         if unstored is not None:
             return await self._load_unstored(unstored)
         message = (await self._load_messages([origin]))[origin]
-        # The row is found by its key while the message says which; else there is no index for it.
+        # A message that names its order id is found by the primary key; no index covers the others.
         claimed = None if isinstance(message, Missing) else read_claimed_id(message.value, "order_id")
         order_id = claimed or await _fetch_order_at(self._database, origin)
         for found in await self.load_orders([order_id] if order_id else []):

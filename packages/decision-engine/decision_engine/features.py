@@ -24,7 +24,7 @@ class FeatureState(Protocol):
 
 
 class EventFeatures:
-    """The features that follow from the order alone: there is no state yet."""
+    """The features that follow from the order alone, without state."""
 
     def features(self, event: OrderEvent) -> Features:
         return _BY_HOUR[business_hour(event.created_date)]

@@ -105,7 +105,7 @@ class TopicReader:
             return await identity.read()
 
     async def partitions(self, topic: str) -> list[TopicPartition]:
-        """The partitions of a topic, in order; none when there is no such topic."""
+        """The partitions of a topic, in order; empty when the topic does not exist."""
         described = (await self._admin.describe_topics([topic]))[0]
         return sorted(TopicPartition(topic, part["partition"]) for part in described["partitions"])
 

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from order_api.auth import repository as credential_queries
-from order_api.kit.database import Reads as Connection
 from order_contract.business_time import BUSINESS_ZONE
+from order_platform.postgres.sql_builder import QueryExecutor
 
 MAX_NAME_LENGTH = 100
 NAME_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]{1,100}$"
@@ -78,7 +78,7 @@ def hash_key(key: str) -> bytes:
 
 
 async def create_key(
-    connection: Connection,
+    connection: QueryExecutor,
     name: str,
     role: str,
     *,
@@ -94,7 +94,7 @@ async def create_key(
 
 
 async def store_key(
-    connection: Connection, name: str, role: str, *, expires_at: datetime | None, scopes: Collection[str] | None
+    connection: QueryExecutor, name: str, role: str, *, expires_at: datetime | None, scopes: Collection[str] | None
 ) -> NewKey:
     """As `create_key`."""
     if role not in list(Role):
@@ -118,22 +118,22 @@ async def store_key(
     return NewKey(key_id, key, record["created_at"])
 
 
-async def list_keys(connection: Connection) -> list[KeyEntry]:
+async def list_keys(connection: QueryExecutor) -> list[KeyEntry]:
     """All keys, revoked ones too, oldest first."""
     return [KeyEntry(**row) for row in await connection.fetch(credential_queries.LIST_KEYS)]
 
 
-async def newest_keys(connection: Connection, count: int) -> list[KeyEntry]:
+async def newest_keys(connection: QueryExecutor, count: int) -> list[KeyEntry]:
     """Up to `count` keys, valid ones first, of these the newest first."""
     return [KeyEntry(**row) for row in await connection.fetch(credential_queries.NEWEST_KEYS, count)]
 
 
-async def revoke_key(connection: Connection, key_id: str) -> bool:
+async def revoke_key(connection: QueryExecutor, key_id: str) -> bool:
     """Revoke a key; False when no valid key has this id. The API refuses it within seconds."""
     return await connection.fetchrow(credential_queries.REVOKE_KEY, key_id) is not None
 
 
-async def is_valid_key(connection: Connection, key_id: str | None) -> bool:
+async def is_valid_key(connection: QueryExecutor, key_id: str | None) -> bool:
     """Whether a key with this id exists and is not revoked."""
     return bool((await connection.fetch(credential_queries.KEY_IS_VALID, key_id))[0][0])
 

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple, cast
 
 import asyncpg
 
-from order_api.kit.database import Database, Reads
+from order_api.kit.database import Database
+from order_platform.postgres.sql_builder import QueryExecutor
 
 MAX_SESSIONS: Final = 50
 """Sessions of one key; a further one ends the oldest."""
@@ -120,7 +121,7 @@ async def close_session(database: Database, token_hash: bytes, key_id: str) -> N
 _KEY_NAME: Final = "select name from api_keys where key_id = $1"
 
 
-async def find_key_name(database: Reads, key_id: str) -> str:
+async def find_key_name(database: QueryExecutor, key_id: str) -> str:
     """A key for people: its name and id."""
     record = await database.fetchrow(_KEY_NAME, key_id)
     return key_id if record is None else f"{record['name']} ({key_id})"

@@ -18,11 +18,11 @@ from order_api.http.json_response import json_response
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.http.problems.openapi import responses
 from order_api.http.problems.resources import DeadLetterUnknown
-from order_api.kit.database import Reads
 from order_api.kit.pagination import LINK_HEADER, link_headers, read_cursor, read_time, write_cursor, write_time
 from order_api.kit.query_parameters import reject_contradictions, reject_null_body, reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_contract.origin import Origin, parse_origin
+from order_platform.postgres.sql_builder import QueryExecutor
 
 router = APIRouter(
     prefix="/v1",
@@ -136,7 +136,7 @@ def _parse_position(microseconds: int, origin: str) -> DeadLetterPosition:
     return DeadLetterPosition(read_time(microseconds), parse_origin(origin))
 
 
-async def _find_dead_letter(database: Reads, origin: Origin) -> DeadLetter:
+async def _find_dead_letter(database: QueryExecutor, origin: Origin) -> DeadLetter:
     letter = await repository.find_dead_letter(database, origin)
     if letter is None:
         raise DeadLetterUnknown(str(origin))

@@ -193,7 +193,7 @@ class StreamTiming:
 
 
 class TopicTail:
-    """Fills the ring. Nothing runs while there is no listener; an unavailable broker is tried until it recovers."""
+    """Fills the ring. Nothing runs without listeners; an unavailable broker is tried until it recovers."""
 
     def __init__(self, open_topic: OpenTopic, ring: RingBuffer, timing: StreamTiming) -> None:
         self._timing = timing

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import asyncpg
 import structlog
@@ -16,6 +16,7 @@ from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSl
 from order_platform.outage_log import OutageLog
 from order_platform.postgres.errors import LOST_CONNECTION
 from order_platform.postgres.shutdown_watch import close_connections
+from order_platform.postgres.sql_builder import QueryExecutor
 
 log = structlog.get_logger(__name__)
 
@@ -50,13 +51,6 @@ LISTINGS: Final = Kind("listings", 4, 5.0)
 STATISTICS: Final = Kind("statistics", 3, 10.0)
 
 
-class Reads(Protocol):
-    """What queries need: a pool, or a snapshot on one connection."""
-
-    async def fetch(self, query: str, /, *args: Any) -> list[asyncpg.Record]: ...
-    async def fetchrow(self, query: str, /, *args: Any) -> asyncpg.Record | None: ...
-
-
 class Database:
     """Reads from Postgres. Raises DatabaseUnavailable or QueryTooSlow; any other error is a bug."""
 
@@ -86,8 +80,8 @@ class Database:
             return await self._pool.fetchrow(query, *args)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Reads]:
-        """Reads that all see the same moment, on one connection."""
+    async def snapshot(self) -> AsyncIterator[QueryExecutor]:
+        """QueryExecutor that all see the same moment, on one connection."""
         with self._translate_errors():
             async with (
                 self._pool.acquire() as connection,

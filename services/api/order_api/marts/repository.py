@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, cast
 from uuid import UUID
 
-from order_api.kit.database import Reads
+from order_platform.postgres.sql_builder import QueryExecutor
 
 
 class PublishedMart(NamedTuple):
@@ -31,7 +31,7 @@ _MARTS: Final = """
 """
 
 
-async def read_marts(database: Reads) -> list[PublishedMart]:
+async def read_marts(database: QueryExecutor) -> list[PublishedMart]:
     """All published marts."""
     records = await database.fetch(_MARTS)
     return [
@@ -51,7 +51,7 @@ def _column(name: str, kind: str) -> str:
             return f'"{name}"'
 
 
-async def read_rows(database: Reads, mart: PublishedMart, after: int, count: int) -> list[dict[str, object]]:
+async def read_rows(database: QueryExecutor, mart: PublishedMart, after: int, count: int) -> list[dict[str, object]]:
     """Up to `count` rows of a mart that come after a position."""
     names = ", ".join(_column(name, kind) for name, kind, _ in mart.columns)
     statement = f'select {names} from marts."{mart.name}" where position > $1 order by position limit $2'  # noqa: S608
@@ -61,7 +61,7 @@ async def read_rows(database: Reads, mart: PublishedMart, after: int, count: int
 _PUBLICATION: Final = "select publication from published_marts where name = $1"
 
 
-async def read_publication(database: Reads, name: str) -> UUID | None:
+async def read_publication(database: QueryExecutor, name: str) -> UUID | None:
     """Which publication of a mart is there now."""
     record = await database.fetchrow(_PUBLICATION, name)
     return None if record is None else cast("UUID", record["publication"])

@@ -6,9 +6,9 @@ from typing import Final
 
 from fastapi.exceptions import RequestValidationError
 
-from order_api.kit.database import Reads
 from order_api.orders.repository import read_rulesets
 from order_contract.nearest import nearest_name
+from order_platform.postgres.sql_builder import QueryExecutor
 
 # Ids as rulesets write them, in block or flow style. Text that only looks like one makes no harm: a filter passes.
 _RULE_ID: Final = re.compile(r"""(?<![\w-])["']?id["']?\s*:\s*["']?([a-z0-9]+(?:-[a-z0-9]+)*)""")
@@ -22,7 +22,7 @@ class KnownRules:
         self._versions: set[str] = set()
         self._ids: set[str] = set()
 
-    async def reject_unknown(self, database: Reads, rule: str | None) -> None:
+    async def reject_unknown(self, database: QueryExecutor, rule: str | None) -> None:
         """Raises RequestValidationError, which names the nearest one. Before the first order any rule will do."""
         if rule is None or rule in self._ids:
             return

@@ -6,12 +6,11 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from order_api.kit.database import Reads
 from order_api.kit.pagination import read_cursor, read_time, write_cursor, write_time
 from order_api.orders.filters import CONDITIONS, FLAGGED, Criteria, Index, flagged_condition
 from order_contract.decision import OrderRow, Status
 from order_contract.event import readable_id
-from order_platform.postgres.sql_builder import QueryArguments
+from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
 
 # How many rows are searched for a page for filters that no index answers: 10,000 took 5 ms, all 400,000 took 55 ms. A
 # page that is not full by then says how far it looked, and its cursor continues the search.
@@ -55,18 +54,18 @@ _RULESETS: Final = "select version, content from rulesets where version <> all($
 _NEWEST_FIRST: Final = "order by created_date desc, order_id desc"
 
 
-async def find_orders(database: Reads, order_ids: Sequence[str]) -> dict[str, StoredOrder]:
+async def find_orders(database: QueryExecutor, order_ids: Sequence[str]) -> dict[str, StoredOrder]:
     """Those of `order_ids` that are stored, with everything about them."""
     return {record["order_id"]: _read_order(record) for record in await database.fetch(_ORDERS_BY_ID, order_ids)}
 
 
-async def find_dead_letters(database: Reads, order_ids: Sequence[str]) -> dict[str, DeadLetteredOrder]:
+async def find_dead_letters(database: QueryExecutor, order_ids: Sequence[str]) -> dict[str, DeadLetteredOrder]:
     """The newest dead letter of each of `order_ids` that has one."""
     records = await database.fetch(_DEAD_LETTERS_BY_ID, order_ids)
     return {record["order_id"]: DeadLetteredOrder(*record) for record in records}
 
 
-async def read_rulesets(database: Reads, known: Sequence[str]) -> list[tuple[str, str]]:
+async def read_rulesets(database: QueryExecutor, known: Sequence[str]) -> list[tuple[str, str]]:
     """Version and content of the rulesets that decided orders, except for those that are known."""
     return [(record["version"], record["content"]) for record in await database.fetch(_RULESETS, known)]
 
@@ -106,7 +105,7 @@ class Page(NamedTuple):
 
 
 async def read_page(
-    database: Reads, criteria: Criteria, after: Position | None, limit: int, searched_rows: int = SEARCHED_ROWS
+    database: QueryExecutor, criteria: Criteria, after: Position | None, limit: int, searched_rows: int = SEARCHED_ROWS
 ) -> Page:
     """Up to `limit` orders that meet the criteria, from `after` on, as far as one request searches."""
     # Before the page is read: what is stored between the two statements is newer than `edge`, so nothing is skipped.
@@ -163,7 +162,7 @@ def edge_statement(criteria: Criteria, after: Position | None, rows: int) -> tup
     return statement, arguments.values
 
 
-async def _find_edge(database: Reads, criteria: Criteria, after: Position | None, rows: int) -> Position | None:
+async def _find_edge(database: QueryExecutor, criteria: Criteria, after: Position | None, rows: int) -> Position | None:
     """Where a search through the next `rows` rows ends; None when it reaches the end of the listing."""
     edge = edge_statement(criteria, after, rows)
     if edge is None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from order_api.kit.database import Reads
+from order_platform.postgres.sql_builder import QueryExecutor
 
 
 class Group(NamedTuple):
@@ -41,17 +41,17 @@ _FLAGGED_USERS: Final = """
 _STREAM_OUTCOMES: Final = "select outcome, count(*) as messages from stream_outcomes group by outcome"
 
 
-async def count_groups(database: Reads, start: datetime, end: datetime) -> list[Group]:
+async def count_groups(database: QueryExecutor, start: datetime, end: datetime) -> list[Group]:
     """The orders created from `start` until before `end`, counted and added up."""
     records = await database.fetch(_GROUPS, start, end)
     return [Group(*record)._replace(amount=int(record["amount"])) for record in records]
 
 
-async def find_flagged_users(database: Reads, start: datetime, end: datetime, count: int) -> list[FlaggedUser]:
+async def find_flagged_users(database: QueryExecutor, start: datetime, end: datetime, count: int) -> list[FlaggedUser]:
     """The users flagged most often in the window."""
     return [FlaggedUser(*record) for record in await database.fetch(_FLAGGED_USERS, start, end, count)]
 
 
-async def count_stream_outcomes(database: Reads) -> dict[str, int]:
+async def count_stream_outcomes(database: QueryExecutor) -> dict[str, int]:
     """Messages that became no order, by outcome."""
     return {record["outcome"]: record["messages"] for record in await database.fetch(_STREAM_OUTCOMES)}

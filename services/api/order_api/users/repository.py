@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from order_api.kit.database import Reads
+from order_platform.postgres.sql_builder import QueryExecutor
 
 
 class UserGroup(NamedTuple):
@@ -45,12 +45,12 @@ _USER_USAGES: Final = """
 """
 
 
-async def read_user_groups(database: Reads, user_id: str) -> list[UserGroup]:
+async def read_user_groups(database: QueryExecutor, user_id: str) -> list[UserGroup]:
     """All of a user's orders, counted and added up; nothing when there are none."""
     groups = [UserGroup(*record) for record in await database.fetch(USER_GROUPS, user_id)]
     return [group._replace(amount=int(group.amount)) for group in groups]
 
 
-async def read_user_usages(database: Reads, user_id: str) -> list[Usage]:
+async def read_user_usages(database: QueryExecutor, user_id: str) -> list[Usage]:
     """What the user's newest 1,000 orders were paid with and placed from."""
     return [Usage(*record) for record in await database.fetch(_USER_USAGES, user_id)]

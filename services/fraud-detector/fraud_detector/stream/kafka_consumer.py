@@ -55,8 +55,8 @@ METADATA_MAX_AGE_MS = 30_000
 class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """The OrderConsumer on Kafka; all calls come from one event loop.
 
-    What was polled is confirmed only after the topic's id was read again: a topic that is deleted and created again
-    between two polls would otherwise be read on at the old one's offset, and what is before that be skipped.
+    What was polled is confirmed only after the topic's id was read again. Otherwise a topic that was deleted and
+    created again between two polls would be read from the old topic's offset, and its messages before that skipped.
     """
 
     def __init__(self, settings: KafkaSettings, *, accept_lost_offsets: bool = False) -> None:
