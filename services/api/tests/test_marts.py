@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 Publish = Callable[..., Awaitable[None]]
+# Longer than a name in Postgres, 63 bytes.
+DESCRIPTION = "Key: the user who ordered, as the event has it, and as every other table of the warehouse has it."
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def publish(connection: asyncpg.Connection) -> Publish:
                 "timestamp '2026-11-22 00:30' as latest_order, "
                 f"date '2026-11-22' as day, n % 2 = 0 as even, null::text as name from generate_series(1, {rows}) as n"
             )
-            await connection.execute(f"comment on column marts.{name}.user_id is 'Key.'")
+            await connection.execute(f"comment on column marts.{name}.user_id is '{DESCRIPTION}'")
             await connection.execute(
                 "insert into published_marts (name, description, rows, publication) values ($1, 'Users.', $2, $3) "
                 "on conflict (name) do update set rows = excluded.rows, publication = excluded.publication",
@@ -48,7 +50,7 @@ async def test_marts_are_described(client: httpx.AsyncClient, publish: Publish) 
         "published": "date-time", "latest_order": "date-time", "day": "date", "even": "boolean", "name": "string",
     }  # fmt: skip
     assert mart["complete"] is True
-    assert mart["columns"][0] == {"name": "user_id", "type": "string", "description": "Key."}
+    assert mart["columns"][0] == {"name": "user_id", "type": "string", "description": DESCRIPTION}
 
 
 async def test_rows_are_typed(client: httpx.AsyncClient, publish: Publish) -> None:

@@ -21,7 +21,7 @@ class PublishedMart(NamedTuple):
 
 _MARTS: Final = """
     select m.name, m.description, m.rows, m.complete, m.publication, m.published_at,
-        array_agg(array[a.attname, format_type(a.atttypid, null), coalesce(col_description(c.oid, a.attnum), '')]
+        array_agg(array[a.attname::text, format_type(a.atttypid, null), coalesce(col_description(c.oid, a.attnum), '')]
             order by a.attnum) as columns
     from published_marts as m
         join pg_class as c on c.relnamespace = 'marts'::regnamespace and c.relname = m.name
