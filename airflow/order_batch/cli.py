@@ -13,11 +13,11 @@ import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from order_batch.app import open_pipeline
-from order_batch.loads.comparison import Comparison, LoadState, dirty_dates
+from order_batch.loads.comparison import Comparison, dirty_dates
 from order_batch.loads.order_lookup import LoadedOrder
+from order_batch.output import comparison_table, mart_table, order_table
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, DbtError
@@ -25,9 +25,10 @@ from order_batch.warehouse.partitions import business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
 from order_contract.business_dates import parse_business_dates
-from order_contract.business_time import BUSINESS_ZONE, business_text
+from order_contract.business_time import BUSINESS_ZONE
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.settings_errors import read_settings
+from order_platform.command_line.terminal_text import printable
 from order_platform.logging import configure_logging
 
 # A pipe has no width; marts have many columns.
@@ -227,27 +228,15 @@ def _ids(text: str) -> list[str]:
 
 
 def _show_order(order: LoadedOrder) -> None:
-    table = Table.grid(padding=(0, 2))
-    for name, value in (order.row or {"business_date": order.business_date}).items():
-        table.add_row(name, _readable(value))
-    table.add_row("loaded", _readable(order.loaded_at) or "not yet")
-    OUT.print(f"order {order.order_id}", style="bold", markup=False)
-    OUT.print(table)
+    OUT.print(printable(f"order {order.order_id}"), style="bold", markup=False)
+    OUT.print(order_table(order))
     if order.row is None:
         OUT.print(f"  the warehouse does not hold it: `make batch DATE={order.business_date}` loads its date")
 
 
 def _show_comparison(found: Sequence[Comparison]) -> None:
-    table = Table("date", "of", box=None, pad_edge=False)
-    for column in ("rows in Postgres", "in the warehouse", "sum in Postgres", "in the warehouse"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    for each in found:
-        held = (each.postgres.rows, each.warehouse.rows, each.postgres.amount, each.warehouse.amount)
-        style = None if each.state is LoadState.AGREES else "red"
-        table.add_row(str(each.partition), each.table.name, *map(_readable, held), each.state.value, style=style)
     if found:
-        OUT.print(table)
+        OUT.print(comparison_table(found))
 
 
 def _show_marts(pipeline: BatchPipeline, rows: int) -> None:
@@ -255,22 +244,4 @@ def _show_marts(pipeline: BatchPipeline, rows: int) -> None:
     if not found:
         _fail("no mart is published yet: run `make batch DATE=...`")
     for mart in found:
-        table = Table(title=mart.name, title_justify="left")
-        for place, column in enumerate(mart.columns):
-            numbers = any(isinstance(row[place], int | float) for row in mart.rows)
-            table.add_column(column, justify="right" if numbers else "left")
-        for row in mart.rows:
-            table.add_row(*map(_readable, row))
-        OUT.print(table)
-
-
-def _readable(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return business_text(value, "minutes")
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        OUT.print(mart_table(mart, OUT.width))

@@ -1,17 +1,23 @@
 """`order-batch` as its user types it."""
 
+import io
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 import structlog
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from order_batch.app import open_pipeline
-from order_batch.cli import _readable, app
+from order_batch.cli import app
+from order_batch.output import format_value, mart_table
+from order_batch.publish.marts import FirstRows
 from order_batch.settings import BatchSettings
 from order_contract.business_time import BUSINESS_ZONE
 
@@ -108,7 +114,38 @@ def test_a_time_of_a_mart_is_business_time_whatever_the_machine_s_zone(monkeypat
         monkeypatch.setenv("TZ", zone)
         time.tzset()
         local, aware = datetime(2026, 11, 21, 0, 30), datetime(2026, 11, 20, 17, 30, tzinfo=UTC)  # noqa: DTZ001
-        shown |= {_readable(local), _readable(aware), _readable(aware.astimezone())}
+        shown |= {format_value(local), format_value(aware), format_value(aware.astimezone())}
     monkeypatch.undo()
     time.tzset()
     assert shown == {"2026-11-21 00:30 WIB"}
+
+
+def test_ids_are_shown_as_they_are_and_steer_nothing(
+    settings: BatchSettings, run: CliRunner, connection: "psycopg.Connection[Any]"
+) -> None:
+    ids = ["[/red]", "[bold]x[/bold]", "esc\x1b[31mRED", "tab\there"]
+    connection.execute("create table marts.mart_users (position bigint, user_id text, total_orders bigint)")
+    for position, user_id in enumerate(ids):
+        connection.execute("insert into marts.mart_users values (%s, %s, 1)", [position, user_id])
+    connection.execute("insert into published_marts values ('mart_users', 'Users.', 4, gen_random_uuid())")
+    result = run.invoke(app, ["marts"])
+    assert result.exit_code == 0, result.output
+    assert "[/red]" in result.stdout
+    assert "[bold]x[/bold]" in result.stdout
+    assert "esc\N{REPLACEMENT CHARACTER}[31mRED" in result.stdout
+    assert "\x1b[31m" not in result.stdout
+    assert "\t" not in result.stdout
+
+
+@pytest.mark.parametrize("width", [60, 100, 240])
+def test_no_number_of_a_mart_is_cut_off(width: int) -> None:
+    columns = [f"total_of_something_{place}" for place in range(6)]
+    mart = FirstRows("mart_users", columns, [(123_456_789_012_345,) * 6, (2,) * 6])
+    console = Console(width=width, file=io.StringIO())
+    console.print(mart_table(mart, width))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert shown.count("123,456,789,012,345") == 6
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert all(column in shown for column in columns)
+    assert max(map(len, shown.splitlines())) <= width

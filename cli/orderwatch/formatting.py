@@ -10,15 +10,11 @@ from rich.text import Text
 
 from order_contract.business_time import business_text
 from order_contract.dead_letter_record import ERROR
+from order_platform.command_line.terminal_text import printable
 
 SHOWN = 300
 """Characters of a message; it can be megabytes."""
 _COLOURS = {"approve": "green", "review": "yellow", "decline": "red"}
-
-
-def printable(text: str, keep: str = "") -> str:
-    """The text without control characters, which would steer the terminal, but those to `keep`: line breaks, say."""
-    return "".join(each if each.isprintable() or each in keep else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def plain_bytes(value: bytes | None) -> str | dict[str, str] | None:

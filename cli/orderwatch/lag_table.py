@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from rich.table import Table
 
+from order_platform.command_line.terminal_text import printable
 from order_platform.kafka.lag import Group, PartitionLag
-from orderwatch.formatting import printable
 
 
 def lag_object(lag: PartitionLag) -> dict[str, int | None]:

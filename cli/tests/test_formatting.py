@@ -2,6 +2,7 @@
 
 import orjson
 
+from order_platform.command_line.terminal_text import printable
 from orderwatch.formatting import (
     SHOWN,
     business_time,
@@ -9,7 +10,6 @@ from orderwatch.formatting import (
     money,
     outcome_text,
     plain_bytes,
-    printable,
     reasons,
 )
 

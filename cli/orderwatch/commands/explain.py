@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from order_platform.command_line.errors import UsageError
 from order_platform.command_line.output import ERR, OUT, print_json
+from order_platform.command_line.terminal_text import printable
 from order_platform.kafka.topic_reader import SINGLE_MESSAGES, Missing, TopicReader
 from order_platform.settings import DatabaseSettings, KafkaSettings
 from orderwatch.connections import (
@@ -26,7 +27,6 @@ from orderwatch.explain.evidence import OrderEvidence, WarehouseRow
 from orderwatch.explain.evidence_loader import EvidenceLoader
 from orderwatch.explain.explanation import Explanation
 from orderwatch.explain.render import explanation_document, print_explanation
-from orderwatch.formatting import printable
 from orderwatch.warehouse_reader import WarehouseNotAskedError, read_warehouse
 
 CHUNK = 100

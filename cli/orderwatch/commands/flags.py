@@ -13,10 +13,11 @@ from rich.text import Text
 from order_contract.business_time import parse_typed_time
 from order_platform.command_line.errors import UsageError
 from order_platform.command_line.output import ERR, OUT, print_json
+from order_platform.command_line.terminal_text import printable
 from orderwatch.api_client import ApiClient
 from orderwatch.command_hint import command_hint
 from orderwatch.decision_stream import DecisionStream
-from orderwatch.formatting import business_time, decision_text, money, outcome_text, printable, reasons
+from orderwatch.formatting import business_time, decision_text, money, outcome_text, reasons
 
 LIMIT = 20
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")

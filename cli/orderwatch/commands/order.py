@@ -10,9 +10,10 @@ from rich.text import Text
 from order_contract.origin import Origin
 from order_platform.command_line.errors import CommandError
 from order_platform.command_line.output import OUT, print_json
+from order_platform.command_line.terminal_text import printable
 from orderwatch.api_client import ApiClient, ApiProblem, Fields
 from orderwatch.command_hint import command_hint
-from orderwatch.formatting import business_time, money, outcome_text, printable, reasons
+from orderwatch.formatting import business_time, money, outcome_text, reasons
 
 
 def order(

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from order_platform.command_line.terminal_text import printable
 from orderwatch.explain.explanation import Explanation, Section
-from orderwatch.formatting import business_time, plain_bytes, printable
+from orderwatch.formatting import business_time, plain_bytes
 
 SHOWN = 1_000
 """Characters of a value; a message can be megabytes."""

@@ -39,6 +39,7 @@ from types import FrameType  # noqa: E402
 from typing import NoReturn, TextIO  # noqa: E402
 
 from order_platform.command_line.errors import CommandError, ExitCode, UnavailableError, UsageError  # noqa: E402
+from order_platform.command_line.terminal_text import printable  # noqa: E402
 
 DEBUG_VARIABLE = "ORDERWATCH_DEBUG"
 # A terminal narrower or wider than this is a mistake in COLUMNS: nothing readable fits into it.
@@ -69,7 +70,7 @@ def run_command(name: str, load: Callable[[], object], *, services: Collection[s
 
 def print_error(name: str, message: str, advice: str = "") -> None:
     """Print what happened and what to do, where that is still possible; in red on a terminal."""
-    lines = [_printable(f"{name}: {message}"), *([_printable(advice)] if advice else [])]
+    lines = [printable(f"{name}: {message}", "\n"), *([printable(advice, "\n")] if advice else [])]
     try:
         colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") not in {None, "dumb"}
         if colour:
@@ -305,8 +306,3 @@ def _require_text(arguments: Collection[str]) -> None:
             if not os.path.lexists(argument):
                 shown = argument.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                 raise UsageError(f"an argument is not valid UTF-8: {shown}", "Write it in UTF-8.") from None
-
-
-def _printable(text: str) -> str:
-    """The text without control characters, which would steer the terminal."""
-    return "".join(each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)
