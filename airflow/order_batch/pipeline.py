@@ -9,6 +9,7 @@ import psycopg
 from marketplace_simulator import BEGINNING, World
 from order_batch.catalog.backfill import backfill
 from order_batch.extract.postgres import extract
+from order_batch.extract.staging import staging_folder
 from order_batch.loads.comparison import Comparison, compare, dirty_dates
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
@@ -93,4 +94,5 @@ class BatchPipeline:
         return self._load((table, partition) for partition in self._ledger.dirty(table, BEGINNING.date(), last))
 
     def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> dict[str, int]:
-        return load(self._warehouse, self._ledger, extract(self._connection, wanted, self._settings.staging))
+        with staging_folder(self._settings.staging) as folder:
+            return load(self._warehouse, self._ledger, extract(self._connection, wanted, folder))

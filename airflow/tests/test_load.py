@@ -1,6 +1,7 @@
 """From Postgres into DuckDB: complete, again, late, out of order, and refused when something is missing."""
 
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import duckdb
 import psycopg
 import pytest
 
+from order_batch.app import open_pipeline
 from order_batch.extract.postgres import extract
 from order_batch.loads.comparison import LoadState
 from order_batch.loads.ledger import LoadLedger
@@ -188,9 +190,29 @@ def test_an_order_is_looked_up_with_the_load_that_brought_it(
     assert (waiting.loaded_at, waiting.row) == (None, None)
 
 
-def test_files_of_a_load_are_gone_after_it(
-    settings: BatchSettings, pipeline: BatchPipeline, store_orders: StoreOrders
+def test_a_missing_staged_file_is_not_reported_as_a_row_that_does_not_fit(
+    settings: BatchSettings,
+    connection: "psycopg.Connection[Any]",
+    warehouse: DuckDbWarehouse,
+    store_orders: StoreOrders,
 ) -> None:
     store_orders(FIRST, 1, 20)
-    pipeline.load_orders(FIRST)
-    assert not [path for path in settings.staging.rglob("*") if path.is_file()]
+    orders = extract(connection, order_partitions(FIRST), settings.staging)[-1]
+    orders.discard()
+    with pytest.raises(WarehouseError, match=r"raw\.orders is unchanged, its staged files cannot be read"):
+        load(warehouse, LoadLedger(connection, warehouse.name), [orders])
+
+
+def test_two_loads_of_a_date_at_once_do_not_disturb_each_other(
+    settings: BatchSettings, pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 1, 400)
+
+    def load_repeatedly() -> list[dict[str, int]]:
+        with open_pipeline(settings) as own:
+            return [own.load_orders(FIRST) for _ in range(5)]
+
+    with ThreadPoolExecutor(2) as threads:
+        counts = [count for each in [threads.submit(load_repeatedly) for _ in range(2)] for count in each.result()]
+    assert [count["orders"] for count in counts] == [400] * 10
+    assert pipeline.dirty_dates(FIRST, FIRST) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from order_batch.app import open_pipeline
+from order_batch.extract.staging import staging_folder
 from order_batch.settings import BatchSettings
 
 from .conftest import StoreOrders
@@ -26,9 +27,11 @@ def test_warehouse_and_staging_are_closed_to_others(settings: BatchSettings, sto
     store_orders(DAY, 1, 50)
     with open_pipeline(settings) as pipeline:
         assert pipeline.load_orders(DAY)
-    written = list(_walk(settings.warehouse_path.parent))
-    assert {settings.warehouse_path, settings.staging, settings.staging / "orders"} <= set(written)
-    assert {path: oct(path.stat().st_mode) for path in written if path.stat().st_mode & 0o077} == {}
+    with staging_folder(settings.staging) as folder:
+        (folder / "0000.json.gz").touch()
+        modes = {path: path.stat().st_mode for path in _walk(settings.warehouse_path.parent)}
+    assert {settings.warehouse_path, settings.staging, folder, folder / "0000.json.gz"} <= modes.keys()
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import psycopg
@@ -99,7 +98,7 @@ class Extract:
 def extract(
     connection: "psycopg.Connection[Any]", wanted: Iterable[tuple[Table, Partition]], staging: Path
 ) -> list[Extract]:
-    """Write partitions to files below `staging`, all from one snapshot; replaces the files of an earlier attempt."""
+    """Write partitions to files below `staging`, a folder of this run's own, all from one snapshot."""
     extracts = []
     with connection.transaction():
         # One snapshot, so that an order stored in the meantime does not have its hits loaded without it.
@@ -107,7 +106,6 @@ def extract(
         connection.execute("set local time zone 'UTC'")
         for table, partition in wanted:
             folder = staging / table.name / partition.id
-            rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             files = tuple(_write_files(_lines(connection, table, partition), folder))
             extracts.append(Extract(table, partition, files, _totals(connection, table, partition)))

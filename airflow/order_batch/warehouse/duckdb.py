@@ -186,6 +186,12 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence
             "read_json($files, format = 'newline_delimited', compression = 'gzip', columns = $columns)",
             {"files": [str(file) for file in files], "columns": columns},
         ).fetchone()
+    except duckdb.IOException as error:
+        connection.rollback()
+        raise WarehouseError(
+            f"raw.{table.name} is unchanged, its staged files cannot be read: {error}. Were they deleted, or is the "
+            "disk full? Run the load again"
+        ) from error
     except duckdb.Error as error:
         connection.rollback()
         raise WarehouseError(f"a row does not fit raw.{table.name}: {error}") from error
