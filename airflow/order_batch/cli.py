@@ -8,10 +8,8 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 import duckdb
-import orjson
 import psycopg
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from order_batch.app import open_pipeline
@@ -27,12 +25,12 @@ from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
 from order_contract.business_dates import parse_business_dates
 from order_contract.business_time import BUSINESS_ZONE
 from order_platform.command_line.errors import ExitCode
+from order_platform.command_line.output import ERR, OUT, AsJson, failure, print_json
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.command_line.terminal_text import printable
 from order_platform.logging import configure_logging
 
-# A pipe has no width; marts have many columns.
-OUT, ERR = Console(width=None if sys.stdout.isatty() else 240), Console(stderr=True)
+_PROGRAM = "order-batch"
 
 _LOADED = {
     ORDERS.name: "orders",
@@ -95,14 +93,14 @@ def marts(rows: Annotated[int, typer.Option(help="rows of each", min=1, max=1_00
 @app.command()
 def orders(
     order_ids: Annotated[list[str] | None, typer.Argument(help="orders; without any, lines of standard input")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="an object an order")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what the warehouse holds of some orders, and since when."""
     wanted = order_ids or _ids(sys.stdin.buffer.read().decode(errors="replace"))
     with _pipeline() as pipeline:
         for order in pipeline.look_up(wanted):
             if as_json:
-                sys.stdout.buffer.write(orjson.dumps(order, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+                print_json(order)
             else:
                 _show_order(order)
 
@@ -135,8 +133,9 @@ def reconcile(
             OUT.print(f"{first} to {last}: the warehouse holds what Postgres holds")
             return
         if not (repair or old_repair):
-            _fail(
-                f"dirty: {', '.join(map(str, dirty))}\nRun `make batch DATE=...` for them, or this again with --repair"
+            raise failure(
+                _PROGRAM,
+                f"dirty: {', '.join(map(str, dirty))}\nRun `make batch DATE=...` for them, or this again with --repair",
             )
         with _progress(len(dirty) + 1) as step:
             for day in dirty:
@@ -154,35 +153,38 @@ def _pipeline() -> Iterator[BatchPipeline]:
     try:
         # What is done shows in the progress; the log is for what goes wrong, unless asked for.
         quiet = settings.model_copy(update={"log_level": "WARNING"})
-        configure_logging(settings if "log_level" in settings.model_fields_set else quiet, "order-batch")
+        configure_logging(settings if "log_level" in settings.model_fields_set else quiet, _PROGRAM)
         with open_pipeline(settings) as pipeline:
             yield pipeline
     except psycopg.OperationalError as error:
-        _fail(
+        raise failure(
+            _PROGRAM,
             f"Postgres does not answer: {error}\nIs it up? `make status`; ORDERWATCH_DATABASE_URL says where it is.",
             ExitCode.UNAVAILABLE,
-        )
+        ) from None
     except psycopg.errors.InsufficientPrivilege as error:
-        _fail(
+        raise failure(
+            _PROGRAM,
             f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}\n"
             "Loading and publishing are the batch role's: `. .orderwatch/batch.env`, or docs/security.md",
             ExitCode.USAGE,
-        )
+        ) from None
     except psycopg.errors.UndefinedTable as error:
-        _fail(f"{error}\nThe database is older than this version: run `orderwatch migrate`.", ExitCode.UNAVAILABLE)
+        raise failure(
+            _PROGRAM,
+            f"{error}\nThe database is older than this version: run `orderwatch migrate`.",
+            ExitCode.UNAVAILABLE,
+        ) from None
     except psycopg.Error as error:
-        _fail(f"Postgres refuses: {error}", ExitCode.UNAVAILABLE)
+        raise failure(_PROGRAM, f"Postgres refuses: {error}", ExitCode.UNAVAILABLE) from None
     except duckdb.Error as error:
-        _fail(f"the warehouse {settings.warehouse_path} refuses: {error}", ExitCode.UNAVAILABLE)
+        raise failure(
+            _PROGRAM, f"the warehouse {settings.warehouse_path} refuses: {error}", ExitCode.UNAVAILABLE
+        ) from None
     except (WarehouseError, WarehouseUnavailableError) as error:
-        _fail(str(error), ExitCode.UNAVAILABLE)
+        raise failure(_PROGRAM, str(error), ExitCode.UNAVAILABLE) from None
     except DbtError as error:
-        _fail(str(error))
-
-
-def _fail(message: str, code: ExitCode = ExitCode.NEGATIVE) -> None:
-    ERR.print(message, style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(code)
+        raise failure(_PROGRAM, str(error)) from None
 
 
 def _span(dates: str) -> tuple[date, date]:
@@ -242,6 +244,6 @@ def _show_comparison(found: Sequence[Comparison]) -> None:
 def _show_marts(pipeline: BatchPipeline, rows: int) -> None:
     found = list(pipeline.first_rows(rows))
     if not found:
-        _fail("no mart is published yet: run `make batch DATE=...`")
+        raise failure(_PROGRAM, "no mart is published yet: run `make batch DATE=...`")
     for mart in found:
         OUT.print(mart_table(mart, OUT.width))
