@@ -12,10 +12,10 @@ import asyncpg
 import httpx
 import psutil
 
-from devstack.ports import free_port
 from order_api.auth.keys import create_key
 from tests.benchmarks.stack import Stack
 from tests.support.past_orders import store_past_orders
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 CONNECTIONS = 16

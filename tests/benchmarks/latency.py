@@ -11,7 +11,6 @@ import asyncpg
 import httpx
 from aiokafka import AIOKafkaProducer
 
-from devstack.ports import free_port
 from marketplace_simulator import World
 from marketplace_simulator.generator import GeneratorConfig, live_orders
 from marketplace_simulator.orders import OrderMessage
@@ -19,6 +18,7 @@ from order_api.auth.keys import create_key
 from order_contract.business_time import BUSINESS_ZONE
 from order_platform.gc_tuning import freeze_startup_objects
 from tests.benchmarks.stack import Place, Stack
+from tests.support.ports import free_port
 
 Progress = Callable[[str], None]
 

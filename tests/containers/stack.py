@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from devstack.ports import free_port
 from tests.containers.engine import ROOT
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 PORTS = ("API", "CONSOLE", "KAFKA", "POSTGRES", "AIRFLOW")

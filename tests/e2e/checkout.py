@@ -13,10 +13,10 @@ from typing import Any
 import psutil
 
 from devstack.paths import ROOT, SystemPaths
-from devstack.ports import free_port
 from devstack.settings import EmbeddedSettings
 from devstack.supervisor import Supervisor
 from order_platform.env_file import read_env_file
+from tests.support.ports import free_port
 
 # The interpreter below our own environment: the one that the checkout's environment is made with.
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"

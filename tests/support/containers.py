@@ -8,7 +8,7 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from devstack.ports import free_port
+from tests.support.ports import free_port
 
 KAFKA_IMAGE = os.environ.get("ORDERWATCH_TEST_KAFKA_IMAGE", "apache/kafka:4.1.0")
 POSTGRES_IMAGE = os.environ.get("ORDERWATCH_TEST_POSTGRES_IMAGE", "postgres:17")

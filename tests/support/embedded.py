@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devstack.kafka import EmbeddedKafka, KafkaRuntime, provide_runtime
-from devstack.ports import free_port
 from devstack.postgres import EmbeddedPostgres
 from devstack.server import EmbeddedServer
 from devstack.settings import EmbeddedSettings
+from tests.support.ports import free_port
 
 
 def kafka_runtime() -> KafkaRuntime:

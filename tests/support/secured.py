@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from devstack.kafka import EmbeddedKafka
-from devstack.ports import free_port
 from devstack.postgres import EmbeddedPostgres
 from tests.support.embedded import kafka_runtime
+from tests.support.ports import free_port
 
 USER, PASSWORD = "orders", "s3cret of the broker"
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

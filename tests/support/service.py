@@ -9,8 +9,8 @@ from typing import Self
 
 import httpx
 
-from devstack.ports import free_port
 from order_platform.settings import KafkaSettings
+from tests.support.ports import free_port
 
 
 def environment(kafka: KafkaSettings, database_url: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import pytest
 
 from order_api.http.server import listen
 from order_platform.health_server import PortTakenError
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -27,12 +28,6 @@ def environment(port: int) -> dict[str, str]:
         "ORDERWATCH_DATABASE_URL": "postgresql://stranger@127.0.0.1:1/nothing",
         "ORDERWATCH_KAFKA": "127.0.0.1:1",
     }
-
-
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @contextmanager
