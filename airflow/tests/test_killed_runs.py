@@ -1,6 +1,5 @@
 """kill -9 in the middle of a load and of dbt: a backfill then gives what an undisturbed run gives."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import psutil
 import psycopg
 
 from order_batch.settings import BatchSettings
+from order_batch.warehouse.file_lock import is_locked
 
 from .conftest import StoreOrders
 
@@ -58,21 +58,11 @@ def kill_with_its_dbt(process: "subprocess.Popen[bytes]", warehouse: Path) -> No
     """kill -9, first of the run alone: dbt, which builds on, keeps others from the file as long as it lives."""
     children = psutil.Process(process.pid).children(recursive=True)
     kill(process)
-    assert not is_free(warehouse)
+    assert is_locked(warehouse)
     for child in children:
         child.kill()
     psutil.wait_procs(children, timeout=WITHIN)
-    assert is_free(warehouse)
-
-
-def is_free(warehouse: Path) -> bool:
-    """Whether no process holds the lock of the warehouse."""
-    with warehouse.with_name(f"{warehouse.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    assert not is_locked(warehouse)
 
 
 def holds_staged_orders(staging: Path) -> bool:

@@ -216,3 +216,11 @@ def test_two_loads_of_a_date_at_once_do_not_disturb_each_other(
         counts = [count for each in [threads.submit(load_repeatedly) for _ in range(2)] for count in each.result()]
     assert [count["orders"] for count in counts] == [400] * 10
     assert pipeline.dirty_dates(FIRST, FIRST) == []
+
+
+def test_files_of_a_load_are_gone_after_it(
+    settings: BatchSettings, pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 1, 20)
+    pipeline.load_orders(FIRST)
+    assert not [path for path in settings.staging.rglob("*") if path.is_file()]

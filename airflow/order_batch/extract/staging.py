@@ -1,6 +1,5 @@
 """Staging folders: where a run keeps its extracted files until they are loaded, out of the way of other runs."""
 
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,12 @@ from typing import Final
 
 import structlog
 
+from order_batch.warehouse.file_lock import file_lock, is_locked
+
 log = structlog.get_logger()
 
-_LOCK: Final = ".lock"
+_OWNER: Final = "owner"
+"""What the lock of a run's folder is named after."""
 _KEPT_SECONDS: Final = 24 * 3600.0
 """How long the files of a run that failed or was killed are kept."""
 
@@ -28,8 +30,7 @@ def staging_folder(parent: Path, kept_seconds: float = _KEPT_SECONDS) -> Iterato
     parent.mkdir(parents=True, exist_ok=True)
     _sweep(parent, kept_seconds)
     folder = Path(mkdtemp(prefix="run-", dir=parent))
-    with (folder / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(folder / _OWNER):
         try:
             yield folder
         except Exception:
@@ -42,19 +43,8 @@ def _sweep(parent: Path, kept_seconds: float) -> None:
     """Delete folders that no living run owns; those of releases without locks, too."""
     for folder in [path for path in parent.iterdir() if path.is_dir() and not path.is_symlink()]:
         try:
-            if time.time() - folder.stat().st_mtime >= kept_seconds and not _is_owned(folder):
+            if time.time() - folder.stat().st_mtime >= kept_seconds and not is_locked(folder / _OWNER):
                 rmtree(folder)
                 log.info("staged_files_deleted", folder=str(folder))
         except FileNotFoundError:  # another run has just deleted it
             continue
-
-
-def _is_owned(folder: Path) -> bool:
-    try:
-        with (folder / _LOCK).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False

@@ -22,13 +22,29 @@ def file_lock(path: Path, warn_after: float = WARN_AFTER_SECONDS) -> Iterator[in
     Yields the descriptor that holds it: a child process that inherits it keeps the lock until it has ended, too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
+    with _lock_file(path).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             with _warn_while_waiting(path, warn_after):
                 fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock.fileno()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock now."""
+    try:
+        with _lock_file(path).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 @contextmanager
