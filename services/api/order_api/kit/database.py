@@ -81,7 +81,7 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[QueryExecutor]:
-        """QueryExecutor that all see the same moment, on one connection."""
+        """Queries that all see the same moment, on one connection."""
         with self._translate_errors():
             async with (
                 self._pool.acquire() as connection,
