@@ -9,7 +9,7 @@ from devstack import ports
 from tests.support.ports import free_port
 
 
-def test_a_given_port_is_given_to_nobody_else_until_its_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_port_is_given_to_no_other_process_until_its_own_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     script = "import sys; from tests.support.ports import free_port; print(free_port(), flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
