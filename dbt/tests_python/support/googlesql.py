@@ -6,6 +6,7 @@ The `zetasql` package carries them as WebAssembly. This is a thin layer over its
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,12 +31,15 @@ from zetasql.wasi._pb2.zetasql.public.value_pb2 import ValueProto
 from tests_python.support.googlesql_engine import EngineClient
 
 _EPOCH = date(1970, 1, 1)
+_NUMERIC_UNITS = 10**9
+"""A NUMERIC has nine decimal places."""
 _KINDS = {
     "BOOL": TypeKind.TYPE_BOOL,
     "DATE": TypeKind.TYPE_DATE,
     "DATETIME": TypeKind.TYPE_DATETIME,
     "FLOAT64": TypeKind.TYPE_DOUBLE,
     "INT64": TypeKind.TYPE_INT64,
+    "NUMERIC": TypeKind.TYPE_NUMERIC,
     "STRING": TypeKind.TYPE_STRING,
     "TIMESTAMP": TypeKind.TYPE_TIMESTAMP,
 }
@@ -168,6 +172,8 @@ def _python(value: ValueProto) -> object:
     match field:
         case "date_value":
             return _EPOCH + timedelta(days=content)
+        case "numeric_value":
+            return Decimal(int.from_bytes(content, "little", signed=True)) / _NUMERIC_UNITS
         case "timestamp_value":
             return content.ToDatetime(tzinfo=UTC)
         case "datetime_value":

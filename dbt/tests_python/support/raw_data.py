@@ -21,6 +21,8 @@ _HOURS_OF_DAY = [
     time(23, 59, 59, 999_999),
 ]
 _MICROSECOND = timedelta(microseconds=1)
+_LARGEST = (11, 12)
+"""Numbers of a date's orders with the largest quantity that the contract admits: their sum exceeds 64 bits."""
 
 Row = dict[str, Any]
 
@@ -66,7 +68,9 @@ def make_raw_data(seed: int = 0, orders_a_day: int = 500) -> RawData:
             user = FOREIGN_USER if number == 3 else random.choice(customers)
             product = UNKNOWN_PRODUCT if number % 97 == 0 else random.choice(products[:-1])
             currency = random.choice(["USD", "SGD"]) if user == FOREIGN_USER or number % 23 == 0 else "IDR"
-            order = {"order_id": f"{day:%m%d}-{number:05d}", "user_id": user, "product_id": product}
+            order: Row = {"order_id": f"{day:%m%d}-{number:05d}", "user_id": user, "product_id": product}
+            if number in _LARGEST:
+                order["quantity"] = 2**63 - 1
             _add_order(data, random, {**order, "currency": currency, "created_date": moment})
     _add_duplicates(data, random)
     random.shuffle(data.orders)
@@ -88,9 +92,9 @@ def _add_order(data: RawData, random: Random, known: Row) -> None:
     day = moment.astimezone(JAKARTA).date()
     data.orders.append(
         {
+            "quantity": random.randint(1, 500),
             **known,
             "business_date": day,
-            "quantity": random.randint(1, 500),
             "amount": 10**15 if random.random() < 0.002 else random.randint(0, 500_000_000),
             # As some other writer might have left them: cleaning is bronze's work.
             "currency": currency if random.random() < 0.95 else f" {currency.lower()}",
