@@ -51,6 +51,17 @@ def test_rows_come_in_the_marts_order(connection: "psycopg.Connection[Any]", war
     ]
 
 
+def test_rows_can_be_looked_up_by_the_key(connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse) -> None:
+    for _ in range(2):
+        publish_marts(connection, warehouse, [USERS, HOURS], MANY)
+    indexes = connection.execute(
+        "select tablename, substring(indexdef from '\\(.*') from pg_indexes where schemaname = 'marts' order by 1, 2"
+    )
+    assert indexes.fetchall() == [
+        ("mart_hours", '("position")'), ("mart_users", '("position")'), ("mart_users", '(user_id, "position")'),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("most", "complete"), [(3, False), (4, True)])
 def test_of_a_long_mart_the_first_rows_are_published(
     connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, most: int, complete: bool

@@ -116,11 +116,20 @@ def _copy(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relation,
             count += 1
     complete = next(rows, None) is None
     connection.execute(SQL("alter table {} add primary key ({})").format(_new_table(mart), Identifier(POSITION)))
+    for name in _keys(mart, relation):
+        index = SQL("create index on {} ({}, {})")
+        connection.execute(index.format(_new_table(mart), Identifier(name), Identifier(POSITION)))
     _describe(connection, SQL("table {}").format(_new_table(mart)), mart.description)
     for name, _ in relation.columns:
         column = SQL("column {}.{}").format(_new_table(mart), Identifier(name))
         _describe(connection, column, mart.columns.get(name, ""))
     return count, complete
+
+
+def _keys(mart: Mart, relation: Relation) -> list[str]:
+    """The columns of text that the order ends in, which are the key: the API filters by columns that have an index."""
+    ordered = {expression.split()[0] for expression in mart.order_by}
+    return [name for name, kind in relation.columns if name in ordered and kind == "text"]
 
 
 def _grant(connection: "psycopg.Connection[Any]", mart: Mart) -> None:

@@ -25,6 +25,8 @@ def publish(connection: asyncpg.Connection) -> Publish:
                 "timestamp '2026-11-22 00:30' as latest_order, "
                 f"date '2026-11-22' as day, n % 2 = 0 as even, null::text as name from generate_series(1, {rows}) as n"
             )
+            await connection.execute(f"create index on marts.{name} (user_id, position)")
+            await connection.execute(f"create index on marts.{name} (day, position)")
             await connection.execute(f"comment on column marts.{name}.user_id is '{DESCRIPTION}'")
             await connection.execute(
                 "insert into published_marts (name, description, rows, publication) values ($1, 'Users.', $2, $3) "
@@ -50,6 +52,8 @@ async def test_marts_are_described(client: httpx.AsyncClient, publish: Publish) 
         "published": "date-time", "latest_order": "date-time", "day": "date", "even": "boolean", "name": "string",
     }  # fmt: skip
     assert mart["complete"] is True
+    # Columns of text that an index begins with.
+    assert mart["filters"] == ["user_id"]
     assert mart["columns"][0] == {"name": "user_id", "type": "string", "description": DESCRIPTION}
 
 
@@ -85,6 +89,105 @@ async def test_a_cursor_ends_with_its_publication(client: httpx.AsyncClient, pub
     await publish(5)
     answer = await client.get("/v1/marts/mart_users", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (404, "cursor-unknown")
+
+
+async def publish_pairs(connection: asyncpg.Connection, name: str = "mart_pairs") -> None:
+    """A mart of users and products: three products of each of forty users, the largest sums first."""
+    async with connection.transaction():
+        await connection.execute(
+            f"create table marts.{name} as select n as position, 'u' || n % 40 as user_id, 'p' || n % 3 as product_id, "
+            "case n % 2 when 0 then 'GoPay' else 'Cash' end as payment_method, 'x' as email, "
+            f"{BEYOND_DOUBLES} - n as total_amount, n as total_orders from generate_series(1, 120) as n"
+        )
+        for column in ("user_id", "product_id", "payment_method", "email"):
+            await connection.execute(f"create index on marts.{name} ({column}, position)")
+        await connection.execute(
+            "insert into published_marts (name, description, rows, publication) values ($1, 'Pairs.', 120, $2)",
+            name, uuid.uuid4(),
+        )  # fmt: skip
+
+
+# An even number; the odd one before it is none that a double can be.
+BEYOND_DOUBLES = 11_999_999_999_999_936
+
+
+@pytest.mark.parametrize(
+    ("query", "positions"),
+    [
+        ("user_id=u7", [7, 47, 87]),
+        ("product_id=p1", range(1, 121, 3)),
+        ("user_id=u7&product_id=p2", [47]),
+        ("payment_method=gopay&user_id=u8", [8, 48, 88]),
+        ("payment_method=cash&user_id=u8", []),
+        ("user_id=unknown", []),
+    ],
+)
+async def test_filters_leave_the_rows_of_a_key_in_the_order_of_the_mart(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, query: str, positions: list[int]
+) -> None:
+    await publish_pairs(connection)
+    url: str | None = f"/v1/marts/mart_pairs?{query}&limit=2"
+    found: list[int] = []
+    while url is not None:
+        answer = await client.get(url)
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["items"]) == min(2, len(positions) - len(found))
+        found += [row["total_orders"] for row in answer.json()["items"]]
+        url = answer.links.get("next", {}).get("url")
+    assert found == list(positions)
+
+
+@pytest.mark.parametrize("query", ["total_orders=3", "status=Blacklist", "user=u7", "user_id=u7&limt=5", "position=1"])
+async def test_an_unknown_filter_is_refused_with_those_that_the_mart_has(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, query: str
+) -> None:
+    await publish_pairs(connection)
+    answer = await client.get(f"/v1/marts/mart_pairs?{query}")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+    assert error["field"] == query.rpartition("&")[2].partition("=")[0]
+    assert error["message"] == (
+        "is not a filter of mart_pairs: filter it by user_id and product_id and payment_method and email"
+    )
+
+
+async def test_a_mart_without_keys_has_no_filters(client: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
+    await publish_pairs(connection)
+    for name in ("user_id", "product_id", "payment_method", "email"):
+        await connection.execute(f"drop index marts.mart_pairs_{name}_position_idx")
+    answer = await client.get("/v1/marts/mart_pairs?user_id=u7")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["message"] == "is not a filter of mart_pairs: it has none"
+
+
+@pytest.mark.parametrize(
+    "query", ["user_id=", "user_id=u1&user_id=u2", "user_id=%00", "other=%00", f"user_id={'u' * 65}", "integers=text"]
+)
+async def test_values_that_no_filter_can_have_are_refused(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, query: str
+) -> None:
+    await publish_pairs(connection)
+    answer = await client.get(f"/v1/marts/mart_pairs?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+
+
+async def test_a_cursor_belongs_to_its_filters(client: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
+    await publish_pairs(connection)
+    cursor = (await client.get("/v1/marts/mart_pairs?user_id=u7&limit=1")).json()["next"]
+    for query in ("user_id=u8", "user_id=u7&product_id=p1", ""):
+        answer = await client.get(f"/v1/marts/mart_pairs?{query}", params={"cursor": cursor})
+        assert (answer.status_code, answer.json().get("code")) == (404, "cursor-unknown"), query
+
+
+async def test_integers_are_exact_as_numbers_and_as_text(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await publish_pairs(connection)
+    numbers = await client.get("/v1/marts/mart_pairs?user_id=u1&limit=1")
+    assert f'"total_amount":{BEYOND_DOUBLES - 1},"total_orders":1}}' in numbers.text
+    texts = await client.get("/v1/marts/mart_pairs?user_id=u1&limit=1&integers=string")
+    assert f'"total_amount":"{BEYOND_DOUBLES - 1}","total_orders":"1"}}' in texts.text
+    assert int(float(BEYOND_DOUBLES - 1)) != BEYOND_DOUBLES - 1
 
 
 @pytest.mark.parametrize("name", ["pg_class", "new_mart_users", "Robert'); drop table orders;--", "x" * 64])

@@ -35,7 +35,8 @@ async def get_mart(
 ) -> Response:
     """A mart's rows, in its own order: the worst users first, the most frequent pairs first.
 
-    A cursor holds until the mart is published again.
+    Each of the mart's `filters` is a parameter: `?user_id=U-1042` leaves the rows of that user. A cursor holds until
+    the mart is published again. Sums may be beyond 2^53: see parameter `integers`.
     """
     reject_repeated(request)
     page, cursor = await marts.read_page(request, principal_of(request), name, parameters)

@@ -12,6 +12,7 @@ MART: Final[dict[str, Any]] = {
         {"name": "total_orders", "type": "integer", "description": "Number of orders."},
         {"name": "status", "type": "string", "description": "Blacklist, Watchlist or Good Standing."},
     ],
+    "filters": ["user_id"],
     "rows": 1284,
     "complete": True,
     "published_at": "2026-11-22T17:42:10.120331Z",
@@ -20,7 +21,10 @@ _ROW: Final[dict[str, Any]] = {"user_id": "U-1042", "total_orders": 17, "status"
 
 
 class MartColumn(BaseModel):
-    """A column; amounts are whole rupiah, and every value may be null unless the description rules it out."""
+    """A column; amounts are whole rupiah, and every value may be null unless the description rules it out.
+
+    Integers have up to 64 bits. A client whose numbers are doubles asks for them with `integers=string`.
+    """
 
     name: str
     type: Annotated[
@@ -37,6 +41,7 @@ class Mart(BaseModel):
     name: str
     description: str
     columns: list[MartColumn]
+    filters: Annotated[list[str], Field(description="the columns that its rows can be looked up by")]
     rows: Annotated[int, Field(ge=0, description="as many as are published")]
     complete: Annotated[
         bool, Field(description="false for a mart so long that only the first rows of its order are published")

@@ -1,12 +1,14 @@
 """Marts for a principal: their descriptions, and pages of rows of one publication."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
 
 from order_api.auth.credential_cache import Principal
-from order_api.auth.personal_data import PersonalDataPolicy, mask_row
+from order_api.auth.personal_data import MART_COLUMNS, PersonalDataPolicy, mask_row, reject_personal_filters
 from order_api.http.problems.availability import MartBeingPublished
 from order_api.http.problems.resources import MartUnknown
 from order_api.kit.database import Database
@@ -44,14 +46,15 @@ class MartService:
         self, request: Request, principal: Principal, name: str, parameters: MartParameters
     ) -> tuple[dict[str, object], str | None]:
         """A page of a mart as it is sent, and the cursor for the next one."""
-        mart, after, rows = await self.listings.run(
+        masks = self.personal_data.masks(principal)
+        if masks:
+            reject_personal_filters(parameters.filters(), MART_COLUMNS)
+        mart, found = await self.listings.run(
             request, principal.key_id, lambda database: _read(database, name, parameters)
         )
-        if self.personal_data.masks(principal):
-            rows = list(map(mask_row, rows))
-        cursor = None
-        if rows and after + len(rows) < mart.rows:
-            cursor = write_cursor(str(mart.publication), after + len(rows))
+        page = found[: parameters.limit]
+        rows = [mask_row(row) if masks else row for _, row in page]
+        cursor = write_cursor(_listing(mart, parameters), page[-1][0]) if len(found) > len(page) else None
         return {"mart": describe_mart(mart), "items": rows, "next": cursor}, cursor
 
 
@@ -64,9 +67,10 @@ def describe_mart(mart: PublishedMart) -> dict[str, object]:
         "name": mart.name,
         "description": mart.description,
         "columns": [
-            {"name": name, "type": _TYPES.get(kind, "string"), "description": description}
-            for name, kind, description in mart.columns
+            {"name": column.name, "type": _TYPES.get(column.type, "string"), "description": column.description}
+            for column in mart.columns
         ],
+        "filters": mart.filters,
         "rows": mart.rows,
         "complete": mart.complete,
         "published_at": mart.published_at,
@@ -75,19 +79,45 @@ def describe_mart(mart: PublishedMart) -> dict[str, object]:
 
 async def _read(
     database: Database, name: str, parameters: MartParameters
-) -> tuple[PublishedMart, int, list[dict[str, object]]]:
-    """A mart, where its page starts, and the page's rows, all of one publication."""
+) -> tuple[PublishedMart, list[tuple[int, dict[str, object]]]]:
+    """A mart and the rows of a page with their positions, of one publication; one more when there is a next page."""
     for _ in range(_ATTEMPTS):
         mart = next((mart for mart in await read_marts(database) if mart.name == name), None)
         if mart is None:
             raise MartUnknown(name)
+        filters = parameters.filters()
+        _reject_unknown(filters, mart)
         # Of another publication a cursor is unknown: the pages would not fit together.
-        after = 0 if parameters.cursor is None else read_cursor(parameters.cursor, str(mart.publication), _position)
-        rows = await read_rows(database, mart, after, parameters.limit)
+        listing = _listing(mart, parameters)
+        after = 0 if parameters.cursor is None else read_cursor(parameters.cursor, listing, _position)
+        as_text = parameters.integers == "string"
+        rows = await read_rows(database, mart, filters, after, parameters.limit + 1, integers_as_text=as_text)
         # Publishing replaces the table: a snapshot taken before it would show the new one empty.
         if await read_publication(database, name) == mart.publication:
-            return mart, after, rows
+            return mart, rows
     raise MartBeingPublished(name)
+
+
+def _listing(mart: PublishedMart, parameters: MartParameters) -> object:
+    """What the pages are of: one publication, and the rows that the filters leave."""
+    return [str(mart.publication), parameters.filters()]
+
+
+def _reject_unknown(filters: Mapping[str, str], mart: PublishedMart) -> None:
+    """Raises RequestValidationError, which names the filters that the mart has."""
+    known = f"filter it by {' and '.join(mart.filters)}" if mart.filters else "it has none"
+    errors = [
+        {
+            "type": "unknown-filter",
+            "loc": ("query", name),
+            "input": value,
+            "msg": f"is not a filter of {mart.name}: {known}",
+        }
+        for name, value in filters.items()
+        if name not in mart.filters
+    ]
+    if errors:
+        raise RequestValidationError(errors)
 
 
 def _position(value: object) -> int:
