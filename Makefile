@@ -133,7 +133,7 @@ check: install ## Lint, formatting, words, layers and types
 	@PYTHONPATH=airflow $(BIN)/lint-imports --no-logo airflow/pyproject.toml
 	@$(BIN)/mypy .
 	@$(BIN)/mypy --config-file dbt/pyproject.toml --python-executable dbt/.venv/bin/python dbt
-	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch dags tests)
+	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch airflow_plugin dags tests)
 
 # Half of the time tests wait. So four groups run at once, the longest first; the output of each comes in one piece at
 # its end.

@@ -17,7 +17,8 @@ from order_batch.catalog.hourly import start_of
     catchup=False,
     max_active_runs=1,
     default_args=dict(DEFAULTS),
-    tags=["orderwatch"],
+    description="Hourly: new users and products of the simulated marketplace into Postgres",
+    tags=["catalog", "hourly"],
     doc_md="""
     Appends the users and products of the run's hour, after everything that the catalog lacks from earlier hours, so
     that every order finds its user and product. The content of an hour depends on the hour alone: running it again

@@ -1,21 +1,21 @@
-"""Defaults that the DAGs share: assets, retries, and the alert on failure."""
+"""Defaults that the DAGs share: retries, priorities, the alert on failure, and the business date of a run."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_plugin.priorities import BackfillsLast
 from order_batch.app import alert_failure
+from order_contract.business_dates import parse_business_date
 from order_contract.business_time import business_date
 
 # DuckDB admits one writing process; on BigQuery the pool may be of any size.
 WAREHOUSE_POOL = "warehouse"
 
-ORDERS = Asset("orderwatch://warehouse/raw/orders")
-USERS = Asset("orderwatch://warehouse/raw/users")
-PRODUCTS = Asset("orderwatch://warehouse/raw/products")
-MARTS = Asset("orderwatch://postgres/marts")
+# Among the tasks that wait for the pool, outside backfills.
+LOAD_PRIORITY, BUILD_PRIORITY, REPAIR_PRIORITY = 3, 2, 1
 
 
 def on_failure(context: Mapping[str, Any]) -> None:
@@ -35,9 +35,24 @@ DEFAULTS: Mapping[str, Any] = {
     "max_retry_delay": timedelta(minutes=15),
     "execution_timeout": timedelta(hours=1),
     "on_failure_callback": on_failure,
+    # By its name: Airflow does not serialize the rule of a mapped task otherwise.
+    "weight_rule": f"{BackfillsLast.__module__}.{BackfillsLast.__qualname__}",
 }
 
 
-def run_date(partition_key: str | None, now: datetime) -> date:
-    """The business date that a run is for: its partition key, or yesterday for a run started by hand without one."""
-    return date.fromisoformat(partition_key) if partition_key else business_date(now) - timedelta(days=1)
+def run_date(partition_key: str | None, run_after: datetime) -> date:
+    """The business date of a run: its partition key, or the day before the run for one that was started without a key.
+
+    That does not change when the run is cleared and repeated later. Fails, without retries, for a key that is no
+    business date or is not over yet.
+    """
+    try:
+        day = parse_business_date(partition_key) if partition_key else business_date(run_after) - timedelta(days=1)
+    except ValueError as error:
+        raise AirflowFailException(f"partition key {error}") from None
+    if day >= business_date(datetime.now(UTC)):
+        raise AirflowFailException(
+            f"{day} is not over in Asia/Jakarta: trigger it from {day + timedelta(days=1)} on, "
+            "or without a partition key for yesterday"
+        )
+    return day

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from dag_defaults import DEFAULTS, MARTS, WAREHOUSE_POOL
+from dag_assets import MARTS
+from dag_defaults import DEFAULTS, REPAIR_PRIORITY, WAREHOUSE_POOL
 from order_batch.app import open_pipeline
 from order_contract.business_time import business_date
 
@@ -16,8 +17,9 @@ DAYS = 35
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001  (in the timetable's zone)
     catchup=False,
     max_active_runs=1,
-    default_args={**DEFAULTS, "pool": WAREHOUSE_POOL},
-    tags=["orderwatch"],
+    default_args={**DEFAULTS, "pool": WAREHOUSE_POOL, "priority_weight": REPAIR_PRIORITY},
+    description="06:30, business time: dates whose orders changed since they were loaded are loaded and built again",
+    tags=["warehouse", "daily", "repair"],
     doc_md=f"""
     An order can arrive days after it was placed. A date is dirty when count, sum or newest row of its orders in
     Postgres are not those of its load. The last {DAYS} days are looked at; `order-batch reconcile` looks at any.

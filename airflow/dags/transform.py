@@ -1,33 +1,37 @@
-"""DAG `transform`: dbt for a business date, once all its loads are there; then the marts, back to Postgres."""
+"""DAG `transform`: dbt for a business date, once its orders are loaded; then the marts, back to Postgres."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
 
-from dag_defaults import DEFAULTS, MARTS, ORDERS, PRODUCTS, USERS, WAREHOUSE_POOL, run_date
+from dag_assets import MARTS, ORDERS, OutletEvents
+from dag_defaults import BUILD_PRIORITY, DEFAULTS, WAREHOUSE_POOL, run_date
 from order_batch.app import open_pipeline
 from order_batch.transform.dbt import LayerReport, group_by_layer, require_success
 
 
 @dag(
-    schedule=PartitionedAssetTimetable(assets=ORDERS & USERS & PRODUCTS),
+    schedule=PartitionedAssetTimetable(assets=ORDERS),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args=dict(DEFAULTS),
-    tags=["orderwatch"],
+    default_args={**DEFAULTS, "priority_weight": BUILD_PRIORITY},
+    description="After each load of a date: facts, dimensions and marts by dbt, tested, then published to Postgres",
+    tags=["warehouse", "dbt"],
     doc_md="""
     Builds bronze, silver and gold for the partition key's business date and tests them. `results` has an instance a
     layer with what was built and tested; one that failed keeps the marts from being published.
+
+    **Trigger** without a partition key builds yesterday.
     """,
 )
 def transform() -> None:
     """Build, look at the results, publish."""
 
     @task(pool=WAREHOUSE_POOL, doc_md="`dbt build` for the date.")
-    def build(partition_key: str | None = None) -> list[dict[str, Any]]:
-        day = run_date(partition_key, datetime.now(UTC))
+    def build(partition_key: str | None = None, dag_run: Any = None) -> list[dict[str, Any]]:
+        day = run_date(partition_key, dag_run.run_after)
         with open_pipeline() as pipeline:
             return [layer.as_json() for layer in group_by_layer(pipeline.build(day, day))]
 
@@ -36,9 +40,11 @@ def transform() -> None:
         require_success(LayerReport.of_json(layer))
 
     @task(pool=WAREHOUSE_POOL, outlets=[MARTS], doc_md="The gold tables, all at once, to schema `marts`.")
-    def publish() -> dict[str, int]:
+    def publish(outlet_events: OutletEvents = None) -> dict[str, int]:
         with open_pipeline() as pipeline:
-            return pipeline.publish()
+            rows = pipeline.publish()
+        outlet_events[MARTS].extra = {"rows": rows}
+        return rows
 
     results.expand(layer=build()) >> publish()
 

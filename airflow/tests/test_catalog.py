@@ -1,5 +1,7 @@
 """The catalog, hour by hour and all at once, in a real database."""
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,8 +9,10 @@ import psycopg
 import pytest
 
 from marketplace_simulator import BEGINNING, EmailStyle, World
+from order_batch.app import connect
 from order_batch.catalog.backfill import add_products, add_users, backfill
 from order_batch.catalog.hourly import HourlyCatalog
+from order_batch.settings import BatchSettings
 from order_contract.business_time import BUSINESS_ZONE
 
 HOUR = timedelta(hours=1)
@@ -48,6 +52,58 @@ def test_hours_that_were_missed_are_filled_in(connection: "psycopg.Connection[An
     ).rowcount
     assert lost > 20
     assert backfill(connection, WORLD, NOW) == (lost, 0)
+
+
+def test_a_missing_user_is_found_beside_an_extra_row(connection: "psycopg.Connection[Any]") -> None:
+    backfill(connection, WORLD, NOW)
+    march = "valid_from >= '2024-03-02' and valid_from < '2024-03-30'"
+    for table, key in (("users", "user_id"), ("products", "product_id")):
+        (lost,) = connection.execute(f"select min({key}) from {table} where {march}").fetchall()[0]
+        connection.execute(
+            f"create temporary table extra on commit preserve rows as select * from {table} where {key} = %s", [lost]
+        )
+        connection.execute(f"update extra set {key} = 'EXTRA'")
+        connection.execute(f"delete from {table} where {key} = %s and {march}", [lost])
+        connection.execute(f"insert into {table} select * from extra")
+        connection.execute("drop table extra")
+    assert backfill(connection, WORLD, NOW) == (1, 1)
+    assert backfill(connection, WORLD, NOW) == (0, 0)
+
+
+def test_the_keys_of_the_world_are_those_of_its_users_and_products() -> None:
+    users = [(user.user_id, user.created_date) for user in WORLD.users_between(BEGINNING, NOW)]
+    assert list(WORLD.user_keys_between(BEGINNING, NOW)) == users
+    start, end = datetime(2025, 1, 1, tzinfo=BUSINESS_ZONE), datetime(2025, 1, 9, tzinfo=BUSINESS_ZONE)
+    products = [(product.product_id, product.updated_at) for product in WORLD.products_between(start, end)]
+    assert sorted(WORLD.product_keys_between(start, end)) == sorted(products)
+    assert len(products) > 1_000
+
+
+def test_a_second_backfill_waits_for_the_first(settings: BatchSettings, connection: "psycopg.Connection[Any]") -> None:
+    months: list[str] = []
+    outcomes: list[tuple[int, int]] = []
+
+    def second() -> None:
+        with connect(settings) as own:
+            outcomes.append(backfill(own, WORLD, NOW))
+
+    waiting = threading.Thread(target=second)
+
+    def start_second(month: str) -> None:
+        if not months:
+            waiting.start()
+            with connect(settings) as observer:
+                while not observer.execute(_WAITING).fetchone():
+                    time.sleep(0.01)
+        months.append(month)
+
+    first = backfill(connection, WORLD, NOW, start_second)
+    waiting.join()
+    assert first == (WORLD.users(NOW), WORLD.product_versions(NOW))
+    assert outcomes == [(0, 0)]
+
+
+_WAITING = "select 1 from pg_locks where locktype = 'advisory' and not granted"
 
 
 def test_what_hours_add_one_by_one_is_what_filling_adds_at_once(connection: "psycopg.Connection[Any]") -> None:

@@ -1,6 +1,7 @@
 """Backfill of the catalog: users and products of the simulated world that Postgres lacks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -8,9 +9,6 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from marketplace_simulator import BEGINNING, Product, User, World
-
-# World counts up to a moment inclusively, in milliseconds.
-_INSTANT = timedelta(milliseconds=1)
 
 
 class UserVersion(NamedTuple):
@@ -74,18 +72,30 @@ def backfill(
     """Append everything before `end` that the catalog lacks; returns (users, products).
 
     A new catalog gets everything since the beginning, so that orders find their users and products; an existing one
-    gets the hours that were missed. Complete months are only counted.
+    gets the versions that are missing from it, whatever else was added to it. One process at a time is at work: another
+    one waits, and then finds little to do.
     """
     users = products = 0
-    for start, stop in _months(end):
-        if _count(connection, "users", start, stop) < world.users(stop - _INSTANT) - world.users(start - _INSTANT):
-            progress(f"users of {start:%Y-%m}")
-            users += add_users(connection, world, start, stop)
-        versions = world.product_versions(stop - _INSTANT) - world.product_versions(start - _INSTANT)
-        if _count(connection, "products", start, stop) < versions:
-            progress(f"products of {start:%Y-%m}")
-            products += add_products(connection, world, start, stop)
+    with _lock(connection):
+        for start, stop in _months(end):
+            if not _keys(connection, "users", "user_id", start, stop).issuperset(world.user_keys_between(start, stop)):
+                progress(f"users of {start:%Y-%m}")
+                users += add_users(connection, world, start, stop)
+            held = _keys(connection, "products", "product_id", start, stop)
+            if not held.issuperset(world.product_keys_between(start, stop)):
+                progress(f"products of {start:%Y-%m}")
+                products += add_products(connection, world, start, stop)
     return users, products
+
+
+@contextmanager
+def _lock(connection: "psycopg.Connection[Any]") -> Iterator[None]:
+    """Hold the catalog's advisory lock; Postgres releases it when this process dies."""
+    connection.execute("select pg_advisory_lock(hashtext('catalog'))")
+    try:
+        yield
+    finally:
+        connection.execute("select pg_advisory_unlock(hashtext('catalog'))")
 
 
 def _months(end: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -97,11 +107,12 @@ def _months(end: datetime) -> Iterator[tuple[datetime, datetime]]:
         start = stop
 
 
-def _count(connection: "psycopg.Connection[Any]", table: str, start: datetime, end: datetime) -> int:
-    statement = SQL("select count(*) from {} where valid_from >= %s and valid_from < %s").format(Identifier(table))
-    found = connection.execute(statement, [start, end]).fetchone()
-    assert found is not None
-    return int(found[0])
+def _keys(
+    connection: "psycopg.Connection[Any]", table: str, key: str, start: datetime, end: datetime
+) -> set[tuple[str, datetime]]:
+    """Ids and moments of the versions that a table has in a span of time."""
+    statement = SQL("select {}, valid_from from {} where valid_from >= %s and valid_from < %s")
+    return set(connection.execute(statement.format(Identifier(key), Identifier(table)), [start, end]).fetchall())
 
 
 def _append(

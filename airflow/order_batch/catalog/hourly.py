@@ -1,12 +1,13 @@
 """The hourly run of the catalog: users and products of one hour, and what is missing from before it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import psycopg
 
 from marketplace_simulator import EmailStyle, World
 from order_batch.catalog.backfill import add_products, add_users, backfill
+from order_contract.business_time import BUSINESS_ZONE
 
 _HOUR = timedelta(hours=1)
 
@@ -31,6 +32,10 @@ class HourlyCatalog:
     def email_style(self, hour: datetime) -> EmailStyle:
         """Format of the addresses of all users who register in the hour."""
         return self._world.email_style(hour)
+
+    def fill_up_to_end_of(self, day: date) -> dict[str, int]:
+        """Append what the catalog lacks up to the end of a business date; returns the number of users and products."""
+        return self.backfill(datetime.combine(day + timedelta(days=1), time(), BUSINESS_ZONE))
 
     def backfill(self, hour: datetime) -> dict[str, int]:
         """Append what the catalog lacks from before the hour; returns the number of users and products."""

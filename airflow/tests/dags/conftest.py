@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -18,6 +19,8 @@ atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ |= {
     "AIRFLOW_HOME": _home,
     "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+    "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_home}/airflow.db",
@@ -31,6 +34,8 @@ At = Callable[[datetime], None]
 """Sets the clock that DAGs read."""
 RunDag = Callable[..., dict[str, str]]
 """DAG id, business date or hour -> state of each task by its id (and map index)."""
+Repeat = Callable[[str, str], str]
+"""DAG id, task id -> state of the task, which is cleared alone in the DAG's last run and runs again."""
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +48,21 @@ def bag() -> "DagBag":
     initdb()
     Pool.create_or_update_pool("warehouse", slots=1, description="", include_deferred=False)
     return DagBag(str(DAGS))
+
+
+@pytest.fixture(scope="session")
+def synced_bag(bag: "DagBag") -> "DagBag":
+    """All DAGs, as the scheduler and the API read them from the metadata database."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415
+    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db  # noqa: PLC0415
+
+    manager = DagBundlesManager()  # type: ignore[no-untyped-call]
+    manager.sync_bundles_to_db()
+    for bundle in manager.get_all_dag_bundles():
+        bundle.initialize()
+        found = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
+        sync_bag_to_db(found, bundle.name, bundle.version)
+    return bag
 
 
 @pytest.fixture
@@ -73,6 +93,31 @@ def run_dag(bag: "DagBag", settings: object, monkeypatch: pytest.MonkeyPatch) ->
         }
 
     return run
+
+
+@pytest.fixture
+def repeat(bag: "DagBag", settings: object) -> Repeat:
+    """Clears one task of the last run of a DAG, and runs it again."""
+    from airflow.models.dagrun import DagRun  # noqa: PLC0415
+    from airflow.sdk.definitions.dag import _run_task  # noqa: PLC0415
+    from airflow.utils.session import create_session  # noqa: PLC0415
+    from sqlalchemy import select  # noqa: PLC0415
+
+    def clear_and_run(dag_id: str, task_id: str) -> str:
+        with create_session() as session:
+            last = select(DagRun).filter_by(dag_id=dag_id).order_by(DagRun.id.desc()).limit(1)
+            run = session.scalars(last).one()
+            instance: Any = run.get_task_instance(task_id, session=session)
+            instance.set_state(None, session=session)
+            instance.set_state("scheduled", session=session)
+            session.commit()
+            instance.task = bag.dags[dag_id].get_task(task_id)
+            _run_task(ti=instance, task=instance.task)
+            session.expire_all()
+            again = run.get_task_instance(task_id, session=session)
+            return str(again and again.state)
+
+    return clear_and_run
 
 
 @pytest.fixture

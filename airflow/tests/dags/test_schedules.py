@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
+import dag_defaults
 from dag_defaults import run_date
-from order_contract.business_time import BUSINESS_ZONE
+from order_contract.business_time import BUSINESS_ZONE, business_date
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -24,6 +27,7 @@ def test_every_task_ends_is_repeated_and_explained(bag: "DagBag", dag_id: str) -
     dag: Any = bag.dags[dag_id]
     dag.check_cycle()
     assert dag.doc_md
+    assert dag.description
     for task in dag.tasks:
         assert task.execution_timeout is not None, task.task_id
         assert task.retries >= 2 or task.task_id == "results", task.task_id
@@ -79,9 +83,29 @@ def test_each_business_date_is_loaded_once(bag: "DagBag") -> None:
         (datetime(2028, 2, 29, 17, tzinfo=UTC), "2028-02-29"),
     ],
 )
-def test_a_run_by_hand_is_for_yesterday_unless_it_has_a_key(now: datetime, business_date: str) -> None:
+def test_a_run_by_hand_is_for_yesterday_unless_it_has_a_key(
+    monkeypatch: pytest.MonkeyPatch, now: datetime, business_date: str
+) -> None:
+    monkeypatch.setattr(dag_defaults, "datetime", Mock(now=Mock(return_value=now)))
     assert run_date(None, now).isoformat() == business_date
     assert run_date("2026-10-31", now).isoformat() == "2026-10-31"
+    # Cleared and repeated a week later.
+    monkeypatch.setattr(dag_defaults, "datetime", Mock(now=Mock(return_value=now + timedelta(days=7))))
+    assert run_date(None, now).isoformat() == business_date
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("yesterday", "is not a date; write one such as 2026-11-20"),
+        ("2026-11-31", "no calendar has it"),
+        (f"{business_date(datetime.now(UTC))}", "is not over in Asia/Jakarta"),
+        ("2099-01-01", "is not over in Asia/Jakarta"),
+    ],
+)
+def test_a_key_that_cannot_be_loaded_is_refused_without_retries(key: str, told: str) -> None:
+    with pytest.raises(AirflowFailException, match=told):
+        run_date(key, datetime.now(UTC))
 
 
 def test_reconcile_comes_each_morning_when_the_load_of_yesterday_is_over(bag: "DagBag") -> None:

@@ -5,9 +5,17 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from heapq import merge
 
-from marketplace_simulator.products import Category, PriceHistory, Product, category_of, make_identity, price
+from marketplace_simulator.products import (
+    Category,
+    PriceHistory,
+    Product,
+    category_of,
+    make_identity,
+    price,
+    product_id,
+)
 from marketplace_simulator.seeded_random import SeededRandom
-from marketplace_simulator.users import EmailStyle, User, make_user
+from marketplace_simulator.users import EmailStyle, User, make_user, user_id
 from order_contract.business_time import BUSINESS_ZONE
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -104,6 +112,11 @@ class World:
         for index in range(self.users(start - instant), self.users(end - instant)):
             yield self.user(index)
 
+    def user_keys_between(self, start: datetime, end: datetime) -> Iterator[tuple[str, datetime]]:
+        """Id and moment of what `users_between` yields, at a tenth of its cost."""
+        for index in range(self.users(start - MILLISECOND), self.users(end - MILLISECOND)):
+            yield user_id(index), self._registration_date(index)
+
     def email_style(self, moment: datetime) -> EmailStyle:
         """Format of the e-mail addresses of all users who register in this hour."""
         return SeededRandom(self.seed, "email-style", (moment - EPOCH) // HOUR).pick(tuple(EmailStyle))
@@ -138,6 +151,13 @@ class World:
         new = (self._version(index, 0) for index in range(self.products(start - instant), self.products(end - instant)))
         changed = (self._version(self._price_history.product(change), change + 1) for change in made)
         return merge(new, changed, key=lambda product: product.updated_at)
+
+    def product_keys_between(self, start: datetime, end: datetime) -> Iterator[tuple[str, datetime]]:
+        """Id and moment of what `products_between` yields, in any order, at a fraction of its cost."""
+        for index in range(self.products(start - MILLISECOND), self.products(end - MILLISECOND)):
+            yield product_id(index), self._introduction_date(index)
+        for change in range(self._changes.count(start - MILLISECOND), self._changes.count(end - MILLISECOND)):
+            yield product_id(self._price_history.product(change)), self._changes.moment(change)
 
     def _registration_date(self, index: int) -> datetime:
         first = index < INITIAL_USERS
