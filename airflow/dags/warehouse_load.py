@@ -20,7 +20,7 @@ from order_batch.app import open_catalog, open_pipeline
     description="00:30, business time: yesterday's orders, users and products from Postgres into the warehouse",
     tags=["warehouse", "daily"],
     doc_md="""
-    Each load writes its partition of Postgres to compressed newline-delimited JSON, loads that with an explicit schema
+    Each load writes its partition of Postgres to Parquet files, loads them with an explicit schema
     in place of the partition, and compares rows and sums of amounts; on a difference the partition stays as it was and
     the task fails. So a run can be repeated, backfilled and run in any order.
 

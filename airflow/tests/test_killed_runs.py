@@ -68,7 +68,7 @@ def kill_with_its_dbt(process: "subprocess.Popen[bytes]", warehouse: Path) -> No
 def holds_staged_orders(staging: Path) -> bool:
     """Whether a run has extracted orders that are not loaded yet."""
     try:
-        return any(staging.glob("run-*/orders/*/*.json.gz"))
+        return any(staging.glob("run-*/orders/*/*.parquet"))
     except FileNotFoundError:  # the run has deleted its folder in the meantime
         return False
 

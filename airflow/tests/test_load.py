@@ -1,12 +1,12 @@
 """From Postgres into DuckDB: complete, again, late, out of order, and refused when something is missing."""
 
-import gzip
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 
 from order_batch.app import open_pipeline
@@ -167,8 +167,8 @@ def test_a_load_that_misses_rows_is_refused_and_changes_nothing(
     connection.execute("update orders set quantity = quantity + 1, stored_at = now()")
     orders = extract(connection, order_partitions(FIRST), settings.staging)[-1]
     (file,) = orders.files
-    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
-    file.write_bytes(gzip.compress(b"".join(lines[:-1])))
+    rows = pq.read_table(file)
+    pq.write_table(rows.slice(1), file)
     with pytest.raises(WarehouseError, match=r"raw\.orders of 2026-11-18 is unchanged: 100 rows in Postgres, 99 in"):
         load(warehouse, LoadLedger(connection, warehouse.name), [orders])
     assert everything(settings) == before
@@ -199,7 +199,7 @@ def test_a_missing_staged_file_is_not_reported_as_a_row_that_does_not_fit(
     store_orders(FIRST, 1, 20)
     orders = extract(connection, order_partitions(FIRST), settings.staging)[-1]
     orders.discard()
-    with pytest.raises(WarehouseError, match=r"raw\.orders is unchanged, its staged files cannot be read"):
+    with pytest.raises(WarehouseError, match=r"raw\.orders is unchanged, its staged file .* cannot be read"):
         load(warehouse, LoadLedger(connection, warehouse.name), [orders])
 
 

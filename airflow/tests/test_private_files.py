@@ -28,9 +28,9 @@ def test_warehouse_and_staging_are_closed_to_others(settings: BatchSettings, sto
     with open_pipeline(settings) as pipeline:
         assert pipeline.load_orders(DAY)
     with staging_folder(settings.staging) as folder:
-        (folder / "0000.json.gz").touch()
+        (folder / "0000.parquet").touch()
         modes = {path: path.stat().st_mode for path in _walk(settings.warehouse_path.parent)}
-    assert {settings.warehouse_path, settings.staging, folder, folder / "0000.json.gz"} <= modes.keys()
+    assert {settings.warehouse_path, settings.staging, folder, folder / "0000.parquet"} <= modes.keys()
     assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 

@@ -11,7 +11,7 @@ from order_batch.extract.staging import staging_folder
 def test_a_run_s_folder_is_its_own_and_gone_after_it(tmp_path: Path) -> None:
     with staging_folder(tmp_path / "staging") as one, staging_folder(tmp_path / "staging") as other:
         (one / "orders").mkdir()
-        (one / "orders" / "0000.json.gz").touch()
+        (one / "orders" / "0000.parquet").touch()
         assert one != other
     assert list((tmp_path / "staging").iterdir()) == []
 
@@ -19,7 +19,7 @@ def test_a_run_s_folder_is_its_own_and_gone_after_it(tmp_path: Path) -> None:
 def test_after_an_error_the_files_stay_for_a_while(tmp_path: Path) -> None:
     folder = _failing_run(tmp_path)
     with staging_folder(tmp_path):
-        assert (folder / "0000.json.gz").exists()
+        assert (folder / "0000.parquet").exists()
     _age(folder, 2)
     with staging_folder(tmp_path):
         assert not folder.exists()
@@ -42,7 +42,7 @@ def test_folders_of_releases_without_locks_are_deleted(tmp_path: Path) -> None:
 
 def _failing_run(parent: Path) -> Path:
     with suppress(RuntimeError), staging_folder(parent) as folder:
-        (folder / "0000.json.gz").touch()
+        (folder / "0000.parquet").touch()
         raise RuntimeError
     return folder
 

@@ -91,13 +91,13 @@ def test_the_one_key_of_an_earlier_release_is_the_administrators(home: Path) -> 
 def test_what_was_open_to_others_is_closed_at_the_start(home: Path) -> None:
     paths = SystemPaths(home)
     (paths.staging / "orders").mkdir(parents=True)
-    for path in (paths.warehouse, paths.staging / "orders" / "0000.json.gz", paths.postgres, home / "not ours"):
+    for path in (paths.warehouse, paths.staging / "orders" / "0000.parquet", paths.postgres, home / "not ours"):
         path.touch()
         path.chmod(0o644)
     (paths.logs).symlink_to(home / "not ours")
     paths.make_private()
     assert stat.S_IMODE(paths.warehouse.stat().st_mode) == 0o600
-    assert stat.S_IMODE((paths.staging / "orders" / "0000.json.gz").stat().st_mode) == 0o600
+    assert stat.S_IMODE((paths.staging / "orders" / "0000.parquet").stat().st_mode) == 0o600
     assert stat.S_IMODE((paths.staging / "orders").stat().st_mode) == 0o700
     assert stat.S_IMODE((home / "not ours").stat().st_mode) == 0o644
 

@@ -14,6 +14,7 @@ import structlog
 from order_batch.warehouse.file_lock import file_lock
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Relation, WarehouseError, WarehouseUnavailableError, order_limit_clause
+from order_batch.warehouse.staged_files import check_files
 from order_batch.warehouse.tables import ORDERS, TABLES, Column, Kind, Table
 
 log = structlog.get_logger()
@@ -116,6 +117,7 @@ class DuckDbWarehouse:
                         connection.execute(f"alter table raw.{table.name} add column if not exists {added}")
 
     def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
+        check_files(table, files)
         with self._connect() as connection:
             connection.begin()
             connection.execute(f"delete from raw.{table.name} where {_within(table)}", [partition.start, partition.end])
@@ -179,22 +181,17 @@ class _Result:
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> int:
     """Insert the rows; returns their number, whatever their partition."""
-    columns = {column.name: _TYPES[column.kind] for column in table.columns}
     try:
         inserted = connection.execute(
-            f"insert into raw.{table.name} by name select * from "
-            "read_json($files, format = 'newline_delimited', compression = 'gzip', columns = $columns)",
-            {"files": [str(file) for file in files], "columns": columns},
+            f"insert into raw.{table.name} by name select * from read_parquet($files)",
+            {"files": [str(file) for file in files]},
         ).fetchone()
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
         connection.rollback()
         raise WarehouseError(
             f"raw.{table.name} is unchanged, its staged files cannot be read: {error}. Were they deleted, or is the "
             "disk full? Run the load again"
         ) from error
-    except duckdb.Error as error:
-        connection.rollback()
-        raise WarehouseError(f"a row does not fit raw.{table.name}: {error}") from error
     assert inserted is not None
     return int(inserted[0])
 

@@ -29,9 +29,9 @@ class Warehouse(Protocol):
         """Create missing raw tables and missing nullable columns, with explicit schema and partitioning."""
 
     def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
-        """Replace a partition by the rows of gzipped newline-delimited JSON files, all or nothing; idempotent.
+        """Replace a partition by the rows of staged files, all or nothing; idempotent.
 
-        No files mean no rows. Raises WarehouseError when a row does not fit the schema, or when rows and amounts are
+        No files mean no rows. Raises WarehouseError when a file does not fit the table, or when rows and amounts are
         not the expected ones, and WarehouseUnavailableError.
         """
 

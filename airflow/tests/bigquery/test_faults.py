@@ -1,5 +1,6 @@
 """Faults on the way: the load is done once, in the end, or its error says what to do."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS
 from tests.bigquery.warehouse import connected
 from tests.fake_bigquery.faults import UPLOAD, CutOff, Fault, LostAnswer, refused
-from tests.fake_bigquery.lines import Failure
+from tests.fake_bigquery.parquet_rows import Failure
 from tests.fake_bigquery.server import FakeBigQuery
 from tests.staged import NOVEMBER_21, make_rows, partition, stage, totals
 
@@ -30,7 +31,7 @@ HASTY = RetryPolicy(0.001, 0.002, job=0.05)
 
 def _load(warehouse: BigQueryWarehouse, folder: Path, rows: list[dict[str, Any]] = ROWS, *, files: int = 1) -> None:
     parts = [rows[number::files] for number in range(files)]
-    warehouse.load(ORDERS, partition(ORDERS), stage(folder, *parts), totals(ORDERS, rows))
+    warehouse.load(ORDERS, partition(ORDERS), stage(ORDERS, folder, *parts), totals(ORDERS, rows))
 
 
 def _held(fake: FakeBigQuery) -> int:
@@ -95,7 +96,7 @@ def test_a_broken_upload_is_restarted(
     fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(google_client, "_DEFAULT_CHUNKSIZE", 256 * 1024)
-    rows = make_rows(ORDERS, NOVEMBER_21, 4_000)
+    rows = make_rows(ORDERS, NOVEMBER_21, 4_000, attributes=os.urandom(200_000).hex())
     fake.faults.plan(UPLOAD, fault)
     _load(warehouse, tmp_path, rows, files=2)
     assert _held(fake) == len(rows)
@@ -109,16 +110,16 @@ def test_a_piece_of_an_upload_is_sent_again(
     monkeypatch.setattr(google_client, "_DEFAULT_CHUNKSIZE", 256 * 1024)
     slept: list[float] = []
     monkeypatch.setattr(_request_helpers, "time", SimpleNamespace(sleep=slept.append))
-    with connected(fake, RetryPolicy(0.001, 0.002, call=1, chunk_retries=3), gzip_limit=0) as warehouse:
+    with connected(fake, RetryPolicy(0.001, 0.002, call=1, chunk_retries=3)) as warehouse:
         warehouse.prepare()
         fake.faults.plan(UPLOAD, LostAnswer(), CutOff(), refused(503, "backendError"))
-        rows = make_rows(ORDERS, NOVEMBER_21, 1_000)
-        _load(warehouse, tmp_path, rows)
+        rows = make_rows(ORDERS, NOVEMBER_21, 1_000, attributes=os.urandom(200_000).hex())
+        _load(warehouse, tmp_path, rows, files=2)
         assert _held(fake) == len(rows)
         assert len(slept) == 3
         assert len(fake.sessions.started) == 1
         fake.faults.plan(UPLOAD, LostAnswer())
-        _load(warehouse, tmp_path)
+        _load(warehouse, tmp_path, files=2)
     assert _held(fake) == len(ROWS)
 
 

@@ -1,12 +1,13 @@
 """Load jobs: what they ask for, how their data is sent, and their ids."""
 
-import gzip
+import io
 import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from google.cloud.bigquery import client as google_client
 
@@ -14,7 +15,7 @@ from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from order_batch.warehouse.partitions import Totals
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import ORDERS, USERS
-from tests.bigquery.warehouse import LOCATION, connected
+from tests.bigquery.warehouse import LOCATION
 from tests.fake_bigquery.server import FakeBigQuery
 from tests.staged import NOVEMBER_21, make_row, make_rows, partition, stage, totals
 
@@ -22,7 +23,7 @@ _PIECE = 256 * 1024
 
 
 def _load(warehouse: BigQueryWarehouse, *files: list[dict[str, Any]], folder: Path) -> list[Path]:
-    paths = stage(folder, *files)
+    paths = stage(ORDERS, folder, *files)
     warehouse.load(ORDERS, partition(ORDERS), paths, totals(ORDERS, [row for file in files for row in file]))
     return paths
 
@@ -55,12 +56,10 @@ def test_a_job_replaces_one_partition_and_tolerates_nothing(
         "destinationTable": {
             "projectId": fake.project, "datasetId": "orderwatch_raw", "tableId": "orders$20261121",
         },
-        "sourceFormat": "NEWLINE_DELIMITED_JSON",
+        "sourceFormat": "PARQUET",
         "writeDisposition": "WRITE_TRUNCATE",
         "createDisposition": "CREATE_NEVER",
         "autodetect": False,
-        "maxBadRecords": 0,
-        "ignoreUnknownValues": False,
         "timePartitioning": {"type": "DAY", "field": "business_date"},
         "clustering": {"fields": ["user_id", "product_id"]},
     }  # fmt: skip
@@ -68,17 +67,15 @@ def test_a_job_replaces_one_partition_and_tolerates_nothing(
 
 def test_a_month_has_its_own_decorator(fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path) -> None:
     rows = make_rows(USERS, NOVEMBER_21, 1)
-    warehouse.load(USERS, partition(USERS), stage(tmp_path, rows), totals(USERS, rows))
+    warehouse.load(USERS, partition(USERS), stage(USERS, tmp_path, rows), totals(USERS, rows))
     assert _only_job(fake)["configuration"]["load"]["destinationTable"]["tableId"] == "users$202611"
 
 
-def test_several_files_go_in_one_job_as_one_gzip_member(
-    fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path
-) -> None:
+def test_several_files_go_in_one_job(fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path) -> None:
     rows = make_rows(ORDERS, NOVEMBER_21, 5)
-    files = _load(warehouse, rows[:2], rows[2:], folder=tmp_path)
+    _load(warehouse, rows[:2], rows[2:], folder=tmp_path)
     (job,) = fake.jobs.found.values()
-    assert gzip.decompress(job.media) == b"".join(gzip.decompress(path.read_bytes()) for path in files)
+    assert pq.read_table(io.BytesIO(job.media)).to_pylist() == rows
     assert len(_ids(fake)) == 1
 
 
@@ -90,26 +87,6 @@ def test_large_data_goes_in_pieces(
     _load(warehouse, rows[:100], rows[100:], folder=tmp_path)
     (job,) = fake.jobs.found.values()
     assert len(job.media) > 2 * _PIECE
-
-
-def test_data_of_exactly_one_piece_ends(fake: FakeBigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(google_client, "_DEFAULT_CHUNKSIZE", _PIECE)
-    row = make_row(ORDERS, NOVEMBER_21)
-    missing = _PIECE - len(json.dumps(row | {"attributes": ""}, ensure_ascii=False).encode()) - 1
-    with connected(fake, gzip_limit=0) as warehouse:
-        warehouse.prepare()
-        _load(warehouse, [row | {"attributes": "x" * missing}], folder=tmp_path)
-    (job,) = fake.jobs.found.values()
-    assert len(job.media) == _PIECE
-
-
-def test_more_than_bigquery_takes_as_gzip_goes_uncompressed(fake: FakeBigQuery, tmp_path: Path) -> None:
-    rows = make_rows(ORDERS, NOVEMBER_21, 4)
-    with connected(fake, gzip_limit=100) as warehouse:
-        warehouse.prepare()
-        files = _load(warehouse, rows[:2], rows[2:], folder=tmp_path)
-    (job,) = fake.jobs.found.values()
-    assert job.media == b"".join(gzip.decompress(path.read_bytes()) for path in files)
 
 
 def test_no_rows_need_no_job(fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path) -> None:

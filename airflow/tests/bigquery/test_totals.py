@@ -55,5 +55,5 @@ def test_a_load_into_a_dataset_elsewhere_is_refused(
     fake.storage.datasets["orderwatch_raw"]["location"] = "EU"
     with pytest.raises(WarehouseError, match="was not found in location"):
         warehouse.load(
-            ORDERS, partition(ORDERS), stage(tmp_path, make_rows(ORDERS, NOVEMBER_21, 1)), Totals(1, 0, None)
+            ORDERS, partition(ORDERS), stage(ORDERS, tmp_path, make_rows(ORDERS, NOVEMBER_21, 1)), Totals(1, 0, None)
         )

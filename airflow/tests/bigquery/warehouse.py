@@ -8,7 +8,6 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client
 
 from order_batch.settings import BatchSettings, WarehouseKind
-from order_batch.warehouse.bigquery.load_jobs import GZIP_LIMIT
 from order_batch.warehouse.bigquery.retry_policy import RetryPolicy
 from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from tests.fake_bigquery.server import FakeBigQuery
@@ -43,9 +42,7 @@ def open_client(fake: FakeBigQuery) -> Iterator[Client]:
 
 
 @contextmanager
-def connected(
-    fake: FakeBigQuery, retry_policy: RetryPolicy = IMPATIENT, gzip_limit: int = GZIP_LIMIT
-) -> Iterator[BigQueryWarehouse]:
+def connected(fake: FakeBigQuery, retry_policy: RetryPolicy = IMPATIENT) -> Iterator[BigQueryWarehouse]:
     """A warehouse that talks to the fake."""
     with open_client(fake) as client:
-        yield BigQueryWarehouse(settings(fake.project), client, retry_policy, gzip_limit)
+        yield BigQueryWarehouse(settings(fake.project), client, retry_policy)

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from tests.fake_bigquery.api_error import ApiError, already_there, invalid, not_found
-from tests.fake_bigquery.lines import Failure, read_lines
+from tests.fake_bigquery.parquet_rows import Failure, read_rows
 from tests.fake_bigquery.storage import Storage, check_labels, same_fields
 
 _NOW = 1_795_000_000_000
@@ -80,7 +80,7 @@ class Jobs:
         return f"{reference['projectId']}:{reference.get('location', 'US')}.{reference['jobId']}"
 
     def _check_load(self, load: Mapping[str, Any]) -> None:
-        if load.get("sourceFormat") != "NEWLINE_DELIMITED_JSON" or load.get("autodetect"):
+        if load.get("sourceFormat") != "PARQUET" or load.get("autodetect"):
             raise NotImplementedError(f"loading {load.get('sourceFormat')}")
         if load.get("maxBadRecords", 0) or load.get("ignoreUnknownValues", False):
             raise NotImplementedError("tolerated bad rows")
@@ -122,7 +122,7 @@ class Jobs:
                     f"Incompatible table partitioning specification. Expects {table.resource.get(part)}, "
                     f"but input partitioning specification is {load.get(part)}",
                 )
-        rows = read_lines(job.media, table.fields)
+        rows = read_rows(job.media, table.fields)
         if isinstance(rows, Failure):
             return rows
         if any(table.partition_of(row) != decorator for row in rows):

@@ -51,8 +51,8 @@ def check(warehouse: Warehouse, build: Callable[[date], object], day: SampleDay,
                 warehouse.load(*each)
             say(f"loaded {time}: {sum(each.totals.rows for each in staged):,} rows in {len(staged)} partitions")
         _require_totals(warehouse, staged)
-        _refuses_bad_rows(warehouse, day, Path(folder))
-        say("refused a bad row, and kept the partition")
+        _refuses_other_dates(warehouse, day, Path(folder))
+        say("refused a row of another date, and kept the partition")
         _empties(warehouse, day, Path(folder))
         say("emptied a partition, and no other")
         _require_totals(warehouse, staged)
@@ -113,16 +113,17 @@ def _require_totals(warehouse: Warehouse, staged: list[Staged]) -> None:
             raise SmokeError(f"{each.table.name} of {each.partition}: {difference}")
 
 
-def _refuses_bad_rows(warehouse: Warehouse, day: SampleDay, folder: Path) -> None:
+def _refuses_other_dates(warehouse: Warehouse, day: SampleDay, folder: Path) -> None:
     good, other = day.rows[ORDERS.name][:2]
-    staged = stage(ORDERS, Partition.of(ORDERS, day.day), [good, {**other, "quantity": "ten"}], folder / "bad")
+    rows = [good, {**other, "business_date": day.day - _YESTERDAY}]
+    staged = stage(ORDERS, Partition.of(ORDERS, day.day), rows, folder / "other")
     try:
         warehouse.load(*staged)
     except WarehouseError as error:
-        if "0001.json.gz" not in str(error):
-            raise SmokeError(f"the bad row is not named: {error}") from error
+        if "different partitions" not in str(error):
+            raise SmokeError(f"the row of another date is refused for another reason: {error}") from error
         return
-    raise SmokeError("a row with quantity 'ten' was taken")
+    raise SmokeError("a row of another date was taken")
 
 
 def _empties(warehouse: Warehouse, day: SampleDay, folder: Path) -> None:

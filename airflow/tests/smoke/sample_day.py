@@ -1,6 +1,5 @@
 """A made-up business date, small: orders with their hits, and the users and products that they are about."""
 
-import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -9,10 +8,13 @@ from random import Random
 from typing import Any, NamedTuple
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from marketplace_simulator import World
 from order_batch.catalog.backfill import ProductVersion, UserVersion, product_versions, user_versions
 from order_batch.warehouse.partitions import Partition, Totals
+from order_batch.warehouse.staged_files import arrow_schema
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE, business_date
 
@@ -71,9 +73,8 @@ def stage(table: Table, partition: Partition, rows: Sequence[Row], folder: Path)
     target.mkdir(parents=True, exist_ok=True)
     files = []
     for number in range(_FILES):
-        files.append(target / f"{number:04}.json.gz")
-        with gzip.open(files[-1], "wb") as file:
-            file.writelines(orjson.dumps(row) + b"\n" for row in rows[number::_FILES])
+        files.append(target / f"{number:04}.parquet")
+        pq.write_table(pa.Table.from_pylist(list(rows[number::_FILES]), arrow_schema(table)), files[-1])
     amount = sum(row[table.amount] for row in rows) if table.amount else None
     return Staged(table, partition, files, Totals(len(rows), amount, None))
 

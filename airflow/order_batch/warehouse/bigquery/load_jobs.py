@@ -1,19 +1,18 @@
 """Load jobs of BigQuery: uploaded, started exactly once, waited for, and restarted after transient failures."""
 
-import gzip
 import hashlib
 import io
-import re
 import time
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import structlog
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.cloud.bigquery import Client, LoadJob, LoadJobConfig, TableReference
@@ -21,66 +20,83 @@ from google.cloud.bigquery import Client, LoadJob, LoadJobConfig, TableReference
 from order_batch.warehouse.bigquery.errors import CONNECTION_ERRORS, build_error, is_transient, is_transient_reason
 from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
+from order_batch.warehouse.staged_files import COMPRESSION
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 log = structlog.get_logger()
 # Timeouts of connecting, and of each chunk or response.
 _UPLOAD_SECONDS = (10.0, 300.0)
 # BigQuery itself ends load jobs after six hours.
 _NO_JOB_IS_OLDER = timedelta(hours=24)
-_MOST_SHOWN = 5
 
-GZIP_LIMIT = 4 * 1024**3
-"""Bytes that BigQuery accepts in one gzip file."""
-
-_GZIP = 16 + zlib.MAX_WBITS
-_FASTEST = 1
 _READ = 1024**2
-# The modification time in the header of a gzip file.
-_TIME = slice(4, 8)
+_MOST_SHOWN = 5
+"""Messages of a failed job."""
 
 
 def content_digest(files: Sequence[Path]) -> str:
-    """Digest of the files' content, whatever the time of compression; 32 characters."""
+    """Digest of the files' content; 32 characters."""
     digest = hashlib.sha256()
     for path in files:
+        digest.update(path.stat().st_size.to_bytes(8))
         with path.open("rb") as file:
-            head = bytearray(file.read(10))
-            head[_TIME] = bytes(4)
-            digest.update(head)
             while block := file.read(_READ):
                 digest.update(block)
     return digest.hexdigest()[:32]
 
 
 @contextmanager
-def open_upload(files: Sequence[Path], gzip_limit: int = GZIP_LIMIT) -> Iterator[tuple[IO[bytes], int | None]]:
+def open_upload(files: Sequence[Path]) -> Iterator[tuple[IO[bytes], int | None]]:
     """One stream made of the files, and its size if it is known beforehand.
 
-    A load job that replaces a partition takes one stream. A single file is sent as it is. Several are sent as one gzip
-    member, because a reader of gzip may stop at the end of the first. Beyond what BigQuery accepts as gzip, the lines
-    are sent uncompressed.
+    A load job that replaces a partition takes one stream. A single file is sent as it is. Several are joined, one group
+    of rows after the other, while they are sent.
     """
-    size = sum(path.stat().st_size for path in files)
-    if len(files) == 1 and size <= gzip_limit:
+    if len(files) == 1:
         with files[0].open("rb") as file:
-            yield file, size
+            yield file, files[0].stat().st_size
         return
-    blocks = _read_blocks(files)
-    yield cast("IO[bytes]", _Stream(_compress(blocks) if size <= gzip_limit else blocks)), None
+    yield cast("IO[bytes]", _Stream(_join(files))), None
 
 
-def _read_blocks(files: Iterable[Path]) -> Iterator[bytes]:
-    for path in files:
-        with gzip.open(path, "rb") as file:
-            while block := file.read(_READ):
-                yield block
+def _join(files: Sequence[Path]) -> Iterator[bytes]:
+    """The content of one Parquet file with the rows of all, in blocks."""
+    written = _Sink()
+    with pq.ParquetWriter(pa.PythonFile(written, "w"), pq.read_schema(files[0]), compression=COMPRESSION) as writer:
+        for path in files:
+            with pq.ParquetFile(path) as file:
+                for number in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(number))
+                    yield written.take()
+    yield written.take()
 
 
-def _compress(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    compressor = zlib.compressobj(_FASTEST, wbits=_GZIP)
-    for block in blocks:
-        yield compressor.compress(block)
-    yield compressor.flush()
+class _Sink(io.RawIOBase):
+    """A file to write to whose content is taken away block by block."""
+
+    def __init__(self) -> None:
+        self._content = bytearray()
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, block: "Buffer", /) -> int:
+        content = memoryview(block)
+        self._content += content
+        self._position += content.nbytes
+        return content.nbytes
+
+    def take(self) -> bytes:
+        """What was written since the last call."""
+        content = bytes(self._content)
+        self._content.clear()
+        return content
 
 
 class _Stream(io.BufferedIOBase):
@@ -110,34 +126,6 @@ class _Stream(io.BufferedIOBase):
         return content
 
 
-# BigQuery names the row's position in the uncompressed stream.
-_BAD_ROW = re.compile(
-    r"JSON parsing error in row starting at position (?P<position>\d+)(?: at file: \S+?)?[.:] *(?P<fault>.*)", re.DOTALL
-)
-
-
-def bad_rows(messages: Sequence[str], files: Sequence[Path]) -> list[str]:
-    """The first bad rows with file and line: `0000.json.gz line 3: Could not convert value to integer. Field: x`."""
-    return list(islice(_bad_rows(messages, files), _MOST_SHOWN))
-
-
-def locate(files: Sequence[Path], position: int) -> tuple[Path, int] | None:
-    """File and line, counted from 1, of the row that starts at a position of the files' lines, one after the other."""
-    for path in files:
-        with gzip.open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if position < len(line):
-                    return path, number
-                position -= len(line)
-    return None
-
-
-def _bad_rows(messages: Sequence[str], files: Sequence[Path]) -> Iterator[str]:
-    for found in filter(None, map(_BAD_ROW.search, messages)):
-        place = locate(files, int(found["position"]))
-        yield f"{place[0].name} line {place[1]}: {found['fault']}" if place else found[0]
-
-
 class LoadJobs:
     """Load jobs of one project and location.
 
@@ -145,11 +133,10 @@ class LoadJobs:
     was lost. A finished job never counts as the current one: the partition may have been replaced since.
     """
 
-    def __init__(self, client: Client, retry_policy: RetryPolicy, gzip_limit: int = GZIP_LIMIT) -> None:
+    def __init__(self, client: Client, retry_policy: RetryPolicy) -> None:
         self._client = client
         self._retry_policy = retry_policy
         self._retry = retry_policy.retry()
-        self._gzip_limit = gzip_limit
 
     def replace(self, partition: TableReference, files: Sequence[Path], config: LoadJobConfig) -> None:
         """Replace a partition, `table$20261121`, by the rows of files, in one job; returns when that is done.
@@ -166,7 +153,7 @@ class LoadJobs:
             if failure is None:
                 return
             if not is_transient_reason(failure["reason"]) or next(tries) >= self._retry_policy.job_tries:
-                raise _job_error(job, failure, files)
+                raise _job_error(job, failure)
             log.warning("load_job_failed", job=job.job_id, reason=failure["reason"], then="started again")
             next(waits)
 
@@ -220,7 +207,7 @@ class LoadJobs:
         return self._retry_policy.retry(_can_restart_upload, self._retry_policy.job)(start)()
 
     def _upload(self, job_id: str, partition: TableReference, files: Sequence[Path], config: LoadJobConfig) -> LoadJob:
-        with open_upload(files, self._gzip_limit) as (stream, size):
+        with open_upload(files) as (stream, size):
             return self._client.load_table_from_file(
                 stream,
                 partition,
@@ -258,8 +245,6 @@ def _prefix(partition: TableReference) -> str:
     return f"orderwatch-load-{partition.dataset_id}-{partition.table_id.replace('$', '-')}-"
 
 
-def _job_error(
-    job: LoadJob, failure: dict[str, str], files: Sequence[Path]
-) -> WarehouseError | WarehouseUnavailableError:
-    rows = bad_rows([error["message"] for error in job.errors or ()], files)
-    return build_error(failure["reason"], "; ".join(rows) or failure["message"], f"in load job {job.job_id}")
+def _job_error(job: LoadJob, failure: dict[str, str]) -> WarehouseError | WarehouseUnavailableError:
+    details = list(dict.fromkeys([failure["message"], *(error["message"] for error in job.errors or ())]))
+    return build_error(failure["reason"], "; ".join(details[:_MOST_SHOWN]), f"in load job {job.job_id}")

@@ -24,7 +24,7 @@ from google.cloud.bigquery.table import RowIterator
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.bigquery.client import ROWS_PER_PAGE, Parameter, Queries, open_client
 from order_batch.warehouse.bigquery.errors import translate_errors
-from order_batch.warehouse.bigquery.load_jobs import GZIP_LIMIT, LoadJobs
+from order_batch.warehouse.bigquery.load_jobs import LoadJobs
 from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
 from order_batch.warehouse.bigquery.schema import (
     LABELS,
@@ -38,6 +38,7 @@ from order_batch.warehouse.bigquery.schema import (
 )
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Relation, WarehouseError, order_limit_clause
+from order_batch.warehouse.staged_files import check_files
 from order_batch.warehouse.tables import ORDERS, TABLES, Table
 
 
@@ -91,7 +92,6 @@ class BigQueryWarehouse:
         settings: BatchSettings,
         client: Client | None = None,
         retry_policy: RetryPolicy | None = None,
-        gzip_limit: int = GZIP_LIMIT,
     ) -> None:
         """Without `client`, the first call creates one with the application default credentials.
 
@@ -104,7 +104,6 @@ class BigQueryWarehouse:
         self._given = client
         self._retry_policy = retry_policy or RetryPolicy()
         self._retry = self._retry_policy.retry()
-        self._gzip_limit = gzip_limit
 
     @property
     def name(self) -> str:
@@ -118,6 +117,7 @@ class BigQueryWarehouse:
                 self._prepare_table(table)
 
     def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
+        check_files(table, files)
         target = self._dataset("raw").table(f"{table.name}${partition.id}")
         with translate_errors(f"loading {target.dataset_id}.{target.table_id}"):
             if files:
@@ -178,7 +178,7 @@ class BigQueryWarehouse:
 
     @property
     def _load_jobs(self) -> LoadJobs:
-        return LoadJobs(self._client, self._retry_policy, self._gzip_limit)
+        return LoadJobs(self._client, self._retry_policy)
 
     @property
     def _queries(self) -> Queries:
@@ -226,11 +226,9 @@ class BigQueryWarehouse:
 
 def _load_config(table: Table, partition: Partition) -> LoadJobConfig:
     return LoadJobConfig(
-        source_format="NEWLINE_DELIMITED_JSON",
+        source_format="PARQUET",
         schema=schema(table),
         autodetect=False,
-        max_bad_records=0,
-        ignore_unknown_values=False,
         write_disposition="WRITE_TRUNCATE",
         # A table that a load job creates would have neither partitions nor descriptions.
         create_disposition="CREATE_NEVER",
