@@ -20,7 +20,7 @@ _WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_+")
 
 
 @dataclass(frozen=True)
-class Rule:
+class BannedWord:
     """Words that have a standard term, as a pattern over lower-case text, and what to write instead."""
 
     pattern: re.Pattern[str]
@@ -31,7 +31,7 @@ class Rule:
 class Rules:
     """All rules, the files that may use all words (they explain them), and words that one file may use."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[BannedWord, ...]
     exempt: frozenset[str]
     allowed: Mapping[str, Collection[str]]
 
@@ -39,7 +39,7 @@ class Rules:
     def load(cls, path: Path = RULES) -> "Rules":
         """Read them from a TOML file."""
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        rules = tuple(Rule(re.compile(rf"\b(?:{pattern})\b"), to) for pattern, to in content["instead"].items())
+        rules = tuple(BannedWord(re.compile(rf"\b(?:{pattern})\b"), to) for pattern, to in content["instead"].items())
         return cls(rules, frozenset(content["exempt"]), content["allowed"])
 
     def problems(self, text: str) -> Iterator[tuple[str, str]]:

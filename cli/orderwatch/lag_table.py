@@ -6,7 +6,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from order_platform.command_line.terminal_text import printable
-from order_platform.kafka.lag import Group, PartitionLag
+from order_platform.kafka.lag import ConsumerGroup, PartitionLag
 
 
 def lag_object(lag: PartitionLag) -> dict[str, int | None]:
@@ -14,7 +14,7 @@ def lag_object(lag: PartitionLag) -> dict[str, int | None]:
     return {**asdict(lag), "lag": lag.lag}
 
 
-def lag_table(lags: Sequence[PartitionLag], group: Group | None = None) -> Table:
+def lag_table(lags: Sequence[PartitionLag], group: ConsumerGroup | None = None) -> Table:
     """One line per partition; with the member that reads it where the group is given."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("partition", "oldest", "committed", "end", "lag"):
@@ -31,7 +31,7 @@ def lag_table(lags: Sequence[PartitionLag], group: Group | None = None) -> Table
     return table
 
 
-def _readers(group: Group) -> Mapping[int, str]:
+def _readers(group: ConsumerGroup) -> Mapping[int, str]:
     return {
         partition: printable(f"detector {number} at {member.host.lstrip('/')}")
         for number, member in enumerate(group.members, 1)

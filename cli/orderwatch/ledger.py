@@ -8,7 +8,7 @@ import asyncpg
 from order_platform.kafka.lag import PartitionLag
 from order_platform.postgres.topic_epochs import read_epochs
 from orderwatch import ledger_repository
-from orderwatch.ledger_repository import Outcomes, Source
+from orderwatch.ledger_repository import Outcomes, TopicEpoch
 
 NAMED = 10
 """How many offsets a difference names."""
@@ -90,7 +90,7 @@ class PartitionLedger:
 
 
 async def read_ledger(
-    connection: asyncpg.Connection, source: Source, positions: Sequence[PartitionLag]
+    connection: asyncpg.Connection, source: TopicEpoch, positions: Sequence[PartitionLag]
 ) -> list[PartitionLedger]:
     """The ledger of each partition of the topic, up to the committed offsets in `positions`."""
     committed = {position.partition: position.committed or 0 for position in positions}
@@ -124,7 +124,7 @@ async def read_earlier_ledgers(
     ledgers: list[PartitionLedger] = []
     for epoch in await read_epochs(connection, topic):
         if epoch != current:
-            source = Source(topic, epoch)
+            source = TopicEpoch(topic, epoch)
             ends = await ledger_repository.final_positions(connection, group, source)
             first = await ledger_repository.first_offsets(connection, source)
             positions = [PartitionLag(part, first.get(part, end), end, end) for part, end in ends.items()]
@@ -133,7 +133,7 @@ async def read_earlier_ledgers(
 
 
 async def _find_offsets_at_fault(
-    connection: asyncpg.Connection, source: Source, ledger: PartitionLedger
+    connection: asyncpg.Connection, source: TopicEpoch, ledger: PartitionLedger
 ) -> PartitionLedger:
     """The same with the offsets at fault."""
     partition, end = ledger.partition, ledger.committed

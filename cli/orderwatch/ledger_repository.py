@@ -84,7 +84,7 @@ where source_topic = $1 and source_epoch = $2 and source_offset < committed."off
 """
 
 
-class Source(NamedTuple):
+class TopicEpoch(NamedTuple):
     """One of the topics that had a name: see `Origin` for the epoch."""
 
     topic: str
@@ -108,17 +108,19 @@ async def group_epoch(connection: asyncpg.Connection, group: str, topic: str) ->
     return epoch
 
 
-async def final_positions(connection: asyncpg.Connection, group: str, source: Source) -> dict[int, int]:
+async def final_positions(connection: asyncpg.Connection, group: str, source: TopicEpoch) -> dict[int, int]:
     """How far messages of an earlier epoch were read: the group's position, or the last recorded offset."""
     return {row["partition"]: row["next"] for row in await connection.fetch(_FINAL_POSITIONS, *source, group)}
 
 
-async def first_offsets(connection: asyncpg.Connection, source: Source) -> dict[int, int]:
+async def first_offsets(connection: asyncpg.Connection, source: TopicEpoch) -> dict[int, int]:
     """The first offset of each partition for which anything is recorded."""
     return {row["partition"]: row["first"] for row in await connection.fetch(_FIRST_OFFSETS, *source)}
 
 
-async def outcomes(connection: asyncpg.Connection, source: Source, committed: Mapping[int, int]) -> dict[int, Outcomes]:
+async def outcomes(
+    connection: asyncpg.Connection, source: TopicEpoch, committed: Mapping[int, int]
+) -> dict[int, Outcomes]:
     """What is recorded below each partition's committed offset."""
     rows = await connection.fetch(_OUTCOMES, *source, list(committed), list(committed.values()))
     return {
@@ -127,14 +129,14 @@ async def outcomes(connection: asyncpg.Connection, source: Source, committed: Ma
     }
 
 
-async def offsets_in_gaps(connection: asyncpg.Connection, source: Source, partition: int, end: int) -> int:
+async def offsets_in_gaps(connection: asyncpg.Connection, source: TopicEpoch, partition: int, end: int) -> int:
     """How many offsets below `end` lie in recorded gaps."""
     count: int = await connection.fetchval(_GAPS, *source, partition, end)
     return count
 
 
 async def missing_offsets(
-    connection: asyncpg.Connection, source: Source, partition: int, offsets: range, limit: int
+    connection: asyncpg.Connection, source: TopicEpoch, partition: int, offsets: range, limit: int
 ) -> Sequence[int]:
     """Those of the offsets that have no outcome and lie in no gap."""
     return [
@@ -144,7 +146,7 @@ async def missing_offsets(
 
 
 async def offsets_recorded_twice(
-    connection: asyncpg.Connection, source: Source, partition: int, end: int, limit: int
+    connection: asyncpg.Connection, source: TopicEpoch, partition: int, end: int, limit: int
 ) -> Sequence[int]:
     """Offsets below `end` that have more than one outcome."""
     return [row["offset"] for row in await connection.fetch(_TWICE, *source, partition, end, limit)]
@@ -156,7 +158,7 @@ async def order_outcomes(connection: asyncpg.Connection) -> dict[str, str]:
 
 
 async def committed_order_outcomes(
-    connection: asyncpg.Connection, source: Source, committed: Mapping[int, int]
+    connection: asyncpg.Connection, source: TopicEpoch, committed: Mapping[int, int]
 ) -> dict[str, str]:
     """The outcome of each order that came from below the committed offsets."""
     rows = await connection.fetch(_COMMITTED_ORDERS, *source, list(committed), list(committed.values()))

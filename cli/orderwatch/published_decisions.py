@@ -8,13 +8,13 @@ import orjson
 from order_platform.kafka.topic_reader import WHOLE_TOPICS, TopicReader
 from order_platform.settings import KafkaSettings
 from orderwatch import ledger_repository
-from orderwatch.ledger_repository import Source
+from orderwatch.ledger_repository import TopicEpoch
 
 NAMED = 5
 
 
 async def compare_decisions(
-    kafka: KafkaSettings, database: asyncpg.Connection, source: Source, committed: Mapping[int, int]
+    kafka: KafkaSettings, database: asyncpg.Connection, source: TopicEpoch, committed: Mapping[int, int]
 ) -> list[str]:
     """What differs, as sentences. Orders below the committed offsets must be published; any published one, stored."""
     must_be_published = await ledger_repository.committed_order_outcomes(database, source, committed)

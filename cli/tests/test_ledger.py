@@ -7,7 +7,7 @@ import pytest
 
 from order_platform.kafka.lag import PartitionLag
 from orderwatch.ledger import PartitionLedger, read_ledger
-from orderwatch.ledger_repository import Outcomes, Source
+from orderwatch.ledger_repository import Outcomes, TopicEpoch
 
 TOPIC = "orders"
 
@@ -54,7 +54,7 @@ async def leave_gap(database: asyncpg.Connection, partition: int, first: int, en
 
 
 async def ledger_of(database: asyncpg.Connection, position: PartitionLag) -> PartitionLedger:
-    (ledger,) = await read_ledger(database, Source(TOPIC, 1), [position])
+    (ledger,) = await read_ledger(database, TopicEpoch(TOPIC, 1), [position])
     return ledger
 
 
@@ -109,7 +109,7 @@ async def test_partitions_and_other_topics_are_kept_apart(database: asyncpg.Conn
         PartitionLag(partition=1, beginning=0, committed=3, end=3),
         PartitionLag(partition=2, beginning=0, committed=None, end=4),
     ]
-    ledgers = await read_ledger(database, Source(TOPIC, 1), positions)
+    ledgers = await read_ledger(database, TopicEpoch(TOPIC, 1), positions)
     assert [ledger.consumed for ledger in ledgers] == [5, 3, 0]
     assert all(ledger.agrees for ledger in ledgers)
 

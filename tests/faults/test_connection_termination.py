@@ -5,7 +5,7 @@ import pytest
 
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch, Gap
-from fraud_detector.stream.ports import UnavailableError
+from fraud_detector.stream.ports import DependencyUnavailableError
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_api.http.problems.availability import DatabaseUnavailable
 from order_api.kit.database import open_database
@@ -36,7 +36,7 @@ async def test_the_detector_connects_again(database_url: str) -> None:
         for use in (store.check, lambda: store.store(progress)):
             await use()
             await _end_connections(database_url, proxy)
-            with pytest.raises(UnavailableError, match="InternalClientError"):
+            with pytest.raises(DependencyUnavailableError, match="InternalClientError"):
                 await use()
             await use()
         await store.close()

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from order_platform.command_line.errors import CommandError
 from order_platform.command_line.output import OUT, print_json
-from order_platform.kafka.lag import Group, LagReader, PartitionLag
+from order_platform.kafka.lag import ConsumerGroup, LagReader, PartitionLag
 from order_platform.settings import KafkaSettings
 from orderwatch.command_hint import command_hint
 from orderwatch.connections import kafka_settings, translate_broker_errors
@@ -66,14 +66,14 @@ async def _watch(kafka: KafkaSettings, *, as_json: bool) -> None:
                 await asyncio.sleep(EVERY_SECONDS)
 
 
-async def _read(kafka: KafkaSettings, reader: LagReader) -> tuple[list[PartitionLag], Group]:
+async def _read(kafka: KafkaSettings, reader: LagReader) -> tuple[list[PartitionLag], ConsumerGroup]:
     lags = await reader.read()
     if not lags:
         raise CommandError(f"topic {kafka.orders_topic!r} does not exist", f"{command_hint('migrate')} creates it.")
     return lags, await reader.group()
 
 
-def _lag_document(lags: Sequence[PartitionLag], group: Group) -> dict[str, object]:
+def _lag_document(lags: Sequence[PartitionLag], group: ConsumerGroup) -> dict[str, object]:
     return {
         "lag": sum(each.lag for each in lags),
         "partitions": [lag_object(each) for each in lags],
@@ -81,13 +81,13 @@ def _lag_document(lags: Sequence[PartitionLag], group: Group) -> dict[str, objec
     }
 
 
-def _render(lags: Sequence[PartitionLag], group: Group, pace: str = "") -> Lines:
+def _render(lags: Sequence[PartitionLag], group: ConsumerGroup, pace: str = "") -> Lines:
     waiting = sum(each.lag for each in lags)
     summary = f"{waiting:,} messages wait for the detectors{pace}." if waiting else f"Nothing waits{pace}."
     return Lines(lag_table(lags, group), Text(summary, "yellow" if waiting else "green"), _describe_group(group))
 
 
-def _describe_group(group: Group) -> Text:
+def _describe_group(group: ConsumerGroup) -> Text:
     """The state of the group as a sentence."""
     count = len(group.members)
     if not count:

@@ -26,7 +26,7 @@ from orderwatch.connections import (
     translate_database_errors,
 )
 from orderwatch.ledger import PartitionLedger, read_earlier_ledgers, read_ledger
-from orderwatch.ledger_repository import Source
+from orderwatch.ledger_repository import TopicEpoch
 from orderwatch.published_decisions import compare_decisions
 
 
@@ -76,7 +76,7 @@ async def _reconcile(
                 f"messages wait. `fraud-detector accept-topic` reads them"
             )
         if current is not None:
-            source = Source(topic, current)
+            source = TopicEpoch(topic, current)
             now = await read_ledger(connection, source, positions)
             ledgers += [replace(ledger, **waiting.get(ledger.partition, {})) for ledger in now]
             if decisions:

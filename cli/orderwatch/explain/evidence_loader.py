@@ -9,10 +9,11 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from order_contract.dead_letter_record import dead_letter_key
 from order_contract.decision import OrderRow
-from order_contract.decision_record import decision_key, decision_partition
+from order_contract.decision_record import decision_key
 from order_contract.event import read_claimed_id
 from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
+from order_contract.partitioning import decision_partition
 from order_platform.command_line.errors import CommandError
 from order_platform.kafka.topic_reader import Found, KeySearch, Missing, TopicReader
 from order_platform.postgres.topic_epochs import find_epoch, read_epochs

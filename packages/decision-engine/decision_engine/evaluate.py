@@ -2,7 +2,7 @@
 
 from decision_engine.features import FeatureState
 from decision_engine.ruleset import MAX_SCORE, Ruleset
-from order_contract.decision import Decision, Hit, Outcome
+from order_contract.decision import Decision, Outcome, RuleHit
 from order_contract.event import OrderEvent
 
 
@@ -17,7 +17,7 @@ def evaluate(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> Decisi
     fired = [rule for rule in ruleset.rules if rule.condition(event, features)]
     score = min(MAX_SCORE, sum(rule.score for rule in fired if rule.mode == "live"))
     hits = [
-        Hit(
+        RuleHit(
             rule=rule.id,
             severity=rule.severity,
             score=rule.score,

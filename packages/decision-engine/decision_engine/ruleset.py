@@ -109,10 +109,10 @@ def parse_ruleset(text: str, name: str, schema: Schema = DEFAULT_SCHEMA) -> Rule
             f"{name}:{line}: not YAML from about there on; look at indentation, quotes and brackets, and quote text "
             "that begins with a special character"
         ) from None
-    return _Reader(name, schema).ruleset(root, text)
+    return _RulesetReader(name, schema).ruleset(root, text)
 
 
-class _Reader:
+class _RulesetReader:
     """Reads YAML nodes rather than values, as they know their lines."""
 
     def __init__(self, name: str, schema: Schema) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from marketplace_simulator import Category
 from marketplace_simulator.market import HOME_COUNTRY, WALLETS, WELCOME_VOUCHER, Market, device_id, ip_address
-from marketplace_simulator.orders import Order
+from marketplace_simulator.orders import SimulatedOrder
 from marketplace_simulator.seeded_random import WeightedChoice
 
 NIGHT = range(5)
@@ -33,7 +33,7 @@ class Pattern(ABC):
         self._random = market.random
 
     @abstractmethod
-    def order(self, moment: datetime) -> Order:
+    def order(self, moment: datetime) -> SimulatedOrder:
         """The next order of the run."""
 
 
@@ -54,7 +54,7 @@ class NightBurst(Pattern):
         self._device = device_id(self._random)
         self._address = ip_address(self._random, HOME_COUNTRY)
 
-    def order(self, moment: datetime) -> Order:
+    def order(self, moment: datetime) -> SimulatedOrder:
         if self._random.chance(0.6):
             product = self._market.product(moment, Category.ELECTRONICS)
             quantity = ceil(self._random.between(100_000_000, 260_000_000) / product.price)
@@ -81,7 +81,7 @@ class ForeignCard(Pattern):
         self._device = device_id(self._random)
         self._address = ip_address(self._random, self._country)
 
-    def order(self, moment: datetime) -> Order:
+    def order(self, moment: datetime) -> SimulatedOrder:
         product = self._market.product(moment, Category.ELECTRONICS)
         return self._market.place(
             moment, self._customer, product, self._random.between(1, 4), "Credit Card",
@@ -101,7 +101,7 @@ class BulkReseller(Pattern):
         self._customer = market.customers.choose(moment)
         self._product = market.product(moment, Category.OFFICE_TOOLS, Category.BOOKS)
 
-    def order(self, moment: datetime) -> Order:
+    def order(self, moment: datetime) -> SimulatedOrder:
         return self._market.place(
             moment, self._customer, self._product, self._random.between(301, 500), "Bank Transfer",
             device_id=self._customer.devices[0], ip_address=self._customer.ip_address,
@@ -122,7 +122,7 @@ class WalletCashOut(Pattern):
         self._device = device_id(self._random)
         self._address = ip_address(self._random, HOME_COUNTRY)
 
-    def order(self, moment: datetime) -> Order:
+    def order(self, moment: datetime) -> SimulatedOrder:
         product = self._market.product(moment, Category.ELECTRONICS)
         quantity = self._random.between(50_000_001, 140_000_000) // product.price + 1
         return self._market.place(
@@ -144,7 +144,7 @@ class AccountTakeover(Pattern):
         self._device = device_id(self._random)
         self._address = ip_address(self._random, HOME_COUNTRY)
 
-    def order(self, moment: datetime) -> Order:
+    def order(self, moment: datetime) -> SimulatedOrder:
         victim = self._market.customers.choose(moment)
         product = self._market.product(moment, Category.ELECTRONICS)
         return self._market.place(
@@ -170,7 +170,7 @@ class VoucherAbuse(Pattern):
         self._device = device_id(self._random)
         self._address = ip_address(self._random, HOME_COUNTRY)
 
-    def order(self, moment: datetime) -> Order:
+    def order(self, moment: datetime) -> SimulatedOrder:
         account = self._market.customers.choose_newcomer(moment, self.newest)
         product = self._market.product(moment)
         while product.price >= self.amount_below:

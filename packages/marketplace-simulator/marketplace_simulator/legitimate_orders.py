@@ -4,7 +4,7 @@ from datetime import datetime
 
 from marketplace_simulator import Category, Product
 from marketplace_simulator.market import HOME_COUNTRY, VOUCHERS, WALLETS, WELCOME_VOUCHER, Market, ip_address
-from marketplace_simulator.orders import Order
+from marketplace_simulator.orders import SimulatedOrder
 from marketplace_simulator.seeded_random import WeightedChoice
 from order_contract.business_time import business_hour
 
@@ -45,7 +45,7 @@ class LegitimateOrders:
     def __init__(self, market: Market) -> None:
         self._market = market
 
-    def order(self, moment: datetime) -> Order:
+    def order(self, moment: datetime) -> SimulatedOrder:
         """The next legitimate order."""
         market, random = self._market, self._market.random
         customer = market.customers.choose(moment)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from marketplace_simulator import Category, Product, User, World
-from marketplace_simulator.orders import Order, OrderIds
+from marketplace_simulator.orders import OrderIds, SimulatedOrder
 from marketplace_simulator.seeded_random import SeededRandom
 
 # Networks of the generated IP addresses, by country.
@@ -134,14 +134,14 @@ class Market:
         country: str = "ID",
         shipping_country: str | None = None,
         voucher_code: str | None = None,
-    ) -> Order:
+    ) -> SimulatedOrder:
         """An order at the product's price of the moment, less what the voucher gives."""
         amount = product.price * quantity
         if voucher_code is not None:
             voucher = VOUCHERS[voucher_code]
             amount -= min(amount * voucher.percent // 100, voucher.at_most)
         user = customer.user
-        return Order(
+        return SimulatedOrder(
             self._ids.next(int(moment.timestamp() * _MILLISECOND)),
             user.user_id,
             product.product_id,

@@ -11,7 +11,7 @@ from order_contract.money import format_rupiah
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SimulatedOrder:
     """The fields of an order event; `amount` in whole rupiah, times in business time."""
 
     order_id: str
@@ -30,7 +30,7 @@ class Order:
     shipping_country: str | None = None
 
 
-def order_value(order: Order, *, amounts_as_text: bool = False) -> bytes:
+def order_value(order: SimulatedOrder, *, amounts_as_text: bool = False) -> bytes:
     """The order as a message's value: JSON, what is None left out.
 
     `amounts_as_text` writes `Rp.125,000,000` as the seed did, instead of an integer.

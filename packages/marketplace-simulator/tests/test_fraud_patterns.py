@@ -18,7 +18,7 @@ from marketplace_simulator.fraud_patterns import (
 )
 from marketplace_simulator.legitimate_orders import ABROAD, LegitimateOrders
 from marketplace_simulator.market import VOUCHERS, WELCOME_VOUCHER, Market
-from marketplace_simulator.orders import Order, OrderIds
+from marketplace_simulator.orders import OrderIds, SimulatedOrder
 from marketplace_simulator.seeded_random import SeededRandom
 from order_contract.business_time import BUSINESS_ZONE
 
@@ -32,7 +32,7 @@ def market(seed: int = 0) -> Market:
     return Market(WORLD, SeededRandom("test", seed), OrderIds(SeededRandom("ids", seed)))
 
 
-def rules(order: Order) -> set[str]:
+def rules(order: SimulatedOrder) -> set[str]:
     """Which of the seed's rules see an order."""
     seen = {
         "A": order.created_date.hour <= 4 and (order.amount >= 100_000_000 or order.quantity > 100),
@@ -43,7 +43,7 @@ def rules(order: Order) -> set[str]:
     return {rule for rule, sees in seen.items() if sees}
 
 
-def runs(kind: type[Pattern], start: datetime, count: int = 40) -> list[list[Order]]:
+def runs(kind: type[Pattern], start: datetime, count: int = 40) -> list[list[SimulatedOrder]]:
     """Some runs of a pattern, an order a minute."""
     found = []
     for seed in range(count):

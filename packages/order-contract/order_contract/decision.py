@@ -31,7 +31,7 @@ def status_of(outcome: Outcome) -> Status:
     return Status.GENUINE if outcome is Outcome.APPROVE else Status.FRAUD
 
 
-class Hit(TypedDict):
+class RuleHit(TypedDict):
     """One rule that fired, as it is stored in JSON; `reason` is a sentence with the values that mattered.
 
     A hit of mode `shadow` is recorded and does not count in the risk score.
@@ -49,7 +49,7 @@ class Decision(NamedTuple):
 
     outcome: Outcome
     risk_score: int
-    hits: Sequence[Hit]
+    hits: Sequence[RuleHit]
     features: Mapping[str, object]
     ruleset_version: str
 

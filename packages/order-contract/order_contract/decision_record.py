@@ -1,6 +1,4 @@
-"""The record format of topic `decisions`: key, value and partition of a stored order's decision."""
-
-import zlib
+"""The record format of topic `decisions`: key and value of a stored order's decision."""
 
 import orjson
 
@@ -10,14 +8,6 @@ from order_contract.decision import OrderRow
 def decision_key(order_id: str) -> bytes:
     """The key of an order's decision."""
     return order_id.encode()
-
-
-def decision_partition(key: bytes, count: int) -> int:
-    """The partition of a decision on a topic with `count` partitions.
-
-    CRC-32 is the partitioner of librdkafka; murmur2 in Python costs more than everything else in publishing.
-    """
-    return zlib.crc32(key) % count
 
 
 def encode_decision(row: OrderRow) -> bytes:

@@ -8,11 +8,11 @@ import asyncpg
 import orjson
 import pytest
 
-from order_contract.decision import Decision, Hit, OrderRow, Outcome, Status, status_of
+from order_contract.decision import Decision, OrderRow, Outcome, RuleHit, Status, status_of
 from order_contract.decision_record import encode_decision
 from order_contract.event import OrderEvent
 
-HITS: list[Hit] = [
+HITS: list[RuleHit] = [
     {
         "rule": "large-amount",
         "severity": "high",

@@ -36,10 +36,10 @@ from order_api.health.routes import router as health_router
 from order_api.health.service import HealthService
 from order_api.http.address_limit import AddressLimit, AddressLimits
 from order_api.http.body_limit import BodyLimit
-from order_api.http.compression import Compression
+from order_api.http.compression import CompressionMiddleware
 from order_api.http.cors import TrustedOriginCors
 from order_api.http.head_requests import HeadRequests
-from order_api.http.metrics import Metrics
+from order_api.http.metrics import ApiMetrics
 from order_api.http.problems.handlers import handle_http, handle_problem, handle_validation
 from order_api.http.problems.problem import Problem
 from order_api.http.request_logging import RequestLogging
@@ -88,7 +88,7 @@ def create_app(
 ) -> FastAPI:
     """The API. `open_lag` replaces the broker in tests; look-ups of credentials are cached for `credential_seconds`."""
     open_lag = open_lag or (lambda: LagReader(settings))
-    metrics = Metrics()
+    metrics = ApiMetrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -114,7 +114,7 @@ def create_app(
     )
     # The last one is the outermost.
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
-    app.add_middleware(Compression)
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(HeadRequests)
     app.add_middleware(AddressLimit, limits=AddressLimits(settings.api_keyless_limit), is_exempt=_is_recently_valid)
     if settings.api_cors_origins:
@@ -139,7 +139,7 @@ def release_clients(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def open_services(
-    settings: ApiSettings, metrics: Metrics, open_lag: OpenLagSource, credential_seconds: float
+    settings: ApiSettings, metrics: ApiMetrics, open_lag: OpenLagSource, credential_seconds: float
 ) -> AsyncIterator[ServiceRegistry]:
     """The services. Neither Postgres nor Kafka need be available: each is connected to at the first request for it."""
     url = settings.database_url.get_secret_value()
@@ -211,7 +211,7 @@ def _is_recently_valid(request: Request) -> bool:
 
 
 def _watch(
-    metrics: Metrics,
+    metrics: ApiMetrics,
     databases: Databases,
     long_poll: OrderLongPoll,
     streams: DecisionStreams,

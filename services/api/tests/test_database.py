@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from order_api.app import create_app
 from order_api.auth.keys import create_key
 from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSlow
-from order_api.kit.database import Kind, open_database
+from order_api.kit.database import RequestKind, open_database
 from order_api.settings import ApiSettings
 from order_platform.postgres.migrations import upgrade
 
@@ -50,7 +50,7 @@ async def test_a_database_that_is_not_migrated(postgres: str) -> None:
 
 
 async def test_a_slow_question_is_given_up(database_url: str) -> None:
-    async with open_database(database_url, Kind("impatient", 1, 0.1)) as database:
+    async with open_database(database_url, RequestKind("impatient", 1, 0.1)) as database:
         with pytest.raises(QueryTooSlow):
             await database.fetch("select pg_sleep(5)")
 

@@ -11,14 +11,14 @@ import pytest
 
 from order_api.kit.lag_monitor import Reading
 from order_api.stats.cost_aware_cache import CostAwareCache
-from order_api.stats.repository import Group
+from order_api.stats.repository import OrderGroup
 from order_api.stats.service import Counted, build_statistics
 from order_platform.kafka.lag import PartitionLag
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def counted(*groups: Group) -> Counted:
+def counted(*groups: OrderGroup) -> Counted:
     return Counted(NOW - timedelta(days=1), NOW, NOW, groups, [], {"duplicate": 3})
 
 
@@ -31,10 +31,10 @@ def test_nothing_adds_up_to_nothing() -> None:
 def test_groups_are_added_up() -> None:
     answer = build_statistics(
         counted(
-            Group("approve", "IDR", None, 90, 9_000),
-            Group("approve", "IDR", ["shadow-rule"], 4, 400),
-            Group("review", "IDR", ["large", "shadow-rule"], 5, 50_000),
-            Group("decline", "USD", ["large"], 1, 7),
+            OrderGroup("approve", "IDR", None, 90, 9_000),
+            OrderGroup("approve", "IDR", ["shadow-rule"], 4, 400),
+            OrderGroup("review", "IDR", ["large", "shadow-rule"], 5, 50_000),
+            OrderGroup("decline", "USD", ["large"], 1, 7),
         ),
         Reading([PartitionLag(0, 10, 20, 25)]),
     )

@@ -10,6 +10,8 @@ import asyncpg
 import typer
 from aiokafka.errors import KafkaError
 
+from order_platform.command_line.errors import CommandError, UnavailableError
+from order_platform.command_line.settings_errors import read_settings
 from order_platform.kafka.lag import LagReader
 from order_platform.postgres import topic_epochs
 from order_platform.postgres.errors import DATABASE_ERRORS
@@ -55,7 +57,7 @@ def accept_topic(
     The detector stops when it finds another topic under the name: reading on at the old offsets would skip messages.
     This records that the group reads the new one, from its first message on; detectors do so at their next start.
     """
-    settings = AcceptSettings()
+    settings = read_settings(AcceptSettings)
     try:
         replacement = asyncio.run(_find_replacement(settings))
         typer.echo(str(replacement))
@@ -66,15 +68,15 @@ def accept_topic(
         typer.echo(str(nothing))
         return
     except asyncpg.InsufficientPrivilegeError as error:
-        typer.echo(
-            f"The database role of ORDERWATCH_DATABASE_URL may not do this: {error}. Accepting a topic is the "
-            "operator's: `. .orderwatch/admin.env`, or docs/security.md",
-            err=True,
-        )
-        raise typer.Exit(1) from None
+        raise CommandError(
+            f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}",
+            "Accepting a topic is the operator's: `. .orderwatch/admin.env`, or docs/security.md.",
+        ) from error
     except (KafkaError, *DATABASE_ERRORS) as error:
-        typer.echo(f"Kafka or Postgres is unavailable ({type(error).__name__}): nothing was changed.", err=True)
-        raise typer.Exit(1) from None
+        raise UnavailableError(
+            f"Kafka or Postgres is unavailable ({type(error).__name__}): nothing was changed",
+            "Check ORDERWATCH_KAFKA and ORDERWATCH_DATABASE_URL, and that both serve; then try again.",
+        ) from error
     typer.echo(f"Accepted: group '{replacement.group}' reads {replacement.topic} from its beginning, as epoch {epoch}.")
 
 

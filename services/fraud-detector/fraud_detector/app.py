@@ -16,10 +16,10 @@ from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import Check, HealthState, log_stacks_when_stuck, retry_while_unavailable
 from fraud_detector.stream.kafka_consumer import KafkaOrderConsumer
 from fraud_detector.stream.kafka_publisher import KafkaPublisher
-from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
-from fraud_detector.stream.ports import DecisionPublisher, DecisionStore, OrderConsumer, UnavailableError
+from fraud_detector.stream.ports import DecisionPublisher, DecisionStore, DependencyUnavailableError, OrderConsumer
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.reference_data import PaymentMethods
 from order_platform.gc_tuning import freeze_startup_objects
@@ -37,7 +37,7 @@ async def run(settings: DetectorSettings) -> None:
     methods = PaymentMethods(settings.payment_methods)
     for warning in ruleset_warnings(ruleset, str(settings.rules or "default.yaml"), methods):
         log.warning("ruleset_warning", problem=warning)
-    metrics = Metrics(methods.names)
+    metrics = DetectorMetrics(methods.names)
     health = HealthState(time.monotonic)
     database_url = settings.database_url.get_secret_value()
     stop = asyncio.Event()
@@ -117,17 +117,17 @@ async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthSta
     return epoch
 
 
-async def _watch(consumer: OrderConsumer, store: DecisionStore, metrics: Metrics, health: HealthState) -> None:
+async def _watch(consumer: OrderConsumer, store: DecisionStore, metrics: DetectorMetrics, health: HealthState) -> None:
     """Check broker and database from time to time, so that one that is down is not taken for a quiet topic."""
     while True:
         try:
             metrics.lag(await consumer.lags())
             health.recovered(Check.BROKER)
-        except UnavailableError as error:
+        except DependencyUnavailableError as error:
             health.unavailable(Check.BROKER, str(error))
         try:
             if await store.check():
                 health.recovered(Check.DATABASE)
-        except UnavailableError as error:
+        except DependencyUnavailableError as error:
             health.unavailable(Check.DATABASE, str(error))
         await asyncio.sleep(CHECK_EVERY)

@@ -14,7 +14,7 @@ from fraud_detector.stream.health import (
     log_stacks_when_stuck,
     retry_while_unavailable,
 )
-from fraud_detector.stream.ports import UnavailableError
+from fraud_detector.stream.ports import DependencyUnavailableError
 from simulation.virtual_time import run_in_virtual_time
 
 
@@ -68,7 +68,7 @@ def test_a_call_is_retried_with_backoff_until_the_dependency_recovers() -> None:
         async def call() -> str:
             times.append(loop.time())
             if len(times) < 20:
-                raise UnavailableError("refused")
+                raise DependencyUnavailableError("refused")
             assert health.unready() == "database: refused"
             return "stored"
 
@@ -88,7 +88,7 @@ def test_a_retry_ends_when_it_is_cancelled() -> None:
         loop = asyncio.get_running_loop()
 
         async def call() -> None:
-            raise UnavailableError("refused")
+            raise DependencyUnavailableError("refused")
 
         await retry_while_unavailable(
             call, check=Check.STORING, health=HealthState(loop.time), is_cancelled=lambda: loop.time() > 30

@@ -8,7 +8,7 @@ from prometheus_client import generate_latest
 
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
-from fraud_detector.stream.metrics import Metrics, Stage
+from fraud_detector.stream.metrics import DetectorMetrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
@@ -30,7 +30,7 @@ def rows(*methods: str, added: tuple[str, ...] = ()) -> list[OrderRow]:
 
 
 def test_orders_of_unknown_payment_methods_are_decided_and_counted_without_their_names() -> None:
-    metrics = Metrics(PaymentMethods(["Klarna"]).names)
+    metrics = DetectorMetrics(PaymentMethods(["Klarna"]).names)
     stored = rows("OVO", "go-pay", "klarna", "COD", "cod", "Seashells 17", added=("Klarna",))
 
     metrics.stored(Batch(), StoreResult(stored), NOW)
@@ -50,7 +50,7 @@ rules:
 """
 
 
-def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
+def samples(metrics: DetectorMetrics) -> dict[tuple[str, ...], float]:
     """Every sample by its name, without prefix, and label values; buckets and creation times left out."""
     return {
         (sample.name.removeprefix("orderwatch_detector_"), *sample.labels.values()): sample.value
@@ -61,7 +61,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 
 def test_every_metric_counts_what_its_help_says() -> None:
-    metrics = Metrics()
+    metrics = DetectorMetrics()
     evaluator = OrderEvaluator(EventDecoder(), parse_ruleset(SHADOW, "f.yaml"))
     appended = NOW - timedelta(seconds=2)
     batch = Batch()

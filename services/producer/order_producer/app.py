@@ -10,7 +10,7 @@ import structlog
 
 from marketplace_simulator.orders import OrderMessage
 from order_platform.health_server import HealthServer
-from order_producer.publish.metrics import Metrics
+from order_producer.publish.metrics import ProducerMetrics
 from order_producer.publish.publisher import Publisher
 from order_producer.publish.pump import LabelFile, pump_until
 from order_producer.publish.report import Report
@@ -58,7 +58,7 @@ async def iterate(messages: Iterable[OrderMessage]) -> AsyncIterator[OrderMessag
 async def _open_publisher(
     settings: ProducerSettings, stack: AsyncExitStack, counts: Counts, broker_timeout: float | None
 ) -> Publisher:
-    metrics = Metrics(counts)
+    metrics = ProducerMetrics(counts)
     publisher = Publisher(settings, counts, metrics, broker_timeout=broker_timeout)
     if settings.producer_port is not None:
         health = stack.enter_context(

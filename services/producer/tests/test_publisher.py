@@ -15,7 +15,7 @@ from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
 from order_producer.publish.connection import BATCH_BYTES
-from order_producer.publish.metrics import Metrics
+from order_producer.publish.metrics import ProducerMetrics
 from order_producer.publish.publisher import Publisher
 from order_producer.publish.sink import Counts
 from tests.support.reading import read_topic
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 @asynccontextmanager
 async def publishing(settings: KafkaSettings) -> AsyncIterator[Publisher]:
     counts = Counts()
-    async with Publisher(settings, counts, Metrics(counts)) as publisher:
+    async with Publisher(settings, counts, ProducerMetrics(counts)) as publisher:
         yield publisher
 
 

@@ -13,7 +13,7 @@ from devstack.kafka import EmbeddedKafka
 from marketplace_simulator.orders import OrderMessage
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
-from order_producer.publish.metrics import Metrics
+from order_producer.publish.metrics import ProducerMetrics
 from order_producer.publish.publisher import Publisher
 from order_producer.publish.sink import Counts
 from tests.support import embedded
@@ -53,7 +53,7 @@ def restart(server: EmbeddedKafka) -> None:
 
 def publisher_of(settings: KafkaSettings) -> Publisher:
     counts = Counts()
-    return Publisher(settings, counts, Metrics(counts))
+    return Publisher(settings, counts, ProducerMetrics(counts))
 
 
 async def test_a_killed_broker_loses_nothing_and_doubles_nothing(

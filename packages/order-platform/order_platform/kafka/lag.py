@@ -39,7 +39,7 @@ class GroupMember:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ConsumerGroup:
     """A consumer group as its coordinator sees it: `state` is Stable, Empty, Dead, or a phase of rebalancing."""
 
     name: str
@@ -79,11 +79,11 @@ class LagReader(TopicReader):
             readings.append(PartitionLag(partition.partition, beginning[partition], offset, end[partition]))
         return readings
 
-    async def group(self) -> Group:
+    async def group(self) -> ConsumerGroup:
         """The group and its members. Raises KafkaError when the broker is unavailable."""
         (response,) = await self._admin.describe_consumer_groups([self._group])
         _, name, state, _, _, members, *_ = response.groups[0]
-        return Group(
+        return ConsumerGroup(
             name,
             state,
             tuple(GroupMember(client, host, self._assigned(given)) for _, client, host, _, given, *_ in members),

@@ -8,14 +8,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict
 
 from order_api.health.service import Health
-from order_api.http.metrics import Metrics
+from order_api.http.metrics import ApiMetrics
 from order_api.http.problems.availability import NotReady
 from order_api.http.problems.openapi import responses
 from order_api.kit.registry import Provider
 
 router = APIRouter(tags=["operations"])
 
-ApiMetrics = Annotated[Metrics, Depends(Provider(Metrics))]
+Metrics = Annotated[ApiMetrics, Depends(Provider(ApiMetrics))]
 
 
 class Alive(BaseModel):
@@ -66,6 +66,6 @@ async def get_readiness(health: Health) -> Ready:
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"example": "orderwatch_api_waiting_requests 12.0\n"}}}},
 )
-async def get_metrics(metrics: ApiMetrics) -> Response:
+async def get_metrics(metrics: Metrics) -> Response:
     """Prometheus metrics of this process."""
     return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

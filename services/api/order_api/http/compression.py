@@ -20,7 +20,7 @@ _COMPRESSIBLE: Final = (b"application/json", b"application/problem+json", b"text
 _CODING = re.compile(r"([a-z*]+)\s*(?:;\s*q=([0-9.]+))?")
 
 
-class Compression:
+class CompressionMiddleware:
     """ASGI middleware: gzip for clients that accept it. Responses that come in pieces pass as they are.
 
     A strong ETag names bytes, so that of the compressed response gets a suffix, which `kit/etag.py` knows: Starlette's

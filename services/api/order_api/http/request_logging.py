@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from order_api.http.metrics import Metrics
+from order_api.http.metrics import ApiMetrics
 from order_api.http.problems.availability import InternalError
 from order_api.http.problems.handlers import problem_response
 from order_api.http.problems.requests import ClientDisconnected
@@ -31,7 +31,7 @@ class RequestLogging:
     An exception that no handler knows ends here, as a 500 without internals, and in the log with its traceback.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
         self._app = app
         self._metrics = metrics
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}

@@ -35,7 +35,7 @@ _UNAVAILABLE: tuple[type[Exception], ...] = (
 )
 
 
-class Kind(NamedTuple):
+class RequestKind(NamedTuple):
     """A kind of request: how many connections it has, and after how many seconds Postgres ends a statement of it."""
 
     name: str
@@ -43,12 +43,12 @@ class Kind(NamedTuple):
     seconds: float
 
 
-LOOKUPS: Final = Kind("lookups", 6, 3.0)
+LOOKUPS: Final = RequestKind("lookups", 6, 3.0)
 """By a primary key: orders by id, keys, sessions."""
-HEALTH: Final = Kind("health", 1, 2.0)
-LISTINGS: Final = Kind("listings", 4, 5.0)
+HEALTH: Final = RequestKind("health", 1, 2.0)
+LISTINGS: Final = RequestKind("listings", 4, 5.0)
 """Pages of orders, users, marts, dead letters."""
-STATISTICS: Final = Kind("statistics", 3, 10.0)
+STATISTICS: Final = RequestKind("statistics", 3, 10.0)
 
 
 class Database:
@@ -103,7 +103,7 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str, kind: Kind = LOOKUPS) -> AsyncIterator[Database]:
+async def open_database(url: str, kind: RequestKind = LOOKUPS) -> AsyncIterator[Database]:
     """A pool of a kind that opens without a server and connects at the first query."""
 
     async def end_transaction(connection: asyncpg.Connection) -> None:

@@ -24,7 +24,7 @@ from order_contract.decision import Outcome, Status
 from order_contract.money import DEFAULT_CURRENCY
 
 
-class Index(Enum):
+class IndexUse(Enum):
     """The index of table `orders` that answers a condition."""
 
     NONE = auto()
@@ -41,7 +41,7 @@ class Condition:
     """The SQL condition of a filter, as metadata of its parameter; `{}` is the value."""
 
     sql: str
-    index: Index = Index.NONE
+    index: IndexUse = IndexUse.NONE
 
 
 class Criteria:
@@ -62,7 +62,7 @@ class PageParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: Annotated[QueryParam[Identifier], Condition("user_id = {}", Index.OWN)] = None
+    user_id: Annotated[QueryParam[Identifier], Condition("user_id = {}", IndexUse.OWN)] = None
     product_id: Annotated[QueryParam[Identifier], Condition("product_id = {}")] = None
     rule: Annotated[
         QueryParam[Identifier],
@@ -73,31 +73,31 @@ class PageParameters(BaseModel):
     payment_method: Annotated[
         QueryParam[PaymentMethod], Condition("payment_method = {}"), Field(description="known ones in any case")
     ] = None
-    device_id: Annotated[QueryParam[Text], Condition("device_id = {}", Index.OWN)] = None
-    ip_address: Annotated[QueryParam[IpAddress], Condition("ip_address = {}", Index.OWN)] = None
+    device_id: Annotated[QueryParam[Text], Condition("device_id = {}", IndexUse.OWN)] = None
+    ip_address: Annotated[QueryParam[IpAddress], Condition("ip_address = {}", IndexUse.OWN)] = None
     min_amount: Annotated[
         QueryParam[Amount],
-        Condition("amount >= {}", Index.BY_USER),
+        Condition("amount >= {}", IndexUse.BY_USER),
         Field(description="in the smallest unit of `currency`"),
     ] = None
     max_amount: Annotated[
         QueryParam[Amount],
-        Condition("amount <= {}", Index.BY_USER),
+        Condition("amount <= {}", IndexUse.BY_USER),
         Field(description="in the smallest unit of `currency`"),
     ] = None
     currency: Annotated[
         QueryParam[Currency],
-        Condition("currency = {}", Index.BY_USER),
+        Condition("currency = {}", IndexUse.BY_USER),
         Field(description="ISO 4217; IDR when only an amount is given"),
     ] = None
     created_from: Annotated[
         QueryParam[TimeBound],
-        Condition("created_date >= {}", Index.TIME),
+        Condition("created_date >= {}", IndexUse.TIME),
         Field(alias="from", description="created at or after this; without an offset business time"),
     ] = None
     created_to: Annotated[
         QueryParam[TimeBound],
-        Condition("created_date < {}", Index.TIME),
+        Condition("created_date < {}", IndexUse.TIME),
         Field(alias="to", description="created before this; without an offset business time"),
     ] = None
     limit: Annotated[Limit, Field(description="orders on a page")] = 50
@@ -117,7 +117,7 @@ class PageParameters(BaseModel):
 class OrderParameters(PageParameters):
     """Filters of `/v1/orders`."""
 
-    outcome: Annotated[QueryParam[Outcome], Condition("outcome = {}", Index.BY_USER)] = None
+    outcome: Annotated[QueryParam[Outcome], Condition("outcome = {}", IndexUse.BY_USER)] = None
     status: QueryParam[Status] = None
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from order_api.kit.pagination import read_cursor, read_time, write_cursor, write_time
-from order_api.orders.filters import CONDITIONS, FLAGGED, Criteria, Index, flagged_condition
+from order_api.orders.filters import CONDITIONS, FLAGGED, Criteria, IndexUse, flagged_condition
 from order_contract.decision import OrderRow, Status
 from order_contract.event import readable_id
 from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
@@ -144,16 +144,16 @@ def edge_statement(criteria: Criteria, after: Position | None, rows: int) -> tup
     It reads an index alone, 1 to 2 ms for 10,000 rows. A search goes through the index of the first filter that has
     its own, else through all orders by time.
     """
-    scope = next((name for name in _with_index(Index.OWN) if criteria.get(name) is not None), None)
-    answered = {scope, *_with_index(Index.TIME)}
+    scope = next((name for name in _with_index(IndexUse.OWN) if criteria.get(name) is not None), None)
+    answered = {scope, *_with_index(IndexUse.TIME)}
     if scope == "user_id":
-        answered |= {*_with_index(Index.BY_USER), "flagged", "status"}
+        answered |= {*_with_index(IndexUse.BY_USER), "flagged", "status"}
     elif scope is None and criteria.get("status") != Status.GENUINE:
         answered |= {"flagged", "status"}
     if criteria.values.keys() <= answered:
         return None
     arguments = QueryArguments()
-    searched = [*([] if scope is None else [scope]), *_with_index(Index.TIME)]
+    searched = [*([] if scope is None else [scope]), *_with_index(IndexUse.TIME)]
     conditions = [*_conditions(arguments, criteria, searched), *_position_conditions(arguments, after, None)]
     if scope is None and flagged_condition(criteria) == FLAGGED:
         conditions.append(FLAGGED)
@@ -172,7 +172,7 @@ async def _find_edge(database: QueryExecutor, criteria: Criteria, after: Positio
     return None if record is None else Position(*record)
 
 
-def _with_index(index: Index) -> list[str]:
+def _with_index(index: IndexUse) -> list[str]:
     return [name for name, condition in CONDITIONS.items() if condition.index is index]
 
 

@@ -63,7 +63,7 @@ class Hit(BaseModel):
     reason: Annotated[str, Field(description="why, in a sentence for a person")]
 
 
-class Source(BaseModel):
+class OrderSource(BaseModel):
     """Where the order came from."""
 
     topic: str
@@ -101,7 +101,7 @@ class OrderSummary(BaseModel):
     email: str | None
     shipping_country: str | None
     account_created_date: AwareDatetime | None
-    source: Source
+    source: OrderSource
     stored_at: AwareDatetime
 
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from order_platform.postgres.sql_builder import QueryExecutor
 
 
-class Group(NamedTuple):
+class OrderGroup(NamedTuple):
     """Orders of a window that have outcome, currency and hits in common."""
 
     outcome: str
@@ -16,7 +16,7 @@ class Group(NamedTuple):
     amount: int
 
 
-class FlaggedUser(NamedTuple):
+class UserFlags(NamedTuple):
     """How often a user was flagged in a window."""
 
     user_id: str
@@ -41,15 +41,15 @@ _FLAGGED_USERS: Final = """
 _STREAM_OUTCOMES: Final = "select outcome, count(*) as messages from stream_outcomes group by outcome"
 
 
-async def count_groups(database: QueryExecutor, start: datetime, end: datetime) -> list[Group]:
+async def count_groups(database: QueryExecutor, start: datetime, end: datetime) -> list[OrderGroup]:
     """The orders created from `start` until before `end`, counted and added up."""
     records = await database.fetch(_GROUPS, start, end)
-    return [Group(*record)._replace(amount=int(record["amount"])) for record in records]
+    return [OrderGroup(*record)._replace(amount=int(record["amount"])) for record in records]
 
 
-async def find_flagged_users(database: QueryExecutor, start: datetime, end: datetime, count: int) -> list[FlaggedUser]:
+async def find_flagged_users(database: QueryExecutor, start: datetime, end: datetime, count: int) -> list[UserFlags]:
     """The users flagged most often in the window."""
-    return [FlaggedUser(*record) for record in await database.fetch(_FLAGGED_USERS, start, end, count)]
+    return [UserFlags(*record) for record in await database.fetch(_FLAGGED_USERS, start, end, count)]
 
 
 async def count_stream_outcomes(database: QueryExecutor) -> dict[str, int]:

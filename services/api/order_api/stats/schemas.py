@@ -63,7 +63,7 @@ class FlaggedUser(BaseModel):
     flagged: int
 
 
-class PartitionLag(BaseModel):
+class StreamPartition(BaseModel):
     """One partition of the orders topic, as far as the detector has come."""
 
     partition: int
@@ -80,7 +80,7 @@ class StreamStats(BaseModel):
     conflicts: Annotated[int, Field(description="messages that repeated an order id with other content")]
     dead_letters: Annotated[int, Field(description="messages that were bad data")]
     lag: Annotated[int | None, Field(description="messages that wait for the detector; null when Kafka is unavailable")]
-    partitions: list[PartitionLag] | None
+    partitions: list[StreamPartition] | None
 
 
 class Stats(BaseModel):

@@ -15,7 +15,7 @@ from order_api.kit.registry import Provider
 from order_api.stats import repository, schemas
 from order_api.stats.cost_aware_cache import CostAwareCache
 from order_api.stats.filters import WindowParameters
-from order_api.stats.repository import FlaggedUser, Group
+from order_api.stats.repository import OrderGroup, UserFlags
 from order_contract.decision import Outcome
 from order_contract.outcomes import MessageOutcome
 
@@ -29,8 +29,8 @@ class Counted(NamedTuple):
     start: datetime
     end: datetime
     computed_at: datetime
-    groups: Sequence[Group]
-    flagged_users: Sequence[FlaggedUser]
+    groups: Sequence[OrderGroup]
+    flagged_users: Sequence[UserFlags]
     stream_outcomes: Mapping[str, int]
 
 
@@ -116,7 +116,7 @@ def _stream(outcomes: Mapping[str, int], lag: Reading) -> schemas.StreamStats:
         partitions=None
         if lag.partitions is None
         else [
-            schemas.PartitionLag(
+            schemas.StreamPartition(
                 partition=part.partition,
                 beginning=part.beginning,
                 committed=part.committed,

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import structlog
 
-from fraud_detector.stream.ports import UnavailableError
+from fraud_detector.stream.ports import DependencyUnavailableError
 
 log = structlog.get_logger()
 
@@ -116,7 +116,7 @@ async def retry_while_unavailable(
         )
         try:
             result = await call()
-        except UnavailableError as error:
+        except DependencyUnavailableError as error:
             health.unavailable(check, str(error))
         else:
             health.recovered(check)

@@ -25,10 +25,10 @@ from fraud_detector.stream.batch import Gap
 from fraud_detector.stream.ports import (
     AcceptedLossError,
     CommitRefusedError,
+    DependencyUnavailableError,
     LostOffsetsError,
     RebalanceListener,
     RefusedError,
-    UnavailableError,
 )
 from order_platform.kafka.committed_offsets import commit_metadata, read_committed
 from order_platform.kafka.errors import describe, is_permanent
@@ -307,4 +307,4 @@ def _unavailable(error: KafkaError | TimeoutError, what: str) -> Exception:
     """The error to raise for one of the broker: RefusedError when no retry cures it."""
     if isinstance(error, KafkaError) and is_permanent(error):
         return RefusedError(f"{what}: {describe(error)}")
-    return UnavailableError(f"{what}: {error!r}")
+    return DependencyUnavailableError(f"{what}: {error!r}")

@@ -8,10 +8,11 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from fraud_detector.stream.ports import PublishRefusedError, UnavailableError
+from fraud_detector.stream.ports import DependencyUnavailableError, PublishRefusedError
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers, dead_letter_key
 from order_contract.decision import OrderRow
-from order_contract.decision_record import decision_key, decision_partition, encode_decision
+from order_contract.decision_record import decision_key, encode_decision
+from order_contract.partitioning import decision_partition
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
 from order_platform.settings import KafkaSettings
@@ -55,7 +56,7 @@ class KafkaPublisher:
                 ) from error
             # The failed producer's sequence numbers may have a hole: a new one starts clean.
             await self.close()
-            raise UnavailableError(f"decisions could not be published: {error!r}") from error
+            raise DependencyUnavailableError(f"decisions could not be published: {error!r}") from error
 
     async def close(self) -> None:
         """Stop the producer, if there is one, without waiting long for a broker that is unavailable."""

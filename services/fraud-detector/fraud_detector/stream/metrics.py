@@ -58,7 +58,7 @@ class LatencyHistogram(Collector):
         return [family]
 
 
-class Metrics:
+class DetectorMetrics:
     """The detector's metrics, in their own registry."""
 
     def __init__(self, known_payment_methods: Collection[str] = PAYMENT_METHODS) -> None:

@@ -22,15 +22,15 @@ from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from fraud_detector.stream.buffers import BatchBuffer, OffsetTracker
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
-from fraud_detector.stream.metrics import Metrics, Stage
+from fraud_detector.stream.metrics import DetectorMetrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import (
     AcceptedLossError,
     CommitRefusedError,
     DecisionPublisher,
     DecisionStore,
+    DependencyUnavailableError,
     OrderConsumer,
-    UnavailableError,
 )
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.message import Message
@@ -66,7 +66,7 @@ class Pipeline:
         evaluator: OrderEvaluator,
         *,
         now: Callable[[], datetime],
-        metrics: Metrics,
+        metrics: DetectorMetrics,
         health: HealthState,
         limits: Limits | None = None,
         dead_letter_limit: DeadLetterLimit | None = None,
@@ -141,7 +141,7 @@ class Pipeline:
             try:
                 with self._metrics.timed(Stage.POLL):
                     polled = await self._consumer.poll(self._limits.batch_messages, self._limits.poll_timeout)
-            except UnavailableError as error:
+            except DependencyUnavailableError as error:
                 self._health.unavailable(Check.READING, str(error))
                 await asyncio.sleep(self._limits.poll_timeout)
                 continue
@@ -292,7 +292,7 @@ class Pipeline:
                     await self._consumer.commit(offsets)
             except CommitRefusedError as error:
                 log.info("commit_refused", problem=str(error))
-            except UnavailableError as error:
+            except DependencyUnavailableError as error:
                 self._health.unavailable(Check.COMMITTING, str(error))
                 self._offsets.mark_dirty()
             else:
@@ -304,7 +304,7 @@ class Pipeline:
     async def _record_positions(self, offsets: Mapping[int, int]) -> None:
         try:
             await self._store.record_positions(offsets)
-        except UnavailableError as error:
+        except DependencyUnavailableError as error:
             # Recorded positions may trail: the next commit brings them up to date, and storing reports the outage.
             log.info("positions_not_recorded", problem=str(error))
 

@@ -14,7 +14,7 @@ from order_contract.decision import OrderRow
 from order_contract.message import Message
 
 
-class UnavailableError(Exception):
+class DependencyUnavailableError(Exception):
     """A dependency is unavailable or cannot serve the request now; the same call may succeed later."""
 
 

@@ -19,7 +19,7 @@ import asyncpg
 
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
-from fraud_detector.stream.ports import UnavailableError
+from fraud_detector.stream.ports import DependencyUnavailableError
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.error_types import ErrorType
@@ -194,7 +194,7 @@ class PostgresStore:
             stored = stored_rows.get(row.order_id)
             if stored is None:
                 # Neither inserted nor there: another process deleted it in the meantime.
-                raise UnavailableError(f"order {row.order_id} was deleted while it was being stored")
+                raise DependencyUnavailableError(f"order {row.order_id} was deleted while it was being stored")
             prints = fingerprint(stored.event()), fingerprint(row.event())
             if prints[0] != prints[1]:
                 conflicts.append(_conflict(stored, row, message, prints))
@@ -242,7 +242,7 @@ class PostgresStore:
                 await self.close()
                 if isinstance(error, ValueError):  # asyncpg refused our own arguments: a bug, not the database
                     raise
-                raise UnavailableError(f"{type(error).__name__}: {error}") from error
+                raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         connection = await asyncpg.connect(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
-from fraud_detector.stream.ports import CommitRefusedError, RebalanceListener, UnavailableError
+from fraud_detector.stream.ports import CommitRefusedError, DependencyUnavailableError, RebalanceListener
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
@@ -87,17 +87,17 @@ class FakeStore:
         fate = self._random.choose(6)
         # What a killed process had sent may or may not have arrived.
         if fate == 4 or (self.killed and fate % 2 == 0):
-            raise UnavailableError("the database is unavailable")
+            raise DependencyUnavailableError("the database is unavailable")
         stored = self._database.record(batch)
         await self._random.pause()
         if fate == 5:
-            raise UnavailableError("the response was lost")
+            raise DependencyUnavailableError("the response was lost")
         return stored
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         await self._random.pause()
         if self._random.choose(6) == 3 or self.killed:
-            raise UnavailableError("the database is unavailable")
+            raise DependencyUnavailableError("the database is unavailable")
         self._database.positions.update(next_offsets)
 
     async def bind(self, topic_id: UUID | None) -> int:
@@ -125,14 +125,14 @@ class FakePublisher:
         await self._random.pause()
         fate = self._random.choose(6)
         if fate == 3 or self.killed:
-            raise UnavailableError("the broker is unavailable")
+            raise DependencyUnavailableError("the broker is unavailable")
         if fate == 4:
             orders, dead_letters = orders[: len(orders) // 2], dead_letters[: len(dead_letters) // 2]
         self._broker.append_decisions(orders)
         self._broker.append_dead_letters(dead_letters)
         await self._random.pause()
         if fate in {4, 5}:
-            raise UnavailableError("the acknowledgement was lost")
+            raise DependencyUnavailableError("the acknowledgement was lost")
 
     async def close(self) -> None:
         pass
@@ -214,7 +214,7 @@ class FakeOrderConsumer:
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
         await self._random.pause()
         if self._random.happens(one_in=8):
-            raise UnavailableError("the broker is unavailable")
+            raise DependencyUnavailableError("the broker is unavailable")
         polled: dict[int, Sequence[Message]] = {}
         for partition, position in self.positions.items():
             messages = self._broker.orders[partition][position : position + 1 + self._random.choose(4)]
@@ -235,7 +235,7 @@ class FakeOrderConsumer:
     async def start_offsets(self, partitions: Collection[int]) -> tuple[dict[int, int], list[Gap]]:
         await self._random.pause()
         if self._random.happens(one_in=6):
-            raise UnavailableError("the broker is unavailable")
+            raise DependencyUnavailableError("the broker is unavailable")
         return {partition: self._broker.committed.get(partition, 0) for partition in partitions}, []
 
     def resume(self, offsets: Mapping[int, int]) -> None:
@@ -245,10 +245,10 @@ class FakeOrderConsumer:
         await self._random.pause()
         fate = self._random.choose(5)
         if fate == 3 or self.killed:
-            raise UnavailableError("the broker is unavailable")
+            raise DependencyUnavailableError("the broker is unavailable")
         for partition, offset in offsets.items():
             if self._broker.owners.get(partition) is not self:
                 raise CommitRefusedError("not a member of this generation")
             self._broker.commit(partition, offset)
         if fate == 4:
-            raise UnavailableError("the response was lost")
+            raise DependencyUnavailableError("the response was lost")

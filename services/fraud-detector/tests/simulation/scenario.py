@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.health import HealthState
-from fraud_detector.stream.metrics import Metrics
+from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
 from order_contract.decision import OrderRow
@@ -92,7 +92,7 @@ class Member:
             self._publisher,
             OrderEvaluator(EventDecoder(), _RULESET),
             now=lambda: EPOCH + timedelta(seconds=loop.time()),
-            metrics=Metrics(),
+            metrics=DetectorMetrics(),
             health=HealthState(loop.time),
             limits=LIMITS,
         )

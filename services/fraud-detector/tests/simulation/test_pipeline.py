@@ -10,10 +10,10 @@ from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import HealthState
-from fraud_detector.stream.metrics import Metrics, Stage
+from fraud_detector.stream.metrics import DetectorMetrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
-from fraud_detector.stream.ports import DeadLetterLimitError, UnavailableError
+from fraud_detector.stream.ports import DeadLetterLimitError, DependencyUnavailableError
 from order_contract.decoding.decoder import EventDecoder
 from order_platform.postgres.topic_epochs import RecreatedTopicError
 from simulation.fakes import FakeBroker, FakeDatabase, FakeOrderConsumer, FakePublisher, FakeStore
@@ -59,7 +59,7 @@ class Consumer(FakeOrderConsumer):
     async def commit(self, offsets: Mapping[int, int]) -> None:
         if self.failing_commits:
             self.failing_commits -= 1
-            raise UnavailableError("unavailable")
+            raise DependencyUnavailableError("unavailable")
         await super().commit(offsets)
 
 
@@ -90,7 +90,7 @@ class World:
         self.store = Store(self.database)
         self.loop = asyncio.get_running_loop()
         self.health = HealthState(self.loop.time)
-        self.metrics = Metrics()
+        self.metrics = DetectorMetrics()
         self.stop = asyncio.Event()
         self.pipeline = Pipeline(
             self.consumer,
@@ -149,7 +149,7 @@ async def test_a_stop_finishes_and_commits_what_was_read() -> None:
 async def test_a_stop_does_not_wait_longer_than_its_budget() -> None:
     world = World(Limits(drain=7.0))
     world.publish(0, 10)
-    world.store.failure = UnavailableError("unavailable")
+    world.store.failure = DependencyUnavailableError("unavailable")
     await asyncio.sleep(5)
     before = world.loop.time()
     await world.end()
@@ -160,7 +160,7 @@ async def test_a_stop_does_not_wait_longer_than_its_budget() -> None:
 @simulated
 async def test_nothing_is_stored_before_it_is_known_to_be_of_the_topic() -> None:
     world = World()
-    world.consumer.doubt = UnavailableError("the id could not be read")
+    world.consumer.doubt = DependencyUnavailableError("the id could not be read")
     world.publish(0, 5)
     await asyncio.sleep(3)
     assert world.consumer.positions == {0: 5}
@@ -206,7 +206,7 @@ async def test_batches_are_as_large_as_what_waits() -> None:
 @simulated
 async def test_no_more_is_read_than_can_wait_and_the_member_stays_in_the_group() -> None:
     world = World(Limits(batch_messages=50, slice_messages=10))
-    world.store.failure = UnavailableError("the database is unavailable")
+    world.store.failure = DependencyUnavailableError("the database is unavailable")
     world.publish(0, 1_000)
     await asyncio.sleep(30)
     # One batch in the writer's hand, one in the batch buffer.

@@ -7,7 +7,7 @@ from order_producer.publish.sink import Counts
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
-class Metrics:
+class ProducerMetrics:
     """The producer's metrics, in their own registry."""
 
     def __init__(self, counts: Counts) -> None:

@@ -25,7 +25,7 @@ from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.outage_log import OutageLog
 from order_platform.settings import KafkaSettings
 from order_producer.publish.connection import UNTIL_RECOVERED, BrokerUnavailableError, connect, stop
-from order_producer.publish.metrics import Metrics
+from order_producer.publish.metrics import ProducerMetrics
 from order_producer.publish.partition_queue import PartitionQueue
 from order_producer.publish.sink import Counts
 
@@ -53,7 +53,7 @@ class Publisher:
     """
 
     def __init__(
-        self, settings: KafkaSettings, counts: Counts, metrics: Metrics, *, broker_timeout: float | None = None
+        self, settings: KafkaSettings, counts: Counts, metrics: ProducerMetrics, *, broker_timeout: float | None = None
     ) -> None:
         self.counts = counts
         self._metrics = metrics
