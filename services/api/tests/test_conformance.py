@@ -140,5 +140,5 @@ def test_links(served: Served) -> None:
             if response.status_code < 300:
                 followed.add(case.operation.definition.raw["operationId"])
 
-    Walk.run(settings=settings(max_examples=150, stateful_step_count=8, deadline=None, derandomize=True))
+    Walk.run(settings=settings(max_examples=75, stateful_step_count=8, deadline=None, derandomize=True))
     assert {"get_order", "get_user", "list_orders", "list_flags"} <= followed

@@ -18,8 +18,12 @@ pytestmark = pytest.mark.integration
 FILTERS = {
     "user_id": "u1", "product_id": "p1", "rule": "large-order", "outcome": "review", "status": "fraud",
     "country": "SG", "payment_method": "OVO", "device_id": "d1", "ip_address": "10.0.0.1", "currency": "USD",
-    "min_amount": "5", "max_amount": "80", "from": "2026-11-22T12:00:10+07:00", "to": "2026-11-22T12:01:10+07:00",
+    "min_amount": "5", "max_amount": "60", "from": "2026-11-22T12:00:05+07:00", "to": "2026-11-22T12:00:35+07:00",
 }  # fmt: skip
+
+
+# Most pairs of filters match enough of so many for several pages and several pauses.
+ORDERS = 80
 
 
 def some_orders(order: Any) -> list[Any]:
@@ -33,7 +37,7 @@ def some_orders(order: Any) -> list[Any]:
             currency=("IDR", "USD")[n % 9 == 0], amount=n, created_date=noon + timedelta(seconds=n // 2),
             outcome=("review", "decline", "approve", "approve", "approve")[n % 5],
         )
-        for n in range(160)
+        for n in range(ORDERS)
     ]  # fmt: skip
 
 
