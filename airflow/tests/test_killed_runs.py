@@ -90,7 +90,7 @@ def test_what_was_killed_and_backfilled_is_what_one_run_gives(
     kill(run)
     rmtree(written, ignore_errors=True)
     run = start(DATES)
-    wait_while_it_runs(run, lambda: any(written.rglob("daily_user_orders.sql")), "dbt in the middle of its models")
+    wait_while_it_runs(run, lambda: any(written.rglob("agg_daily_user_orders.sql")), "dbt in the middle of its models")
     kill_with_its_dbt(run, settings.warehouse_path)
     assert not published(connection)
 

@@ -23,22 +23,24 @@ FAULTS = {
     "dim_products_current_versions_have_no_end": "update silver.dim_products set is_current = true where version = 1",
     "fct_rule_hits_belong_to_fct_orders": "update silver.fct_rule_hits set order_id = 'x' || order_id where score = 7",
     "fct_rule_hits_key_is_unique": "insert into silver.fct_rule_hits select * from silver.fct_rule_hits limit 1",
-    "daily_user_orders_add_up_to_fct_orders": "update silver.daily_user_orders set total_amount = total_amount + 1",
+    "agg_daily_user_orders_add_up_to_fct_orders": (
+        "update silver.agg_daily_user_orders set total_amount = total_amount + 1"
+    ),
     "marts_agree_with_the_facts": "update silver.user_product_orders set fraud_orders = fraud_orders + 1",
-    "mart_user_blacklist_status_add_up_to_daily_user_orders": (
+    "mart_user_blacklist_status_add_up_to_agg_daily_user_orders": (
         "delete from gold.mart_user_blacklist_status where total_orders = 1"
     ),
     "mart_user_blacklist_status_follows_from_frauds": (
         "update gold.mart_user_blacklist_status set status = 'Watchlist' where fraud_orders_count = 3"
     ),
     "unique_mart_most_fraudulent_users_fraud_rank": "update gold.mart_most_fraudulent_users set fraud_rank = 1",
-    "mart_critical_hour_payments_add_up_to_daily_payment_hour_orders": (
+    "mart_critical_hour_payments_add_up_to_agg_daily_payment_hour_orders": (
         "update gold.mart_critical_hour_payments set total_amount = 0"
     ),
     "mart_critical_hour_payments_percentages_are_shares": (
         "update gold.mart_critical_hour_payments set fraud_percentage = fraud_percentage / 100"
     ),
-    "mart_product_payment_methods_add_up_to_daily_product_payment_orders": (
+    "mart_product_payment_methods_add_up_to_agg_daily_product_payment_orders": (
         "update gold.mart_product_payment_methods set product_id = 'P0001' where product_id = 'P0002'"
     ),
 }

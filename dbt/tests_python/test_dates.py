@@ -67,7 +67,7 @@ def test_a_requested_date_without_orders_is_emptied(project: Project, raw_data: 
     run(project)
     project.load(raw_data.of_dates(FIRST))
     run(project, SECOND)
-    for table in ("fct_orders", "fct_rule_hits", "daily_user_orders"):
+    for table in ("fct_orders", "fct_rule_hits", "agg_daily_user_orders"):
         assert {row[0] for row in project.rows(f"silver.{table}")} == {FIRST}
     with pytest.raises(DbtFailed, match="marts_agree_with_the_facts"):  # asks for a full refresh
         project.run("test", "--select", "marts_agree_with_the_facts", dates=(SECOND, SECOND))

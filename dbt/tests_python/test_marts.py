@@ -66,7 +66,7 @@ def test_rule_hits_are_there_once(built: Project, raw_data: RawData) -> None:
 def test_an_order_meets_the_price_of_its_moment(built: Project, raw_data: RawData) -> None:
     prices = sorted((row["product_id"], row["valid_from"], row["price"]) for row in raw_data.products)
     with built.connect() as connection:
-        found = dict(connection.execute("select order_id, list_price from silver.order_versions").fetchall())
+        found = dict(connection.execute("select order_id, list_price from silver.int_order_versions").fetchall())
         current = connection.execute(
             "select count(*), count(*) filter (is_current) from silver.dim_products"
         ).fetchall()

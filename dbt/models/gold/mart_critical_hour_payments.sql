@@ -5,7 +5,7 @@ with orders as (
         {{ total('fraud_orders') }} as fraud_orders,
         {{ total('total_amount') }} as total_amount,
         {{ total('fraud_amount') }} as fraud_amount
-    from {{ ref('daily_payment_hour_orders') }}
+    from {{ ref('agg_daily_payment_hour_orders') }}
     where
         currency = '{{ var("mart_currency") }}'
         and business_hour <= {{ var('last_critical_hour') }}

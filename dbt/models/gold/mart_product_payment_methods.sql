@@ -6,7 +6,7 @@ with orders as (
         {{ total('fraud_orders') }} as fraud_orders,
         {{ total('total_amount') }} as total_amount,
         {{ total('fraud_amount') }} as fraud_amount
-    from {{ ref('daily_product_payment_orders') }}
+    from {{ ref('agg_daily_product_payment_orders') }}
     where currency = '{{ var("mart_currency") }}'
     group by product_id, payment_method
 ),

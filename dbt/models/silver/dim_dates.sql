@@ -7,7 +7,7 @@ days as (
     from calendar
     union distinct
     select business_date
-    from {{ ref('daily_payment_hour_orders') }}
+    from {{ ref('agg_daily_payment_hour_orders') }}
 ),
 
 weeks as (

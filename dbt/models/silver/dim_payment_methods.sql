@@ -5,7 +5,7 @@ with known as (
 
 used as (
     select distinct payment_method
-    from {{ ref('daily_payment_hour_orders') }}
+    from {{ ref('agg_daily_payment_hour_orders') }}
 )
 
 select
