@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import duckdb
@@ -13,17 +13,17 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from order_batch.app import open_pipeline
-from order_batch.loads.comparison import Comparison, dirty_dates
+from order_batch.loads.comparison import Comparison, dirty_partitions
 from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.output import comparison_table, mart_table, order_table
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, DbtError
-from order_batch.warehouse.partitions import business_dates
+from order_batch.warehouse.partitions import EARLIEST, business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
 from order_contract.business_dates import parse_business_dates
-from order_contract.business_time import BUSINESS_ZONE
+from order_contract.business_time import BUSINESS_ZONE, business_date
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import ERR, OUT, AsJson, failure, print_json
 from order_platform.command_line.settings_errors import read_settings
@@ -119,18 +119,13 @@ def reconcile(
     """
     if old_repair:
         ERR.print("--mend is now called --repair", style="yellow")
-    span = _span(dates) if dates else None
+    first, last = _span(dates) if dates else (EARLIEST, business_date(datetime.now(UTC)) - timedelta(days=1))
     with _pipeline() as pipeline:
-        span = span or pipeline.loaded_dates()
-        if span is None:
-            OUT.print("the warehouse: nothing is loaded yet")
-            return
-        first, last = span
         found = pipeline.compare(first, last)
         _show_comparison(found)
-        dirty = dirty_dates(found)
+        dirty = [partition.start for partition in dirty_partitions(found)]
         if not dirty:
-            OUT.print(f"{first} to {last}: the warehouse holds what Postgres holds")
+            OUT.print(f"up to {last}: the warehouse holds what Postgres holds")
             return
         if not (repair or old_repair):
             raise failure(

@@ -6,20 +6,20 @@ from typing import Any
 
 import psycopg
 
-from marketplace_simulator import BEGINNING, World
+from marketplace_simulator import World
 from order_batch.catalog.backfill import backfill
 from order_batch.extract.postgres import extract
 from order_batch.extract.staging import staging_folder
-from order_batch.loads.comparison import Comparison, compare, dirty_dates
+from order_batch.loads.comparison import Comparer, Comparison, dirty_partitions
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
 from order_batch.loads.order_lookup import LoadedOrder, look_up
 from order_batch.publish.marts import FirstRows, publish_marts, read_first_rows, read_marts
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt
-from order_batch.warehouse.partitions import Partition
+from order_batch.warehouse.partitions import EARLIEST, Partition
 from order_batch.warehouse.port import Warehouse
-from order_batch.warehouse.tables import ORDERS, PRODUCTS, USERS, Table
+from order_batch.warehouse.tables import PRODUCTS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
 
 
@@ -31,6 +31,7 @@ class BatchPipeline:
         self._connection = connection
         self._warehouse = warehouse
         self._ledger = LoadLedger(connection, warehouse.name)
+        self._comparer = Comparer(connection, warehouse)
 
     def fill_catalog(self) -> tuple[int, int]:
         """Append users and products that are missing up to now; returns how many of each."""
@@ -48,22 +49,14 @@ class BatchPipeline:
         """Load a business date's orders and hits; returns the number of rows by table."""
         return self._load(order_partitions(day))
 
-    def loaded_dates(self) -> tuple[date, date] | None:
-        """The first and the last business date that was ever loaded; None when none was."""
-        return self._ledger.span(ORDERS)
-
     def compare(self, first: date, last: date) -> list[Comparison]:
         """Orders and hits of business dates, in Postgres and in the warehouse, by date."""
-        found = (
-            comparison
-            for table in ORDER_TABLES
-            for comparison in compare(self._warehouse, self._ledger, table, first, last)
-        )
+        found = (comparison for table in ORDER_TABLES for comparison in self._comparer.compare(table, first, last))
         return sorted(found, key=lambda comparison: comparison.partition)
 
     def dirty_dates(self, first: date, last: date) -> list[date]:
-        """Business dates whose orders in Postgres are not those that were loaded, or not those in the warehouse."""
-        return dirty_dates(self.compare(first, last))
+        """Business dates whose orders in Postgres are not those in the warehouse."""
+        return [partition.start for partition in dirty_partitions(self.compare(first, last))]
 
     def look_up(self, order_ids: Sequence[str]) -> list[LoadedOrder]:
         """What the warehouse holds of those of the orders that Postgres holds."""
@@ -90,8 +83,9 @@ class BatchPipeline:
         return read_first_rows(self._connection, count)
 
     def _load_catalog(self, table: Table, last: date) -> dict[str, int]:
-        """Load the months that changed since their load: usually the newest."""
-        return self._load((table, partition) for partition in self._ledger.dirty(table, BEGINNING.date(), last))
+        """Load the months that differ from Postgres: usually the newest."""
+        dirty = dirty_partitions(self._comparer.compare(table, EARLIEST, last))
+        return self._load((table, partition) for partition in dirty)
 
     def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> dict[str, int]:
         with staging_folder(self._settings.staging) as folder:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.staged_files import arrow_schema
 from order_batch.warehouse.tables import Kind, Table
+from tests.content_hash import content_hash
 
 NOVEMBER_20, NOVEMBER_21 = date(2026, 11, 20), date(2026, 11, 21)
 _MOMENT = datetime(2026, 11, 21, 5, 6, 7, tzinfo=UTC)
@@ -48,7 +49,8 @@ def stage(
 def totals(table: Table, rows: Iterable[Mapping[str, Any]]) -> Totals:
     """What rows add up to."""
     found = list(rows)
-    return Totals(len(found), sum(row[table.amount] for row in found) if table.amount else None, None)
+    amount = sum(int(row[table.amount]) for row in found) if table.amount else None
+    return Totals(len(found), amount, content_hash(table, found))
 
 
 def partition(table: Table, day: date = NOVEMBER_21) -> Partition:

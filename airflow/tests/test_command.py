@@ -46,8 +46,7 @@ def test_reconcile_shows_both_sides_and_says_what_to_do(
     settings: BatchSettings, run: CliRunner, store_orders: StoreOrders
 ) -> None:
     store_orders(FIRST, 1, 200)
-    assert "nothing is loaded yet" in run.invoke(app, ["reconcile"]).stdout
-    result = run.invoke(app, ["reconcile", str(FIRST)])
+    result = run.invoke(app, ["reconcile"])
     assert result.exit_code == 1
     assert "not loaded" in result.stdout
     assert f"dirty: {FIRST}" in result.stderr

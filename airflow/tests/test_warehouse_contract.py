@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,11 +13,12 @@ import pyarrow as pa
 import pytest
 
 from order_batch.warehouse.duckdb import DuckDbWarehouse
-from order_batch.warehouse.partitions import Totals
+from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Warehouse, WarehouseError
 from order_batch.warehouse.staged_files import arrow_schema
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, TABLES, USERS, Table
 from tests.bigquery.warehouse import connected
+from tests.content_hash import content_hash
 from tests.fake_bigquery.server import FakeBigQuery, serving
 from tests.fake_bigquery.storage import StoredTable
 from tests.staged import NOVEMBER_20, NOVEMBER_21, make_row, make_rows, partition, stage, totals
@@ -122,8 +124,13 @@ def _load(subject: Subject, folder: Path, table: Table, day: date, *files: list[
     subject.warehouse.load(table, partition(table, day), stage(table, folder, *files), totals(table, rows))
 
 
-def _held(subject: Subject, table: Table, day: date) -> Totals:
-    return subject.warehouse.totals(table, partition(table, day))
+def _held(subject: Subject, table: Table, day: date) -> tuple[int, int | None]:
+    """Rows and amount of a partition, whose hash is that of the rows that are there."""
+    wanted = partition(table, day)
+    held = subject.warehouse.totals(table, day, day).get(wanted, Totals.empty(table))
+    rows = [row for row in subject.raw_rows(table) if partition(table, row[table.partition_column]) == wanted]
+    assert held.content_hash == content_hash(table, rows)
+    return held.rows, held.amount
 
 
 @pytest.mark.parametrize("columns", [("features",), ("source_topic", "source_epoch", "features")], ids=len)
@@ -143,14 +150,14 @@ def test_columns_of_a_later_release_are_null_until_the_date_is_loaded_again(
 
 
 def test_a_partition_that_was_never_loaded_is_empty(subject: Subject) -> None:
-    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
-    assert _held(subject, USERS, NOVEMBER_21) == Totals(0, None, None)
+    assert _held(subject, ORDERS, NOVEMBER_21) == (0, 0)
+    assert _held(subject, USERS, NOVEMBER_21) == (0, None)
 
 
 def test_preparing_again_keeps_what_is_there(subject: Subject, tmp_path: Path) -> None:
     _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 3))
     subject.warehouse.prepare()
-    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(3, 3, None)
+    assert _held(subject, ORDERS, NOVEMBER_21) == (3, 3)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -173,19 +180,19 @@ def test_text_and_the_largest_amounts_survive(subject: Subject, tmp_path: Path) 
 def test_sums_go_beyond_64_bits(subject: Subject, tmp_path: Path) -> None:
     rows = make_rows(PRODUCTS, NOVEMBER_21, 20, price=2**62)
     _load(subject, tmp_path, PRODUCTS, NOVEMBER_21, rows)
-    assert _held(subject, PRODUCTS, NOVEMBER_21) == Totals(20, 20 * 2**62, None)
+    assert _held(subject, PRODUCTS, NOVEMBER_21) == (20, 20 * 2**62)
 
 
 def test_several_files_are_one_partition(subject: Subject, tmp_path: Path) -> None:
     rows = make_rows(ORDERS, NOVEMBER_21, 10)
     _load(subject, tmp_path, ORDERS, NOVEMBER_21, rows[:4], rows[4:5], rows[5:])
-    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(10, 45, None)
+    assert _held(subject, ORDERS, NOVEMBER_21) == (10, 45)
 
 
 def test_loading_again_changes_nothing(subject: Subject, tmp_path: Path) -> None:
     for _ in range(3):
         _load(subject, tmp_path, RULE_HITS, NOVEMBER_21, make_rows(RULE_HITS, NOVEMBER_21, 5))
-    assert _held(subject, RULE_HITS, NOVEMBER_21) == Totals(5, 10, None)
+    assert _held(subject, RULE_HITS, NOVEMBER_21) == (5, 10)
 
 
 def test_what_was_loaded_before_something_else_can_be_loaded_again(subject: Subject, tmp_path: Path) -> None:
@@ -198,16 +205,16 @@ def test_other_partitions_stay(subject: Subject, tmp_path: Path) -> None:
     _load(subject, tmp_path, ORDERS, NOVEMBER_20, make_rows(ORDERS, NOVEMBER_20, 2))
     _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 5))
     _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 1))
-    assert _held(subject, ORDERS, NOVEMBER_20) == Totals(2, 1, None)
-    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(1, 0, None)
+    assert _held(subject, ORDERS, NOVEMBER_20) == (2, 1)
+    assert _held(subject, ORDERS, NOVEMBER_21) == (1, 0)
 
 
 def test_a_month_is_one_partition(subject: Subject, tmp_path: Path) -> None:
     first, last, next_month = date(2026, 11, 1), date(2026, 11, 30), date(2026, 12, 1)
     _load(subject, tmp_path, USERS, next_month, make_rows(USERS, next_month, 1))
     _load(subject, tmp_path, USERS, last, make_rows(USERS, first, 2), make_rows(USERS, last, 3))
-    assert _held(subject, USERS, NOVEMBER_21) == Totals(5, None, None)
-    assert _held(subject, USERS, next_month) == Totals(1, None, None)
+    assert _held(subject, USERS, NOVEMBER_21) == (5, None)
+    assert _held(subject, USERS, next_month) == (1, None)
 
 
 def test_no_files_empty_the_partition(subject: Subject, tmp_path: Path) -> None:
@@ -215,14 +222,14 @@ def test_no_files_empty_the_partition(subject: Subject, tmp_path: Path) -> None:
     _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 2))
     for _ in range(2):
         _load(subject, tmp_path, ORDERS, NOVEMBER_21)
-        assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
-    assert _held(subject, ORDERS, NOVEMBER_20) == Totals(2, 1, None)
+        assert _held(subject, ORDERS, NOVEMBER_21) == (0, 0)
+    assert _held(subject, ORDERS, NOVEMBER_20) == (2, 1)
 
 
 def test_a_file_without_rows_empties_it_too(subject: Subject, tmp_path: Path) -> None:
     _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 2))
     _load(subject, tmp_path, ORDERS, NOVEMBER_21, [])
-    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
+    assert _held(subject, ORDERS, NOVEMBER_21) == (0, 0)
 
 
 def _altered(name: str, field: pa.Field | None) -> pa.Schema:
@@ -253,8 +260,8 @@ def test_a_file_of_another_schema_refuses_the_load(
         row["amount"] = "10"
     files = stage(ORDERS, tmp_path, [{name: row[name] for name in schema.names}], schema=schema)
     with pytest.raises(WarehouseError, match=named):
-        subject.warehouse.load(ORDERS, partition(ORDERS), files, Totals(1, 0, None))
-    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(2, 1, None)
+        subject.warehouse.load(ORDERS, partition(ORDERS), files, Totals(1, 0, 0))
+    assert _held(subject, ORDERS, NOVEMBER_21) == (2, 1)
 
 
 def test_a_file_that_cannot_be_read_refuses_the_load(subject: Subject, tmp_path: Path) -> None:
@@ -263,8 +270,8 @@ def test_a_file_that_cannot_be_read_refuses_the_load(subject: Subject, tmp_path:
     missing = tmp_path / "0002.parquet"
     for each in (cut, missing):
         with pytest.raises(WarehouseError, match=rf"unchanged, its staged file {each} cannot be read"):
-            subject.warehouse.load(ORDERS, partition(ORDERS), [good, each], Totals(4, 2, None))
-    assert _held(subject, ORDERS, NOVEMBER_21) == Totals(0, 0, None)
+            subject.warehouse.load(ORDERS, partition(ORDERS), [good, each], Totals(4, 2, 0))
+    assert _held(subject, ORDERS, NOVEMBER_21) == (0, 0)
 
 
 @pytest.mark.parametrize("quantity", [2**53 + 1, 2**63 - 1], ids=str)
@@ -276,15 +283,59 @@ def test_integers_stay_exact_up_to_64_bits(subject: Subject, tmp_path: Path, qua
 def test_a_row_of_another_date_refuses_the_load(subject: Subject, tmp_path: Path) -> None:
     rows = [*make_rows(ORDERS, NOVEMBER_21, 2), make_row(ORDERS, NOVEMBER_20, 5)]
     with pytest.raises(WarehouseError):
-        subject.warehouse.load(ORDERS, partition(ORDERS), stage(ORDERS, tmp_path, rows), Totals(2, 1, None))
+        subject.warehouse.load(ORDERS, partition(ORDERS), stage(ORDERS, tmp_path, rows), Totals(2, 1, 0))
     assert subject.raw_rows(ORDERS) == []
 
 
-@pytest.mark.parametrize("expected", [Totals(3, 1, None), Totals(2, 2, None), Totals(1, 1, None)], ids=str)
-def test_a_difference_to_what_was_expected_is_refused(subject: Subject, tmp_path: Path, expected: Totals) -> None:
-    files = stage(ORDERS, tmp_path, make_rows(ORDERS, NOVEMBER_21, 2))
-    with pytest.raises(WarehouseError, match=r"in Postgres, .*(in|to 1 in) the warehouse.*again"):
-        subject.warehouse.load(ORDERS, partition(ORDERS), files, expected)
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rows": 3}, "3 rows in Postgres, 2 in the warehouse"),
+        ({"rows": 1}, "1 rows in Postgres, 2 in the warehouse"),
+        ({"amount": 2}, "amounts sum to 2 in Postgres, to 1 in the warehouse"),
+        ({"content_hash": 0}, "2 rows with other values in Postgres than in the warehouse"),
+    ],
+    ids=str,
+)
+def test_a_difference_to_what_was_expected_is_refused(
+    subject: Subject, tmp_path: Path, change: dict[str, int], said: str
+) -> None:
+    rows = make_rows(ORDERS, NOVEMBER_21, 2)
+    expected = replace(totals(ORDERS, rows), **change)
+    with pytest.raises(WarehouseError, match=f"{said}.*again"):
+        subject.warehouse.load(ORDERS, partition(ORDERS), stage(ORDERS, tmp_path, rows), expected)
+
+
+@pytest.mark.parametrize(("table", "spans"), [(ORDERS, 3), (USERS, 2)], ids=["days", "months"])
+def test_partitions_are_counted_in_one_query(subject: Subject, tmp_path: Path, table: Table, spans: int) -> None:
+    days = [date(2026, 11, 20), date(2026, 11, 21), date(2026, 12, 1)]
+    by_partition: dict[Partition, list[dict[str, Any]]] = {}
+    for number, day in enumerate(days, 1):
+        by_partition.setdefault(partition(table, day), []).extend(make_rows(table, day, number))
+    for each, rows in by_partition.items():
+        subject.warehouse.load(table, each, stage(table, tmp_path, rows), totals(table, rows))
+    held = subject.warehouse.totals(table, days[0], days[-1])
+    assert len(held) == spans
+    assert held == {each: totals(table, rows) for each, rows in by_partition.items()}
+    first = partition(table, days[0])
+    assert subject.warehouse.totals(table, days[0], days[0]) == {first: held[first]}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"user_id": "\x1b\x07'\"\\ 🤦🏼‍♂️\n"}, {"device_id": None, "ip_address": None}, {"amount": 2**63 - 1},
+        {"created_date": datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC)}, {"account_created_date": _MOMENT},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_hash_is_about_every_column(subject: Subject, tmp_path: Path, values: dict[str, Any]) -> None:
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 2))
+    before = subject.warehouse.totals(ORDERS, NOVEMBER_21, NOVEMBER_21)
+    changed = [make_row(ORDERS, NOVEMBER_21, 0, **values), make_row(ORDERS, NOVEMBER_21, 1)]
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, changed)
+    assert _held(subject, ORDERS, NOVEMBER_21)[0] == 2
+    assert subject.warehouse.totals(ORDERS, NOVEMBER_21, NOVEMBER_21) != before
 
 
 @pytest.mark.parametrize("kind", ["table", "view"])

@@ -1,6 +1,6 @@
 """Extraction of partitions from Postgres into Parquet files, with their totals."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,71 +11,12 @@ import psycopg
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 from psycopg.conninfo import make_conninfo
-from psycopg.sql import SQL
 
+from order_batch.extract.sources import SOURCES
+from order_batch.extract.totals import postgres_totals
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.staged_files import FILE_BYTES, write_files
-from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Table
-
-_BUSINESS_DATE = "(created_date at time zone 'Asia/Jakarta')::date"
-_CHANGED_DATE = "(valid_from at time zone 'Asia/Jakarta')::date"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Rows of Postgres for a raw table.
-
-    In `relation`, column `moment` determines the partition, and `recorded` is when the row was recorded.
-    `expressions` are the columns that are computed.
-    """
-
-    relation: str
-    moment: str
-    recorded: str
-    expressions: Mapping[str, str]
-
-    def select(self, table: Table) -> str:
-        """The rows of a partition, columns in the table's order; parameters are its two moments."""
-        columns = ", ".join(
-            f"{self.expressions[name]} as {name}" if name in self.expressions else name
-            for name in (column.name for column in table.columns)
-        )
-        return f"select {columns} from {self.relation} where {self._within}"
-
-    def totals(self, table: Table, by: str = "") -> str:
-        """Rows, sum of amounts and newest row of a span; grouped by the expression `by`, if given."""
-        amount = f"coalesce(sum({table.amount}), 0)" if table.amount else "null::numeric"
-        values = f"count(*), {amount}, max({self.recorded})"
-        if not by:
-            return f"select {values} from {self.relation} where {self._within}"
-        return f"select {by}, {values} from {self.relation} where {self._within} group by 1 order by 1"
-
-    @property
-    def _within(self) -> str:
-        return f"{self.moment} >= %(start)s and {self.moment} < %(end)s"
-
-
-# Rules that fired are elements of the order's hits. Orders without hits are skipped before their JSON is parsed.
-_HITS = """(
-    select o.created_date, o.stored_at, o.order_id, o.amount,
-        hit ->> 'rule' as rule, hit ->> 'severity' as severity, (hit ->> 'score')::bigint as score,
-        hit ->> 'mode' as mode, hit ->> 'reason' as reason
-    from orders as o cross join lateral json_array_elements(o.hits) as hit
-    where o.hits::text <> '[]'
-) as hits"""
-
-SOURCES: Mapping[str, Source] = {
-    ORDERS.name: Source(
-        "orders",
-        "created_date",
-        "stored_at",
-        {"business_date": _BUSINESS_DATE, "attributes": "attributes::text", "features": "features::text"},
-    ),
-    RULE_HITS.name: Source(_HITS, "created_date", "stored_at", {"business_date": _BUSINESS_DATE}),
-    USERS.name: Source("users", "valid_from", "recorded_at", {"changed_date": _CHANGED_DATE}),
-    PRODUCTS.name: Source("products", "valid_from", "recorded_at", {"changed_date": _CHANGED_DATE}),
-}
-
+from order_batch.warehouse.tables import Table
 
 _SNAPSHOT = "set transaction isolation level repeatable read, read only"
 
@@ -111,17 +52,9 @@ def extract(
                 folder = staging / table.name / partition.id
                 folder.mkdir(parents=True)
                 files = tuple(write_files(table, _batches(cursor, table, partition), folder, file_bytes))
-                extracts.append(Extract(table, partition, files, _totals(connection, table, partition)))
+                found = postgres_totals(connection, table, partition.start, partition.start)
+                extracts.append(Extract(table, partition, files, found.get(partition, Totals.empty(table))))
     return extracts
-
-
-def _totals(connection: "psycopg.Connection[Any]", table: Table, partition: Partition) -> Totals:
-    """The totals of a partition in Postgres."""
-    start, end = partition.moments
-    found = connection.execute(SQL(SOURCES[table.name].totals(table)), {"start": start, "end": end}).fetchone()
-    assert found is not None
-    rows, amount, newest = found
-    return Totals(rows, None if amount is None else int(amount), newest)
 
 
 @contextmanager

@@ -1,16 +1,18 @@
-"""Comparison of a date in Postgres with what its load recorded, and with the warehouse."""
+"""Comparison of partitions in Postgres with the raw tables of the warehouse, by their contents."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
-from order_batch.loads.ledger import LoadLedger
+import psycopg
+
+from order_batch.extract.totals import postgres_totals
+from order_batch.loads.ledger import Load, LoadLedger
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import Table
-
-_NOTHING = Totals(0, 0, None)
 
 
 class LoadState(StrEnum):
@@ -18,9 +20,12 @@ class LoadState(StrEnum):
 
     AGREES = "agrees"
     NOT_LOADED = "not loaded"
+    MISSING = "missing in the warehouse"
+    """It was loaded, and nothing is left of it."""
     CHANGED = "changed since its load"
-    DIFFERS = "differs"
-    """Nothing changed in Postgres, but the warehouse does not hold what was loaded."""
+    """The warehouse holds what was loaded, and Postgres something else."""
+    DIFFERS = "differs from its load"
+    """The warehouse does not hold what was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +35,44 @@ class Comparison:
     table: Table
     partition: Partition
     postgres: Totals
-    loaded: Totals | None
+    loaded: Load | None
     warehouse: Totals
 
     @property
     def state(self) -> LoadState:
         """Whether it has to be loaded again, and why."""
+        if self.postgres == self.warehouse:
+            return LoadState.AGREES
         if self.loaded is None:
             return LoadState.NOT_LOADED
-        if self.loaded != self.postgres:
+        if self.loaded.content_hash in {None, self.warehouse.content_hash}:
             return LoadState.CHANGED
-        return LoadState.AGREES if self.postgres.difference(self.warehouse) is None else LoadState.DIFFERS
+        return LoadState.DIFFERS if self.warehouse.rows else LoadState.MISSING
 
 
-def compare(warehouse: Warehouse, ledger: LoadLedger, table: Table, first: date, last: date) -> Iterator[Comparison]:
-    """Compares the partitions from that of `first` to that of `last`, except those that are empty on both sides."""
-    held, loaded = ledger.postgres_totals(table, first, last), ledger.loaded_totals(table, first, last)
-    for partition in sorted(held.keys() | loaded.keys()):
-        yield Comparison(
-            table,
-            partition,
-            held.get(partition, _NOTHING),
-            loaded.get(partition),
-            warehouse.totals(table, partition),
-        )
+class Comparer:
+    """Compares Postgres with one warehouse."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", warehouse: Warehouse) -> None:
+        self._connection = connection
+        self._warehouse = warehouse
+        self._ledger = LoadLedger(connection, warehouse.name)
+
+    def compare(self, table: Table, first: date, last: date) -> Iterator[Comparison]:
+        """Compares the partitions from that of `first` to that of `last` that have rows on either side."""
+        postgres = postgres_totals(self._connection, table, first, last)
+        held = self._warehouse.totals(table, first, last)
+        loads, nothing = self._ledger.loads(table, first, last), Totals.empty(table)
+        for partition in sorted(postgres.keys() | held.keys()):
+            yield Comparison(
+                table,
+                partition,
+                postgres.get(partition, nothing),
+                loads.get(partition),
+                held.get(partition, nothing),
+            )
 
 
-def dirty_dates(comparisons: Iterable[Comparison]) -> list[date]:
-    """The dates that have to be loaded again, in order."""
-    return sorted({each.partition.start for each in comparisons if each.state is not LoadState.AGREES})
+def dirty_partitions(comparisons: Iterable[Comparison]) -> list[Partition]:
+    """The partitions that have to be loaded again, in order."""
+    return sorted({each.partition for each in comparisons if each.state is not LoadState.AGREES})

@@ -31,7 +31,7 @@ def load(warehouse: Warehouse, ledger: LoadLedger, extracts: Iterable[Extract]) 
     rows: Counter[str] = Counter()
     for each in extracts:
         warehouse.load(each.table, each.partition, each.files, each.totals)
-        ledger.record(each.table, each.partition, each.totals)
+        ledger.record(each.table, each.partition, each.totals.content_hash)
         each.discard()
         rows[each.table.name] += each.totals.rows
         log.info("loaded", table=each.table.name, partition=str(each.partition), rows=each.totals.rows)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import duckdb
 import structlog
 
+from order_batch.warehouse.content_hash import DUCKDB
 from order_batch.warehouse.file_lock import file_lock
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Relation, WarehouseError, WarehouseUnavailableError, order_limit_clause
@@ -122,7 +123,7 @@ class DuckDbWarehouse:
             connection.begin()
             connection.execute(f"delete from raw.{table.name} where {_within(table)}", [partition.start, partition.end])
             inserted = _insert(connection, table, files) if files else 0
-            held = _totals(connection, table, partition)
+            held = _totals(connection, table, partition.start, partition.end).get(partition, Totals.empty(table))
             difference = expected.difference(held)
             if inserted != held.rows:
                 difference = f"{inserted - held.rows:,} rows of the files belong to other partitions"
@@ -134,9 +135,9 @@ class DuckDbWarehouse:
                 )
             connection.commit()
 
-    def totals(self, table: Table, partition: Partition) -> Totals:
+    def totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         with self._connect() as connection:
-            return _totals(connection, table, partition)
+            return _totals(connection, table, Partition.of(table, first).start, Partition.of(table, last).end)
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         statement = f"select * from raw.{ORDERS.name} where business_date = $1 and list_contains($2, order_id)"
@@ -196,14 +197,15 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence
     return int(inserted[0])
 
 
-def _totals(connection: duckdb.DuckDBPyConnection, table: Table, partition: Partition) -> Totals:
+def _totals(connection: duckdb.DuckDBPyConnection, table: Table, start: date, end: date) -> dict[Partition, Totals]:
     # Not cast to 64 bits: a day's sum may exceed them.
     amount = f"coalesce(sum({table.amount}), 0)" if table.amount else "null"
     found = connection.execute(
-        f"select count(*), {amount} from raw.{table.name} where {_within(table)}", [partition.start, partition.end]
-    ).fetchone()
-    assert found is not None
-    return Totals(found[0], found[1], None)
+        f"select date_trunc('{table.span.value}', {table.partition_column})::date, count(*), {amount}, "
+        f"{DUCKDB.content_hash(table)} from raw.{table.name} where {_within(table)} group by 1",
+        [start, end],
+    ).fetchall()
+    return {Partition(day, table.span): Totals(*values) for day, *values in found}
 
 
 def _within(table: Table) -> str:

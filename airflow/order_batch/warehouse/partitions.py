@@ -10,11 +10,16 @@ from order_contract.business_time import BUSINESS_ZONE
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Rows, the sum of amounts for tables that have one, and when Postgres recorded the newest row."""
+    """Rows, the sum of amounts for tables that have one, and the hash of the content."""
 
     rows: int
     amount: int | None
-    newest: datetime | None
+    content_hash: int
+
+    @classmethod
+    def empty(cls, table: Table) -> "Totals":
+        """The totals of no rows."""
+        return cls(0, None if table.amount is None else 0, 0)
 
     def difference(self, warehouse: "Totals") -> str | None:
         """Describes the difference from the totals in the warehouse; None if they are equal."""
@@ -22,10 +27,14 @@ class Totals:
             return f"{self.rows:,} rows in Postgres, {warehouse.rows:,} in the warehouse"
         if self.amount != warehouse.amount:
             return f"amounts sum to {self.amount} in Postgres, to {warehouse.amount} in the warehouse"
+        if self.content_hash != warehouse.content_hash:
+            return f"{self.rows:,} rows with other values in Postgres than in the warehouse"
         return None
 
 
 _DAY = timedelta(days=1)
+# The first date whose midnight in the business time zone can be expressed in UTC.
+EARLIEST = date(1, 1, 2)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -31,12 +31,15 @@ class Warehouse(Protocol):
     def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
         """Replace a partition by the rows of staged files, all or nothing; idempotent.
 
-        No files mean no rows. Raises WarehouseError when a file does not fit the table, or when rows and amounts are
+        No files mean no rows. Raises WarehouseError when a file does not fit the table, or when the totals are
         not the expected ones, and WarehouseUnavailableError.
         """
 
-    def totals(self, table: Table, partition: Partition) -> Totals:
-        """Rows of a partition and the sum of the table's amounts, 0 without rows; `newest` is None."""
+    def totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
+        """The totals of the partitions from that of `first` to that of `last`, in one query.
+
+        Partitions without rows are left out. The content hash is computed from the rows that are there.
+        """
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of raw.orders of a business date with these ids, as mappings by column; times are aware."""

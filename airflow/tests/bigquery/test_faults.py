@@ -64,7 +64,7 @@ def test_emptying_waits_it_out_too(
 ) -> None:
     _load(warehouse, tmp_path)
     fake.faults.plan("tables.delete", fault)
-    warehouse.load(ORDERS, partition(ORDERS), [], Totals(0, 0, None))
+    warehouse.load(ORDERS, partition(ORDERS), [], Totals.empty(ORDERS))
     assert _held(fake) == 0
 
 
@@ -146,7 +146,7 @@ def test_what_does_not_pass_in_time_is_unavailable(
 ) -> None:
     fake.faults.plan("jobs.query", *[refused(503, "backendError", "try later")] * _FOREVER)
     with pytest.raises(WarehouseUnavailableError, match=r"counting orderwatch_raw\.orders.*try later.*run it again"):
-        warehouse.totals(ORDERS, partition(ORDERS))
+        warehouse.totals(ORDERS, NOVEMBER_21, NOVEMBER_21)
     fake.faults.clear()
     _load(warehouse, tmp_path)
 
@@ -227,7 +227,7 @@ def test_emptying_waits_for_a_job_that_still_runs(
         _load(killed, tmp_path)
     (job,) = fake.jobs.found.values()
     job.polls = fake.jobs.polls = 3
-    warehouse.load(ORDERS, partition(ORDERS), [], Totals(0, 0, None))
+    warehouse.load(ORDERS, partition(ORDERS), [], Totals.empty(ORDERS))
     assert job.state == "DONE"
     assert _held(fake) == 0
 

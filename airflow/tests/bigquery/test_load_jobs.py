@@ -92,7 +92,7 @@ def test_large_data_goes_in_pieces(
 def test_no_rows_need_no_job(fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path) -> None:
     _load(warehouse, make_rows(ORDERS, NOVEMBER_21, 2), folder=tmp_path)
     fake.requests.clear()
-    warehouse.load(ORDERS, partition(ORDERS), [], Totals(0, 0, None))
+    warehouse.load(ORDERS, partition(ORDERS), [], Totals.empty(ORDERS))
     assert not fake.made("jobs.insert")
     assert [request.parameters["tableId"] for request in fake.made("tables.delete")] == ["orders$20261121"]
     assert ("orderwatch_raw", "orders") in fake.storage.tables

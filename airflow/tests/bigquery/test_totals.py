@@ -17,7 +17,7 @@ from tests.staged import NOVEMBER_21, make_rows, partition, stage
 
 
 def test_the_query_is_limited_labelled_and_filtered(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
-    assert warehouse.totals(ORDERS, partition(ORDERS)) == Totals(0, 0, None)
+    assert warehouse.totals(ORDERS, NOVEMBER_21, NOVEMBER_21) == {}
     (request,) = fake.made("jobs.query")
     body = request.body
     assert body["maximumBytesBilled"] == str(10 * 1024**2)
@@ -25,13 +25,13 @@ def test_the_query_is_limited_labelled_and_filtered(fake: FakeBigQuery, warehous
     assert body["location"] == LOCATION
     assert body["useLegacySql"] is False
     assert body["useQueryCache"] is False
-    assert re.search(r"WHERE business_date >= @start AND business_date < @end$", body["query"])
+    assert re.search(r"WHERE business_date >= @start AND business_date < @end GROUP BY partition_start$", body["query"])
     values = {each["name"]: each["parameterValue"]["value"] for each in body["queryParameters"]}
     assert values == {"start": "2026-11-21", "end": "2026-11-22"}
 
 
 def test_a_months_span_is_the_month(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
-    assert warehouse.totals(USERS, partition(USERS, date(2026, 12, 31))) == Totals(0, None, None)
+    assert warehouse.totals(USERS, date(2026, 12, 31), date(2026, 12, 31)) == {}
     (request,) = fake.made("jobs.query")
     values = {each["name"]: each["parameterValue"]["value"] for each in request.body["queryParameters"]}
     assert values == {"start": "2026-12-01", "end": "2027-01-01"}
@@ -40,13 +40,13 @@ def test_a_months_span_is_the_month(fake: FakeBigQuery, warehouse: BigQueryWareh
 def test_a_query_over_its_limit_names_the_setting(client: Client, warehouse: BigQueryWarehouse) -> None:
     cheap = BigQueryWarehouse(settings(maximum_bytes_billed=1), client)
     with pytest.raises(WarehouseError, match=r"limit for bytes billed.*ORDERWATCH_BIGQUERY_MAXIMUM_BYTES_BILLED"):
-        cheap.totals(ORDERS, partition(ORDERS))
+        cheap.totals(ORDERS, NOVEMBER_21, NOVEMBER_21)
 
 
 def test_a_dataset_elsewhere_is_not_found(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
     fake.storage.datasets["orderwatch_raw"]["location"] = "EU"
     with pytest.raises(WarehouseError, match=r"was not found in location asia-southeast2.*_LOCATION"):
-        warehouse.totals(ORDERS, partition(ORDERS))
+        warehouse.totals(ORDERS, NOVEMBER_21, NOVEMBER_21)
 
 
 def test_a_load_into_a_dataset_elsewhere_is_refused(
@@ -55,5 +55,5 @@ def test_a_load_into_a_dataset_elsewhere_is_refused(
     fake.storage.datasets["orderwatch_raw"]["location"] = "EU"
     with pytest.raises(WarehouseError, match="was not found in location"):
         warehouse.load(
-            ORDERS, partition(ORDERS), stage(ORDERS, tmp_path, make_rows(ORDERS, NOVEMBER_21, 1)), Totals(1, 0, None)
+            ORDERS, partition(ORDERS), stage(ORDERS, tmp_path, make_rows(ORDERS, NOVEMBER_21, 1)), Totals(1, 0, 0)
         )

@@ -6,16 +6,26 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from order_batch.warehouse.tables import Kind
+from tests.content_hash import as_text, row_hash, xor_all
 from tests.fake_bigquery.api_error import ApiError, invalid, not_found
 from tests.fake_bigquery.storage import Storage, StoredTable, check_labels
 from tests.fake_bigquery.values import Row
 
 _TOTALS = re.compile(
-    r"SELECT COUNT\(\*\) AS row_count, "
-    r"(?:COALESCE\(SUM\(CAST\((?P<amount>\w+) AS NUMERIC\)\), 0\)|CAST\(NULL AS NUMERIC\)) AS amount "
+    r"SELECT DATE_TRUNC\((?P<column>\w+), (?P<span>DAY|MONTH)\) AS partition_start, COUNT\(\*\) AS row_count, "
+    r"(?:COALESCE\(SUM\(CAST\((?P<amount>\w+) AS NUMERIC\)\), 0\)|CAST\(NULL AS NUMERIC\)) AS amount, "
+    r"COALESCE\(BIT_XOR\(CAST\(CONCAT\('0x', SUBSTR\(TO_HEX\(MD5\("
+    r"ARRAY_TO_STRING\(\[(?P<texts>.*)\], '\\x1f', '\\x1e'\)\)\), 1, 15\)\) AS INT64\)\), 0\) AS content_hash "
     r"FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)` "
-    r"WHERE (?P<column>\w+) >= @start AND (?P=column) < @end"
+    r"WHERE (?P=column) >= @start AND (?P=column) < @end GROUP BY partition_start"
 )
+_TEXTS = {
+    "STRING": re.compile(r"(\w+)"),
+    "INTEGER": re.compile(r"CAST\((\w+) AS STRING\)"),
+    "TIMESTAMP": re.compile(r"CAST\(UNIX_MICROS\((\w+)\) AS STRING\)"),
+    "DATE": re.compile(r"CAST\(UNIX_DATE\((\w+)\) AS STRING\)"),
+}
 _ALL = re.compile(
     r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)`"
     r"(?: ORDER BY (?P<order_by>[\w, ]+?))?(?: LIMIT (?P<limit>\d+))?"
@@ -24,7 +34,11 @@ _ORDERS = re.compile(
     r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders)` "
     r"WHERE business_date = @day AND order_id IN UNNEST\(@order_ids\)"
 )
-_TOTALS_FIELDS = [{"name": "row_count", "type": "INTEGER"}, {"name": "amount", "type": "NUMERIC"}]
+_TOTALS_FIELDS = [
+    {"name": "partition_start", "type": "DATE"}, {"name": "row_count", "type": "INTEGER"},
+    {"name": "amount", "type": "NUMERIC"}, {"name": "content_hash", "type": "INTEGER"},
+]  # fmt: skip
+_KINDS = {"STRING": Kind.STRING, "INTEGER": Kind.INTEGER, "TIMESTAMP": Kind.TIMESTAMP, "DATE": Kind.DATE}
 _LEAST_BYTES = 10 * 1024**2
 
 
@@ -82,7 +96,28 @@ def _totals(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]
     start, end = _dates(request)
     rows = [row for row in table.rows if start <= row[found["column"]] < end]
     _check_cost(request, 16 * len(rows))
-    return Result(_TOTALS_FIELDS, [(len(rows), _sum(rows, found["amount"], table))])
+    groups: dict[date, list[Row]] = {}
+    for row in rows:
+        day: date = row[found["column"]]
+        groups.setdefault(day if found["span"] == "DAY" else day.replace(day=1), []).append(row)
+    return Result(
+        _TOTALS_FIELDS,
+        [
+            (day, len(group), _sum(group, found["amount"], table), _content_hash(group, found["texts"], table))
+            for day, group in groups.items()
+        ],
+    )
+
+
+def _content_hash(rows: list[Row], texts: str, table: StoredTable) -> int:
+    kinds = {each["name"]: each["type"] for each in table.fields}
+    hashed: list[tuple[str, Kind]] = []
+    for text in texts.split(", "):
+        names = [name[1] for kind, form in _TEXTS.items() if (name := form.fullmatch(text)) and kinds[name[1]] == kind]
+        if len(names) != 1:
+            raise ApiError(400, "invalidQuery", f"No matching signature for {text}")
+        hashed.append((names[0], _KINDS[kinds[names[0]]]))
+    return xor_all(row_hash(as_text(kind, row[name]) for name, kind in hashed) for row in rows)
 
 
 def _check_cost(request: Mapping[str, Any], scanned: int) -> None:

@@ -17,6 +17,7 @@ from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.staged_files import arrow_schema
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE, business_date
+from tests.content_hash import content_hash
 
 Row = Mapping[str, Any]
 
@@ -76,7 +77,7 @@ def stage(table: Table, partition: Partition, rows: Sequence[Row], folder: Path)
         files.append(target / f"{number:04}.parquet")
         pq.write_table(pa.Table.from_pylist(list(rows[number::_FILES]), arrow_schema(table)), files[-1])
     amount = sum(row[table.amount] for row in rows) if table.amount else None
-    return Staged(table, partition, files, Totals(len(rows), amount, None))
+    return Staged(table, partition, files, Totals(len(rows), amount, content_hash(table, rows)))
 
 
 def _order(

@@ -36,6 +36,7 @@ from order_batch.warehouse.bigquery.schema import (
     postgres_type,
     schema,
 )
+from order_batch.warehouse.content_hash import BIGQUERY
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Relation, WarehouseError, order_limit_clause
 from order_batch.warehouse.staged_files import check_files
@@ -124,7 +125,7 @@ class BigQueryWarehouse:
                 self._load_jobs.replace(target, files, _load_config(table, partition))
             else:
                 self._empty(target)
-        held = self.totals(table, partition)
+        held = self.totals(table, partition.start, partition.start).get(partition, Totals.empty(table))
         if (difference := expected.difference(held)) is not None:
             raise WarehouseError(
                 f"{target.dataset_id}.{target.table_id} was loaded, but its totals are wrong: {difference}. "
@@ -132,17 +133,22 @@ class BigQueryWarehouse:
                 f"docs/warehouse.md"
             )
 
-    def totals(self, table: Table, partition: Partition) -> Totals:
+    def totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         path = self._dataset("raw").table(table.name)
+        start, end = Partition.of(table, first), Partition.of(table, last)
         span = [
-            ScalarQueryParameter("start", "DATE", partition.start),
-            ScalarQueryParameter("end", "DATE", partition.end),
+            ScalarQueryParameter("start", "DATE", start.start),
+            ScalarQueryParameter("end", "DATE", end.end),
         ]
-        with translate_errors(f"counting {path.dataset_id}.{path.table_id} of {partition}"):
-            found = self._queries.run(_totals_statement(table, path), labels(table, partition), span)
-            ((rows, amount),) = found
-        # Beyond 64 bits without loss: the sum is a NUMERIC.
-        return Totals(rows, None if amount is None else int(amount), None)
+        with translate_errors(f"counting {path.dataset_id}.{path.table_id} of {start} to {end}"):
+            found = self._queries.run(
+                _totals_statement(table, path), labels(table, start if start == end else None), span
+            )
+            # Beyond 64 bits without loss: the sum is a NUMERIC.
+            return {
+                Partition(day, table.span): Totals(rows, None if amount is None else int(amount), content_hash)
+                for day, rows, amount, content_hash in found
+            }
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         path = self._dataset("raw").table(ORDERS.name)
@@ -242,6 +248,8 @@ def _load_config(table: Table, partition: Partition) -> LoadJobConfig:
 def _totals_statement(table: Table, path: TableReference) -> str:
     amount = f"COALESCE(SUM(CAST({table.amount} AS NUMERIC)), 0)" if table.amount else "CAST(NULL AS NUMERIC)"
     return (
-        f"SELECT COUNT(*) AS row_count, {amount} AS amount FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
-        f"WHERE {table.partition_column} >= @start AND {table.partition_column} < @end"
+        f"SELECT DATE_TRUNC({table.partition_column}, {table.span.value}) AS partition_start, COUNT(*) AS row_count, "
+        f"{amount} AS amount, {BIGQUERY.content_hash(table)} AS content_hash "
+        f"FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
+        f"WHERE {table.partition_column} >= @start AND {table.partition_column} < @end GROUP BY partition_start"
     )

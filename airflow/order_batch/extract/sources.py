@@ -1,0 +1,54 @@
+"""Sources of the raw tables: which rows and expressions of Postgres are loaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Table
+
+_BUSINESS_DATE = "(created_date at time zone 'Asia/Jakarta')::date"
+_CHANGED_DATE = "(valid_from at time zone 'Asia/Jakarta')::date"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows of Postgres for a raw table.
+
+    In `relation`, column `moment` determines the partition. `expressions` are the columns that are computed.
+    """
+
+    relation: str
+    moment: str
+    expressions: Mapping[str, str]
+
+    def select(self, table: Table) -> str:
+        """The rows of a partition, columns in the table's order; parameters are its two moments."""
+        columns = ", ".join(
+            f"{self.expressions[name]} as {name}" if name in self.expressions else name
+            for name in (column.name for column in table.columns)
+        )
+        return f"select {columns} from {self.relation} where {self._within}"
+
+    @property
+    def _within(self) -> str:
+        return f"{self.moment} >= %(start)s and {self.moment} < %(end)s"
+
+
+# Rules that fired are elements of the order's hits. Orders without hits are skipped before their JSON is parsed.
+_HITS = """(
+    select o.created_date, o.order_id,
+        hit ->> 'rule' as rule, hit ->> 'severity' as severity, (hit ->> 'score')::bigint as score,
+        hit ->> 'mode' as mode, hit ->> 'reason' as reason
+    from orders as o cross join lateral json_array_elements(o.hits) as hit
+    where o.hits::text <> '[]'
+) as hits"""
+
+SOURCES: Mapping[str, Source] = {
+    ORDERS.name: Source(
+        "orders",
+        "created_date",
+        {"business_date": _BUSINESS_DATE, "attributes": "attributes::text", "features": "features::text"},
+    ),
+    RULE_HITS.name: Source(_HITS, "created_date", {"business_date": _BUSINESS_DATE}),
+    USERS.name: Source("users", "valid_from", {"changed_date": _CHANGED_DATE}),
+    PRODUCTS.name: Source("products", "valid_from", {"changed_date": _CHANGED_DATE}),
+}
