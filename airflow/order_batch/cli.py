@@ -56,10 +56,16 @@ Dates = Annotated[
 
 
 @app.command()
-def run(dates: Dates) -> None:
+def run(
+    dates: Dates,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="build all dates again from what is loaded, not only these")
+    ] = False,
+) -> None:
     """Everything for some dates: catalog, loads, dbt, marts; then shows each mart's first rows.
 
-    Running a date again replaces it; dates may come in any order.
+    Running a date again replaces it; dates may come in any order. After an upgrade that changed models, the first run
+    builds all dates again by itself.
     """
     first, last = _span(dates)
     days = list(business_dates(first, last))
@@ -74,7 +80,7 @@ def run(dates: Dates) -> None:
                 rows += Counter(pipeline.load_orders(day))
             loaded = ", ".join(f"{rows[name]:,} {what}" for name, what in _LOADED.items())
             step(f"loaded {loaded}; dbt")
-            build = pipeline.build(first, last)
+            build = pipeline.build(first, last, full_refresh=full_refresh)
             build.require_success()
             step("marts")
             pipeline.publish()

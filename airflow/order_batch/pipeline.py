@@ -17,6 +17,7 @@ from order_batch.loads.order_lookup import LoadedOrder, look_up
 from order_batch.publish.marts import FirstRows, publish_marts, read_first_rows, read_marts
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt
+from order_batch.transform.upgrade import build
 from order_batch.warehouse.partitions import EARLIEST, Partition
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import PRODUCTS, USERS, Table
@@ -62,9 +63,12 @@ class BatchPipeline:
         """What the warehouse holds of those of the orders that Postgres holds."""
         return look_up(self._connection, self._warehouse, order_ids)
 
-    def build(self, first: date, last: date) -> Build:
-        """Build and test with dbt; the results include failures. Raises DbtError if there are none."""
-        return Dbt(self._settings).build(first, last)
+    def build(self, first: date, last: date, *, full_refresh: bool = False) -> Build:
+        """Build and test with dbt; the results include failures. Raises DbtError if there are none.
+
+        All dates are built when `full_refresh` says so, or when the warehouse holds models of an earlier release.
+        """
+        return build(Dbt(self._settings), self._warehouse, first, last, full_refresh=full_refresh)
 
     def repair(self, day: date) -> int:
         """Load and build a date again; returns the number of rows. Raises DbtError when a model or test fails."""

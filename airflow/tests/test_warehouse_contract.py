@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from order_batch.warehouse.duckdb import DuckDbWarehouse
+from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Warehouse, WarehouseError
 from order_batch.warehouse.staged_files import arrow_schema
@@ -43,7 +44,9 @@ class Subject(Protocol):
 
     def raw_rows(self, table: Table) -> list[dict[str, Any]]: ...
     def drop_column(self, table: Table, name: str) -> None: ...
-    def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None: ...
+    def make_mart(
+        self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str, layer: str = "gold"
+    ) -> None: ...
 
 
 class DuckDbSubject:
@@ -66,13 +69,15 @@ class DuckDbSubject:
         with duckdb.connect(self._path) as connection:
             connection.execute(f"alter table raw.{table.name} drop column {name}")
 
-    def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None:
+    def make_mart(
+        self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str, layer: str = "gold"
+    ) -> None:
         with duckdb.connect(self._path) as connection:
-            connection.execute("create schema if not exists gold")
+            connection.execute(f"create schema if not exists {layer}")
             definitions = ", ".join(f"{column} {self._TYPES[kind]}" for column, kind in columns.items())
-            connection.execute(f"create table gold.{name}_rows ({definitions})")
-            connection.executemany(f"insert into gold.{name}_rows values ({', '.join('?' * len(columns))})", rows)
-            connection.execute(f"create {kind} gold.{name} as from gold.{name}_rows")
+            connection.execute(f"create table {layer}.{name}_rows ({definitions})")
+            connection.executemany(f"insert into {layer}.{name}_rows values ({', '.join('?' * len(columns))})", rows)
+            connection.execute(f"create {kind} {layer}.{name} as from {layer}.{name}_rows")
 
 
 class BigQuerySubject:
@@ -89,11 +94,14 @@ class BigQuerySubject:
         for row in stored.rows:
             del row[name]
 
-    def make_mart(self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str) -> None:
-        reference = {"projectId": self._fake.project, "datasetId": "orderwatch_gold", "tableId": name}
+    def make_mart(
+        self, name: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], kind: str, layer: str = "gold"
+    ) -> None:
+        reference = {"projectId": self._fake.project, "datasetId": f"orderwatch_{layer}", "tableId": name}
         fields = [{"name": column, "type": kind} for column, kind in columns.items()]
-        self._fake.storage.insert_table("orderwatch_gold", {"tableReference": reference, "schema": {"fields": fields}})
-        table: StoredTable = self._fake.storage.table("orderwatch_gold", name)
+        resource = {"tableReference": reference, "schema": {"fields": fields}}
+        self._fake.storage.insert_table(f"orderwatch_{layer}", resource)
+        table: StoredTable = self._fake.storage.table(f"orderwatch_{layer}", name)
         table.resource["type"] = kind.upper()
         table.rows = [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -371,3 +379,41 @@ def test_a_mart_that_is_not_there_says_what_makes_it(subject: Subject) -> None:
 
 def test_the_name_tells_warehouses_apart(subject: Subject) -> None:
     assert subject.warehouse.name.startswith(("duckdb:/", "bigquery:test-project.orderwatch_"))
+
+
+def test_models_have_the_version_that_was_recorded_last(subject: Subject) -> None:
+    assert subject.warehouse.models() == []
+    subject.make_mart("fct_orders", {"business_date": "DATE"}, [(NOVEMBER_21,)], "table", "silver")
+    subject.make_mart("bronze_orders", {"business_date": "DATE"}, [(NOVEMBER_21,)], "view", "bronze")
+    subject.make_mart("mart_new", {"day": "DATE"}, [(NOVEMBER_21,)], "table")
+    subject.make_mart("of_an_analyst", {"day": "DATE"}, [(NOVEMBER_21,)], "table")
+    # Those of a release that recorded no versions are known by their names.
+    assert subject.warehouse.models() == [
+        BuiltModel("bronze", "bronze_orders", is_view=True, version=None),
+        BuiltModel("silver", "fct_orders", is_view=False, version=None),
+    ]
+    subject.warehouse.record_models({"fct_orders": "1", "bronze_orders": "1", "mart_new": "7", "not_built": "1"})
+    subject.warehouse.record_models({"fct_orders": "2"})
+    assert [(model.name, model.version) for model in subject.warehouse.models()] == [
+        ("bronze_orders", "1"), ("mart_new", "7"), ("fct_orders", "2"),
+    ]  # fmt: skip
+
+
+def test_dropped_models_are_gone_and_others_stay(subject: Subject) -> None:
+    subject.make_mart("bronze_orders", {"business_date": "DATE"}, [(NOVEMBER_21,)], "view", "bronze")
+    for name in ("mart_old", "mart_new"):
+        subject.make_mart(name, {"day": "DATE"}, [(NOVEMBER_21,)], "table")
+    subject.warehouse.record_models({"mart_old": "1", "mart_new": "1"})
+    bronze, new, old = subject.warehouse.models()
+    subject.warehouse.drop_models([bronze, old])
+    subject.warehouse.drop_models([bronze])
+    assert subject.warehouse.models() == [new]
+
+
+def test_dates_that_are_built_and_not_loaded_are_found(subject: Subject, tmp_path: Path) -> None:
+    assert subject.warehouse.dates_only_built() == []
+    rows = [(NOVEMBER_21,), (NOVEMBER_20,), (NOVEMBER_20,)]
+    subject.make_mart("fct_orders", {"business_date": "DATE"}, rows, "table", "silver")
+    assert subject.warehouse.dates_only_built() == [NOVEMBER_20, NOVEMBER_21]
+    _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 1))
+    assert subject.warehouse.dates_only_built() == [NOVEMBER_20]

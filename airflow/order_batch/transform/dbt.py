@@ -12,8 +12,10 @@ from typing import Any
 
 import orjson
 import structlog
+import yaml
 
 from order_batch.settings import BatchSettings, WarehouseKind
+from order_batch.transform.model_versions import ProjectModels, project_models, source_version
 from order_batch.warehouse.duckdb import connect_when_free
 from order_batch.warehouse.file_lock import file_lock
 
@@ -65,10 +67,13 @@ class Dbt:
         self._settings = settings
         self._project = settings.dbt_project.absolute()
 
-    def build(self, first: date, last: date, *, full_refresh: bool = False) -> Build:
+    def build(self, first: date, last: date) -> Build:
         """Build and test everything for business dates `first` to `last`; failures are in the results."""
-        arguments = ["--vars", orjson.dumps({"start_date": first, "end_date": last}).decode()]
-        return self.run("build", *arguments, *(["--full-refresh"] if full_refresh else []))
+        return self.run("build", "--vars", orjson.dumps({"start_date": first, "end_date": last}).decode())
+
+    def rebuild(self) -> Build:
+        """Build and test everything for all dates that the raw tables hold; failures are in the results."""
+        return self.run("build", "--full-refresh")
 
     def run(self, *arguments: str) -> Build:
         """Run a command that leaves results. Raises DbtError when it leaves none."""
@@ -79,17 +84,7 @@ class Dbt:
                     pass
             results = self._target / "run_results.json"
             results.unlink(missing_ok=True)
-            done = subprocess.run(
-                [self._executable, *arguments, "--target", self._settings.warehouse.value, "--no-use-colors"],
-                cwd=self._project,
-                env={**os.environ, **self._environment()},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                # If this process is killed, dbt continues; the locks keep others out until it has ended.
-                pass_fds=inherited,
-            )
+            done = self._execute(*arguments, pass_fds=inherited)
             log.debug("dbt", output=done.stdout)
             if not results.exists():
                 raise DbtError(
@@ -97,10 +92,43 @@ class Dbt:
                 )
             return Build(_read_results(orjson.loads(results.read_bytes()), self._read_manifest()))
 
+    def models(self) -> ProjectModels:
+        """The project's models with their versions; the project is parsed when a file of it has changed."""
+        source = source_version(self._project)
+        kept = self._target / f"model_versions.{self._settings.warehouse}.json"
+        with file_lock(self._run):
+            try:
+                found = orjson.loads(kept.read_bytes())
+            except (FileNotFoundError, orjson.JSONDecodeError):
+                found = {}
+            if found.get("source") == source:
+                return ProjectModels(found["versions"], frozenset(found["incremental"]))
+            done = self._execute("parse", pass_fds=())
+            if done.returncode:
+                raise DbtError(f"dbt parse ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
+            variables = yaml.safe_load((self._project / "dbt_project.yml").read_text()).get("vars", {})
+            models = project_models(self._read_manifest(), variables)
+            written = {"source": source, "versions": models.versions, "incremental": sorted(models.incremental)}
+            kept.write_bytes(orjson.dumps(written))
+            return models
+
     def manifest(self) -> dict[str, Any]:
         """dbt's manifest of the last run. Raises DbtError if there is none."""
         with file_lock(self._run):
             return self._read_manifest()
+
+    def _execute(self, *arguments: str, pass_fds: tuple[int, ...]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [self._executable, *arguments, "--target", self._settings.warehouse.value, "--no-use-colors"],
+            cwd=self._project,
+            env={**os.environ, **self._environment()},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            # If this process is killed, dbt continues; the locks keep others out until it has ended.
+            pass_fds=pass_fds,
+        )
 
     @contextmanager
     def _hold_locks(self) -> Iterator[tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import Any, Final
 import duckdb
 import structlog
 
+from order_batch.warehouse import duckdb_models
 from order_batch.warehouse.content_hash import DUCKDB
 from order_batch.warehouse.file_lock import file_lock
+from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Relation, WarehouseError, WarehouseUnavailableError, order_limit_clause
 from order_batch.warehouse.staged_files import check_files
@@ -116,6 +118,7 @@ class DuckDbWarehouse:
                     if not column.required:
                         added = f"{column.name} {_TYPES[column.kind]}"
                         connection.execute(f"alter table raw.{table.name} add column if not exists {added}")
+            duckdb_models.create_versions(connection)
 
     def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
         check_files(table, files)
@@ -154,6 +157,22 @@ class DuckDbWarehouse:
             except duckdb.CatalogException as error:
                 raise WarehouseError(f"there is no gold.{mart} in {self._path}: run dbt first") from error
             yield _Result(found)
+
+    def models(self) -> list[BuiltModel]:
+        with self._connect() as connection:
+            return duckdb_models.read_models(connection)
+
+    def record_models(self, versions: Mapping[str, str]) -> None:
+        with self._connect() as connection:
+            duckdb_models.record_versions(connection, versions)
+
+    def drop_models(self, models: Iterable[BuiltModel]) -> None:
+        with self._connect() as connection:
+            duckdb_models.drop_models(connection, models)
+
+    def dates_only_built(self) -> list[date]:
+        with self._connect() as connection:
+            return duckdb_models.dates_only_built(connection)
 
     @contextmanager
     def _connect(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -1,11 +1,12 @@
 """Port of a warehouse. DuckDB and BigQuery implement it, and pass the same contract tests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
+from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.tables import Table
 
@@ -51,6 +52,18 @@ class Warehouse(Protocol):
 
         `order_by` are columns without nulls, in SQL syntax: `total_orders desc`. `limit` is the most rows to read.
         """
+
+    def models(self) -> list[BuiltModel]:
+        """The tables and views that dbt built."""
+
+    def record_models(self, versions: Mapping[str, str]) -> None:
+        """Record the versions of models that were built, by their names."""
+
+    def drop_models(self, models: Iterable[BuiltModel]) -> None:
+        """Drop tables and views that dbt built."""
+
+    def dates_only_built(self) -> list[date]:
+        """Business dates of silver.fct_orders that raw.orders does not hold: rebuilding would lose them."""
 
 
 class Relation(Protocol):

@@ -32,6 +32,7 @@ class Calls:
                 given["datasetId"], with_contents=given.get("deleteContents") == "true"
             ),
             "tables.insert": lambda given, body: self.storage.insert_table(given["datasetId"], body),
+            "tables.list": lambda given, _: self.storage.list_tables(given["datasetId"]),
             "tables.get": lambda given, _: self.storage.table(given["datasetId"], given["tableId"]).resource,
             "tables.patch": lambda given, body: self.storage.patch_table(given["datasetId"], given["tableId"], body),
             "tables.delete": lambda given, _: self.storage.delete_table(given["datasetId"], given["tableId"]),

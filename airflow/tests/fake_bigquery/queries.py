@@ -39,6 +39,10 @@ _TOTALS_FIELDS = [
     {"name": "amount", "type": "NUMERIC"}, {"name": "content_hash", "type": "INTEGER"},
 ]  # fmt: skip
 _KINDS = {"STRING": Kind.STRING, "INTEGER": Kind.INTEGER, "TIMESTAMP": Kind.TIMESTAMP, "DATE": Kind.DATE}
+_ONLY_BUILT = re.compile(
+    r"SELECT DISTINCT business_date FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>fct_orders)` "
+    r"EXCEPT DISTINCT SELECT DISTINCT business_date FROM `(?P=project)\.(?P<raw>\w+)\.orders` ORDER BY business_date"
+)
 _LEAST_BYTES = 10 * 1024**2
 
 
@@ -58,6 +62,11 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
         return _totals(storage, found, request)
     if found := _ORDERS.fullmatch(statement):
         return _orders(storage, found, request)
+    if found := _ONLY_BUILT.fullmatch(statement):
+        built, loaded = _table(storage, found, request.get("location")).rows, storage.table(found["raw"], "orders").rows
+        _check_cost(request, 8 * (len(built) + len(loaded)))
+        only = {row["business_date"] for row in built} - {row["business_date"] for row in loaded}
+        return Result([{"name": "business_date", "type": "DATE"}], [(day,) for day in sorted(only)])
     if found := _ALL.fullmatch(statement):
         table = _table(storage, found, request.get("location"))
         _check_cost(request, 16 * len(table.rows))

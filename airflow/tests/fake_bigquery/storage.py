@@ -94,9 +94,24 @@ class Storage:
         self.tables[dataset, name] = StoredTable(made | {"location": self.datasets[dataset]["location"]})
         return self.tables[dataset, name].resource
 
+    def list_tables(self, dataset: str) -> dict[str, Any]:
+        """All tables and views of a dataset, in one page."""
+        self.dataset(dataset)
+        shown = ("id", "tableReference", "type", "labels")
+        tables = [
+            {"kind": "bigquery#table"} | {name: table.resource[name] for name in shown if name in table.resource}
+            for (place, _), table in sorted(self.tables.items())
+            if place == dataset
+        ]
+        return {"kind": "bigquery#tableList", "totalItems": len(tables), "tables": tables}
+
     def patch_table(self, dataset: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Add nullable columns, all that is ever patched; rows that are there have nulls in them."""
+        """Replace labels, or add nullable columns; rows that are there have nulls in them."""
         table = self.table(dataset, name)
+        if body.keys() <= {"tableReference", "labels"}:
+            check_labels(body["labels"])
+            table.resource["labels"] = dict(body["labels"])
+            return table.resource
         if body.keys() - {"schema", "tableReference", "labels"} or not body.get("schema"):
             raise NotImplementedError(f"patches of {sorted(body)}")
         fields = [_normal(each) for each in body["schema"]["fields"]]

@@ -1,6 +1,6 @@
 """The warehouse in BigQuery: datasets `{prefix}raw` to `{prefix}gold` in one project and location."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
@@ -25,6 +25,7 @@ from order_batch.settings import BatchSettings
 from order_batch.warehouse.bigquery.client import ROWS_PER_PAGE, Parameter, Queries, open_client
 from order_batch.warehouse.bigquery.errors import translate_errors
 from order_batch.warehouse.bigquery.load_jobs import LoadJobs
+from order_batch.warehouse.bigquery.models import Models
 from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
 from order_batch.warehouse.bigquery.schema import (
     LABELS,
@@ -37,6 +38,7 @@ from order_batch.warehouse.bigquery.schema import (
     schema,
 )
 from order_batch.warehouse.content_hash import BIGQUERY
+from order_batch.warehouse.models import LAYERS, BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Relation, WarehouseError, order_limit_clause
 from order_batch.warehouse.staged_files import check_files
@@ -178,6 +180,32 @@ class BigQueryWarehouse:
             self._client, table, self._retry_policy, self._queries, order_limit_clause(order_by, limit)
         )
 
+    def models(self) -> list[BuiltModel]:
+        with translate_errors("listing the models"):
+            return self._models.read()
+
+    def record_models(self, versions: Mapping[str, str]) -> None:
+        with translate_errors("labelling the models with their versions"):
+            self._models.record(versions)
+
+    def drop_models(self, models: Iterable[BuiltModel]) -> None:
+        with translate_errors("dropping models"):
+            self._models.drop(models)
+
+    def dates_only_built(self) -> list[date]:
+        if not any(model.name == "fct_orders" for model in self.models()):
+            return []
+        with translate_errors("comparing the dates of silver.fct_orders and raw.orders"):
+            found = self._queries.run(
+                _dates_only_built(self._dataset("silver").table("fct_orders"), self._dataset("raw").table(ORDERS.name)),
+                LABELS | {"table": "fct_orders"},
+            )
+            return [day for (day,) in found]
+
+    @property
+    def _models(self) -> Models:
+        return Models(self._client, self._retry_policy, {layer: self._dataset(layer) for layer in LAYERS})
+
     @cached_property
     def _client(self) -> Client:
         return self._given or open_client(self._settings)
@@ -252,4 +280,12 @@ def _totals_statement(table: Table, path: TableReference) -> str:
         f"{amount} AS amount, {BIGQUERY.content_hash(table)} AS content_hash "
         f"FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
         f"WHERE {table.partition_column} >= @start AND {table.partition_column} < @end GROUP BY partition_start"
+    )
+
+
+def _dates_only_built(facts: TableReference, orders: TableReference) -> str:
+    return (
+        f"SELECT DISTINCT business_date FROM `{facts.project}.{facts.dataset_id}.{facts.table_id}` EXCEPT DISTINCT "
+        f"SELECT DISTINCT business_date FROM `{orders.project}.{orders.dataset_id}.{orders.table_id}` "
+        "ORDER BY business_date"
     )

@@ -1,0 +1,88 @@
+"""A warehouse of the previous release becomes one of this release in one run, without losing a date."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from order_batch.app import open_pipeline
+from order_batch.pipeline import BatchPipeline
+from order_batch.settings import BatchSettings
+from order_batch.warehouse.partitions import business_dates
+from order_batch.warehouse.port import WarehouseError
+from tests.previous_release import FIRST, LAST, restore
+
+from .test_killed_runs import published
+from .test_load import raw
+
+
+@pytest.fixture
+def old(settings: BatchSettings, connection: "psycopg.Connection[Any]", tmp_path: Path) -> BatchSettings:
+    """Settings of a warehouse of the previous release, beside the orders that it was loaded from."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    return settings.model_copy(update={"warehouse_path": restore(connection, folder)})
+
+
+@pytest.fixture
+def pipeline(old: BatchSettings) -> Iterator[BatchPipeline]:
+    with open_pipeline(old) as pipeline:
+        yield pipeline
+
+
+def run(pipeline: BatchPipeline, *days: Any) -> list[dict[str, Any]]:
+    """What `order-batch run` does, without filling the catalog; returns what it logged."""
+    with capture_logs() as logs:
+        pipeline.load_users(LAST)
+        pipeline.load_products(LAST)
+        for day in days:
+            pipeline.load_orders(day)
+        pipeline.build(days[0], days[-1]).require_success()
+        pipeline.publish()
+    return [dict(line) for line in logs]
+
+
+def events(logs: list[dict[str, Any]]) -> list[str]:
+    return [line["event"] for line in logs if line["event"] in {"rebuilding", "dropping_models"}]
+
+
+def test_one_run_upgrades_it_and_loses_no_date(
+    settings: BatchSettings, old: BatchSettings, connection: "psycopg.Connection[Any]", pipeline: BatchPipeline
+) -> None:
+    with open_pipeline(settings) as fresh:
+        run(fresh, *business_dates(FIRST, LAST))
+    expected = published(connection)
+    with duckdb.connect(old.warehouse_path) as warehouse:
+        warehouse.execute("create table gold.mart_gone as select 1 as one")
+        warehouse.execute("insert into raw.model_versions values ('mart_gone', 'of the previous release')")
+        warehouse.execute("create table gold.of_an_analyst as select 1 as one")
+    # Postgres need not hold a date any more that the warehouse holds.
+    connection.execute("delete from orders where (created_date at time zone 'Asia/Jakarta')::date = %s", [FIRST])
+
+    logs = run(pipeline, LAST)
+
+    assert published(connection) == expected
+    rebuilding = next(line for line in logs if line["event"] == "rebuilding")
+    assert "fct_orders" in rebuilding["models"]
+    assert rebuilding["because"] == ["its version is not recorded"]
+    dropping = next(line for line in logs if line["event"] == "dropping_models")
+    assert "gold.mart_gone" in dropping["models"]
+    names = {name for (name,) in raw(old, "select table_name from information_schema.tables")}
+    assert "of_an_analyst" in names
+    assert "mart_gone" not in names
+
+    assert events(run(pipeline, LAST)) == []
+    assert published(connection) == expected
+
+
+def test_a_date_that_the_raw_tables_lost_is_not_dropped_silently(old: BatchSettings, pipeline: BatchPipeline) -> None:
+    with duckdb.connect(old.warehouse_path) as warehouse:
+        warehouse.execute("delete from raw.orders where business_date = $1", [FIRST])
+        before = warehouse.execute("select * from silver.fct_orders order by order_id").fetchall()
+    with pytest.raises(WarehouseError, match=f"no longer holds {FIRST}, and rebuilding would drop"):
+        run(pipeline, LAST)
+    assert raw(old, "select * from silver.fct_orders order by order_id") == before
