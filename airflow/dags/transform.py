@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.sdk import PartitionedAssetTimetable, dag, task
+from airflow.sdk import Param, PartitionedAssetTimetable, dag, task
 
 from dag_assets import MARTS, ORDERS, OutletEvents
 from dag_defaults import BUILD_PRIORITY, DEFAULTS, WAREHOUSE_POOL, run_date
@@ -18,22 +18,31 @@ from order_batch.transform.dbt import LayerReport, group_by_layer, require_succe
     max_active_runs=1,
     default_args={**DEFAULTS, "priority_weight": BUILD_PRIORITY},
     description="After each load of a date: facts, dimensions and marts by dbt, tested, then published to Postgres",
+    params={
+        "full_refresh": Param(
+            default=False, type="boolean", title="Full refresh", description="Build all dates again from raw."
+        )
+    },
     tags=["warehouse", "dbt"],
     doc_md="""
     Builds bronze, silver and gold for the partition key's business date and tests them. `results` has an instance a
     layer with what was built and tested; one that failed keeps the marts from being published.
 
-    **Trigger** without a partition key builds yesterday.
+    **Trigger** without a partition key builds yesterday; with `full_refresh`, all dates that are loaded. After an
+    upgrade that changed models the first run does so by itself, and its log names them.
     """,
 )
 def transform() -> None:
     """Build, look at the results, publish."""
 
     @task(pool=WAREHOUSE_POOL, doc_md="`dbt build` for the date.")
-    def build(partition_key: str | None = None, dag_run: Any = None) -> list[dict[str, Any]]:
+    def build(
+        partition_key: str | None = None, dag_run: Any = None, params: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
         day = run_date(partition_key, dag_run.run_after)
         with open_pipeline() as pipeline:
-            return [layer.as_json() for layer in group_by_layer(pipeline.build(day, day))]
+            built = pipeline.build(day, day, full_refresh=bool(params and params["full_refresh"]))
+        return [layer.as_json() for layer in group_by_layer(built)]
 
     @task(map_index_template="{{ layer['name'] }}", retries=0, doc_md="Models and tests of a layer; fails with them.")
     def results(layer: dict[str, Any]) -> None:

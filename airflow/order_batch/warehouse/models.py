@@ -7,12 +7,12 @@ LAYERS: Final = ("bronze", "silver", "gold")
 
 UNRECORDED: Final = frozenset({
     "bronze_orders", "bronze_products", "bronze_rule_hits", "bronze_users", "daily_payment_hour_orders",
-    "daily_product_payment_orders", "daily_user_orders", "dim_dates", "dim_payment_methods", "dim_products", "dim_users",
-    "fct_orders", "fct_rule_hits", "mart_critical_hour_payments", "mart_most_fraudulent_users",
+    "daily_product_payment_orders", "daily_user_orders", "dim_dates", "dim_payment_methods", "dim_products",
+    "dim_users", "fct_orders", "fct_rule_hits", "mart_critical_hour_payments", "mart_most_fraudulent_users",
     "mart_product_payment_methods", "mart_user_blacklist_status", "mart_user_product_habits", "order_versions",
     "payment_methods", "user_product_orders",
 })  # fmt: skip
-"""Models of the releases that recorded no versions. Any other relation without a version is somebody else's."""
+"""Models of the releases that recorded no versions. Other relations without a version were not built by Orderwatch."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
