@@ -40,3 +40,9 @@
     select cast(day as date) as business_date
     from generate_series(date '{{ first }}', date '{{ last }}', interval 1 day) as days (day)
 {%- endmacro %}
+
+
+{# The first date of the month that a moment lies in, in the business time zone. #}
+{% macro month_start(moment) -%}
+    cast({{ dbt.date_trunc('month', 'cast(' ~ business_datetime(moment) ~ ' as date)') }} as date)
+{%- endmacro %}

@@ -21,6 +21,7 @@ select
     status,
     outcome,
     risk_score,
+    {{ row_hash('orders') }} as row_hash,
 
     -- moments
     created_date,

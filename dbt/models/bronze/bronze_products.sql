@@ -6,6 +6,7 @@ select
     trim(product_name) as product_name,
     trim(category) as category,
     price,
+    {{ row_hash('products') }} as row_hash,
 
     -- moments
     created_date,

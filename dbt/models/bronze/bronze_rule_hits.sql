@@ -8,7 +8,8 @@ select
     severity,
     score,
     mode,
-    trim(reason) as reason
+    trim(reason) as reason,
+    {{ row_hash('rule_hits') }} as row_hash
 from {{ source('raw', 'rule_hits') }}
 where true
 qualify

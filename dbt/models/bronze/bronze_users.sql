@@ -8,6 +8,7 @@ select
     lower(trim(email)) as email,
     trim(default_payment) as default_payment,
     trim(city) as city,
+    {{ row_hash('users') }} as row_hash,
 
     -- moments
     created_date,

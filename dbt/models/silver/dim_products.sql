@@ -9,6 +9,7 @@ select
     price,
     row_number() over versions as version,
     lead(valid_from) over versions is null as is_current,
+    row_hash,
 
     -- moments
     created_date,

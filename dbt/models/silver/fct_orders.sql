@@ -37,6 +37,7 @@ select
     status = 'fraud' as is_fraud,
     outcome,
     risk_score,
+    row_hash,
 
     -- moments
     extract(hour from created_local) as business_hour,

@@ -18,7 +18,8 @@ select
     score,
     mode,
     mode = 'live' as is_live,
-    reason
+    reason,
+    row_hash
 from {{ ref('bronze_rule_hits') }}
 where {{ incremental_filter() }}
 {{ order_by_date() }}

@@ -1,0 +1,51 @@
+{{
+    config(
+        materialized='incremental',
+        partition_by=by_business_date(),
+        partitions=requested_partitions(),
+    )
+}}
+
+-- Written after everything else, and so after its tests: a model waits for the tests of all that it depends on.
+-- depends_on: {{ ref('agg_daily_payment_hour_orders') }}
+-- depends_on: {{ ref('agg_daily_product_payment_orders') }}
+-- depends_on: {{ ref('agg_daily_user_orders') }}
+-- depends_on: {{ ref('dim_dates') }}
+-- depends_on: {{ ref('dim_payment_methods') }}
+-- depends_on: {{ ref('int_order_versions') }}
+-- depends_on: {{ ref('mart_critical_hour_payments') }}
+-- depends_on: {{ ref('mart_most_fraudulent_users') }}
+-- depends_on: {{ ref('mart_product_payment_methods') }}
+-- depends_on: {{ ref('mart_user_blacklist_status') }}
+-- depends_on: {{ ref('mart_user_product_habits') }}
+with orders as (
+    select
+        business_date,
+        count(*) as total_orders,
+        bit_xor(row_hash) as orders_hash
+    from {{ ref('fct_orders') }}
+    where {{ incremental_filter() }}
+    group by business_date
+),
+
+hits as (
+    select
+        business_date,
+        count(*) as total_hits,
+        bit_xor(row_hash) as hits_hash
+    from {{ ref('fct_rule_hits') }}
+    where {{ incremental_filter() }}
+    group by business_date
+)
+
+select
+    -- ids
+    coalesce(orders.business_date, hits.business_date) as business_date,
+
+    -- facts
+    coalesce(orders.total_orders, 0) as total_orders,
+    coalesce(orders.orders_hash, 0) as orders_hash,
+    coalesce(hits.total_hits, 0) as total_hits,
+    coalesce(hits.hits_hash, 0) as hits_hash
+from orders
+full join hits on orders.business_date = hits.business_date
