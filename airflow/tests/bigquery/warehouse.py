@@ -5,9 +5,11 @@ from contextlib import contextmanager
 
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud.bigquery import Client
 
 from order_batch.settings import BatchSettings, WarehouseKind
+from order_batch.warehouse.bigquery.permissions import Permissions
 from order_batch.warehouse.bigquery.retry_policy import RetryPolicy
 from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from tests.fake_bigquery.server import FakeBigQuery
@@ -45,4 +47,6 @@ def open_client(fake: FakeBigQuery) -> Iterator[Client]:
 def connected(fake: FakeBigQuery, retry_policy: RetryPolicy = IMPATIENT) -> Iterator[BigQueryWarehouse]:
     """A warehouse that talks to the fake."""
     with open_client(fake) as client:
-        yield BigQueryWarehouse(settings(fake.project), client, retry_policy)
+        session = AuthorizedSession(AnonymousCredentials())  # type: ignore[no-untyped-call]
+        permissions = Permissions(client, session, retry_policy.retry(), resource_manager=fake.url)
+        yield BigQueryWarehouse(settings(fake.project), client, retry_policy, permissions)

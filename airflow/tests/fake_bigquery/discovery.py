@@ -1,4 +1,6 @@
-"""Google's own description of BigQuery v2, turned into JSON Schemas: which calls there are, and what they may hold."""
+"""Google's own descriptions of BigQuery v2 and of projects, turned into JSON Schemas: which calls there are, and what
+they may hold.
+"""
 
 import json
 import re
@@ -12,6 +14,13 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 # Google's client sends it although the call has no such parameter; BigQuery ignores it.
 _IGNORED = {("jobs.get", "projection")}
+# Routes that several methods have; those of tables and projects are meant.
+_AMBIGUOUS = (
+    "routines.testIamPermissions",
+    "rowAccessPolicies.testIamPermissions",
+    "cloudresourcemanager.organizations.testIamPermissions",
+)
+BIGQUERY, RESOURCE_MANAGER = "bigquery.v2", "cloudresourcemanager.v1"
 _NUMBERS = {"int64": r"^-?\d+$", "uint64": r"^\d+$"}
 
 
@@ -29,12 +38,13 @@ class Call:
     parameters: Mapping[str, Any]
     request: str | None
     response: str | None
+    api: str = BIGQUERY
 
 
 @cache
-def document() -> dict[str, Any]:
-    """The discovery document that google-api-python-client carries."""
-    text = files("googleapiclient").joinpath("discovery_cache/documents/bigquery.v2.json").read_text()
+def document(api: str = BIGQUERY) -> dict[str, Any]:
+    """A discovery document that google-api-python-client carries."""
+    text = files("googleapiclient").joinpath(f"discovery_cache/documents/{api}.json").read_text()
     described: dict[str, Any] = json.loads(text)
     return described
 
@@ -53,7 +63,7 @@ def check_parameters(call: Call, path: Mapping[str, str], query: Mapping[str, st
         for name, value in given.items():
             if (call.id, name) in _IGNORED:
                 continue
-            described = call.parameters.get(name) or document()["parameters"].get(name)
+            described = call.parameters.get(name) or document(call.api)["parameters"].get(name)
             if described is None or described["location"] != place:
                 raise ViolationError(f"{call.id} has no parameter {name} in its {place}")
             if not _parameter_fits(described, value):
@@ -65,21 +75,28 @@ def check_parameters(call: Call, path: Mapping[str, str], query: Mapping[str, st
 
 def check_request(call: Call, body: Any) -> None:
     """Refuse a body with fields that the call does not take, or of another type."""
-    _check(call.request, body, call.id, writing=True)
+    _check(call, call.request, body, call.id, writing=True)
 
 
 def check_response(call: Call, body: Any) -> None:
     """The same for what the fake answers: it must not make up fields either."""
-    _check(call.response, body, f"the answer of {call.id}", writing=False)
+    _check(call, call.response, body, f"the answer of {call.id}", writing=False)
 
 
 @cache
 def _calls() -> list[Call]:
-    base = f"/{document()['servicePath']}"
+    return [*_described(BIGQUERY), *_described(RESOURCE_MANAGER)]
+
+
+def _described(api: str) -> list[Call]:
+    base = f"/{document(api)['servicePath']}"
     found = []
-    for resource in document()["resources"].values():
-        for method in resource["methods"].values():
-            pattern = re.sub(r"\{\+(\w+)\}", r"(?P<\1>[^/:]+)", method["path"])
+    for resource in document(api)["resources"].values():
+        for method in resource.get("methods", {}).values():
+            if method["id"].removeprefix("bigquery.") in _AMBIGUOUS:
+                continue
+            pattern = re.sub(r"\{\+resource\}", r"(?P<resource>projects/[^:]+)", method["path"])
+            pattern = re.sub(r"\{\+?(\w+)\}", r"(?P<\1>[^/:]+)", pattern)
             found.append(
                 Call(
                     method["id"].removeprefix("bigquery."),
@@ -88,24 +105,25 @@ def _calls() -> list[Call]:
                     method.get("parameters", {}),
                     method.get("request", {}).get("$ref"),
                     method.get("response", {}).get("$ref"),
+                    api,
                 )
             )
     return found
 
 
-def _check(schema: str | None, body: Any, where: str, *, writing: bool) -> None:
+def _check(call: Call, schema: str | None, body: Any, where: str, *, writing: bool) -> None:
     if schema is None:
         if body not in (None, {}):
             raise ViolationError(f"{where} takes no body, got {body}")
         return
-    faults = sorted(_validator(schema, writing).iter_errors(body), key=str)
+    faults = sorted(_validator(call.api, schema, writing).iter_errors(body), key=str)
     if faults:
         raise ViolationError("; ".join(f"{where}: {fault.json_path} {fault.message}" for fault in faults[:3]))
 
 
 @cache
-def _validator(schema: str, writing: bool) -> Draft202012Validator:
-    definitions = {name: _schema(described, writing) for name, described in document()["schemas"].items()}
+def _validator(api: str, schema: str, writing: bool) -> Draft202012Validator:
+    definitions = {name: _schema(described, writing) for name, described in document(api)["schemas"].items()}
     return Draft202012Validator({"$defs": definitions, "$ref": f"#/$defs/{schema}"})
 
 

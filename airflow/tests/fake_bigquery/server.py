@@ -21,6 +21,7 @@ from tests.fake_bigquery.discovery import (
 )
 from tests.fake_bigquery.faults import UPLOAD, Answer, CutOff, Fault, Faults, LostAnswer
 from tests.fake_bigquery.jobs import Jobs
+from tests.fake_bigquery.permissions import DOCUMENTED, Grants
 from tests.fake_bigquery.storage import Storage
 from tests.fake_bigquery.uploads import Sessions, split_multipart
 
@@ -57,6 +58,7 @@ class FakeBigQuery:
         self.violations: list[str] = []
         self.url = ""
         self.sessions = Sessions()
+        self.grants = Grants.of(*DOCUMENTED)
         self.lock = Lock()
 
     @property
@@ -135,14 +137,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, call: Call, given: dict[str, str], query: dict[str, str], body: bytes) -> Reply:
         check_parameters(call, given, query)
-        content = json.loads(body) if body else None
+        content: Any = json.loads(body) if body else None
         check_request(call, content)
         self.bigquery.requests.append(Request(call.id, given | query, content))
-        answer = self.bigquery.calls(call.id, given | query, content)
+        self.bigquery.grants.check(call.id, given, content)
+        answer: Any
+        if call.id.endswith("testIamPermissions"):
+            answer = self._test_permissions(given["resource"], content["permissions"])
+        else:
+            answer = self.bigquery.calls(call.id, given | query, content)
+        if call.id == "datasets.insert":
+            self.bigquery.grants.own(content["datasetReference"]["datasetId"])
         if answer is None:
             return Reply(204)
         check_response(call, answer)
         return Reply(200, answer)
+
+    def _test_permissions(self, resource: str, wanted: list[str]) -> dict[str, list[str]]:
+        """Of a project, or of a table by its path."""
+        parts = resource.split("/")
+        held = self.bigquery.grants.held(wanted, parts[3] if len(parts) > 1 else None)
+        return {"permissions": held} if held else {}
 
     def _upload(self, call: Call, given: dict[str, str], query: dict[str, str], body: bytes) -> Reply:
         """Media uploads; `upload_id` belongs to the protocol, not to the API."""
@@ -167,6 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _insert(self, call: Call, job: Any, media: bytes) -> Reply:
         check_request(call, job)
         self.bigquery.requests.append(Request(call.id, {}, job))
+        self.bigquery.grants.check(call.id, {}, job)
         answer = self.bigquery.calls.jobs.insert(job, media)
         check_response(call, answer)
         return Reply(200, answer)

@@ -1,6 +1,7 @@
 """Client of BigQuery: credentials, and queries with parameters, labels and a cost limit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.bigquery import ArrayQueryParameter, Client, QueryJobConfig, ScalarQueryParameter
@@ -8,6 +9,7 @@ from google.cloud.bigquery.table import RowIterator
 
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.bigquery.errors import NO_CREDENTIALS
+from order_batch.warehouse.bigquery.permissions import Permissions, open_session
 from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
 from order_batch.warehouse.port import WarehouseError
 
@@ -17,8 +19,20 @@ Parameter = ScalarQueryParameter | ArrayQueryParameter
 
 def open_client(settings: BatchSettings) -> Client:
     """Google's client with the application default credentials. Raises WarehouseError if there are none."""
-    try:
+    with _credentials_errors():
         return Client(settings.bigquery_project, location=settings.bigquery_location)
+
+
+def open_permissions(client: Client, retry_policy: RetryPolicy) -> Permissions:
+    """Permissions of the application default credentials. Raises WarehouseError if there are none."""
+    with _credentials_errors():
+        return Permissions(client, open_session(), retry_policy.retry())
+
+
+@contextmanager
+def _credentials_errors() -> Iterator[None]:
+    try:
+        yield
     except (DefaultCredentialsError, OSError) as error:
         raise WarehouseError(f"{NO_CREDENTIALS} ({error})") from error
 

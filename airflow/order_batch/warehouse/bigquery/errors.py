@@ -34,7 +34,7 @@ NO_CREDENTIALS = (
 )
 _ADVICE = {
     QUOTA: "Quotas refill within 24 hours: run it again later, or raise the quota under IAM & Admin, Quotas",
-    "accessDenied": "Give the account the roles BigQuery Data Editor and BigQuery Job User in the project",
+    "accessDenied": "Give the account the roles BigQuery User and BigQuery Data Editor (docs/bigquery.md)",
     "billingNotEnabled": "Link a billing account to the project",
     "bytesBilledLimitExceeded": "Raise ORDERWATCH_BIGQUERY_MAXIMUM_BYTES_BILLED when that is what it should cost",
     "notFound": "Are ORDERWATCH_BIGQUERY_PROJECT, _DATASET_PREFIX and _LOCATION those of the datasets?",

@@ -22,10 +22,11 @@ from google.cloud.bigquery import Table as BigQueryTable
 from google.cloud.bigquery.table import RowIterator
 
 from order_batch.settings import BatchSettings
-from order_batch.warehouse.bigquery.client import ROWS_PER_PAGE, Parameter, Queries, open_client
+from order_batch.warehouse.bigquery.client import ROWS_PER_PAGE, Parameter, Queries, open_client, open_permissions
 from order_batch.warehouse.bigquery.errors import translate_errors
 from order_batch.warehouse.bigquery.load_jobs import LoadJobs
 from order_batch.warehouse.bigquery.models import Models
+from order_batch.warehouse.bigquery.permissions import IN_PROJECT, ON_TABLES, TO_CREATE_DATASETS, Permissions
 from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
 from order_batch.warehouse.bigquery.schema import (
     LABELS,
@@ -95,8 +96,9 @@ class BigQueryWarehouse:
         settings: BatchSettings,
         client: Client | None = None,
         retry_policy: RetryPolicy | None = None,
+        permissions: Permissions | None = None,
     ) -> None:
-        """Without `client`, the first call creates one with the application default credentials.
+        """Without `client` and `permissions`, the first call creates them with the application default credentials.
 
         Raises WarehouseError when no project is set.
         """
@@ -105,6 +107,7 @@ class BigQueryWarehouse:
         self._settings = settings
         self._project = settings.bigquery_project
         self._given = client
+        self._given_permissions = permissions
         self._retry_policy = retry_policy or RetryPolicy()
         self._retry = self._retry_policy.retry()
 
@@ -114,10 +117,12 @@ class BigQueryWarehouse:
 
     def prepare(self) -> None:
         with translate_errors("creating datasets and tables"):
+            self._permissions.require_in_project(IN_PROJECT)
             for dataset in DATASETS:
                 self._prepare_dataset(self._dataset(dataset))
             for table in TABLES:
                 self._prepare_table(table)
+            self._permissions.require_on_table(ON_TABLES, self._dataset("raw").table(ORDERS.name))
 
     def load(self, table: Table, partition: Partition, files: Sequence[Path], expected: Totals) -> None:
         check_files(table, files)
@@ -210,6 +215,10 @@ class BigQueryWarehouse:
     def _client(self) -> Client:
         return self._given or open_client(self._settings)
 
+    @cached_property
+    def _permissions(self) -> Permissions:
+        return self._given_permissions or open_permissions(self._client, self._retry_policy)
+
     @property
     def _load_jobs(self) -> LoadJobs:
         return LoadJobs(self._client, self._retry_policy)
@@ -225,6 +234,7 @@ class BigQueryWarehouse:
         try:
             found = self._client.get_dataset(reference, retry=self._retry, timeout=RESPONSE_SECONDS)
         except NotFound:
+            self._permissions.require_in_project(TO_CREATE_DATASETS)
             made = Dataset(reference)
             made.location = self._settings.bigquery_location
             made.labels = LABELS
