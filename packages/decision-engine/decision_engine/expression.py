@@ -6,6 +6,7 @@ take long when it runs.
 """
 
 import ast
+import math
 import re
 import string
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,10 @@ Sentence = Callable[[OrderEvent, Mapping[str, Any]], str]
 """A description with the values of an event and its features in it."""
 
 MAX_LENGTH = 2_000
+
+# An integer of more bits may be too large for a float, and converting it fails.
+_MAX_BITS = 1_000
+_FIELD_BITS = 64
 
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 _DIVISION = (ast.Div, ast.FloorDiv, ast.Mod)
@@ -155,6 +160,10 @@ class _Checker:
                     raise ExpressionError(
                         "division is by a literal number other than 0; multiply the other side instead"
                     )
+                if _bits(node) > _MAX_BITS:
+                    raise ExpressionError(
+                        f"the value of '{ast.unparse(node)[:50]} ..' can have more than 300 digits; multiply fewer values"
+                    )
                 return "number"
             case ast.Compare():
                 return self._comparison(node)
@@ -182,6 +191,20 @@ class _Checker:
         found = self.kind(node)
         if found != expected:
             raise ExpressionError(f"{where} needs a {expected}, but '{ast.unparse(node)}' is a {found}")
+
+
+def _bits(node: ast.expr) -> int:
+    """The most bits that the value of arithmetic may have, as if all of it were integers."""
+    match node:
+        case ast.Constant(value=int() | float() as literal):
+            return int(abs(literal)).bit_length() if math.isfinite(literal) else 0
+        case ast.UnaryOp(operand=operand):
+            return _bits(operand)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _bits(left) + _bits(right)
+        case ast.BinOp(left=left, right=right):
+            return max(_bits(left), _bits(right)) + 1
+    return _FIELD_BITS
 
 
 class _Binder(ast.NodeTransformer):

@@ -48,9 +48,33 @@ def test_any_order_gets_a_truth_value(amount: int, quantity: int, hour: int) -> 
     assert condition(event(amount, quantity), {"hour": hour}) is expected
 
 
+VALUES = st.sampled_from(["amount", "quantity", "hour", "3", "0.1", "1e308", "5e-324", "1e400", "9" * 200])
+PRODUCTS = st.lists(VALUES, min_size=1, max_size=40).map(" * ".join)
+NUMBERS = st.builds(
+    "(({}) {} {}) {} {}".format,
+    PRODUCTS,
+    st.sampled_from(["+", "-"]),
+    VALUES,
+    st.sampled_from(["*", "/", "//", "%"]),
+    st.sampled_from(["2", "0.5", "5e-324"]),
+)
+
+
+@given(left=NUMBERS, comparison=st.sampled_from(["<", "==", ">="]), right=NUMBERS)
+def test_an_accepted_expression_cannot_fail(left: str, comparison: str, right: str) -> None:
+    try:
+        condition = compile_condition(f"{left} {comparison} {right}", SCHEMA)
+    except ExpressionError:
+        return
+    for quantity in (1, 2**63 - 1):
+        assert condition(event(amount=10**15, quantity=quantity), {"hour": 0}) in (True, False)
+
+
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
+        ("*".join(["quantity"] * 20) + " / 2 > 1", "more than 300 digits; multiply fewer values"),
+        ("*".join(["quantity"] * 20) + " > 1.5", "more than 300 digits; multiply fewer values"),
         ("", "not an expression"),
         ("amount >", "not an expression"),
         ("amont > 1", "unknown name 'amont'; write amount; there are amount"),
