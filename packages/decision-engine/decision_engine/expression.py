@@ -162,7 +162,8 @@ class _Checker:
                     )
                 if _bits(node) > _MAX_BITS:
                     raise ExpressionError(
-                        f"the value of '{ast.unparse(node)[:50]} ..' can have more than 300 digits; multiply fewer values"
+                        f"the value of '{ast.unparse(node)[:50]} ..' can have more than 300 digits; "
+                        "multiply fewer values"
                     )
                 return "number"
             case ast.Compare():
