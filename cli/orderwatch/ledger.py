@@ -78,6 +78,8 @@ class PartitionLedger:
         found = []
         if self.in_gaps:
             found.append(f"{self.in_gaps} offsets lie in recorded gaps (retention, or no message there)")
+        if self.outcomes.retired:
+            found.append(f"{self.outcomes.retired} stored orders were removed by retention; the warehouse has them")
         if self.beginning > self.committed:
             found.append(
                 f"retention deleted offsets {self.committed} to {self.beginning - 1} before they were consumed"

@@ -6,12 +6,17 @@ from typing import NamedTuple
 
 import asyncpg
 
-# The outcome of each consumed message, over both tables that record it.
+from order_contract.origin import Origin
+
+# The outcome of each consumed message, over the tables that record it.
 _RECORDED = """
 recorded (partition, "offset", outcome) as (
     select source_partition, source_offset, 'stored' from orders where source_topic = $1 and source_epoch = $2
     union all
     select partition, "offset", outcome from stream_outcomes where topic = $1 and epoch = $2
+    union all
+    select partition, generate_series(first_offset, next_offset - 1), 'retired'
+    from retired_offsets where topic = $1 and epoch = $2
 )
 """
 _FIRST_OFFSETS = f"""
@@ -29,7 +34,8 @@ with {_RECORDED},
 committed as (select * from unnest($3::int[], $4::bigint[]) as committed (partition, "offset"))
 select
     partition,
-    count(*) filter (where outcome = 'stored') as stored,
+    count(*) filter (where outcome in ('stored', 'retired')) as stored,
+    count(*) filter (where outcome = 'retired') as retired,
     count(*) filter (where outcome = 'duplicate') as duplicates,
     count(*) filter (where outcome = 'conflict') as conflicts,
     count(*) filter (where outcome = 'dead-letter') as dead_letters,
@@ -84,6 +90,18 @@ where source_topic = $1 and source_epoch = $2 and source_offset < committed."off
 """
 
 
+_RETIRED = """
+select given.order_id
+from unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::bigint[])
+    as given (order_id, topic, epoch, partition, "offset")
+where exists (
+    select from retired_offsets as retired
+    where retired.topic = given.topic and retired.epoch = given.epoch and retired.partition = given.partition
+        and given."offset" >= retired.first_offset and given."offset" < retired.next_offset
+)
+"""
+
+
 class TopicEpoch(NamedTuple):
     """One of the topics that had a name: see `Origin` for the epoch."""
 
@@ -93,9 +111,13 @@ class TopicEpoch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What is recorded for one partition's consumed messages; `offsets` counts each offset once."""
+    """What is recorded for one partition's consumed messages; `offsets` counts each offset once.
+
+    Of those stored, `retired` were removed since by retention.
+    """
 
     stored: int = 0
+    retired: int = 0
     duplicates: int = 0
     conflicts: int = 0
     dead_letters: int = 0
@@ -163,3 +185,11 @@ async def committed_order_outcomes(
     """The outcome of each order that came from below the committed offsets."""
     rows = await connection.fetch(_COMMITTED_ORDERS, *source, list(committed), list(committed.values()))
     return {row["order_id"]: row["outcome"] for row in rows}
+
+
+async def retired_orders(connection: asyncpg.Connection, origins: Mapping[str, Origin]) -> set[str]:
+    """Those of the orders, given with their origins, that were stored and removed since."""
+    if not origins:
+        return set()
+    rows = [(order_id, each.topic, each.epoch, each.partition, each.offset) for order_id, each in origins.items()]
+    return {row["order_id"] for row in await connection.fetch(_RETIRED, *zip(*rows, strict=True))}

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from order_contract.origin import Origin
 from order_platform.kafka.lag import PartitionLag
 from orderwatch.ledger import PartitionLedger, read_ledger
-from orderwatch.ledger_repository import Outcomes, TopicEpoch
+from orderwatch.ledger_repository import Outcomes, TopicEpoch, retired_orders
 
 TOPIC = "orders"
 
@@ -135,3 +136,19 @@ async def test_retention_is_named(database: asyncpg.Connection) -> None:
 def test_a_long_list_of_offsets_is_cut() -> None:
     ledger = PartitionLedger(0, 0, 0, 100, 100, 0, Outcomes(), missing=tuple(range(10)))
     assert ledger.differences()[0].endswith("offsets 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...")
+
+
+async def test_stored_orders_that_were_retired_count_as_stored(database: asyncpg.Connection) -> None:
+    await store(database, 0, 10, 20)
+    await database.execute(
+        "insert into warehouse_loads (warehouse, table_name, partition_start, frozen_at) "
+        "select 'w', 'orders', (created_date at time zone 'Asia/Jakarta')::date, now() from orders limit 1"
+    )
+    await database.execute("select move_retention((now() at time zone 'Asia/Jakarta')::date + 1)")
+    assert await database.fetchval("select retire_orders(4)") == 4
+    ledger = await ledger_of(database, PartitionLag(0, 10, 20, 20))
+    assert ledger.agrees
+    assert (ledger.first, ledger.outcomes.stored, ledger.outcomes.retired) == (10, 10, 4)
+    assert any("4 stored orders were removed" in note for note in ledger.notes())
+    origins = {f"o0-{offset}": Origin(TOPIC, 0, offset) for offset in (10, 19)} | {"other": Origin(TOPIC, 0, 9)}
+    assert await retired_orders(database, origins) == set(origins) - {"other", "o0-19"}

@@ -19,6 +19,7 @@ from dead_letters.model import SETTLED, DeadLetter, OriginalMessage
 from dead_letters.original_message import OriginalMessageReader
 from order_contract.dead_letter_record import redrive_headers
 from order_contract.decoding.decoder import EventDecoder
+from order_contract.error_types import ErrorType
 from order_contract.event import read_claimed_id
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
@@ -40,6 +41,10 @@ class AlreadyRedrivenError(RedriveError):
 
 class ConflictNotRedrivenError(RedriveError):
     """It is a conflict, and would be one again."""
+
+
+class RetiredDateNotRedrivenError(RedriveError):
+    """It is an order of a retired date, and would be rejected again."""
 
 
 class OriginalMissingError(RedriveError):
@@ -164,6 +169,11 @@ def check_correction(value: bytes, decoder: EventDecoder) -> None:
 def _require_again(dead_letter: DeadLetter) -> None:
     if dead_letter.state in SETTLED:
         raise AlreadyRedrivenError(f"{dead_letter.origin} was redriven already, and is {dead_letter.state} now")
+    if dead_letter.error_type == ErrorType.RETIRED_DATE:
+        raise RetiredDateNotRedrivenError(
+            f"{dead_letter.origin} is of a retired date: {dead_letter.error}. Redriven as it is, it will be rejected "
+            "again; a body with a later created_date can be redriven"
+        )
     if dead_letter.kind is MessageOutcome.CONFLICT:
         raise ConflictNotRedrivenError(
             f"{dead_letter.origin} is a conflict: {dead_letter.error}. Redriven as it is, it will be a conflict again"

@@ -19,6 +19,7 @@ class ErrorType(StrEnum):
     OUT_OF_RANGE = "out-of-range"
     NOT_STORABLE = "not-storable"
     CONFLICT = "conflict"
+    RETIRED_DATE = "retired-date"
 
 
 class ErrorDescription(NamedTuple):
@@ -59,6 +60,11 @@ ERROR_DESCRIPTIONS: Final[Mapping[ErrorType, ErrorDescription]] = {
     ErrorType.CONFLICT: ErrorDescription(
         "an order_id that was decided before, with other content",
         "find out which of the two is right; ids must not be used twice. A redrive needs a body with another order_id",
+    ),
+    ErrorType.RETIRED_DATE: ErrorDescription(
+        "an order of a business date whose orders were removed from Postgres; the warehouse keeps that date as it was",
+        "look at why it comes so late: it may be a replay. Redriven as it is, it is refused again; an order that is "
+        "missing in the books is corrected with a created_date of today",
     ),
 }
 

@@ -13,7 +13,7 @@ class DatabaseRole(StrEnum):
     """A role to log in with. None of them is superuser, or may create roles or databases."""
 
     MIGRATOR = "orderwatch_migrator"
-    """Owns the database and its schema; used by `orderwatch migrate` alone."""
+    """Owns the database and its schema; used by `orderwatch migrate`, and to remove old orders."""
     DETECTOR = "orderwatch_detector"
     API = "orderwatch_api"
     BATCH = "orderwatch_batch"
@@ -90,6 +90,12 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
     "dead_letters": {DatabaseRole.API: "select", **_READERS},
     "users": {DatabaseRole.BATCH: "select, insert", **_READERS},
     "products": {DatabaseRole.BATCH: "select, insert", **_READERS},
+    # Written by the owner alone: orders are removed as MIGRATOR.
+    "retention": {DatabaseRole.DETECTOR: "select", DatabaseRole.BATCH: "select", **_READERS},
+    "retired_offsets": {
+        **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.API, DatabaseRole.BATCH), "select"),
+        **_READERS,
+    },
     "warehouse_loads": {DatabaseRole.BATCH: "select, insert, update, delete", **_READERS},
     "published_marts": {
         DatabaseRole.BATCH: "select, insert, update, delete",
@@ -99,7 +105,13 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
 }
 
 # Functions of schema public, with their arguments' types. A trigger's function needs no privilege to be fired.
-FUNCTIONS: Final[Mapping[str, Privileges]] = {"notify_recorded()": {}, "notify_credentials()": {}}
+FUNCTIONS: Final[Mapping[str, Privileges]] = {
+    "notify_recorded()": {},
+    "notify_credentials()": {},
+    "storable_from()": {DatabaseRole.DETECTOR: "execute"},
+    "move_retention(before date)": {},
+    "retire_orders(most integer)": {},
+}
 
 # Who reads the tables of schema marts; the batch side grants it on each table that it publishes.
 MART_READERS: Final = (DatabaseRole.API, DatabaseRole.READER, DatabaseRole.OPERATOR)

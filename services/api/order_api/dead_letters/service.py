@@ -19,12 +19,19 @@ from dead_letters.redrive import (
     OriginalMissingError,
     RedriveError,
     Redriver,
+    RetiredDateNotRedrivenError,
     UnconfirmedError,
     check_correction,
 )
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.http.problems.problem import Problem
-from order_api.http.problems.resources import AlreadyRedriven, ConflictUnresolved, CorrectionRefused, DeadLetterGone
+from order_api.http.problems.resources import (
+    AlreadyRedriven,
+    ConflictUnresolved,
+    CorrectionRefused,
+    DeadLetterGone,
+    RetiredDate,
+)
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.registry import Provider
@@ -82,7 +89,7 @@ class DeadLetterService:
             return await self._timeout.run(find())
 
     async def redrive(self, letter: DeadLetter, correction: bytes | None, *, by: str, again: bool) -> Origin:
-        """Publish a letter again. Raises AlreadyRedriven, ConflictUnresolved or DeadLetterGone, too."""
+        """Publish a letter again. Raises AlreadyRedriven, ConflictUnresolved, RetiredDate or DeadLetterGone, too."""
 
         async def redrive() -> Origin:
             async with self._redriving, Redriver(self._settings, self.lookups, by) as redriver:
@@ -145,6 +152,8 @@ def _make_problem(letter: DeadLetter, error: RedriveError) -> Problem:
             return AlreadyRedriven(str(error))
         case ConflictNotRedrivenError():
             return ConflictUnresolved(str(error))
+        case RetiredDateNotRedrivenError():
+            return RetiredDate(str(error))
         case OriginalMissingError():
             return DeadLetterGone(str(letter.origin))
         case _:

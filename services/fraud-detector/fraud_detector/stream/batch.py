@@ -22,13 +22,14 @@ class Gap:
 class StoreResult:
     """Outcomes of a batch's orders in the store.
 
-    `orders` are the rows that are stored for this batch's own origins, as stored: to be published. Conflicts come as
-    dead letters.
+    `orders` are the rows that are stored for this batch's own origins, as stored: to be published. Conflicts and orders
+    of retired dates come as dead letters.
     """
 
     orders: Sequence[OrderRow]
     duplicates: int = 0
     conflicts: Sequence[RejectedMessage] = ()
+    retired: Sequence[RejectedMessage] = ()
 
 
 @dataclass(slots=True)

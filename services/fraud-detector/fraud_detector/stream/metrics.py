@@ -132,7 +132,7 @@ class DetectorMetrics:
             (MessageOutcome.STORED, len(stored.orders)),
             (MessageOutcome.DUPLICATE, stored.duplicates),
             (MessageOutcome.CONFLICT, len(stored.conflicts)),
-            (MessageOutcome.DEAD_LETTER, len(batch.dead_letters)),
+            (MessageOutcome.DEAD_LETTER, len(batch.dead_letters) + len(stored.retired)),
         ):
             if count:
                 self._outcomes.labels(outcome).inc(count)

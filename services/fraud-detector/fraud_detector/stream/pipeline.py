@@ -258,7 +258,11 @@ class Pipeline:
             batches = await self._publish_queue.take()
             newest = batches[-1].assignment
             orders = list(chain.from_iterable(batch.result.orders for batch in batches))
-            letters = list(chain.from_iterable((*batch.dead_letters, *batch.result.conflicts) for batch in batches))
+            letters = list(
+                chain.from_iterable(
+                    (*batch.dead_letters, *batch.result.conflicts, *batch.result.retired) for batch in batches
+                )
+            )
             with self._metrics.timed(Stage.PUBLISH):
                 await retry_while_unavailable(
                     lambda: self._publisher.publish(orders, letters),  # noqa: B023  (awaited before the next turn)

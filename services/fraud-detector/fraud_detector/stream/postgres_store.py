@@ -20,6 +20,7 @@ import asyncpg
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
 from fraud_detector.stream.ports import DependencyUnavailableError
+from order_contract.business_time import business_date, business_text
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.error_types import ErrorType
@@ -48,16 +49,29 @@ _INSERT = f"""
     select {", ".join(f"{name}::text[]" if name == "rule_ids" else name for name in _COLUMNS)}
     from unnest({", ".join(f"${n}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(_COLUMNS, 1))})
         as given ({_COLUMN_LIST})
+    where created_date >= (select storable_from())
     on conflict (order_id) do nothing
     returning order_id
 """  # noqa: S608  (our own column names)
 _INSERT_STAGED = f"""
     insert into orders ({_COLUMN_LIST}) select {_COLUMN_LIST} from staged_orders
+    where created_date >= (select storable_from())
     on conflict (order_id) do nothing
     returning order_id
 """  # noqa: S608
 _STAGING = "create temporary table if not exists staged_orders (like orders including defaults) on commit delete rows"
 _STORED = f"select {_COLUMN_LIST} from orders where order_id = any($1::text[])"  # noqa: S608
+# Holds until the end of the transaction: no date is retired while orders of it are being stored.
+_STORABLE_FROM = "select storable_from()"
+_RETIRED = """
+    select partition, "offset"
+    from unnest($3::integer[], $4::bigint[]) as given (partition, "offset")
+    where exists (
+        select from retired_offsets as retired
+        where retired.topic = $1 and retired.epoch = $2 and retired.partition = given.partition
+            and given."offset" >= retired.first_offset and given."offset" < retired.next_offset
+    )
+"""
 _OUTCOMES = """
     insert into stream_outcomes (topic, epoch, partition, "offset", outcome, order_id, error_type, error)
     select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
@@ -124,7 +138,7 @@ class PostgresStore:
             if not self._collided:
                 try:
                     return await self._copy(connection, batch)
-                except asyncpg.UniqueViolationError:
+                except (asyncpg.UniqueViolationError, _RetiredDateError):
                     self._collided = True
             return await self._stage(connection, batch)
 
@@ -165,6 +179,9 @@ class PostgresStore:
 
     async def _copy(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> StoreResult:
         async with connection.transaction():
+            storable_from = await connection.fetchval(_STORABLE_FROM)
+            if min(row.created_date for row, _ in batch.orders) < storable_from:
+                raise _RetiredDateError
             await connection.copy_records_to_table("orders", records=_as_tuples(batch), columns=_COLUMNS)
             await self._record(connection, batch)
         return StoreResult([row for row, _ in batch.orders])
@@ -190,11 +207,16 @@ class PostgresStore:
         orders: list[OrderRow] = []
         duplicates: list[OrderRow] = []
         conflicts: list[RejectedMessage] = []
+        retired: list[RejectedMessage] = []
+        storable_from = await connection.fetchval(_STORABLE_FROM)
         for row, message in batch.orders:
             stored = stored_rows.get(row.order_id)
             if stored is None:
-                # Neither inserted nor there: another process deleted it in the meantime.
-                raise DependencyUnavailableError(f"order {row.order_id} was deleted while it was being stored")
+                if row.created_date >= storable_from:
+                    # Neither inserted nor there: another process deleted it in the meantime.
+                    raise DependencyUnavailableError(f"order {row.order_id} was deleted while it was being stored")
+                retired.append(_retired(row, message, storable_from))
+                continue
             prints = fingerprint(stored.event()), fingerprint(row.event())
             if prints[0] != prints[1]:
                 conflicts.append(_conflict(stored, row, message, prints))
@@ -202,15 +224,30 @@ class PostgresStore:
                 orders.append(stored)
             else:
                 duplicates.append(row)
+        already_stored = await self._find_retired(connection, retired)
+        retired = [
+            letter for letter in retired if (letter.message.partition, letter.message.offset) not in already_stored
+        ]
         await self._record_outcomes(
             connection,
             [
                 (row.source_partition, row.source_offset, MessageOutcome.DUPLICATE, row.order_id, None, None)
                 for row in duplicates
             ]
-            + [_outcome(letter, MessageOutcome.CONFLICT) for letter in conflicts],
+            + [_outcome(letter, MessageOutcome.CONFLICT) for letter in conflicts]
+            + [_outcome(letter, MessageOutcome.DEAD_LETTER) for letter in retired],
         )
-        return StoreResult(orders, len(duplicates), conflicts)
+        return StoreResult(orders, len(duplicates) + len(already_stored), conflicts, retired)
+
+    async def _find_retired(
+        self, connection: asyncpg.Connection[asyncpg.Record], letters: Sequence[RejectedMessage]
+    ) -> set[tuple[int, int]]:
+        """Those of the messages that were stored once and removed since: they have their outcome already."""
+        if not letters:
+            return set()
+        origins = [(letter.message.partition, letter.message.offset) for letter in letters]
+        found = await connection.fetch(_RETIRED, self._topic, self._epoch, *zip(*origins, strict=True))
+        return {(partition, offset) for partition, offset in found}
 
     async def _record(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> None:
         if batch.dead_letters:
@@ -259,6 +296,10 @@ class PostgresStore:
         return connection
 
 
+class _RetiredDateError(Exception):
+    """A batch for COPY holds orders of a retired date, which have to be told from the others."""
+
+
 def _as_tuples(batch: Batch) -> list[tuple[Any, ...]]:
     # asyncpg encodes a plain tuple in half the time of a named one.
     return [tuple(row) for row, _ in batch.orders]
@@ -291,6 +332,19 @@ def _conflict(stored: OrderRow, row: OrderRow, message: Message, prints: tuple[s
         f"Different: {', '.join(fields)}",
         order_id=row.order_id,
         fingerprints=prints,
+        epoch=row.source_epoch,
+    )
+
+
+def _retired(row: OrderRow, message: Message, storable_from: datetime) -> RejectedMessage:
+    return RejectedMessage(
+        message,
+        ErrorType.RETIRED_DATE,
+        f"created_date: {business_text(row.created_date)} is before {business_date(storable_from)}, and orders of "
+        "earlier dates were removed from the database; the warehouse keeps those dates as they were",
+        field="created_date",
+        order_id=row.order_id,
+        fields=("created_date",),
         epoch=row.source_epoch,
     )
 

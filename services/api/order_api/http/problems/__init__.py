@@ -34,6 +34,7 @@ Problem
 │   ├── DeadLetterGone       410  its bytes are on no topic any more
 │   ├── AlreadyRedriven      409  its redrive is under way, or went well
 │   ├── ConflictUnresolved       409  another order has this id
+│   ├── RetiredDate              409  the order is of a retired date
 │   ├── CorrectionRefused    409  no order event either
 │   ├── KeyUnknown           404  never made, or revoked already
 │   └── MartUnknown          404  not published

@@ -105,6 +105,17 @@ class ConflictUnresolved(Problem):
     title = "Another order stands under this id"
 
 
+class RetiredDate(Problem):
+    """The letter is an order of a retired date: its orders are in the warehouse only, and a redrive is refused again.
+
+    `again` redrives it all the same, best with a body that has a later created_date.
+    """
+
+    status = 409
+    code = "retired-date"
+    title = "The order is of a retired date"
+
+
 class CorrectionRefused(Problem):
     """The corrected body is not a valid order event either: it would only be a dead letter again.
 
