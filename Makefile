@@ -92,13 +92,20 @@ reconcile: ## Count what went in, what came out, what was loaded: WAIT=30, DATE=
 
 ##@ The warehouse
 
-.PHONY: batch marts dbt-docs bigquery-smoke
+.PHONY: batch retire marts dbt-docs bigquery-smoke
 batch: ## Load business dates, build and show the marts: DATE=2026-11-20, 2026-11-18..2026-11-20 or 2026-11-18..; FULL_REFRESH=on
 	$(INSTALLED)
 	@test -n "$(DATE)" || { echo "Which date? make batch DATE=2026-11-20, DATE=2026-11-18..2026-11-20, or DATE=2026-11-18.. up to yesterday"; exit 2; }
 	@$(PYTHON) scripts/install.py --project airflow
 	@$(PYTHON) scripts/install.py --project dbt
 	@$(BATCH_SYSTEM) airflow/.venv/bin/order-batch run "$(DATE)" $(if $(filter on yes 1,$(FULL_REFRESH)),--full-refresh)
+
+retire: ## Remove orders from Postgres that the warehouse holds: BEFORE=2026-01-01, DRY_RUN=on, YES=1
+	$(INSTALLED)
+	@test -n "$(BEFORE)" || { echo "Before which date? make retire BEFORE=2026-01-01 DRY_RUN=on"; exit 2; }
+	@$(PYTHON) scripts/install.py --project airflow
+	@$(BATCH_SYSTEM) env=$${ORDERWATCH_HOME:-.orderwatch}/migrate.env; test ! -f "$$env" || . "$$env"; \
+		airflow/.venv/bin/order-batch retire --before "$(BEFORE)" $(if $(filter on yes 1,$(DRY_RUN)),--dry-run) $(if $(YES),--yes)
 
 marts: ## The first rows of each mart: ROWS=10
 	$(INSTALLED)

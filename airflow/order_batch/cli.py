@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from order_batch.app import open_pipeline
 from order_batch.loads.comparison import Comparison, dirty_partitions
 from order_batch.loads.order_lookup import LoadedOrder
+from order_batch.loads.retirement import RetirementError
 from order_batch.output import comparison_table, mart_table, order_table
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
@@ -22,7 +23,7 @@ from order_batch.transform.dbt import Build, DbtError
 from order_batch.warehouse.partitions import EARLIEST, business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
-from order_contract.business_dates import parse_business_dates
+from order_contract.business_dates import parse_business_date, parse_business_dates
 from order_contract.business_time import BUSINESS_ZONE, business_date
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import ERR, OUT, AsJson, failure, print_json
@@ -147,6 +148,68 @@ def reconcile(
         OUT.print(f"loaded and built again: {', '.join(map(str, dirty))}")
 
 
+@app.command()
+def retire(
+    before: Annotated[str, typer.Option("--before", help="a business date, `2026-01-01`: all earlier orders")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="compare and count, and remove nothing")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Remove the orders of old business dates from Postgres; the warehouse keeps them.
+
+    Refused when the warehouse does not hold what Postgres holds. Afterwards the dates are frozen: they are neither
+    compared nor loaded, and an order that still arrives for one becomes a dead letter. It cannot be undone. When it was
+    interrupted, run it again. Needs the database role that owns the tables: `. .orderwatch/migrate.env`.
+    """
+    day = _retirement_date(before)
+    with _pipeline() as pipeline:
+        retirement = pipeline.retirement()
+        try:
+            plan = retirement.plan(day)
+            OUT.print(
+                f"{plan.total:,} orders of {len(plan.orders):,} dates before {day} are in Postgres and, the same, in "
+                "the warehouse"
+            )
+            if dry_run:
+                return
+            _confirm(f"Remove them, and store no order of a date before {day} any more?", yes=yes)
+            retirement.freeze(day)
+        except RetirementError as error:
+            raise failure(_PROGRAM, str(error)) from None
+        removed = 0
+        with _bar("removing orders", plan.total) as advance:
+            for count in retirement.remove():
+                removed += count
+                advance(count)
+        OUT.print(f"removed {removed:,} orders from Postgres")
+
+
+def _retirement_date(text: str) -> date:
+    try:
+        day = parse_business_date(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--before") from None
+    if day > (today := business_date(datetime.now(UTC))):
+        raise typer.BadParameter(f"{day} is in the future; at most today, {today}", param_hint="--before")
+    return day
+
+
+def _confirm(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise failure(_PROGRAM, "nothing was removed: add --yes, as there is no terminal to ask on", ExitCode.USAGE)
+    typer.confirm(question, abort=True)
+
+
+@contextmanager
+def _bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar over a number of things; the yielded function counts some of them as done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
 @contextmanager
 def _pipeline() -> Iterator[BatchPipeline]:
     """The pipeline as the settings say; expected failures end in a sentence and exit code 1."""
@@ -167,7 +230,8 @@ def _pipeline() -> Iterator[BatchPipeline]:
         raise failure(
             _PROGRAM,
             f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}\n"
-            "Loading and publishing are the batch role's: `. .orderwatch/batch.env`, or docs/security.md",
+            "Loading and publishing are the batch role's: `. .orderwatch/batch.env`; removing orders is the owner's: "
+            "`. .orderwatch/migrate.env`, or docs/security.md",
             ExitCode.USAGE,
         ) from None
     except psycopg.errors.UndefinedTable as error:

@@ -14,6 +14,7 @@ from order_batch.loads.comparison import Comparer, Comparison, dirty_partitions
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
 from order_batch.loads.order_lookup import LoadedOrder, look_up
+from order_batch.loads.retirement import Retirement
 from order_batch.publish.marts import FirstRows, publish_marts, read_first_rows, read_marts
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Build, Dbt
@@ -58,6 +59,10 @@ class BatchPipeline:
     def dirty_dates(self, first: date, last: date) -> list[date]:
         """Business dates whose orders in Postgres are not those in the warehouse."""
         return [partition.start for partition in dirty_partitions(self.compare(first, last))]
+
+    def retirement(self) -> Retirement:
+        """The steps that remove old orders from Postgres."""
+        return Retirement(self._connection, self._ledger, self._comparer)
 
     def look_up(self, order_ids: Sequence[str]) -> list[LoadedOrder]:
         """What the warehouse holds of those of the orders that Postgres holds."""

@@ -59,11 +59,15 @@ class Comparer:
         self._ledger = LoadLedger(connection, warehouse.name)
 
     def compare(self, table: Table, first: date, last: date) -> Iterator[Comparison]:
-        """Compares the partitions from that of `first` to that of `last` that have rows on either side."""
+        """Compares the partitions from that of `first` to that of `last` that have rows on either side.
+
+        Frozen ones are left out: Postgres no longer holds their rows.
+        """
         postgres = postgres_totals(self._connection, table, first, last)
         held = self._warehouse.totals(table, first, last)
         loads, nothing = self._ledger.loads(table, first, last), Totals.empty(table)
-        for partition in sorted(postgres.keys() | held.keys()):
+        frozen = self._ledger.frozen(table, first, last)
+        for partition in sorted((postgres.keys() | held.keys()) - frozen):
             yield Comparison(
                 table,
                 partition,

@@ -1,5 +1,7 @@
-"""Ledger of loads, in Postgres: when each partition was loaded last, and the hash of what was loaded."""
+"""Ledger of loads, in Postgres: when each partition was loaded last, the hash of its content, and what is frozen."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -19,6 +21,24 @@ _LOADS = """
     where warehouse = %(warehouse)s and table_name = %(table)s
         and partition_start >= %(start)s and partition_start < %(end)s
 """
+_FROZEN = """
+    select partition_start from warehouse_loads
+    where warehouse = %(warehouse)s and table_name = %(table)s and frozen_at is not null
+        and partition_start >= %(start)s and partition_start < %(end)s
+"""
+_FREEZE = """
+    insert into warehouse_loads (warehouse, table_name, partition_start, frozen_at)
+    select %(warehouse)s, table_name, day, now()
+    from unnest(%(tables)s::text[]) as table_name cross join unnest(%(days)s::date[]) as day
+    on conflict (warehouse, table_name, partition_start) do update set frozen_at = now()
+"""
+# Other warehouses could not load these dates again either.
+_FREEZE_ELSEWHERE = """
+    update warehouse_loads set frozen_at = now()
+    where table_name = any(%(tables)s) and partition_start = any(%(days)s) and frozen_at is null
+"""
+# An advisory lock; any constant serves. Loads hold it shared, freezing holds it alone.
+_LOCK = 0x4F59
 
 
 class Load(NamedTuple):
@@ -49,6 +69,40 @@ class LoadLedger:
         """When the partition of a business date was last loaded."""
         found = self.loads(table, day, day).get(Partition.of(table, day))
         return None if found is None else found.loaded_at
+
+    def frozen(self, table: Table, first: date, last: date) -> set[Partition]:
+        """The partitions from that of `first` to that of `last` whose rows Postgres no longer holds."""
+        span = {"start": Partition.of(table, first).start, "end": Partition.of(table, last).end}
+        found = self._connection.execute(_FROZEN, self._parameters(table, **span))
+        return {Partition(start, table.span) for (start,) in found}
+
+    def freeze(self, tables: Iterable[Table], days: Iterable[date]) -> None:
+        """Freeze dates, in all warehouses at once."""
+        parameters = {"warehouse": self._warehouse, "tables": [table.name for table in tables], "days": list(days)}
+        with self._connection.transaction():
+            self._connection.execute(_FREEZE, parameters)
+            self._connection.execute(_FREEZE_ELSEWHERE, parameters)
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Let nothing be frozen in the meantime; other loads may run."""
+        with self._hold("pg_advisory_lock_shared", "pg_advisory_unlock_shared"):
+            yield
+
+    @contextmanager
+    def freezing(self) -> Iterator[None]:
+        """Wait until no load is running, and let none begin."""
+        with self._hold("pg_advisory_lock", "pg_advisory_unlock"):
+            yield
+
+    @contextmanager
+    def _hold(self, lock: str, unlock: str) -> Iterator[None]:
+        self._connection.execute(f"select {lock}({_LOCK})")
+        try:
+            yield
+        finally:
+            if not self._connection.closed:
+                self._connection.execute(f"select {unlock}({_LOCK})")
 
     def _parameters(self, table: Table, **values: object) -> dict[str, object]:
         return {"warehouse": self._warehouse, "table": table.name, **values}

@@ -297,7 +297,7 @@ class PostgresStore:
 
 
 class _RetiredDateError(Exception):
-    """A batch for COPY holds orders of a retired date, which have to be told from the others."""
+    """A batch for COPY holds orders of a retired date, which have to be separated from the others."""
 
 
 def _as_tuples(batch: Batch) -> list[tuple[Any, ...]]:
