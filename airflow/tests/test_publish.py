@@ -1,6 +1,8 @@
 """Publishing marts: in their order, described, all at once, and of a long one the first rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import duckdb
@@ -30,8 +32,9 @@ def warehouse(settings: BatchSettings) -> DuckDbWarehouse:
     return DuckDbWarehouse(settings.warehouse_path)
 
 
-def published(connection: "psycopg.Connection[Any]", mart: str) -> Sequence[tuple[Any, ...]]:
-    return connection.execute(f'select * from marts."{mart}" order by position').fetchall()
+def published(connection: "psycopg.Connection[Any]", mart: str) -> list[tuple[Any, ...]]:
+    """The rows in their order, without their positions."""
+    return [row[1:] for row in connection.execute(f'select * from marts."{mart}" order by position')]
 
 
 def described(connection: "psycopg.Connection[Any]") -> Sequence[tuple[Any, ...]]:
@@ -41,7 +44,7 @@ def described(connection: "psycopg.Connection[Any]") -> Sequence[tuple[Any, ...]
 def test_rows_come_in_the_marts_order(connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse) -> None:
     assert publish_marts(connection, warehouse, [USERS, HOURS], MANY) == {"mart_users": 4, "mart_hours": 5}
     assert published(connection, "mart_users") == [
-        (1, "c", 7, "Citra\tDewi"), (2, "B", 2, ""), (3, "a", 2, "\\N"), (4, "b", 2, None),
+        ("c", 7, "Citra\tDewi"), ("B", 2, ""), ("a", 2, "\\N"), ("b", 2, None),
     ]  # fmt: skip
     assert described(connection) == [("mart_hours", "Hours.", 5, True), ("mart_users", "Users.", 4, True)]
     assert connection.execute("select col_description('marts.mart_users'::regclass, 2)").fetchone() == ("Key.",)
@@ -67,18 +70,99 @@ def test_of_a_long_mart_the_first_rows_are_published(
     connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, most: int, complete: bool
 ) -> None:
     publish_marts(connection, warehouse, [USERS], most)
-    assert [row[1] for row in published(connection, "mart_users")] == ["c", "B", "a", "b"][:most]
+    assert [row[0] for row in published(connection, "mart_users")] == ["c", "B", "a", "b"][:most]
     assert described(connection) == [("mart_users", "Users.", most, complete)]
 
 
-def test_what_is_published_again_replaces_all(
-    connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
-) -> None:
+def test_marts_that_are_gone_are_removed(connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse) -> None:
     before = published_as(connection, warehouse, [USERS, HOURS])
-    assert published_as(connection, warehouse, [USERS]) != before
+    assert published_as(connection, warehouse, [USERS]) == before  # nothing of it changed: readers keep their pages
     assert [name for name, *_ in described(connection)] == ["mart_users"]
     assert connection.execute("select to_regclass('marts.mart_hours')").fetchone() == (None,)
-    assert [row[0] for row in published(connection, "mart_users")] == [1, 2, 3, 4]
+    assert [row[0] for row in published(connection, "mart_users")] == ["c", "B", "a", "b"]
+
+
+def places(connection: "psycopg.Connection[Any]") -> dict[str, tuple[str, int]]:
+    """Where Postgres keeps each row of mart_users, which a row that is written again leaves, and its position."""
+    found = connection.execute("select user_id, ctid::text, position from marts.mart_users").fetchall()
+    return {user_id: (place, position) for user_id, place, position in found}
+
+
+def test_only_rows_that_changed_are_written(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+) -> None:
+    first = published_as(connection, warehouse, [USERS])
+    before = places(connection)
+    change(settings, "insert into gold.mart_users values ('D', 2, 'Dewi')")
+    change(settings, "update gold.mart_users set name = 'Bayu' where user_id = 'b'")
+    change(settings, "update gold.mart_users set orders = 9 where user_id = 'a'")
+    change(settings, "delete from gold.mart_users where user_id = 'c'")
+    assert published_as(connection, warehouse, [USERS]) != first
+    assert published(connection, "mart_users") == [("a", 9, "\\N"), ("B", 2, ""), ("D", 2, "Dewi"), ("b", 2, "Bayu")]
+    after = places(connection)
+    assert after["B"] == before["B"]
+    assert after["b"][1] == before["b"][1]
+    assert {name for name in after if after[name] != before.get(name)} == {"D", "a", "b"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_changes_give_the_rows_of_the_mart(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, seed: int
+) -> None:
+    random = Random(seed)
+    for _ in range(12):
+        users, count = f"'u' || range % {random.choice([30, 300])}", random.choice([0, 1, 20, 200])
+        wanted = f"select {users} as user_id, {random.randint(1, 3)} * (range % 7) as orders, null as name"
+        change(settings, f"delete from gold.mart_users where hash(user_id) % 3 = {random.randrange(3)}")
+        change(
+            settings,
+            f"insert into gold.mart_users select distinct on (user_id) * from ({wanted} from range({count})) as added "
+            "where user_id not in (select user_id from gold.mart_users)",
+        )
+        change(
+            settings, f"update gold.mart_users set orders = orders + 1 where hash(user_id) % 9 = {random.randrange(9)}"
+        )
+        most = random.choice([50, MANY])
+        publish_marts(connection, warehouse, [USERS], most)
+        with duckdb.connect(settings.warehouse_path, read_only=True) as found:
+            expected = found.execute("from gold.mart_users order by orders desc, user_id").fetchall()
+        assert published(connection, "mart_users") == expected[:most]
+        assert described(connection) == [
+            ("mart_users", "Users.", len(expected[:most]), len(expected) <= most),
+        ]
+
+
+def test_a_table_without_room_between_two_rows_is_created_again(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+) -> None:
+    publish_marts(connection, warehouse, [USERS], MANY)
+    table = "select 'marts.mart_users'::regclass::oid::bigint"
+    tables = set()
+    for number in range(40):
+        change(settings, f"insert into gold.mart_users values ('a{number:02}', 2, null)")
+        publish_marts(connection, warehouse, [USERS], MANY)
+        tables.add(connection.execute(table).fetchone())
+    assert 1 < len(tables) < 10
+    assert [row[0] for row in published(connection, "mart_users")] == [
+        "c", "B", "a", *(f"a{number:02}" for number in range(40)), "b",
+    ]  # fmt: skip
+
+
+def test_another_order_or_column_gives_a_new_table(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+) -> None:
+    publish_marts(connection, warehouse, [USERS], MANY)
+    publish_marts(connection, warehouse, [replace(USERS, order_by=["orders", "user_id desc"])], MANY)
+    assert [row[0] for row in published(connection, "mart_users")] == ["b", "a", "B", "c"]
+    change(settings, "alter table gold.mart_users add column city varchar")
+    publish_marts(connection, warehouse, [USERS], MANY)
+    assert [row[-1] for row in published(connection, "mart_users")] == [None] * 4
+
+
+def change(settings: BatchSettings, statement: str) -> None:
+    """Change a mart in the warehouse."""
+    with duckdb.connect(settings.warehouse_path) as connection:
+        connection.execute(statement)
 
 
 def test_readers_see_the_old_marts_until_the_new_ones_are_complete(

@@ -3,25 +3,23 @@
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from order_batch.publish.table import POSITION, SCHEMA, Published, publish_table
 from order_batch.transform.dbt import DbtError
 from order_batch.warehouse.port import Relation, Warehouse
 from order_platform.postgres.roles import MART_READERS
 
-SCHEMA = "marts"
-# The first column of each published table: a row's place in the mart's order, by which the API turns pages.
-POSITION = "position"
-
 _LOCK = "select pg_advisory_xact_lock(hashtext('marts'))"
 _RECORD = """
-    insert into published_marts (name, description, rows, complete, publication) values (%s, %s, %s, %s, %s)
+    insert into published_marts as old (name, description, rows, complete, publication)
+    values (%(name)s, %(description)s, %(rows)s, %(complete)s, %(publication)s)
     on conflict (name) do update set description = excluded.description, rows = excluded.rows,
-        complete = excluded.complete, publication = excluded.publication, published_at = now()
+        complete = excluded.complete, published_at = now(),
+        publication = case when %(changed)s then excluded.publication else old.publication end
 """
 
 
@@ -34,6 +32,11 @@ class Mart:
     columns: dict[str, str]
     """Descriptions by column."""
     order_by: Sequence[str]
+
+    @property
+    def order_columns(self) -> list[str]:
+        """The columns of the order, without directions."""
+        return [expression.split()[0] for expression in self.order_by]
 
 
 class FirstRows(NamedTuple):
@@ -54,29 +57,29 @@ def read_marts(manifest: Mapping[str, Any]) -> list[Mart]:
 def publish_marts(
     connection: "psycopg.Connection[Any]", warehouse: Warehouse, found: Sequence[Mart], most: int
 ) -> dict[str, int]:
-    """Replace what is published by these marts, all at once; returns the number of rows of each.
+    """Publish these marts and no other, all at once; returns the number of rows of each. Only what changed is written.
 
     Of a mart with more than `most` rows those come that are first in its order: what people page through is not to
     cost more each day. Readers see the old tables until the new ones are complete. Raises WarehouseError when a mart
     is not there.
     """
     publication = uuid.uuid4()
-    copied: dict[str, tuple[int, bool]] = {}
+    published: dict[str, Published] = {}
     with connection.transaction():
         connection.execute(_LOCK)  # two publish one after the other
         for mart in found:
             with warehouse.gold(mart.name, mart.order_by, most + 1) as relation:
-                copied[mart.name] = _copy(connection, mart, relation, most)
+                done = publish_table(connection, mart.name, relation, mart.order_columns, most)
+                _prepare(connection, mart, relation, done)
+                published[mart.name] = done
         for mart in found:
-            connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, mart.name)))
-            connection.execute(SQL("alter table {} rename to {}").format(_new_table(mart), Identifier(mart.name)))
-            _grant(connection, mart)
-            connection.execute(_RECORD, [mart.name, mart.description, *copied[mart.name], publication])
-        names = list(copied)
+            _swap(connection, mart, published[mart.name])
+            _record(connection, mart, published[mart.name], publication)
+        names = list(published)
         for (gone,) in connection.execute("select name from published_marts where name <> all(%s)", [names]).fetchall():
             connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, gone)))
             connection.execute("delete from published_marts where name = %s", [gone])
-    return {name: count for name, (count, _) in copied.items()}
+    return {name: done.rows for name, done in published.items()}
 
 
 def read_first_rows(connection: "psycopg.Connection[Any]", count: int) -> Iterator[FirstRows]:
@@ -96,40 +99,40 @@ def _read_mart(node: Mapping[str, Any]) -> Mart:
     return Mart(node["name"], " ".join(node["description"].split()), descriptions, order_by)
 
 
-def _new_table(mart: Mart) -> Identifier:
-    return Identifier(SCHEMA, f"new_{mart.name}")
-
-
-def _copy(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relation, most: int) -> tuple[int, bool]:
-    """Make the new table of a mart; returns the number of its rows, and whether those are all."""
-    columns = SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in relation.columns)
-    create = SQL("create table {} ({} bigint generated always as identity, {})")
-    connection.execute(create.format(_new_table(mart), Identifier(POSITION), columns))
-    names = SQL(", ").join(Identifier(name) for name, _ in relation.columns)
-    rows, count = relation.rows(), 0
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(SQL("copy {} ({}) from stdin").format(_new_table(mart), names)) as copy,
-    ):
-        for row in islice(rows, most):
-            copy.write_row(row)
-            count += 1
-    complete = next(rows, None) is None
-    connection.execute(SQL("alter table {} add primary key ({})").format(_new_table(mart), Identifier(POSITION)))
-    for name in _keys(mart, relation):
-        index = SQL("create index on {} ({}, {})")
-        connection.execute(index.format(_new_table(mart), Identifier(name), Identifier(POSITION)))
-    _describe(connection, SQL("table {}").format(_new_table(mart)), mart.description)
+def _prepare(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relation, done: Published) -> None:
+    """Index a new table, and describe the columns of an old one as well: descriptions may have changed."""
+    table = done.replacement or Identifier(SCHEMA, mart.name)
+    if done.replacement is not None:
+        for name in _keys(mart, relation):
+            index = SQL("create index on {} ({}, {})")
+            connection.execute(index.format(table, Identifier(name), Identifier(POSITION)))
+    _describe(connection, SQL("table {}").format(table), mart.description)
     for name, _ in relation.columns:
-        column = SQL("column {}.{}").format(_new_table(mart), Identifier(name))
-        _describe(connection, column, mart.columns.get(name, ""))
-    return count, complete
+        _describe(connection, SQL("column {}.{}").format(table, Identifier(name)), mart.columns.get(name, ""))
+
+
+def _swap(connection: "psycopg.Connection[Any]", mart: Mart, done: Published) -> None:
+    """Put the new table, if there is one, in the place of the old one."""
+    if done.replacement is not None:
+        connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, mart.name)))
+        connection.execute(SQL("alter table {} rename to {}").format(done.replacement, Identifier(mart.name)))
+    _grant(connection, mart)
+
+
+def _record(connection: "psycopg.Connection[Any]", mart: Mart, done: Published, publication: uuid.UUID) -> None:
+    """Record what was published. A mart of which no row changed keeps its publication, and readers their pages."""
+    connection.execute(
+        _RECORD,
+        {
+            "name": mart.name, "description": mart.description, "rows": done.rows, "complete": done.complete,
+            "publication": publication, "changed": done.changed > 0,
+        },
+    )  # fmt: skip
 
 
 def _keys(mart: Mart, relation: Relation) -> list[str]:
     """The columns of text that the order ends in, which are the key: the API filters by columns that have an index."""
-    ordered = {expression.split()[0] for expression in mart.order_by}
-    return [name for name, kind in relation.columns if name in ordered and kind == "text"]
+    return [name for name, kind in relation.columns if name in mart.order_columns and kind == "text"]
 
 
 def _grant(connection: "psycopg.Connection[Any]", mart: Mart) -> None:

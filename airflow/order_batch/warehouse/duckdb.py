@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 import structlog
 
 from order_batch.warehouse import duckdb_models
@@ -93,7 +94,6 @@ _POSTGRES_TYPES = {
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB", "threads": "2", "preserve_insertion_order": "false",
 }  # fmt: skip
-_ROWS_AT_ONCE = 10_000
 
 
 class DuckDbWarehouse:
@@ -153,7 +153,7 @@ class DuckDbWarehouse:
     def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:
         with self._connect() as connection:
             try:
-                found = connection.execute(f'select * from gold."{mart}"{order_limit_clause(order_by, limit)}')
+                found = connection.sql(f'select * from gold."{mart}"{order_limit_clause(order_by, limit)}')
             except duckdb.CatalogException as error:
                 raise WarehouseError(f"there is no gold.{mart} in {self._path}: run dbt first") from error
             yield _Result(found)
@@ -187,7 +187,7 @@ class DuckDbWarehouse:
 class _Result:
     """A Relation that is a query's result."""
 
-    def __init__(self, result: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, result: duckdb.DuckDBPyRelation) -> None:
         self._result = result
 
     @property
@@ -195,8 +195,11 @@ class _Result:
         return [(name, _postgres_type(str(kind))) for name, kind, *_ in self._result.description or ()]
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        while rows := self._result.fetchmany(_ROWS_AT_ONCE):
-            yield from rows
+        for batch in self.batches():
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        yield from pa.RecordBatchReader.from_stream(self._result)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> int:

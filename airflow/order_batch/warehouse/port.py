@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
+import pyarrow as pa
+
 from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.tables import Table
@@ -75,6 +77,9 @@ class Relation(Protocol):
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """All rows."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows as Arrow has them, some thousands at a time. Instead of `rows`: a relation is read once."""
 
 
 def order_limit_clause(order_by: Sequence[str], limit: int | None) -> str:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import (
     ArrayQueryParameter,
@@ -66,6 +67,10 @@ class BigQueryRelation:
         with translate_errors(f"reading {self._table.dataset_id}.{self._table.table_id}"):
             for row in self._read():
                 yield row.values()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        with translate_errors(f"reading {self._table.dataset_id}.{self._table.table_id}"):
+            yield from self._read().to_arrow_iterable()
 
     def _read(self) -> RowIterator:
         if self._table.table_type == "TABLE" and not self._clauses:  # listing rows is free of charge

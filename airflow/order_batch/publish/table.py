@@ -1,0 +1,204 @@
+"""Tables of schema `marts`: created, or changed to what a mart holds now, where only rows that differ are written.
+
+A row keeps its place in the order, `position`, for as long as it keeps its values that the order is made of. Positions
+leave gaps, and a new row gets one between its neighbours'. Where a gap is used up the table is created again.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from order_batch.warehouse.port import Relation
+
+SCHEMA: Final = "marts"
+POSITION: Final = "position"
+"""The first column of each published table: a row's place in the mart's order, by which the API turns pages."""
+
+_GAP: Final = 1 << 16
+_STAGED, _MATCHED, _ADDED = (Identifier("pg_temp", name) for name in ("staged_mart", "matched_rows", "added_rows"))
+# For the joins and sorts of a transaction: some hundred thousand rows fit.
+_MEMORY: Final = "set local work_mem = '64MB'"
+
+_SHAPE: Final = """
+    select a.attname, format_type(a.atttypid, a.atttypmod) from pg_attribute as a
+    where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped and a.attidentity = '' order by a.attnum
+"""
+# Each staged row with the position of the published row of the same order, if there is one, and the number of such rows
+# up to it: new rows stand between those of numbers `run` and `run + 1`.
+_MATCH: Final = """
+    create temporary table {matched} on commit drop as
+    with pairs as (
+        select staged.ordinal, published.{position} as kept,
+            ({published_columns}) is distinct from ({staged_columns}) as differs
+        from {staged} as staged left join {published} as published using ({order})
+    )
+    select ordinal, kept, kept is not null and differs as differs, count(kept) over by_order as run,
+        kept <= max(kept) over (by_order rows between unbounded preceding and 1 preceding) as is_out_of_order
+    from pairs window by_order as (order by ordinal)
+"""
+_COUNT: Final = """
+    select count(*), count(kept), count(*) filter (where differs), coalesce(bool_or(is_out_of_order), false),
+        (select count(*) from {published})
+    from {matched}
+"""
+_ADD: Final = """
+    create temporary table {added} on commit drop as
+    select new.ordinal, coalesce(low.kept, 0) as low, high.kept as high,
+        row_number() over (partition by new.run order by new.ordinal) as number,
+        count(*) over (partition by new.run) as added
+    from {matched} as new
+    left join {matched} as low on low.run = new.run and low.kept is not null
+    left join {matched} as high on high.run = new.run + 1 and high.kept is not null
+    where new.kept is null
+"""
+_FITS: Final = "select coalesce(bool_and(high is null or high - low > added), true) from {added}"
+_DELETE: Final = """
+    delete from {published} as published
+    where not exists (select from {matched} as matched where matched.kept = published.{position})
+"""
+_UPDATE: Final = """
+    update {published} as published set ({columns}) = row({staged_columns})
+    from {matched} as matched inner join {staged} as staged using (ordinal)
+    where matched.differs and matched.kept = published.{position}
+"""
+_INSERT: Final = """
+    insert into {published} ({position}, {columns})
+    select added.low + added.number * coalesce((added.high - added.low) / (added.added + 1), {gap}), {staged_columns}
+    from {added} as added inner join {staged} as staged using (ordinal)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was published: the number of rows, whether those are all of the mart, and how many were written or deleted.
+
+    `replacement` is the table to rename, if the published one could not be changed.
+    """
+
+    rows: int
+    complete: bool
+    changed: int
+    replacement: Identifier | None = None
+
+
+def publish_table(
+    connection: "psycopg.Connection[Any]", name: str, relation: Relation, order: Sequence[str], most: int
+) -> Published:
+    """Change the published table `name` to the first `most` rows of the relation, which come in their order.
+
+    `order` are the columns that the order is made of; no two rows have the same values of them. To be called within a
+    transaction.
+    """
+    connection.execute(_MEMORY)
+    columns = [column for column, _ in relation.columns]
+    rows, complete = _stage(connection, relation, most)
+    changed = None
+    if _can_be_changed(connection, Identifier(SCHEMA, name), relation):
+        changed = _change(connection, Identifier(SCHEMA, name), rows, columns, order)
+    replacement = None if changed is not None else _create(connection, f"new_{name}", relation, columns)
+    for table in (_STAGED, _MATCHED, _ADDED):
+        connection.execute(SQL("drop table if exists {}").format(table))
+    return Published(rows, complete, rows if changed is None else changed, replacement)
+
+
+def _change(
+    connection: "psycopg.Connection[Any]",
+    published: Identifier,
+    rows: int,
+    columns: Sequence[str],
+    order: Sequence[str],
+) -> int | None:
+    """Write the rows that differ; returns how many, and None when the table has to be created again."""
+    names = {
+        "published": published, "staged": _STAGED, "matched": _MATCHED, "added": _ADDED,
+        "position": Identifier(POSITION), "gap": Literal(_GAP), "order": _list(order), "columns": _list(columns),
+        "staged_columns": _list(columns, "staged"), "published_columns": _list(columns, "published"),
+    }  # fmt: skip
+
+    def run(statement: str) -> "psycopg.Cursor[Any]":
+        return connection.execute(SQL(statement).format(**names))
+
+    run(_MATCH)
+    matched, kept, differing, is_out_of_order, before = run(_COUNT).fetchone() or (0, 0, 0, False, 0)
+    if matched != rows or is_out_of_order:
+        return None
+    if kept < rows:
+        run(_ADD)
+        if (run(_FITS).fetchone() or (False,)) != (True,):
+            return None
+    changed = 0
+    if kept < before:
+        changed += run(_DELETE).rowcount
+    if differing:
+        changed += run(_UPDATE).rowcount
+    if kept < rows:
+        changed += run(_INSERT).rowcount
+    return changed
+
+
+def _stage(connection: "psycopg.Connection[Any]", relation: Relation, most: int) -> tuple[int, bool]:
+    """Copy the rows to a temporary table, numbered; returns how many, and whether those are all."""
+    connection.execute(
+        SQL("create temporary table {} (ordinal bigint not null, {}) on commit drop").format(
+            _STAGED, _definitions(relation)
+        )
+    )
+    copy = SQL("copy {} from stdin (format csv)").format(_STAGED)
+    count, complete = 0, True
+    with connection.cursor() as cursor, cursor.copy(copy) as rows:
+        for batch in relation.batches():
+            taken = batch.slice(0, most - count)
+            complete = complete and len(taken) == len(batch)
+            ordinals = pa.array(range(count + 1, count + len(taken) + 1), pa.int64())
+            rows.write(_csv(taken.add_column(0, "ordinal", ordinals)))
+            count += len(taken)
+    connection.execute(SQL("analyze {}").format(_STAGED))
+    return count, complete
+
+
+def _csv(batch: pa.RecordBatch) -> bytes:
+    """The rows as Postgres reads them: texts in quotes, and nothing at all for a null."""
+    written = io.BytesIO()
+    pyarrow.csv.write_csv(batch, written, pyarrow.csv.WriteOptions(include_header=False))
+    return written.getvalue()
+
+
+def _can_be_changed(connection: "psycopg.Connection[Any]", published: Identifier, relation: Relation) -> bool:
+    """Whether the table is there with the same columns, and its positions can be given."""
+    found = connection.execute(_SHAPE, [published.as_string()]).fetchall()
+    return found == [(POSITION, "bigint"), *_shape(connection, relation)]
+
+
+def _shape(connection: "psycopg.Connection[Any]", relation: Relation) -> list[tuple[str, str]]:
+    """The staged columns and their types, as Postgres names them."""
+    found = connection.execute(_SHAPE, [_STAGED.as_string()]).fetchall()
+    return [(name, kind) for name, kind in found if name in dict(relation.columns)]
+
+
+def _create(connection: "psycopg.Connection[Any]", name: str, relation: Relation, columns: Sequence[str]) -> Identifier:
+    """A new table with the staged rows."""
+    table = Identifier(SCHEMA, name)
+    connection.execute(
+        SQL("create table {} ({} bigint, {})").format(table, Identifier(POSITION), _definitions(relation))
+    )
+    connection.execute(
+        SQL("insert into {} select ordinal * {}, {} from {} order by ordinal").format(
+            table, Literal(_GAP), _list(columns), _STAGED
+        )
+    )
+    connection.execute(SQL("alter table {} add primary key ({})").format(table, Identifier(POSITION)))
+    return table
+
+
+def _definitions(relation: Relation) -> Composed:
+    return SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in relation.columns)
+
+
+def _list(columns: Sequence[str], table: str | None = None) -> Composed:
+    return SQL(", ").join(Identifier(*([table] if table else []), column) for column in columns)
