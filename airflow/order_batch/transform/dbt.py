@@ -36,6 +36,8 @@ class NodeResult:
     status: str
     seconds: float
     message: str
+    bytes_processed: int | None = None
+    """What BigQuery read for it; None on DuckDB, and for nodes that read nothing."""
 
     @property
     def failed(self) -> bool:
@@ -184,8 +186,16 @@ def _read_result(result: Mapping[str, object], node: Mapping[str, object]) -> No
     kind, _, name, *_ = str(result["unique_id"]).split(".")
     path = Path(str(node.get("original_file_path", "")))
     layer = next((part for part in path.parts if part in {"bronze", "silver", "gold"}), "tests")
+    response = result.get("adapter_response")
+    read = response.get("bytes_processed") if isinstance(response, Mapping) else None
     return NodeResult(
-        name, kind, layer, str(result["status"]), float(str(result["execution_time"])), str(result["message"] or "")
+        name,
+        kind,
+        layer,
+        str(result["status"]),
+        float(str(result["execution_time"])),
+        str(result["message"] or ""),
+        None if read is None else int(read),
     )
 
 

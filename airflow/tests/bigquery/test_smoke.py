@@ -2,59 +2,103 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 import pytest
 from google.cloud.bigquery import Client
 
+from order_batch.transform.dbt import Build, NodeResult
 from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, TABLES, USERS
 from tests.fake_bigquery.server import FakeBigQuery
-from tests.smoke.bigquery_smoke import MARTS, SmokeError, check, remove
-from tests.smoke.sample_day import SampleDay, make_day
-from tests.staged import NOVEMBER_21
+from tests.smoke.bigquery_smoke import BY_DATE, MARTS, Builds, SmokeError, check, remove
+from tests.smoke.sample_day import SampleDay, combine, make_day
+from tests.staged import NOVEMBER_20, NOVEMBER_21
 
 ROOT = Path(__file__).resolve().parents[3]
-DAY = make_day(NOVEMBER_21, 60)
-Build = Callable[[date], None]
+DAYS = [make_day(NOVEMBER_20, 60), make_day(NOVEMBER_21, 60)]
+BYTES_A_DAY = 1_000
 
 
-@pytest.fixture
-def build(fake: FakeBigQuery) -> Build:
+@dataclass
+class FakeDbt:
     """Creates the marts that are compared, one row per order: grouping does not change their sums."""
 
-    def build(day: date) -> None:
-        assert day == NOVEMBER_21
-        orders = fake.storage.table("orderwatch_raw", "orders").rows
-        frauds = [order["status"] == "fraud" for order in orders]
+    fake: FakeBigQuery
+    prunes: bool = True
+    reports: bool = True
+    skipped: int = 0
+    dates: list[tuple[date, date]] = field(default_factory=list)
+    built: set[date] = field(default_factory=set)
+
+    @property
+    def builds(self) -> Builds:
+        return Builds(self.build, lambda: Build([self._result("unit_test", "mart_users", None)]))
+
+    def build(self, first: date, last: date) -> Build:
+        self.dates.append((first, last))
+        self.built |= {first, last}
+        stored = self.fake.storage.table("orderwatch_raw", "orders").rows
+        orders = [order for order in stored if order["business_date"] in self.built][self.skipped :]
         for mart, names in MARTS.items():
-            reference = {"projectId": fake.project, "datasetId": "orderwatch_gold", "tableId": mart}
+            reference = {"projectId": self.fake.project, "datasetId": "orderwatch_gold", "tableId": mart}
             fields = [{"name": name, "type": "INT64"} for name in names]
-            fake.storage.insert_table("orderwatch_gold", {"tableReference": reference, "schema": {"fields": fields}})
-            fake.storage.table("orderwatch_gold", mart).rows = [
+            if ("orderwatch_gold", mart) not in self.fake.storage.tables:
+                body = {"tableReference": reference, "schema": {"fields": fields}}
+                self.fake.storage.insert_table("orderwatch_gold", body)
+            self.fake.storage.table("orderwatch_gold", mart).rows = [
                 dict(zip(names, (1, order["amount"], int(fraud), order["amount"] * fraud), strict=True))
-                for order, fraud in zip(orders, frauds, strict=True)
+                for order, fraud in ((order, order["status"] == "fraud") for order in orders)
             ]
+        days = len({first, last}) if self.prunes else 2
+        return Build([self._result("model", name, BYTES_A_DAY * days if self.reports else None) for name in BY_DATE])
 
-    return build
+    @staticmethod
+    def _result(kind: str, name: str, read: int | None) -> NodeResult:
+        return NodeResult(name, kind, "silver", "success", 0.1, "", read)
 
 
-def test_what_works_passes(warehouse: BigQueryWarehouse, build: Build) -> None:
+def test_what_works_passes(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
     said: list[str] = []
-    check(warehouse, build, DAY, said.append)
+    dbt = FakeDbt(fake)
+    check(warehouse, dbt.builds, DAYS, said.append)
     assert said[0].startswith("loaded once: ")
-    assert said[-len(MARTS) :] == [f"{mart} adds up to the orders" for mart in MARTS]
+    assert said.count("mart_user_product_habits adds up to the orders") == 4
+    assert said[-len(BY_DATE) :] == [f"{name} reads the partition that it builds, and no other" for name in BY_DATE]
+    assert dbt.dates == [
+        (NOVEMBER_20, NOVEMBER_20), (NOVEMBER_21, NOVEMBER_21), (NOVEMBER_20, NOVEMBER_21), (NOVEMBER_21, NOVEMBER_21),
+    ]  # fmt: skip
 
 
-def test_marts_that_do_not_add_up_fail(fake: FakeBigQuery, warehouse: BigQueryWarehouse, build: Build) -> None:
-    def build_less(day: date) -> None:
-        build(day)
-        del fake.storage.table("orderwatch_gold", "mart_product_payment_methods").rows[0]
+def test_marts_that_do_not_add_up_fail(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
+    with pytest.raises(SmokeError, match=r"mart_user_blacklist_status: .* sum to \[59, .*the orders to \[60, "):
+        check(warehouse, FakeDbt(fake, skipped=1).builds, DAYS, lambda _: None)
 
-    with pytest.raises(SmokeError, match=r"mart_product_payment_methods: .* sum to \[59, .*the orders to \[60, "):
-        check(warehouse, build_less, DAY, lambda _: None)
+
+def test_reading_more_than_the_partition_fails(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
+    with pytest.raises(SmokeError, match=r"fct_orders read 2,000 bytes to build one day and 2,000 to build both"):
+        check(warehouse, FakeDbt(fake, prunes=False).builds, DAYS, lambda _: None)
+
+
+def test_bytes_that_are_not_reported_fail(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
+    with pytest.raises(SmokeError, match=r"fct_orders: dbt does not report the bytes"):
+        check(warehouse, FakeDbt(fake, reports=False).builds, DAYS, lambda _: None)
+
+
+def test_no_unit_tests_fail(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
+    with pytest.raises(SmokeError, match="dbt ran no unit test"):
+        check(warehouse, Builds(FakeDbt(fake).build, lambda: Build([])), DAYS, lambda _: None)
+
+
+def test_days_together_hold_each_version_once() -> None:
+    both = combine(DAYS)
+    assert len(both.rows[ORDERS.name]) == 120
+    for table, key in ((USERS, "user_id"), (PRODUCTS, "product_id")):
+        rows = both.rows[table.name]
+        assert len({(row[key], row["valid_from"]) for row in rows}) == len(rows)
+        assert len(rows) < sum(len(day.rows[table.name]) for day in DAYS)
 
 
 def test_datasets_are_removed_whatever_is_in_them(
@@ -67,7 +111,7 @@ def test_datasets_are_removed_whatever_is_in_them(
 
 
 def test_a_sample_day_holds_together() -> None:
-    rows = DAY.rows
+    rows = DAYS[1].rows
     users = {row["user_id"] for row in rows[USERS.name]}
     products = {row["product_id"] for row in rows[PRODUCTS.name]}
     assert len(rows[ORDERS.name]) == 60

@@ -68,6 +68,16 @@ def make_day(day: date, orders: int, seed: int = 0) -> SampleDay:
     return SampleDay(day, rows)
 
 
+def combine(days: Sequence[SampleDay]) -> SampleDay:
+    """The rows of several days, each version of the catalog once."""
+    rows: dict[str, Sequence[Row]] = {}
+    for name in days[0].rows:
+        found = [row for day in days for row in day.rows[name]]
+        unique = name in {USERS.name, PRODUCTS.name}
+        rows[name] = list({tuple(row.values()): row for row in found}.values()) if unique else found
+    return SampleDay(days[-1].day, rows)
+
+
 def stage(table: Table, partition: Partition, rows: Sequence[Row], folder: Path) -> Staged:
     """Write rows of a partition to files."""
     target = folder / table.name / partition.id
