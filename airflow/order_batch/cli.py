@@ -1,5 +1,6 @@
 """Command line `order-batch`: the batch side without Airflow."""
 
+import getpass
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -183,6 +184,34 @@ def retire(
         OUT.print(f"removed {removed:,} orders from Postgres")
 
 
+@app.command("erase-user")
+def erase_user(
+    user_id: Annotated[str, typer.Argument(help="the user to erase")],
+    by: Annotated[str | None, typer.Option("--by", help="who orders it, for the record; else the Unix user")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Replace what identifies a user: in Postgres, in raw tables, also of frozen dates, and in all models and marts.
+
+    Amounts, products, times and decisions stay, under a pseudonym that nothing links to the user. It cannot be undone.
+    When it was interrupted, run it again. Needs the database role that owns the tables: `. .orderwatch/migrate.env`.
+    """
+    with _pipeline() as pipeline:
+        erasure = pipeline.erasure()
+        found = erasure.count(user_id)
+        OUT.print(f"Postgres holds {found.orders:,} orders and {found.versions:,} versions of this user")
+        _confirm("Erase this user?", yes=yes)
+        with _progress(3) as step:
+            step("Postgres and the raw tables")
+            erasure.replace(user_id, by or getpass.getuser())
+            step("building all models again")
+            yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
+            pipeline.build(yesterday, yesterday, full_refresh=True).require_success()
+            step("marts")
+            pipeline.publish()
+        erasure.finish(user_id)
+        OUT.print("erased, and recorded in table erasures")
+
+
 def _retirement_date(text: str) -> date:
     try:
         day = parse_business_date(text)
@@ -197,7 +226,7 @@ def _confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise failure(_PROGRAM, "nothing was removed: add --yes, as there is no terminal to ask on", ExitCode.USAGE)
+        raise failure(_PROGRAM, "nothing was changed: add --yes, as there is no terminal to ask on", ExitCode.USAGE)
     typer.confirm(question, abort=True)
 
 

@@ -11,6 +11,7 @@ from order_batch.catalog.backfill import backfill
 from order_batch.extract.postgres import extract
 from order_batch.extract.staging import staging_folder
 from order_batch.loads.comparison import Comparer, Comparison, dirty_partitions
+from order_batch.loads.erasure import Erasure
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
 from order_batch.loads.order_lookup import LoadedOrder, look_up
@@ -63,6 +64,10 @@ class BatchPipeline:
     def retirement(self) -> Retirement:
         """The steps that remove old orders from Postgres."""
         return Retirement(self._connection, self._ledger, self._comparer)
+
+    def erasure(self) -> Erasure:
+        """The steps that erase a user in Postgres and the raw tables."""
+        return Erasure(self._connection, self._warehouse)
 
     def look_up(self, order_ids: Sequence[str]) -> list[LoadedOrder]:
         """What the warehouse holds of those of the orders that Postgres holds."""

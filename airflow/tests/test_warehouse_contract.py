@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from order_batch.warehouse.duckdb import DuckDbWarehouse
+from order_batch.warehouse.erasure import ORDER_VALUES, USER_VALUES
 from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Warehouse, WarehouseError
@@ -417,3 +418,28 @@ def test_dates_that_are_built_and_not_loaded_are_found(subject: Subject, tmp_pat
     assert subject.warehouse.dates_only_built() == [NOVEMBER_20, NOVEMBER_21]
     _load(subject, tmp_path, ORDERS, NOVEMBER_21, make_rows(ORDERS, NOVEMBER_21, 1))
     assert subject.warehouse.dates_only_built() == [NOVEMBER_20]
+
+
+def test_an_erased_user_is_replaced_everywhere_and_others_stay(subject: Subject, tmp_path: Path) -> None:
+    for day in (NOVEMBER_20, NOVEMBER_21):
+        for table in (ORDERS, RULE_HITS, USERS):
+            rows = make_rows(table, day, 2) if day == NOVEMBER_21 or table is not USERS else []
+            if table is not RULE_HITS:
+                rows = [{**row, "user_id": f"U{number}"} for number, row in enumerate(rows)]
+            if rows:
+                _load(subject, tmp_path / f"{table.name}{day}", table, day, rows)
+    kept = {table: [row for row in subject.raw_rows(table) if row.get("user_id") == "U0"] for table in (ORDERS, USERS)}
+    theirs = {row["order_id"] for row in subject.raw_rows(ORDERS) if row["user_id"] == "U1"}
+    assert set(subject.warehouse.order_ids_of("U1")) == theirs
+    for _ in range(2):  # a repeat changes nothing
+        subject.warehouse.erase_user("U1", "erased-1")
+        for table, values in ((ORDERS, ORDER_VALUES), (USERS, USER_VALUES)):
+            rows = subject.raw_rows(table)
+            erased = [row for row in rows if row["user_id"] == "erased-1"]
+            assert len(erased) == (2 if table is ORDERS else 1)
+            assert all(row[name] == value for row in erased for name, value in values.items())
+            assert [row for row in rows if row["user_id"] == "U0"] == kept[table]
+            assert len(rows) == len(erased) + len(kept[table])
+        of_user = {row["order_id"] for row in subject.raw_rows(ORDERS) if row["user_id"] == "erased-1"}
+        reasons = {row["reason"] == "erased" for row in subject.raw_rows(RULE_HITS) if row["order_id"] in of_user}
+        assert reasons == {True}

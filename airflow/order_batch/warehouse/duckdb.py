@@ -14,12 +14,13 @@ import structlog
 
 from order_batch.warehouse import duckdb_models
 from order_batch.warehouse.content_hash import DUCKDB
+from order_batch.warehouse.erasure import ERASED, ORDER_VALUES, USER_VALUES, assignments
 from order_batch.warehouse.file_lock import file_lock
 from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Relation, WarehouseError, WarehouseUnavailableError, order_limit_clause
 from order_batch.warehouse.staged_files import check_files
-from order_batch.warehouse.tables import ORDERS, TABLES, Column, Kind, Table
+from order_batch.warehouse.tables import ORDERS, TABLES, USERS, Column, Kind, Table
 
 log = structlog.get_logger()
 
@@ -148,6 +149,21 @@ class DuckDbWarehouse:
             found = connection.execute(statement, [day, list(order_ids)])
             names = [name for name, *_ in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def order_ids_of(self, user_id: str) -> list[str]:
+        with self._connect() as connection:
+            found = connection.execute(f"select order_id from raw.{ORDERS.name} where user_id = $1", [user_id])
+            return [order_id for (order_id,) in found.fetchall()]
+
+    def erase_user(self, user_id: str, pseudonym: str) -> None:
+        of_user = f"select order_id from raw.{ORDERS.name} where user_id = $1"
+        with self._connect() as connection:
+            connection.begin()
+            connection.execute(f"update raw.rule_hits set reason = '{ERASED}' where order_id in ({of_user})", [user_id])
+            for table, values in ((ORDERS, ORDER_VALUES), (USERS, USER_VALUES)):
+                statement = f"update raw.{table.name} set user_id = $2, {assignments(values)} where user_id = $1"
+                connection.execute(statement, [user_id, pseudonym])
+            connection.commit()
 
     @contextmanager
     def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:

@@ -47,6 +47,12 @@ class Warehouse(Protocol):
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of raw.orders of a business date with these ids, as mappings by column; times are aware."""
 
+    def order_ids_of(self, user_id: str) -> list[str]:
+        """The orders of a user in all partitions of raw.orders."""
+
+    def erase_user(self, user_id: str, pseudonym: str) -> None:
+        """Replace what identifies a user in all partitions of the raw tables, as `warehouse/erasure.py` says."""
+
     def gold(
         self, mart: str, order_by: Sequence[str] = (), limit: int | None = None
     ) -> AbstractContextManager["Relation"]:

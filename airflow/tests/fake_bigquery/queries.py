@@ -43,6 +43,18 @@ _ONLY_BUILT = re.compile(
     r"SELECT DISTINCT business_date FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>fct_orders)` "
     r"EXCEPT DISTINCT SELECT DISTINCT business_date FROM `(?P=project)\.(?P<raw>\w+)\.orders` ORDER BY business_date"
 )
+_ERASE = re.compile(
+    r"UPDATE `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders|users)` SET (?P<values>.+) "
+    r"WHERE (?P<column>\w+) >= DATE '0001-01-01' AND user_id = @user_id"
+)
+_ORDERS_OF = re.compile(
+    r"SELECT order_id FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders)` "
+    r"WHERE business_date >= DATE '0001-01-01' AND user_id = @user_id"
+)
+_ERASE_HITS = re.compile(
+    r"UPDATE `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>rule_hits)` SET reason = '(?P<reason>\w+)' "
+    r"WHERE business_date >= DATE '0001-01-01' AND order_id IN \((?P<orders>SELECT [^()]+)\)"
+)
 _LEAST_BYTES = 10 * 1024**2
 
 
@@ -67,12 +79,59 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
         _check_cost(request, 8 * (len(built) + len(loaded)))
         only = {row["business_date"] for row in built} - {row["business_date"] for row in loaded}
         return Result([{"name": "business_date", "type": "DATE"}], [(day,) for day in sorted(only)])
+    if (erased := _run_erasure(storage, statement, request)) is not None:
+        return erased
     if found := _ALL.fullmatch(statement):
         table = _table(storage, found, request.get("location"))
         _check_cost(request, 16 * len(table.rows))
         rows = _arranged(table.rows, found)
         return Result(table.fields, [tuple(row[each["name"]] for each in table.fields) for row in rows])
     raise ApiError(400, "invalidQuery", f"this is not a query that is known: {request['query']}")
+
+
+def _run_erasure(storage: Storage, statement: str, request: Mapping[str, Any]) -> Result | None:
+    """What erases a user; None when the statement is another."""
+    if found := _ERASE.fullmatch(statement):
+        return _erase(storage, found, request)
+    if found := _ORDERS_OF.fullmatch(statement):
+        return Result([{"name": "order_id", "type": "STRING"}], sorted(_orders_of(storage, found, request)))
+    if (found := _ERASE_HITS.fullmatch(statement)) and (orders := _ORDERS_OF.fullmatch(found["orders"])):
+        erased = _orders_of(storage, orders, request)
+        for row in _table(storage, found, request.get("location")).rows:
+            row["reason"] = found["reason"] if (row["order_id"],) in erased else row["reason"]
+        return Result([], [])
+    return None
+
+
+def _erase(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> Result:
+    table, given = _table(storage, found, request.get("location")), _texts(request)
+    if found["column"] != table.partition_column:
+        raise ApiError(400, "invalidQuery", f"{found['column']} is not what {found['table']} is partitioned by")
+    values: dict[str, str | None] = {}
+    for assignment in found["values"].split(", "):
+        name, _, value = assignment.partition(" = ")
+        values[name] = None if value == "NULL" else given[value[1:]] if value.startswith("@") else value.strip("'")
+    required = {each["name"] for each in table.fields if each["mode"] == "REQUIRED"}
+    if not values.keys() <= {each["name"] for each in table.fields} or any(
+        values[each] is None for each in required & values.keys()
+    ):
+        raise ApiError(400, "invalidQuery", f"{found['table']} cannot hold {values}")
+    for row in table.rows:
+        if row["user_id"] == given["user_id"]:
+            row.update(values)
+    return Result([], [])
+
+
+def _orders_of(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> set[tuple[str]]:
+    user_id, table = _texts(request)["user_id"], _table(storage, found, request.get("location"))
+    return {(row["order_id"],) for row in table.rows if row["user_id"] == user_id}
+
+
+def _texts(request: Mapping[str, Any]) -> dict[str, str]:
+    given = request.get("queryParameters", ())
+    if request.get("parameterMode") != "NAMED" or any(each["parameterType"] != {"type": "STRING"} for each in given):
+        raise invalid(f"Query parameters are not those of the query: {given}")
+    return {each["name"]: each["parameterValue"]["value"] for each in given}
 
 
 def _orders(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> Result:

@@ -40,11 +40,12 @@ from order_batch.warehouse.bigquery.schema import (
     schema,
 )
 from order_batch.warehouse.content_hash import BIGQUERY
+from order_batch.warehouse.erasure import ERASED, ORDER_VALUES, USER_VALUES, assignments
 from order_batch.warehouse.models import LAYERS, BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Relation, WarehouseError, order_limit_clause
 from order_batch.warehouse.staged_files import check_files
-from order_batch.warehouse.tables import ORDERS, TABLES, Table
+from order_batch.warehouse.tables import ORDERS, RULE_HITS, TABLES, USERS, Table
 
 
 class BigQueryRelation:
@@ -176,6 +177,21 @@ class BigQueryWarehouse:
             found = self._queries.run(statement, LABELS | {"table": ORDERS.name}, wanted)
             return [dict(row.items()) for row in found]
 
+    def order_ids_of(self, user_id: str) -> list[str]:
+        given: list[Parameter] = [ScalarQueryParameter("user_id", "STRING", user_id)]
+        with translate_errors("reading a user's orders"):
+            found = self._queries.run(_orders_of(self._dataset("raw")), LABELS | {"table": ORDERS.name}, given)
+            return [order_id for (order_id,) in found]
+
+    def erase_user(self, user_id: str, pseudonym: str) -> None:
+        given: list[Parameter] = [ScalarQueryParameter("user_id", "STRING", user_id)]
+        with translate_errors("erasing a user"):
+            self._queries.run(_erase_hits_statement(self._dataset("raw")), LABELS | {"table": RULE_HITS.name}, given)
+            given.append(ScalarQueryParameter("pseudonym", "STRING", pseudonym))
+            for table, values in ((ORDERS, ORDER_VALUES), (USERS, USER_VALUES)):
+                path = self._dataset("raw").table(table.name)
+                self._queries.run(_erase_statement(table, path, values), LABELS | {"table": table.name}, given)
+
     @contextmanager
     def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:
         path = self._dataset("gold").table(mart)
@@ -295,6 +311,31 @@ def _totals_statement(table: Table, path: TableReference) -> str:
         f"{amount} AS amount, {BIGQUERY.content_hash(table)} AS content_hash "
         f"FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
         f"WHERE {table.partition_column} >= @start AND {table.partition_column} < @end GROUP BY partition_start"
+    )
+
+
+# All partitions, said in the way that a table requires which refuses queries without a filter.
+_ALL_DATES = ">= DATE '0001-01-01'"
+
+
+def _erase_statement(table: Table, path: TableReference, values: Mapping[str, str | None]) -> str:
+    return (
+        f"UPDATE `{path.project}.{path.dataset_id}.{path.table_id}` SET user_id = @pseudonym, {assignments(values)} "
+        f"WHERE {table.partition_column} {_ALL_DATES} AND user_id = @user_id"
+    )
+
+
+def _erase_hits_statement(raw: DatasetReference) -> str:
+    return (
+        f"UPDATE `{raw.project}.{raw.dataset_id}.{RULE_HITS.name}` SET reason = '{ERASED}' "
+        f"WHERE business_date {_ALL_DATES} AND order_id IN ({_orders_of(raw)})"
+    )
+
+
+def _orders_of(raw: DatasetReference) -> str:
+    return (
+        f"SELECT order_id FROM `{raw.project}.{raw.dataset_id}.{ORDERS.name}` "
+        f"WHERE business_date {_ALL_DATES} AND user_id = @user_id"
     )
 
 

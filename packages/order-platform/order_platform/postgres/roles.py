@@ -90,7 +90,8 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
     "dead_letters": {DatabaseRole.API: "select", **_READERS},
     "users": {DatabaseRole.BATCH: "select, insert", **_READERS},
     "products": {DatabaseRole.BATCH: "select, insert", **_READERS},
-    # Written by the owner alone: orders are removed as MIGRATOR.
+    # Written by the owner alone: orders are removed, and users erased, as MIGRATOR.
+    "erasures": {DatabaseRole.BATCH: "select", **_READERS},
     "retention": {DatabaseRole.DETECTOR: "select", DatabaseRole.BATCH: "select", **_READERS},
     "retired_offsets": {
         **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.API, DatabaseRole.BATCH), "select"),
@@ -109,6 +110,7 @@ FUNCTIONS: Final[Mapping[str, Privileges]] = {
     "notify_recorded()": {},
     "notify_credentials()": {},
     "storable_from()": {DatabaseRole.DETECTOR: "execute"},
+    "skip_erased_users()": {},
     "move_retention(before date)": {},
     "retire_orders(most integer)": {},
 }

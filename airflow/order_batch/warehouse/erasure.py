@@ -1,0 +1,21 @@
+"""What erasing a user replaces, the same in Postgres and in the raw tables, so that both still agree afterwards.
+
+Amounts, products, times and decisions stay: the books need them. What identifies the person, or may, is replaced.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+ERASED: Final = "erased"
+"""In place of texts that must not be null."""
+
+ORDER_VALUES: Final[Mapping[str, str | None]] = {
+    "email": None, "device_id": None, "ip_address": None, "account_created_date": None, "attributes": None,
+    "features": "{}",
+}  # fmt: skip
+USER_VALUES: Final[Mapping[str, str | None]] = dict.fromkeys(("first_name", "last_name", "email", "city"), ERASED)
+
+
+def assignments(values: Mapping[str, str | None]) -> str:
+    """The SET clause of an UPDATE, the same in all three dialects."""
+    return ", ".join(f"{name} = {'NULL' if value is None else repr(value)}" for name, value in values.items())
