@@ -1,12 +1,18 @@
-{# Strategy `replace_dates`, for DuckDB what insert_overwrite is for BigQuery: whole dates, in one transaction. #}
+{#
+    Strategy `replace_dates`, for DuckDB what insert_overwrite is for BigQuery: whole dates, or months where a model has
+    no business_date, in one transaction.
+#}
 {% macro get_incremental_replace_dates_sql(arguments) %}
-    {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) %}
+    {%- set names = arguments.dest_columns | map(attribute='name') | list -%}
+    {%- set columns = get_quoted_csv(names) -%}
+    {%- set by_date = 'business_date' in names -%}
+    {%- set replaced = 'business_date' if by_date else 'month_start' %}
     delete from {{ arguments.target_relation }}
     where
         {% if requested_dates() is none -%}
-        business_date in (select built.business_date from {{ arguments.temp_relation }} as built)
+        {{ replaced }} in (select built.{{ replaced }} from {{ arguments.temp_relation }} as built)
         {%- else -%}
-        {{ is_requested() }}
+        {{ is_requested() if by_date else is_in_requested_months() }}
         {%- endif %};
     insert into {{ arguments.target_relation }} ({{ columns }})
     select {{ columns }}

@@ -6,3 +6,12 @@
     {{ total('case when is_fraud then amount else 0 end') }} as fraud_amount,
     bit_xor(row_hash) as content_hash
 {%- endmacro %}
+
+
+{# The same totals, from rows that have them of a part each. #}
+{% macro summed_order_totals() -%}
+    {{ total('total_orders') }} as total_orders,
+    {{ total('fraud_orders') }} as fraud_orders,
+    {{ total('total_amount') }} as total_amount,
+    {{ total('fraud_amount') }} as fraud_amount
+{%- endmacro %}

@@ -55,6 +55,45 @@
 {%- endmacro %}
 
 
+{# The months of the requested dates, as ISO texts of their first days in order; none if no dates were requested. #}
+{% macro requested_months() %}
+    {%- set dates = requested_dates() -%}
+    {%- if dates is none -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set months = [] -%}
+    {%- for day in dates -%}
+        {%- set month = day[:7] ~ '-01' -%}
+        {%- if month not in months -%}
+            {%- do months.append(month) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(months) }}
+{% endmacro %}
+
+
+{# Whether a date is within the months of the requested dates; true if none were requested. #}
+{% macro is_in_requested_months(date_column='month_start') -%}
+    {%- set months = requested_months() -%}
+    {%- if months is none -%}
+        true
+    {%- else -%}
+        {%- set last = modules.datetime.date.fromisoformat(months | last) -%}
+        {%- set next_month = (last + modules.datetime.timedelta(days=31)).replace(day=1) -%}
+        {{ date_column }} >= date '{{ months | first }}' and {{ date_column }} < date '{{ next_month }}'
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    Filter of the source of an incremental model that is built by month: whole months of the requested dates; all when
+    none were requested, as the model cannot know which months gained dates.
+#}
+{% macro incremental_month_filter(date_column='business_date') -%}
+    {{ is_in_requested_months(date_column) if is_incremental() else 'true' }}
+{%- endmacro %}
+
+
 {#
     Last clause of a model that is read date by date. BigQuery has partitions; DuckDB skips blocks by their range of
     dates, so a full build is sorted by date.
@@ -70,10 +109,29 @@
 {% endmacro %}
 
 
+{# Partitioning by month, where the warehouse supports it. #}
+{% macro by_month() %}
+    {%- set partition = {'field': 'month_start', 'data_type': 'date', 'granularity': 'month'} -%}
+    {{ return(partition if target.type == 'bigquery' else none) }}
+{% endmacro %}
+
+
 {# The requested dates as partitions for BigQuery to replace, so that dates without rows are emptied; else those found. #}
 {% macro requested_partitions() %}
+    {{ return(as_partitions(requested_dates())) }}
+{% endmacro %}
+
+
+{# The months of the requested dates, likewise. #}
+{% macro requested_month_partitions() %}
+    {{ return(as_partitions(requested_months())) }}
+{% endmacro %}
+
+
+{# ISO texts as date literals; none if there are none. #}
+{% macro as_partitions(days) %}
     {%- set partitions = [] -%}
-    {%- for day in requested_dates() or [] -%}
+    {%- for day in days or [] -%}
         {%- do partitions.append("date '" ~ day ~ "'") -%}
     {%- endfor -%}
     {{ return(partitions or none) }}

@@ -26,8 +26,16 @@ FAULTS = {
     "agg_daily_user_orders_add_up_to_fct_orders": (
         "update silver.agg_daily_user_orders set total_amount = total_amount + 1"
     ),
-    "marts_agree_with_the_facts": "update silver.user_product_orders set fraud_orders = fraud_orders + 1",
-    "mart_user_blacklist_status_add_up_to_agg_daily_user_orders": (
+    "agg_daily_user_product_orders_key_is_unique": (
+        "insert into silver.agg_daily_user_product_orders select * from silver.agg_daily_user_product_orders limit 1"
+    ),
+    "agg_daily_user_product_orders_add_up_to_fct_orders": (
+        "delete from silver.agg_daily_user_product_orders where product_id = 'P0003'"
+    ),
+    "agg_monthly_user_orders_add_up_to_agg_daily_payment_hour_orders": (
+        "delete from silver.agg_monthly_user_orders where month_start = date '2026-10-01'"
+    ),
+    "mart_user_blacklist_status_add_up_to_agg_monthly_user_orders": (
         "delete from gold.mart_user_blacklist_status where total_orders = 1"
     ),
     "mart_user_blacklist_status_follows_from_frauds": (
@@ -40,7 +48,7 @@ FAULTS = {
     "mart_critical_hour_payments_percentages_are_shares": (
         "update gold.mart_critical_hour_payments set fraud_percentage = fraud_percentage / 100"
     ),
-    "mart_product_payment_methods_add_up_to_agg_daily_product_payment_orders": (
+    "mart_product_payment_methods_add_up_to_agg_monthly_product_payment_orders": (
         "update gold.mart_product_payment_methods set product_id = 'P0001' where product_id = 'P0002'"
     ),
 }

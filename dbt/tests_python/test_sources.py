@@ -3,6 +3,7 @@
 import ast
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dbt.contracts.graph.manifest import Manifest
@@ -66,19 +67,39 @@ def test_everything_is_described_and_typed(built: Project) -> None:
             assert {name for name, *_ in relation} == columns[node["name"]]
 
 
+def test_names_say_what_a_model_is(built: Project) -> None:
+    prefixes = {"bronze": ("bronze_",), "silver": ("fct_", "dim_", "agg_", "int_", "built_"), "gold": ("mart_",)}
+    for model in models(built).values():
+        assert model["name"].startswith(prefixes[model["fqn"][1]]), model["name"]
+
+
+def test_no_table_has_a_row_of_its_grain_twice(built: Project) -> None:
+    uniqueness = {
+        test["attached_node"] for test in data_tests(built) if test["test_metadata"]["name"].startswith("unique")
+    }
+    tables = {key for key, model in models(built).items() if model["config"]["materialized"] != "view"}
+    assert tables
+    assert tables <= uniqueness
+
+
 def test_each_mart_is_tested_against_the_facts_and_by_example(built: Project) -> None:
     manifest = built.manifest()
-    marts = {
-        key for key, node in manifest["nodes"].items() if "gold" in node["fqn"] and node["resource_type"] == "model"
-    }
+    marts = {key: mart for key, mart in models(built).items() if "gold" in mart["fqn"]}
     assert len(marts) == 5
     by_example = {key for test in manifest["unit_tests"].values() for key in test["depends_on"]["nodes"]}
-    sums = {
-        test["attached_node"]
-        for test in manifest["nodes"].values()
-        if test["resource_type"] == "test" and test.get("test_metadata", {}).get("name") == "equal_totals"
-    }
+    sums = {test["attached_node"] for test in data_tests(built) if test["test_metadata"]["name"] == "equal_totals"}
     exposed = {key for exposure in manifest["exposures"].values() for key in exposure["depends_on"]["nodes"]}
-    assert marts <= by_example
-    assert marts <= sums
-    assert marts <= exposed
+    assert marts.keys() <= by_example
+    assert {key for key, mart in marts.items() if mart["config"]["materialized"] == "table"} <= sums
+    assert marts.keys() <= exposed
+
+
+def models(project: Project) -> dict[str, dict[str, Any]]:
+    """The models by their id."""
+    return {key: node for key, node in project.manifest()["nodes"].items() if node["resource_type"] == "model"}
+
+
+def data_tests(project: Project) -> list[dict[str, Any]]:
+    """The data tests that properties files name."""
+    nodes = project.manifest()["nodes"].values()
+    return [node for node in nodes if node["resource_type"] == "test" and node.get("test_metadata")]

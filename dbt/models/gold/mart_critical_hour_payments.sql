@@ -1,10 +1,7 @@
 with orders as (
     select
         payment_method,
-        {{ total('total_orders') }} as total_orders,
-        {{ total('fraud_orders') }} as fraud_orders,
-        {{ total('total_amount') }} as total_amount,
-        {{ total('fraud_amount') }} as fraud_amount
+        {{ summed_order_totals() }}
     from {{ ref('agg_daily_payment_hour_orders') }}
     where
         currency = '{{ var("mart_currency") }}'

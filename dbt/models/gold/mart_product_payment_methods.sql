@@ -2,11 +2,8 @@ with orders as (
     select
         product_id,
         payment_method,
-        {{ total('total_orders') }} as total_orders,
-        {{ total('fraud_orders') }} as fraud_orders,
-        {{ total('total_amount') }} as total_amount,
-        {{ total('fraud_amount') }} as fraud_amount
-    from {{ ref('agg_daily_product_payment_orders') }}
+        {{ summed_order_totals() }}
+    from {{ ref('agg_monthly_product_payment_orders') }}
     where currency = '{{ var("mart_currency") }}'
     group by product_id, payment_method
 ),

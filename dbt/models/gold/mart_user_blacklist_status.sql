@@ -5,7 +5,7 @@ with orders as (
         {{ total('total_amount') }} as total_purchasing,
         {{ total('fraud_orders') }} as fraud_orders_count,
         {{ total('fraud_amount') }} as total_fraud_loss
-    from {{ ref('agg_daily_user_orders') }}
+    from {{ ref('agg_monthly_user_orders') }}
     where currency = '{{ var("mart_currency") }}'
     group by user_id
 ),

@@ -1,7 +1,19 @@
 {{ config(materialized='view') }}
 
--- A view, because names change more often than what was ordered, and this is by far the longest of the marts.
-with users as (
+-- A view: nearly every order is a new pair, so that a table of the pairs would be about as long as the facts are, and
+-- building it would cost more with each day of history.
+with orders as (
+    select
+        user_id,
+        product_id,
+        {{ summed_order_totals() }},
+        max(latest_order) as latest_order
+    from {{ ref('agg_daily_user_product_orders') }}
+    where currency = '{{ var("mart_currency") }}'
+    group by user_id, product_id
+),
+
+users as (
     select user_id, first_name, last_name, email
     from {{ ref('dim_users') }}
     where is_current
@@ -32,7 +44,6 @@ select
 
     -- moments
     orders.latest_order
-from {{ ref('user_product_orders') }} as orders
+from orders
 left join users on orders.user_id = users.user_id
 left join products on orders.product_id = products.product_id
-where orders.currency = '{{ var("mart_currency") }}'

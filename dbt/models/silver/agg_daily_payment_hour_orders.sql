@@ -19,3 +19,4 @@ select
 from {{ ref('fct_orders') }}
 where {{ incremental_filter() }}
 group by business_date, payment_method, business_hour, currency
+{{ order_by_date() }}

@@ -19,3 +19,4 @@ select
 from {{ ref('fct_orders') }}
 where {{ incremental_filter() }}
 group by business_date, product_id, payment_method, currency
+{{ order_by_date() }}

@@ -18,3 +18,4 @@ select
 from {{ ref('fct_orders') }}
 where {{ incremental_filter() }}
 group by business_date, user_id, currency
+{{ order_by_date() }}

@@ -5,6 +5,7 @@
     ref('agg_daily_payment_hour_orders'),
     ref('agg_daily_product_payment_orders'),
     ref('agg_daily_user_orders'),
+    ref('agg_daily_user_product_orders'),
 ] -%}
 {% set relations = {
     'orders': 2 + aggregates | length,
