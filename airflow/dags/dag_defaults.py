@@ -1,6 +1,8 @@
 """Defaults that the DAGs share: retries, priorities, the alert on failure, and the business date of a run."""
 
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -38,6 +40,16 @@ DEFAULTS: Mapping[str, Any] = {
     # By its name: Airflow does not serialize the rule of a mapped task otherwise.
     "weight_rule": f"{BackfillsLast.__module__}.{BackfillsLast.__qualname__}",
 }
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, by which Airflow stops a task, raise KeyboardInterrupt: what the task started is stopped, too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_date(partition_key: str | None, run_after: datetime) -> date:

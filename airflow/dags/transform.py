@@ -3,12 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from airflow.sdk import Param, PartitionedAssetTimetable, dag, task
 
 from dag_assets import MARTS, ORDERS, OutletEvents
-from dag_defaults import BUILD_PRIORITY, DEFAULTS, WAREHOUSE_POOL, run_date
+from dag_defaults import BUILD_PRIORITY, DEFAULTS, WAREHOUSE_POOL, interrupted_by_sigterm, run_date
 from order_batch.app import open_pipeline
-from order_batch.transform.dbt import LayerReport, group_by_layer, require_success
+from order_batch.transform.results import Build, LayerReport, group_by_layer
+
+log = structlog.get_logger()
 
 
 @dag(
@@ -35,18 +38,21 @@ from order_batch.transform.dbt import LayerReport, group_by_layer, require_succe
 def transform() -> None:
     """Build, look at the results, publish."""
 
-    @task(pool=WAREHOUSE_POOL, doc_md="`dbt build` for the date.")
+    @task(pool=WAREHOUSE_POOL, doc_md="`dbt build` for the date, with a line in the log per model and test.")
     def build(
         partition_key: str | None = None, dag_run: Any = None, params: dict[str, Any] | None = None
     ) -> list[dict[str, Any]]:
         day = run_date(partition_key, dag_run.run_after)
-        with open_pipeline() as pipeline:
+        with open_pipeline() as pipeline, interrupted_by_sigterm():
             built = pipeline.build(day, day, full_refresh=bool(params and params["full_refresh"]))
         return [layer.as_json() for layer in group_by_layer(built)]
 
     @task(map_index_template="{{ layer['name'] }}", retries=0, doc_md="Models and tests of a layer; fails with them.")
     def results(layer: dict[str, Any]) -> None:
-        require_success(LayerReport.of_json(layer))
+        report = LayerReport.of_json(layer)
+        for result in report.results:
+            log.info(result.line())
+        Build(report.results).require_success()
 
     @task(pool=WAREHOUSE_POOL, outlets=[MARTS], doc_md="The gold tables, all at once, to schema `marts`.")
     def publish(outlet_events: OutletEvents = None) -> dict[str, int]:

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import duckdb
 import psycopg
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from order_batch.app import open_pipeline
 from order_batch.loads.comparison import Comparison, dirty_partitions
@@ -19,8 +18,9 @@ from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.loads.retirement import RetirementError
 from order_batch.output import comparison_table, mart_table, order_table
 from order_batch.pipeline import BatchPipeline
+from order_batch.progress import show_progress
 from order_batch.settings import BatchSettings
-from order_batch.transform.dbt import Build, DbtError
+from order_batch.transform.results import Build, DbtError
 from order_batch.warehouse.partitions import EARLIEST, business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
@@ -72,7 +72,7 @@ def run(
     first, last = _span(dates)
     days = list(business_dates(first, last))
     with _pipeline() as pipeline:
-        with _progress(len(days) + 4) as step:
+        with show_progress(len(days) + 4) as step:
             step("catalog")
             users, products = pipeline.fill_catalog()
             step(f"catalog: {users:,} users, {products:,} versions of products added; loading")
@@ -82,7 +82,7 @@ def run(
                 rows += Counter(pipeline.load_orders(day))
             loaded = ", ".join(f"{rows[name]:,} {what}" for name, what in _LOADED.items())
             step(f"loaded {loaded}; dbt")
-            build = pipeline.build(first, last, full_refresh=full_refresh)
+            build = pipeline.build(first, last, step.show_node, full_refresh=full_refresh)
             build.require_success()
             step("marts")
             pipeline.publish()
@@ -140,7 +140,7 @@ def reconcile(
                 _PROGRAM,
                 f"dirty: {', '.join(map(str, dirty))}\nRun `make batch DATE=...` for them, or this again with --repair",
             )
-        with _progress(len(dirty) + 1) as step:
+        with show_progress(len(dirty) + 1) as step:
             for day in dirty:
                 step(f"loading and building {day}")
                 pipeline.repair(day)
@@ -288,34 +288,8 @@ def _span(dates: str) -> tuple[date, date]:
         raise typer.BadParameter(str(error)) from None
 
 
-@contextmanager
-def _progress(steps: int) -> Iterator[Any]:
-    """A bar on a terminal, lines elsewhere; the yielded function names the step that begins."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=ERR, disable=not ERR.is_terminal) as progress:
-        task = progress.add_task("", total=steps)
-        begun = 0
-
-        def step(name: str) -> None:
-            nonlocal begun
-            progress.update(task, completed=begun, description=name)
-            begun += 1
-            if not ERR.is_terminal:
-                ERR.print(f"[{begun}/{steps}] {name}", markup=False)
-
-        yield step
-        progress.update(task, completed=steps, description="done")
-
-
 def _show_build(build: Build) -> None:
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(build.count().items()))
-    OUT.print(f"dbt: {counts}")
+    OUT.print(f"dbt: {build.summary()}")
 
 
 def _ids(text: str) -> list[str]:

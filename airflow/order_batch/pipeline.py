@@ -1,6 +1,6 @@
 """Batch pipeline for business dates: catalog, loads, dbt, marts. Each step can be repeated."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -18,7 +18,9 @@ from order_batch.loads.order_lookup import LoadedOrder, look_up
 from order_batch.loads.retirement import Retirement
 from order_batch.publish.marts import FirstRows, publish_marts, read_first_rows, read_marts
 from order_batch.settings import BatchSettings
-from order_batch.transform.dbt import Build, Dbt
+from order_batch.transform.dbt import Dbt, log_event
+from order_batch.transform.log_lines import NodeEvent
+from order_batch.transform.results import Build
 from order_batch.transform.upgrade import build
 from order_batch.warehouse.partitions import EARLIEST, Partition
 from order_batch.warehouse.port import Warehouse
@@ -73,12 +75,15 @@ class BatchPipeline:
         """What the warehouse holds of those of the orders that Postgres holds."""
         return look_up(self._connection, self._warehouse, order_ids)
 
-    def build(self, first: date, last: date, *, full_refresh: bool = False) -> Build:
+    def build(
+        self, first: date, last: date, listen: Callable[[NodeEvent], None] = log_event, *, full_refresh: bool = False
+    ) -> Build:
         """Build and test with dbt; the results include failures. Raises DbtError if there are none.
 
         All dates are built when `full_refresh` says so, or when the warehouse holds models of an earlier release.
+        `listen` gets an event when a model or test begins, and when it has ended.
         """
-        return build(Dbt(self._settings), self._warehouse, first, last, full_refresh=full_refresh)
+        return build(Dbt(self._settings), self._warehouse, first, last, listen, full_refresh=full_refresh)
 
     def repair(self, day: date) -> int:
         """Load and build a date again; returns the number of rows. Raises DbtError when a model or test fails."""

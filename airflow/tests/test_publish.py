@@ -11,7 +11,7 @@ import pytest
 
 from order_batch.publish.marts import Mart, publish_marts, read_first_rows, read_marts
 from order_batch.settings import BatchSettings
-from order_batch.transform.dbt import DbtError
+from order_batch.transform.results import DbtError
 from order_batch.warehouse.duckdb import DuckDbWarehouse
 
 USERS = Mart("mart_users", "Users.", {"user_id": "Key."}, ["orders desc", "user_id"])

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from order_batch.publish.table import POSITION, SCHEMA, Published, publish_table
-from order_batch.transform.dbt import DbtError
+from order_batch.transform.results import DbtError
 from order_batch.warehouse.port import Relation, Warehouse
 from order_platform.postgres.roles import MART_READERS
 

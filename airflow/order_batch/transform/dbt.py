@@ -1,65 +1,40 @@
-"""dbt as a process in its own environment, because its pins clash with Airflow's, and its results by layer."""
+"""dbt as a process in its own environment, because its pins clash with Airflow's."""
 
 import os
+import signal
 import subprocess
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
 import yaml
 
 from order_batch.settings import BatchSettings, WarehouseKind
+from order_batch.transform.log_lines import LogLine, NodeEvent, read_line
 from order_batch.transform.model_versions import ProjectModels, project_models, source_version
+from order_batch.transform.results import Build, DbtError, NodeResult, read_results
 from order_batch.warehouse.duckdb import connect_when_free
 from order_batch.warehouse.file_lock import file_lock
 
 log = structlog.get_logger()
 
-
-class DbtError(Exception):
-    """dbt failed; the message names the nodes and their errors."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeResult:
-    """Result of one model or test."""
-
-    name: str
-    kind: str
-    layer: str
-    status: str
-    seconds: float
-    message: str
-    bytes_processed: int | None = None
-    """What BigQuery read for it; None on DuckDB, and for nodes that read nothing."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether it, or a node before it, failed."""
-        return self.status in {"error", "fail", "runtime error", "skipped"}
+_WITHOUT_UNIT_TESTS: Final = ("--exclude-resource-type", "unit_test")
+_FAILING_ROWS: Final = 5
+_LONGEST_OUTPUT: Final = 6_000
+_TABLE_ROWS: Final = "select schema_name || '.' || table_name, estimated_size from duckdb_tables()"
+# What dbt gets to cancel its query and to close the warehouse, after each signal.
+_STOP_SECONDS: Final = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
-    """Results of a `dbt build`."""
-
-    results: Sequence[NodeResult]
-
-    def count(self) -> Mapping[str, int]:
-        """Nodes by status."""
-        return Counter(result.status for result in self.results)
-
-    def require_success(self) -> None:
-        """Raises DbtError, naming them, if nodes failed."""
-        failures = [result for result in self.results if result.failed]
-        if failures:
-            raise DbtError("; ".join(f"{each.kind} {each.name}: {each.status} {each.message}" for each in failures))
+def log_event(event: NodeEvent) -> None:
+    """Write a line into the log when a model or test has ended."""
+    if event.ended:
+        log.info(event.line())
 
 
 class Dbt:
@@ -69,15 +44,20 @@ class Dbt:
         self._settings = settings
         self._project = settings.dbt_project.absolute()
 
-    def build(self, first: date, last: date) -> Build:
-        """Build and test everything for business dates `first` to `last`; failures are in the results."""
-        return self.run("build", "--vars", orjson.dumps({"start_date": first, "end_date": last}).decode())
+    def build(self, first: date, last: date, listen: Callable[[NodeEvent], None] = log_event) -> Build:
+        """Build and test everything for business dates `first` to `last`; failures are in the results.
 
-    def rebuild(self) -> Build:
+        `listen` gets an event when a model or test begins, and when it has ended. Unit tests are left out: they are
+        about the SQL, which does not change from night to night.
+        """
+        dates = orjson.dumps({"start_date": first, "end_date": last}).decode()
+        return self.run("build", *_WITHOUT_UNIT_TESTS, "--vars", dates, listen=listen)
+
+    def rebuild(self, listen: Callable[[NodeEvent], None] = log_event) -> Build:
         """Build and test everything for all dates that the raw tables hold; failures are in the results."""
-        return self.run("build", "--full-refresh")
+        return self.run("build", *_WITHOUT_UNIT_TESTS, "--full-refresh", listen=listen)
 
-    def run(self, *arguments: str) -> Build:
+    def run(self, *arguments: str, listen: Callable[[NodeEvent], None] = log_event) -> Build:
         """Run a command that leaves results. Raises DbtError when it leaves none."""
         with self._hold_locks() as inherited:
             if self._settings.warehouse is WarehouseKind.DUCKDB:
@@ -86,13 +66,18 @@ class Dbt:
                     pass
             results = self._target / "run_results.json"
             results.unlink(missing_ok=True)
-            done = self._execute(*arguments, pass_fds=inherited)
-            log.debug("dbt", output=done.stdout)
+            problems: list[str] = []
+            with self._start(inherited, *arguments) as lines:
+                for line in lines:
+                    if line.event is not None:
+                        listen(line.event)
+                    if line.is_problem:
+                        problems.append(line.text)
+                        log.debug("dbt", line=line.text)
             if not results.exists():
-                raise DbtError(
-                    f"dbt {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
-                )
-            return Build(_read_results(orjson.loads(results.read_bytes()), self._read_manifest()))
+                raise DbtError(f"dbt {arguments[0]} did not run:\n{chr(10).join(problems)[-_LONGEST_OUTPUT:]}")
+            found = read_results(orjson.loads(results.read_bytes()), self._read_manifest())
+            return Build([self._add_failing_rows(result, inherited) for result in self._add_rows(found)])
 
     def models(self) -> ProjectModels:
         """The project's models with their versions; the project is parsed when a file of it has changed."""
@@ -131,6 +116,56 @@ class Dbt:
             # If this process is killed, dbt continues; the locks keep others out until it has ended.
             pass_fds=pass_fds,
         )
+
+    @contextmanager
+    def _start(self, inherited: tuple[int, ...], *arguments: str) -> Iterator[Iterator[LogLine]]:
+        """Run dbt, and yield its lines as they are printed; an exception, also of a signal, stops dbt first."""
+        target = ["--target", self._settings.warehouse.value, "--no-use-colors", "--log-format", "json"]
+        process = subprocess.Popen(
+            [self._executable, *arguments, *target],
+            cwd=self._project,
+            env={**os.environ, **self._environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            # If this process is killed, dbt continues; the locks keep others out until it has ended.
+            pass_fds=inherited,
+            # A signal from the terminal reaches this process alone, which stops dbt once.
+            start_new_session=True,
+        )
+        with process:
+            try:
+                assert process.stdout is not None
+                yield (read_line(line) for line in process.stdout)
+                process.wait()
+            except BaseException:
+                _stop(process)
+                raise
+
+    def _add_rows(self, results: Iterable[NodeResult]) -> list[NodeResult]:
+        """The results with the rows of tables that dbt did not count: DuckDB's adapter counts none."""
+        found = list(results)
+        if self._settings.warehouse is not WarehouseKind.DUCKDB:
+            return found
+        settings = self._settings
+        with connect_when_free(settings.warehouse_path, settings.warehouse_wait_seconds, {}) as connection:
+            counted = dict(connection.execute(_TABLE_ROWS).fetchall())
+        return [
+            replace(each, rows=counted.get(f"{each.layer}.{each.name}")) if each.kind == "model" else each
+            for each in found
+        ]
+
+    def _add_failing_rows(self, result: NodeResult, inherited: tuple[int, ...]) -> NodeResult:
+        """The result of a test with the first rows that break it; none when they cannot be read."""
+        if not result.is_broken_test or not result.compiled_code:
+            return result
+        arguments = ["--inline", result.compiled_code, "--limit", str(_FAILING_ROWS), "--output", "json"]
+        # In a folder of its own: the manifest and the results of the build stay.
+        with self._start(inherited, "show", *arguments, "--target-path", str(self._target / "show")) as lines:
+            previews = [line.preview for line in lines if line.preview is not None]
+        return replace(result, failing_rows=orjson.loads(previews[0]) if previews else ())
 
     @contextmanager
     def _hold_locks(self) -> Iterator[tuple[int, ...]]:
@@ -177,59 +212,12 @@ class Dbt:
         return found
 
 
-def _read_results(results: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[NodeResult]:
-    nodes = {**manifest["nodes"], **manifest.get("unit_tests", {})}
-    return [_read_result(result, nodes.get(result["unique_id"], {})) for result in results["results"]]
-
-
-def _read_result(result: Mapping[str, object], node: Mapping[str, object]) -> NodeResult:
-    kind, _, name, *_ = str(result["unique_id"]).split(".")
-    path = Path(str(node.get("original_file_path", "")))
-    layer = next((part for part in path.parts if part in {"bronze", "silver", "gold"}), "tests")
-    response = result.get("adapter_response")
-    read = response.get("bytes_processed") if isinstance(response, Mapping) else None
-    return NodeResult(
-        name,
-        kind,
-        layer,
-        str(result["status"]),
-        float(str(result["execution_time"])),
-        str(result["message"] or ""),
-        None if read is None else int(read),
-    )
-
-
-LAYERS = ("bronze", "silver", "gold", "tests")
-
-
-@dataclass(frozen=True, slots=True)
-class LayerReport:
-    """Models and tests of one layer."""
-
-    name: str
-    results: tuple[NodeResult, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def of_json(cls, report: dict[str, Any]) -> "LayerReport":
-        """The reverse of `as_json`."""
-        return cls(report["name"], tuple(NodeResult(**result) for result in report["results"]))
-
-
-def group_by_layer(build: Build) -> list[LayerReport]:
-    """The build by layer; layers without results are left out."""
-    reports = (LayerReport(name, tuple(r for r in build.results if r.layer == name)) for name in LAYERS)
-    return [report for report in reports if report.results]
-
-
-def require_success(report: LayerReport) -> None:
-    """Log one line per node. Raises DbtError, naming them, if some failed."""
-    for result in report.results:
-        log.info(
-            "node", name=result.name, kind=result.kind, status=result.status, seconds=round(result.seconds, 2),
-            message=result.message,
-        )  # fmt: skip
-    Build(report.results).require_success()
+def _stop(process: "subprocess.Popen[str]") -> None:
+    """Stop dbt: an interrupt, on which it cancels its query, then what it cannot ignore."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        process.send_signal(number)
+        try:
+            process.communicate(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        break

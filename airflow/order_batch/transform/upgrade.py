@@ -5,14 +5,16 @@ all models are rebuilt once from the raw tables, which no refresh touches; model
 dropped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import structlog
 
-from order_batch.transform.dbt import Build, Dbt
+from order_batch.transform.dbt import Dbt, log_event
+from order_batch.transform.log_lines import NodeEvent
 from order_batch.transform.model_versions import ProjectModels
+from order_batch.transform.results import Build
 from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.port import Warehouse, WarehouseError
 
@@ -37,7 +39,15 @@ def plan_upgrade(project: ProjectModels, built: list[BuiltModel]) -> Upgrade:
     return Upgrade(outdated, tuple(model for model in built if model.name not in project.versions))
 
 
-def build(dbt: Dbt, warehouse: Warehouse, first: date, last: date, *, full_refresh: bool = False) -> Build:
+def build(
+    dbt: Dbt,
+    warehouse: Warehouse,
+    first: date,
+    last: date,
+    listen: Callable[[NodeEvent], None] = log_event,
+    *,
+    full_refresh: bool = False,
+) -> Build:
     """Build and test business dates `first` to `last`, or all dates where models are outdated; failures are in the
     results.
 
@@ -49,9 +59,9 @@ def build(dbt: Dbt, warehouse: Warehouse, first: date, last: date, *, full_refre
         log.warning("rebuilding", models=sorted(upgrade.outdated), because=sorted(set(upgrade.outdated.values())))
     if full_refresh or upgrade.outdated:
         _require_raw(warehouse, first, last)
-        result = dbt.rebuild()
+        result = dbt.rebuild(listen)
     else:
-        result = dbt.build(first, last)
+        result = dbt.build(first, last, listen)
     succeeded = {each.name for each in result.results if each.kind in {"model", "seed"} and not each.failed}
     warehouse.record_models({name: version for name, version in project.versions.items() if name in succeeded})
     if upgrade.dropped and not any(each.failed for each in result.results):

@@ -18,7 +18,8 @@ import typer
 from google.cloud.bigquery import Client
 
 from order_batch.settings import BatchSettings, WarehouseKind
-from order_batch.transform.dbt import Build, Dbt, DbtError
+from order_batch.transform.dbt import Dbt
+from order_batch.transform.results import Build, DbtError
 from order_batch.warehouse.bigquery.client import open_client
 from order_batch.warehouse.bigquery.errors import translate_errors
 from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
