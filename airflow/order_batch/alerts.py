@@ -1,4 +1,4 @@
-"""Alerts: failures posted to a webhook. Its address is a secret and is never logged."""
+"""Alerts posted to a webhook. Its address is a secret and is never logged."""
 
 import httpx
 import structlog
@@ -9,8 +9,8 @@ log = structlog.get_logger()
 TIMEOUT_SECONDS = 10.0
 
 
-def send_alert(webhook: SecretStr, message: str, link: str) -> None:
-    """Post a message with a link; a failed alert is logged and never raised."""
+def send_alert(webhook: SecretStr, message: str, link: str) -> bool:
+    """Post a message with a link; returns whether it was delivered. A failure is logged and never raised."""
     text = f"{message}\n{link}"
     try:
         # Chat services read one of the two names.
@@ -19,3 +19,5 @@ def send_alert(webhook: SecretStr, message: str, link: str) -> None:
         ).raise_for_status()
     except httpx.HTTPError as error:
         log.error("alert_not_delivered", problem=type(error).__name__)  # noqa: TRY400  (a trace holds the address)
+        return False
+    return True

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -11,7 +12,9 @@ from marketplace_simulator import World
 from order_batch.alerts import send_alert
 from order_batch.catalog.hourly import HourlyCatalog
 from order_batch.pipeline import BatchPipeline
+from order_batch.quality.service import QualityChecks
 from order_batch.settings import BatchSettings, WarehouseKind
+from order_batch.transform.dbt import Dbt
 from order_batch.warehouse.duckdb import DuckDbWarehouse
 from order_batch.warehouse.port import Warehouse
 
@@ -55,6 +58,16 @@ def open_catalog(settings: BatchSettings | None = None) -> Iterator[HourlyCatalo
     settings = settings or BatchSettings()
     with connect(settings) as connection:
         yield HourlyCatalog(connection, World(settings.world_seed))
+
+
+@contextmanager
+def open_quality_checks(link: str, settings: BatchSettings | None = None) -> Iterator[QualityChecks]:
+    """The checks of data quality with these settings, or those of the environment; alerts end with the link."""
+    settings = settings or BatchSettings()
+    webhook = settings.failure_webhook
+    with connect(settings) as connection:
+        send = None if webhook is None else partial(send_alert, webhook, link=link)
+        yield QualityChecks(connection, Dbt(settings), send)
 
 
 def alert_failure(message: str, link: str) -> None:

@@ -3,7 +3,7 @@
 import getpass
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
@@ -18,7 +18,7 @@ from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.loads.retirement import RetirementError
 from order_batch.output import comparison_table, mart_table, order_table
 from order_batch.pipeline import BatchPipeline
-from order_batch.progress import show_progress
+from order_batch.progress import show_bar, show_progress
 from order_batch.settings import BatchSettings
 from order_batch.transform.results import Build, DbtError
 from order_batch.warehouse.partitions import EARLIEST, business_dates
@@ -177,7 +177,7 @@ def retire(
         except RetirementError as error:
             raise failure(_PROGRAM, str(error)) from None
         removed = 0
-        with _bar("removing orders", plan.total) as advance:
+        with show_bar("removing orders", plan.total) as advance:
             for count in retirement.remove():
                 removed += count
                 advance(count)
@@ -200,7 +200,7 @@ def erase_user(
         found = erasure.count(user_id)
         OUT.print(f"Postgres holds {found.orders:,} orders and {found.versions:,} versions of this user")
         _confirm("Erase this user?", yes=yes)
-        with _progress(3) as step:
+        with show_progress(3) as step:
             step("Postgres and the raw tables")
             erasure.replace(user_id, by or getpass.getuser())
             step("building all models again")
@@ -228,15 +228,6 @@ def _confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise failure(_PROGRAM, "nothing was changed: add --yes, as there is no terminal to ask on", ExitCode.USAGE)
     typer.confirm(question, abort=True)
-
-
-@contextmanager
-def _bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar over a number of things; the yielded function counts some of them as done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=ERR, disable=not ERR.is_terminal) as progress:
-        task = progress.add_task(name, total=total)
-        yield lambda count: progress.advance(task, count)
 
 
 @contextmanager

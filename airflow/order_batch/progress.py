@@ -1,6 +1,6 @@
 """Progress of a command: a bar on a terminal, lines elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -60,3 +60,12 @@ def show_progress(steps: int) -> Iterator[Steps]:
         shown = Steps(progress, steps)
         yield shown
         shown.finish()
+
+
+@contextmanager
+def show_bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar over a number of things; the yielded function counts some of them as done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda count: progress.advance(task, count)

@@ -38,7 +38,9 @@ class BatchSettings(DatabaseSettings, WorldSettings):
         20 * 1024**3, gt=0, description="a query that would cost more is refused"
     )
     dbt_project: FilePath = Field(Path("dbt"), description="folder of the dbt project with its .venv")
-    failure_webhook: SecretStr | None = Field(None, description="URL that failed tasks are posted to")
+    failure_webhook: SecretStr | None = Field(
+        None, description="URL that alerts are posted to: failed tasks, and what DAG quality finds"
+    )
 
     @field_validator("warehouse_path")
     @classmethod

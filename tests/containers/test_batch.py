@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 AIRFLOW = ["airflow-api-server", "airflow-scheduler", "airflow-dag-processor"]
-DAGS = {"catalog", "warehouse_load", "transform", "reconcile"}
+DAGS = {"catalog", "warehouse_load", "transform", "reconcile", "quality"}
 MARTS = {
     "mart_critical_hour_payments",
     "mart_most_fraudulent_users",

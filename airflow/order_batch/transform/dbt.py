@@ -99,6 +99,19 @@ class Dbt:
             kept.write_bytes(orjson.dumps(written))
             return models
 
+    def source_freshness(self) -> dict[str, Any]:
+        """The ages of the sources that declare one, as in dbt's sources.json. Raises DbtError when dbt did not run."""
+        target = self._target / "freshness"
+        found = target / "sources.json"
+        with self._hold_locks() as inherited:
+            found.unlink(missing_ok=True)
+            with self._start(inherited, "source", "freshness", "--target-path", str(target)) as lines:
+                problems = [line.text for line in lines if line.is_problem]
+            if not found.exists():
+                raise DbtError(f"dbt source freshness did not run:\n{chr(10).join(problems)[-_LONGEST_OUTPUT:]}")
+            ages: dict[str, Any] = orjson.loads(found.read_bytes())
+            return ages
+
     def manifest(self) -> dict[str, Any]:
         """dbt's manifest of the last run. Raises DbtError if there is none."""
         with file_lock(self._run):

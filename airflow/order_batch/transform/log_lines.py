@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from order_batch.transform.results import outcome
+
+# What dbt numbers apart, or does nothing with: its hooks, and who reads the marts.
+_NOT_SHOWN: Final = frozenset({"operation", "exposure"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def read_line(line: str) -> LogLine:
 def _read_event(data: Mapping[str, Any]) -> NodeEvent | None:
     node = data.get("node_info")
     total = data.get("total") or data.get("num_models")
-    if not node or not total or "index" not in data or node.get("resource_type") == "exposure":
+    if not node or not total or "index" not in data or node.get("resource_type") in _NOT_SHOWN:
         return None
     schema = node.get("node_relation", {}).get("schema", "")
     name = node["node_name"] if node["resource_type"] == "test" else f"{schema}.{node['node_name']}"

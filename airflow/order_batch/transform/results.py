@@ -8,6 +8,7 @@ from typing import Any, Final
 
 LAYERS: Final = ("bronze", "silver", "gold", "tests")
 _FAILURES: Final = frozenset({"error", "fail", "runtime error"})
+_COUNTED: Final = frozenset({"model", "seed", "test", "unit_test"})
 _WORDS: Final = {
     ("model", "success"): "models built",
     ("seed", "success"): "seeds loaded",
@@ -75,7 +76,7 @@ class Build:
 
     def summary(self) -> str:
         """Nodes by what happened to them: `20 models built, 50 tests passed`."""
-        counts = Counter(_outcome_of_many(each.kind, each.status) for each in self.results if each.status != "no-op")
+        counts = Counter(_outcome_of_many(each.kind, each.status) for each in self.results if each.kind in _COUNTED)
         return ", ".join(f"{count:,} {words}" for words, count in counts.items())
 
     def require_success(self) -> None:

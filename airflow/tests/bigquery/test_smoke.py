@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from google.cloud.bigquery import Client
 
-from order_batch.transform.dbt import Build, NodeResult
+from order_batch.transform.results import Build, NodeResult
 from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, TABLES, USERS
 from tests.fake_bigquery.server import FakeBigQuery
@@ -57,7 +57,7 @@ class FakeDbt:
 
     @staticmethod
     def _result(kind: str, name: str, read: int | None) -> NodeResult:
-        return NodeResult(name, kind, "silver", "success", 0.1, "", read)
+        return NodeResult(name, kind, "silver", "success", 0.1, "", bytes_processed=read)
 
 
 def test_what_works_passes(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:

@@ -9,6 +9,8 @@ import pytest
 from marketplace_simulator import World
 from order_batch.catalog import backfill
 from order_batch.settings import BatchSettings
+from order_contract.business_time import business_date
+from tests.webhook import serve_webhook
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -82,6 +84,19 @@ def test_reconcile_looks_at_five_weeks_up_to_yesterday(
     at(MIDNIGHT)
     find_dirty_dates: Any = bag.dags["reconcile"].get_task("find_dirty_dates")
     assert find_dirty_dates.python_callable() == ["2026-10-16", "2026-11-19"]
+
+
+def test_quality_alerts_once_about_a_yesterday_without_orders(
+    run_dag: "RunDag", monkeypatch: pytest.MonkeyPatch, store_orders: "StoreOrders"
+) -> None:
+    yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
+    store_orders(yesterday - timedelta(days=3), 2, 40)
+    with serve_webhook() as webhook:
+        monkeypatch.setenv("ORDERWATCH_FAILURE_WEBHOOK", webhook.url)
+        for _ in range(2):
+            assert set(run_dag("quality").values()) == {"success"}
+    assert [message for message in webhook.messages if f"{yesterday}: no orders" in message] == webhook.messages[:1]
+    assert len(webhook.messages) == len(set(webhook.messages))
 
 
 def hold_back(connection: "psycopg.Connection[Any]", count: int) -> None:

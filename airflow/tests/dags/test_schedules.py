@@ -14,7 +14,7 @@ from order_contract.business_time import BUSINESS_ZONE, business_date
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
-DAG_IDS = {"catalog", "warehouse_load", "transform", "reconcile"}
+DAG_IDS = {"catalog", "warehouse_load", "transform", "reconcile", "quality"}
 
 
 def test_all_dags_import(bag: "DagBag") -> None:
@@ -42,7 +42,7 @@ def test_tasks_that_open_the_warehouse_take_turns(bag: "DagBag") -> None:
     }
     assert takes_turns == {
         ("warehouse_load", "load_orders"), ("warehouse_load", "load_users"), ("warehouse_load", "load_products"),
-        ("transform", "build"), ("transform", "publish"),
+        ("transform", "build"), ("transform", "publish"), ("quality", "check_freshness"),
         ("reconcile", "find_dirty_dates"), ("reconcile", "repair"), ("reconcile", "publish"),
     }  # fmt: skip
 

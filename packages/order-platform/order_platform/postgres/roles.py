@@ -98,6 +98,7 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         **_READERS,
     },
     "warehouse_loads": {DatabaseRole.BATCH: "select, insert, update, delete", **_READERS},
+    "quality_alerts": {DatabaseRole.BATCH: "select, insert", **_READERS},
     "published_marts": {
         DatabaseRole.BATCH: "select, insert, update, delete",
         DatabaseRole.API: "select",
