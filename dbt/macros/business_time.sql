@@ -1,14 +1,20 @@
+{# The time zone of business dates and hours. Not a variable: the loads cut dates in it. #}
+{% macro business_time_zone() -%}
+    Asia/Jakarta
+{%- endmacro %}
+
+
 {# A moment as date and time of day in the business time zone, without a zone. #}
 {% macro business_datetime(moment) -%}
     {{ return(adapter.dispatch('business_datetime')(moment)) }}
 {%- endmacro %}
 
 {% macro bigquery__business_datetime(moment) -%}
-    datetime({{ moment }}, '{{ var("business_time_zone") }}')
+    datetime({{ moment }}, '{{ business_time_zone() }}')
 {%- endmacro %}
 
 {% macro duckdb__business_datetime(moment) -%}
-    ({{ moment }} at time zone '{{ var("business_time_zone") }}')
+    ({{ moment }} at time zone '{{ business_time_zone() }}')
 {%- endmacro %}
 
 

@@ -21,6 +21,7 @@ FAULTS = {
     ),
     "dim_products_versions_are_mutually_exclusive": "delete from silver.dim_products where version = 2",
     "dim_products_current_versions_have_no_end": "update silver.dim_products set is_current = true where version = 1",
+    "share_of_unknown_fct_orders_user_id": "delete from silver.dim_users where user_id < 'U000040'",
     "fct_rule_hits_belong_to_fct_orders": "update silver.fct_rule_hits set order_id = 'x' || order_id where score = 7",
     "fct_rule_hits_key_is_unique": "insert into silver.fct_rule_hits select * from silver.fct_rule_hits limit 1",
     "agg_daily_user_orders_add_up_to_fct_orders": (

@@ -1,6 +1,9 @@
 """The marts and facts that DuckDB builds, against what plain Python counts."""
 
+from pathlib import Path
+
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 
 from tests_python.support import expected
 from tests_python.support.project import Project
@@ -96,3 +99,14 @@ def test_the_calendar_knows_its_weeks(built: Project) -> None:
         assert week_start.isoweekday() == 1
         assert 0 <= (day - week_start).days < 7
         assert month_start == day.replace(day=1)
+
+
+def test_the_critical_hours_and_the_currency_can_be_changed(built: Project, parsed: Manifest, tmp_path: Path) -> None:
+    project = built.copy(tmp_path, parsed)
+    project.run("build", "--select", "gold", last_critical_hour=6, mart_currency="SGD")
+    with project.connect() as connection:
+        found = connection.execute("select sum(total_orders) from gold.mart_critical_hour_payments").fetchall()
+        expected_count = connection.execute(
+            "select count(*) from silver.fct_orders where currency = 'SGD' and business_hour < 7"
+        ).fetchall()
+    assert found == expected_count

@@ -73,6 +73,13 @@ def test_names_say_what_a_model_is(built: Project) -> None:
         assert model["name"].startswith(prefixes[model["fqn"][1]]), model["name"]
 
 
+def test_marts_are_public_and_every_model_has_an_owner(built: Project) -> None:
+    groups = {group["name"]: group["owner"] for group in built.manifest()["groups"].values()}
+    for model in models(built).values():
+        assert groups[model["config"]["group"]]["name"]
+        assert model["access"] == ("public" if "gold" in model["fqn"] else "protected"), model["name"]
+
+
 def test_no_table_has_a_row_of_its_grain_twice(built: Project) -> None:
     uniqueness = {
         test["attached_node"] for test in data_tests(built) if test["test_metadata"]["name"].startswith("unique")
