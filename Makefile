@@ -104,7 +104,8 @@ retire: ## Remove orders from Postgres that the warehouse holds: BEFORE=2026-01-
 	$(INSTALLED)
 	@test -n "$(BEFORE)" || { echo "Before which date? make retire BEFORE=2026-01-01 DRY_RUN=on"; exit 2; }
 	@$(PYTHON) scripts/install.py --project airflow
-	@$(BATCH_SYSTEM) env=$${ORDERWATCH_HOME:-.orderwatch}/migrate.env; test ! -f "$$env" || . "$$env"; \
+	@$(BATCH_SYSTEM) env=$${ORDERWATCH_HOME:-.orderwatch}/migrate.env; test ! -f "$$env" || \
+		export ORDERWATCH_OWNER_DATABASE_URL="$$(. "$$env"; echo "$$ORDERWATCH_DATABASE_URL")"; \
 		airflow/.venv/bin/order-batch retire --before "$(BEFORE)" $(if $(filter on yes 1,$(DRY_RUN)),--dry-run) $(if $(YES),--yes)
 
 marts: ## The first rows of each mart: ROWS=10

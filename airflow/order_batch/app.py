@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,11 +19,13 @@ from order_batch.warehouse.duckdb import DuckDbWarehouse
 from order_batch.warehouse.port import Warehouse
 
 
-def connect(settings: BatchSettings) -> "psycopg.Connection[Any]":
-    """A connection to Postgres; each statement is its own transaction unless one is begun."""
-    return psycopg.connect(
-        settings.database_url.get_secret_value(), autocommit=True, application_name="order-batch", connect_timeout=10
-    )
+def connect(settings: BatchSettings, *, as_owner: bool = False) -> "psycopg.Connection[Any]":
+    """A connection to Postgres; each statement is its own transaction unless one is begun.
+
+    As the tables' owner where the settings name one: what it does is refused to the batch side's role.
+    """
+    url = (settings.owner_database_url if as_owner else None) or settings.database_url
+    return psycopg.connect(url.get_secret_value(), autocommit=True, application_name="order-batch", connect_timeout=10)
 
 
 def open_warehouse(settings: BatchSettings) -> Warehouse:
@@ -48,8 +50,11 @@ def open_pipeline(settings: BatchSettings | None = None) -> Iterator[BatchPipeli
     """
     settings = settings or BatchSettings()
     os.umask(0o077)  # the warehouse and the staged files hold customers' data
-    with connect(settings) as connection:
-        yield BatchPipeline(settings, connection, open_warehouse(settings))
+    with ExitStack() as stack:
+        connection = owner = stack.enter_context(connect(settings))
+        if settings.owner_database_url is not None:
+            owner = stack.enter_context(connect(settings, as_owner=True))
+        yield BatchPipeline(settings, connection, open_warehouse(settings), owner)
 
 
 @contextmanager

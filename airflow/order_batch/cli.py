@@ -159,7 +159,7 @@ def retire(
 
     Refused when the warehouse does not hold what Postgres holds. Afterwards the dates are frozen: they are neither
     compared nor loaded, and an order that still arrives for one becomes a dead letter. It cannot be undone. When it was
-    interrupted, run it again. Needs the database role that owns the tables: `. .orderwatch/migrate.env`.
+    interrupted, run it again. Needs ORDERWATCH_OWNER_DATABASE_URL, the role that owns the tables.
     """
     day = _retirement_date(before)
     with _pipeline() as pipeline:
@@ -193,7 +193,7 @@ def erase_user(
     """Replace what identifies a user: in Postgres, in raw tables, also of frozen dates, and in all models and marts.
 
     Amounts, products, times and decisions stay, under a pseudonym that nothing links to the user. It cannot be undone.
-    When it was interrupted, run it again. Needs the database role that owns the tables: `. .orderwatch/migrate.env`.
+    When it was interrupted, run it again. Needs ORDERWATCH_OWNER_DATABASE_URL, the role that owns the tables.
     """
     with _pipeline() as pipeline:
         erasure = pipeline.erasure()
@@ -250,8 +250,8 @@ def _pipeline() -> Iterator[BatchPipeline]:
         raise failure(
             _PROGRAM,
             f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}\n"
-            "Loading and publishing are the batch role's: `. .orderwatch/batch.env`; removing orders is the owner's: "
-            "`. .orderwatch/migrate.env`, or docs/security.md",
+            "Loading and publishing are the batch role's: `. .orderwatch/batch.env`; changing orders is the "
+            "owner's: ORDERWATCH_OWNER_DATABASE_URL, as in .orderwatch/migrate.env; see docs/security.md",
             ExitCode.USAGE,
         ) from None
     except psycopg.errors.UndefinedTable as error:

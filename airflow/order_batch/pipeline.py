@@ -29,11 +29,22 @@ from order_contract.business_time import BUSINESS_ZONE
 
 
 class BatchPipeline:
-    """The steps, over one connection to Postgres and one warehouse."""
+    """The steps, over one connection to Postgres and one warehouse.
 
-    def __init__(self, settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: Warehouse) -> None:
+    `owner` is a connection as the owner of Postgres' tables, for what changes orders; the same one where roles are not
+    separated.
+    """
+
+    def __init__(
+        self,
+        settings: BatchSettings,
+        connection: "psycopg.Connection[Any]",
+        warehouse: Warehouse,
+        owner: "psycopg.Connection[Any] | None" = None,
+    ) -> None:
         self._settings = settings
         self._connection = connection
+        self._owner = owner or connection
         self._warehouse = warehouse
         self._ledger = LoadLedger(connection, warehouse.name)
         self._comparer = Comparer(connection, warehouse)
@@ -65,11 +76,11 @@ class BatchPipeline:
 
     def retirement(self) -> Retirement:
         """The steps that remove old orders from Postgres."""
-        return Retirement(self._connection, self._ledger, self._comparer)
+        return Retirement(self._owner, self._ledger, self._comparer)
 
     def erasure(self) -> Erasure:
         """The steps that erase a user in Postgres and the raw tables."""
-        return Erasure(self._connection, self._warehouse)
+        return Erasure(self._owner, self._warehouse)
 
     def look_up(self, order_ids: Sequence[str]) -> list[LoadedOrder]:
         """What the warehouse holds of those of the orders that Postgres holds."""

@@ -20,6 +20,9 @@ class WarehouseKind(StrEnum):
 class BatchSettings(DatabaseSettings, WorldSettings):
     """Settings of Postgres, the warehouse, dbt and alerts."""
 
+    owner_database_url: SecretStr | None = Field(
+        None, description="the database as the role that owns its tables, to retire dates and erase users"
+    )
     warehouse: WarehouseKind = Field(WarehouseKind.DUCKDB, description="duckdb, or bigquery")
     warehouse_path: FilePath = Field(
         Path(".orderwatch/warehouse.duckdb"), validate_default=True, description="the DuckDB file"

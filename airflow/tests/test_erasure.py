@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import psycopg
+import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
@@ -17,6 +18,12 @@ from .conftest import StoreOrders
 from .test_load import DAYS, FIRST, LAST, raw
 
 USER, EMAIL, DEVICE = "U-person", "person@mail.example", "device-of-the-person"
+
+
+@pytest.fixture(autouse=True)
+def owner(settings: BatchSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection of the owner beside that of the batch side."""
+    monkeypatch.setenv("ORDERWATCH_OWNER_DATABASE_URL", settings.database_url.get_secret_value())
 
 
 def erase(*options: str) -> Result:
