@@ -110,3 +110,21 @@ def test_the_critical_hours_and_the_currency_can_be_changed(built: Project, pars
             "select count(*) from silver.fct_orders where currency = 'SGD' and business_hour < 7"
         ).fetchall()
     assert found == expected_count
+
+
+def test_measures_of_the_semantic_layer_are_those_of_the_orders(built: Project, raw_data: RawData) -> None:
+    (orders,) = built.manifest()["semantic_models"].values()
+    names = [each["expr"] or each["name"] for each in (*orders["entities"], *orders["dimensions"])]
+    measures = {measure["name"]: f"{measure['agg']}({measure['expr']})" for measure in orders["measures"]}
+    with built.connect() as connection:
+        assert connection.execute(f"select {', '.join(names)} from silver.fct_orders").fetchone()
+        (found,) = connection.execute(
+            f"select {', '.join(measures.values())} from silver.fct_orders where currency = 'IDR'"
+        ).fetchall()
+    rupiah = [order for order in expected.orders(raw_data) if order.currency == "IDR"]
+    assert dict(zip(measures, found, strict=True)) == {
+        "order_count": len(rupiah),
+        "fraud_order_count": sum(order.fraud for order in rupiah),
+        "order_amount": sum(order.amount for order in rupiah),
+        "fraud_order_amount": sum(order.amount for order in rupiah if order.fraud),
+    }
