@@ -2,6 +2,7 @@
 
 import signal
 
+import structlog
 from hypothesis import settings
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.command"]
@@ -9,6 +10,11 @@ pytest_plugins = ["tests.support.fixtures", "tests.support.command"]
 # A busy machine makes an example slow, not wrong.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# Colouring the source of every frame of a logged traceback took most of the time of the API's tests.
+*processors, _ = structlog.get_config()["processors"]
+plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*processors, plain])
 
 # A shell without job control, or nohup, starts processes with these ignored, which children inherit: tests that send
 # them to a process would wait for ever. A handler that does nothing ignores them here, and is not inherited.

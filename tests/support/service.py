@@ -84,7 +84,8 @@ class ServiceProcess:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of one of its pages; status 0 when it does not answer."""
         try:
-            response = httpx.get(f"{self.url}{path}", timeout=5, trust_env=False)
+            # To load the certificates that `verify` wants takes twenty times as long as the request.
+            response = httpx.get(f"{self.url}{path}", timeout=5, trust_env=False, verify=False)
         except httpx.TransportError:
             return 0, ""
         return response.status_code, response.text
