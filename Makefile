@@ -86,9 +86,11 @@ replay: ## Publish a file's lines as they are: FILE=orders.jsonl, RATE=100
 reconcile: ## Count what went in, what came out, what was loaded: WAIT=30, DATE=2026-11-20, REPAIR=on
 	$(INSTALLED)
 	$(if $(MEND),@echo "MEND is now called REPAIR.")
-	@$(BIN)/orderwatch reconcile $(if $(WAIT),--wait $(WAIT))
-	@test ! -x airflow/.venv/bin/order-batch || { $(BATCH_SYSTEM) airflow/.venv/bin/order-batch reconcile $(DATE) \
-		$(if $(filter on yes 1,$(REPAIR) $(MEND)),--repair); }
+	@status=0; $(BIN)/orderwatch reconcile $(if $(WAIT),--wait $(WAIT)) || status=$$?; \
+		if test -x airflow/.venv/bin/order-batch; then \
+			{ $(BATCH_SYSTEM) airflow/.venv/bin/order-batch reconcile $(DATE) \
+				$(if $(filter on yes 1,$(REPAIR) $(MEND)),--repair); } || status=$$?; \
+		fi; exit $$status
 
 ##@ The warehouse
 

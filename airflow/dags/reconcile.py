@@ -18,33 +18,35 @@ DAYS = 35
     catchup=False,
     max_active_runs=1,
     default_args={**DEFAULTS, "pool": WAREHOUSE_POOL, "priority_weight": REPAIR_PRIORITY},
-    description="06:30, business time: dates whose orders changed since they were loaded are loaded and built again",
+    description="06:30, business time: dates that differ between Postgres, warehouse and marts are repaired",
     tags=["warehouse", "daily", "repair"],
     doc_md=f"""
-    An order can arrive days after it was placed. A date is dirty when count, sum or newest row of its orders in
-    Postgres are not those of its load. The last {DAYS} days are looked at; `order-batch reconcile` looks at any.
+    An order can arrive days after it was placed, a build can fail, a file can be lost. A date is clean when Postgres,
+    the raw tables, what was built of them and the published marts hold the same. The last {DAYS} days and all months of
+    users and products are compared; `order-batch reconcile` looks at all dates.
     """,
 )
 def reconcile() -> None:
-    """Find dirty dates, repair each, publish."""
+    """Compare; repair what differs, which compares again."""
 
-    @task(doc_md="Business dates whose orders changed since they were loaded.")
-    def find_dirty_dates() -> list[str]:
-        yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
+    @task.short_circuit(doc_md="Which dates and months are not the same at all stages, and where they differ first.")
+    def compare() -> list[str]:
         with open_pipeline() as pipeline:
-            return [day.isoformat() for day in pipeline.dirty_dates(yesterday - timedelta(days=DAYS - 1), yesterday)]
+            dirty = [each for each in pipeline.compare(*_span()) if not each.is_clean]
+            return [f"{each.table.name} of {each.partition}: {each.state}" for each in dirty]
 
-    @task(map_index_template="{{ day }}", max_active_tis_per_dag=1, doc_md="Load and build a date again.")
-    def repair(day: str) -> int:
+    @task(outlets=[MARTS], doc_md="Load what differs, build it in ranges, publish once, and compare again.")
+    def repair() -> None:
         with open_pipeline() as pipeline:
-            return pipeline.repair(date.fromisoformat(day))
+            first, last = _span()
+            pipeline.repair(first, last, pipeline.compare(first, last)).require_success()
 
-    @task(outlets=[MARTS], doc_md="The gold tables to schema `marts`; skipped when no date was dirty.")
-    def publish() -> dict[str, int]:
-        with open_pipeline() as pipeline:
-            return pipeline.publish()
+    compare() >> repair()
 
-    repair.expand(day=find_dirty_dates()) >> publish()
+
+def _span() -> tuple[date, date]:
+    yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
+    return yesterday - timedelta(days=DAYS - 1), yesterday
 
 
 reconcile()

@@ -13,17 +13,17 @@ import psycopg
 import typer
 
 from order_batch.app import open_pipeline
-from order_batch.loads.comparison import Comparison, dirty_partitions
+from order_batch.loads.comparison import Comparison
 from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.loads.retirement import RetirementError
-from order_batch.output import comparison_table, mart_table, order_table
+from order_batch.output import comparison_json, comparison_table, mart_table, order_table
 from order_batch.pipeline import BatchPipeline
 from order_batch.progress import show_bar, show_progress
 from order_batch.settings import BatchSettings
 from order_batch.transform.results import Build, DbtError
 from order_batch.warehouse.partitions import EARLIEST, business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
-from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS
+from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Span
 from order_contract.business_dates import parse_business_date, parse_business_dates
 from order_contract.business_time import BUSINESS_ZONE, business_date
 from order_platform.command_line.errors import ExitCode
@@ -72,11 +72,13 @@ def run(
     first, last = _span(dates)
     days = list(business_dates(first, last))
     with _pipeline() as pipeline:
-        with show_progress(len(days) + 4) as step:
+        with show_progress(len(days) + 5) as step:
             step("catalog")
             users, products = pipeline.fill_catalog()
             step(f"catalog: {users:,} users, {products:,} versions of products added; loading")
-            rows = Counter(pipeline.load_users(last)) + Counter(pipeline.load_products(last))
+            # Names in the marts are the current ones, whatever the dates.
+            newest = max(last, _yesterday())
+            rows = Counter(pipeline.load_users(newest)) + Counter(pipeline.load_products(newest))
             for day in days:
                 step(f"orders of {day}")
                 rows += Counter(pipeline.load_orders(day))
@@ -86,9 +88,12 @@ def run(
             build.require_success()
             step("marts")
             pipeline.publish()
+            step("comparing")
+            found = pipeline.compare(first, last)
         OUT.print(f"{first}: loaded {loaded}" if first == last else f"{first} to {last}: loaded {loaded}")
         _show_build(build)
         _show_marts(pipeline, 3)
+        _require_clean(found, last)
 
 
 @app.command()
@@ -115,38 +120,55 @@ def orders(
 
 @app.command()
 def reconcile(
-    dates: Annotated[
-        str | None, typer.Argument(help="a business date or a range; else all from the first loaded on")
-    ] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="load and build dirty dates again")] = False,
+    dates: Annotated[str | None, typer.Argument(help="a business date or a range; else all up to yesterday")] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="load, build and publish what differs, then compare again")
+    ] = False,
+    as_json: AsJson = False,
     old_repair: Annotated[bool, typer.Option("--mend", hidden=True)] = False,
 ) -> None:
-    """Compare Postgres with the warehouse, by business date; exits 1 when a date is dirty and not repaired.
+    """Compare Postgres, the warehouse and the published marts; exits 1 when a date is not the same in all of them.
 
-    A date is dirty when it was never loaded, when orders arrived late, or when the warehouse lost or gained rows.
+    Compared are rows, sums and contents of orders and rule hits by business date, and of users and products by month:
+    in Postgres, in the raw tables, in what dbt built of them, and in what was published. The table names the first
+    stage that differs: not loaded, changed since its load (late orders, for example), missing in the warehouse,
+    loaded, not built, or built, not published.
     """
     if old_repair:
         ERR.print("--mend is now called --repair", style="yellow")
-    first, last = _span(dates) if dates else (EARLIEST, business_date(datetime.now(UTC)) - timedelta(days=1))
+    first, last = _span(dates) if dates else (EARLIEST, _yesterday())
     with _pipeline() as pipeline:
         found = pipeline.compare(first, last)
-        _show_comparison(found)
-        dirty = [partition.start for partition in dirty_partitions(found)]
-        if not dirty:
-            OUT.print(f"up to {last}: the warehouse holds what Postgres holds")
-            return
-        if not (repair or old_repair):
-            raise failure(
-                _PROGRAM,
-                f"dirty: {', '.join(map(str, dirty))}\nRun `make batch DATE=...` for them, or this again with --repair",
-            )
-        with show_progress(len(dirty) + 1) as step:
-            for day in dirty:
-                step(f"loading and building {day}")
-                pipeline.repair(day)
-            step("marts")
-            pipeline.publish()
-        OUT.print(f"loaded and built again: {', '.join(map(str, dirty))}")
+        if (repair or old_repair) and not all(each.is_clean for each in found):
+            with show_progress(None) as step:
+                done = pipeline.repair(first, last, found, step)
+            found = pipeline.compare(first, last)
+            for error in done.errors:
+                ERR.print(error, style="red", markup=False)
+        _show_comparison(found, as_json=as_json)
+        _require_clean(found, last)
+
+
+def _yesterday() -> date:
+    return business_date(datetime.now(UTC)) - timedelta(days=1)
+
+
+def _require_clean(found: Sequence[Comparison], last: date) -> None:
+    """Say that all stages agree, or which dates and months do not; then the exit code is 1."""
+    if not found:
+        ERR.print(f"up to {last}: no orders, users or products anywhere, so nothing was compared")
+        return
+    dirty = [each for each in found if not each.is_clean]
+    if not dirty:
+        # Not to the output, which may be JSON.
+        ERR.print(f"up to {last}: the warehouse and the marts hold what Postgres holds")
+        return
+    orders = sorted({str(each.partition) for each in dirty if each.table.span is Span.DAY})
+    catalog = sorted({f"{each.table.name} of {each.partition}" for each in dirty if each.table.span is Span.MONTH})
+    raise failure(
+        _PROGRAM,
+        f"dirty: {', '.join([*orders, *catalog])}\nRun `make reconcile REPAIR=on`, or `order-batch reconcile --repair`",
+    )
 
 
 @app.command()
@@ -295,8 +317,11 @@ def _show_order(order: LoadedOrder) -> None:
         OUT.print(f"  the warehouse does not hold it: `make batch DATE={order.business_date}` loads its date")
 
 
-def _show_comparison(found: Sequence[Comparison]) -> None:
-    if found:
+def _show_comparison(found: Sequence[Comparison], *, as_json: bool) -> None:
+    if as_json:
+        for each in found:
+            print_json(comparison_json(each))
+    elif found:
         OUT.print(comparison_table(found))
 
 

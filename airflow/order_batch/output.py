@@ -1,6 +1,7 @@
 """Tables of `order-batch`: marts, comparisons and orders as people read them on a terminal."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from io import StringIO
 from typing import Final
@@ -10,9 +11,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from order_batch.loads.comparison import Comparison, LoadState
+from order_batch.loads.comparison import Comparison
 from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.publish.marts import FirstRows
+from order_batch.warehouse.tables import Span
 from order_contract.business_time import business_text
 from order_platform.command_line.terminal_text import printable
 
@@ -30,16 +32,33 @@ def order_table(order: LoadedOrder) -> Table:
 
 
 def comparison_table(found: Sequence[Comparison]) -> Table:
-    """Both sides of each partition, in red where they differ."""
+    """Rows and sums of each partition in Postgres and in the warehouse, and how far it has come; in red if not all the
+    way. Months of the catalog that agree are left out.
+    """
     table = Table("date", "of", box=None, pad_edge=False)
     for column in ("rows in Postgres", "in the warehouse", "sum in Postgres", "in the warehouse"):
         table.add_column(column, justify="right")
     table.add_column("")
     for each in found:
-        held = (each.postgres.rows, each.warehouse.rows, each.postgres.amount, each.warehouse.amount)
-        style = None if each.state is LoadState.AGREES else "red"
+        if each.table.span is Span.MONTH and each.is_clean:
+            continue
+        held = (each.postgres.rows, each.compared.rows, each.postgres.amount, each.compared.amount)
+        style = None if each.is_clean else "red"
         table.add_row(str(each.partition), each.table.name, *map(_cell, held), each.state.value, style=style)
     return table
+
+
+def comparison_json(found: Comparison) -> dict[str, object]:
+    """A partition's rows, sum and hash at each stage, and how far it has come."""
+    stages = {"postgres": found.postgres, "warehouse": found.compared, "built": found.built}
+    return {
+        "table": found.table.name,
+        "partition": str(found.partition),
+        "state": found.state.value,
+        **{name: totals and asdict(totals) for name, totals in stages.items()},
+        "published": found.published._asdict(),
+        "loaded_at": found.loaded and found.loaded.loaded_at,
+    }
 
 
 def mart_table(mart: FirstRows, width: int) -> Table:

@@ -5,18 +5,20 @@ from datetime import date, datetime
 from typing import Any
 
 import psycopg
+import structlog
 
 from marketplace_simulator import World
 from order_batch.catalog.backfill import backfill
 from order_batch.extract.postgres import extract
 from order_batch.extract.staging import staging_folder
-from order_batch.loads.comparison import Comparer, Comparison, dirty_partitions
+from order_batch.loads.comparison import Comparer, Comparison
 from order_batch.loads.erasure import Erasure
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
 from order_batch.loads.order_lookup import LoadedOrder, look_up
 from order_batch.loads.retirement import Retirement
 from order_batch.publish.marts import FirstRows, publish_marts, read_first_rows, read_marts
+from order_batch.repair import Repair, Step, repair
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Dbt, log_event
 from order_batch.transform.log_lines import NodeEvent
@@ -26,6 +28,8 @@ from order_batch.warehouse.partitions import EARLIEST, Partition
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import PRODUCTS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
+
+log = structlog.get_logger()
 
 
 class BatchPipeline:
@@ -66,13 +70,13 @@ class BatchPipeline:
         return self._load(order_partitions(day))
 
     def compare(self, first: date, last: date) -> list[Comparison]:
-        """Orders and hits of business dates, in Postgres and in the warehouse, by date."""
-        found = (comparison for table in ORDER_TABLES for comparison in self._comparer.compare(table, first, last))
-        return sorted(found, key=lambda comparison: comparison.partition)
+        """Orders and hits of business dates, and the months of users and products up to the last of them, by date.
 
-    def dirty_dates(self, first: date, last: date) -> list[date]:
-        """Business dates whose orders in Postgres are not those in the warehouse."""
-        return [partition.start for partition in dirty_partitions(self.compare(first, last))]
+        Compared are Postgres, the raw tables, what was built of them, and what was published.
+        """
+        catalog = [each for table in (USERS, PRODUCTS) for each in self._comparer.compare(table, EARLIEST, last)]
+        orders = [each for table in ORDER_TABLES for each in self._comparer.compare(table, first, last)]
+        return sorted([*catalog, *orders], key=lambda comparison: comparison.partition.start)
 
     def retirement(self) -> Retirement:
         """The steps that remove old orders from Postgres."""
@@ -96,12 +100,9 @@ class BatchPipeline:
         """
         return build(Dbt(self._settings), self._warehouse, first, last, listen, full_refresh=full_refresh)
 
-    def repair(self, day: date) -> int:
-        """Load and build a date again; returns the number of rows. Raises DbtError when a model or test fails."""
-        # A late order may be of a user or product that is new as well.
-        loads = (self.load_users(day), self.load_products(day), self.load_orders(day))
-        self.build(day, day).require_success()
-        return sum(count for each in loads for count in each.values())
+    def repair(self, first: date, last: date, found: Iterable[Comparison], step: Step = log.info) -> Repair:
+        """Load, build and publish what a comparison found not to agree, and compare again."""
+        return repair(self, found, first, last, step)
 
     def publish(self) -> dict[str, int]:
         """Copy the marts to Postgres; returns the number of rows of each."""
@@ -114,8 +115,8 @@ class BatchPipeline:
 
     def _load_catalog(self, table: Table, last: date) -> dict[str, int]:
         """Load the months that differ from Postgres: usually the newest."""
-        dirty = dirty_partitions(self._comparer.compare(table, EARLIEST, last))
-        return self._load((table, partition) for partition in dirty)
+        differing = [each for each in self._comparer.compare(table, EARLIEST, last) if each.must_load]
+        return self._load((table, each.partition) for each in differing)
 
     def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> dict[str, int]:
         with staging_folder(self._settings.staging) as folder:

@@ -12,7 +12,7 @@ from order_platform.command_line.output import ERR
 class Steps:
     """The steps of a command; calling it names the step that begins."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, total: int | None) -> None:
         self._progress = progress
         self._total = total
         self._begun = 0
@@ -24,7 +24,7 @@ class Steps:
         self._progress.update(self._steps, completed=self._begun, description=name)
         self._begun += 1
         if not ERR.is_terminal:
-            ERR.print(f"[{self._begun}/{self._total}] {name}", markup=False)
+            ERR.print(f"[{self._begun}/{self._total}] {name}" if self._total else name, markup=False)
 
     def show_node(self, event: NodeEvent) -> None:
         """Show what dbt is at, below the step, and a line for what failed."""
@@ -41,14 +41,15 @@ class Steps:
 
     def finish(self) -> None:
         """All steps have ended."""
-        self._progress.update(self._steps, completed=self._total, description="done")
+        total = self._total or self._begun
+        self._progress.update(self._steps, completed=total, total=total, description="done")
         if self._nodes is not None:
             self._progress.remove_task(self._nodes)
 
 
 @contextmanager
-def show_progress(steps: int) -> Iterator[Steps]:
-    """A bar on a terminal, lines elsewhere."""
+def show_progress(steps: int | None) -> Iterator[Steps]:
+    """A bar on a terminal, lines elsewhere; without a number of steps it only names them."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
+import orjson
 import psycopg
 import pytest
 import structlog
@@ -54,9 +55,13 @@ def test_reconcile_shows_both_sides_and_says_what_to_do(
     with open_pipeline(settings) as pipeline:
         pipeline.load_orders(FIRST)
     result = run.invoke(app, ["reconcile", str(FIRST)])
-    assert result.exit_code == 0
-    assert result.stdout.count("agrees") == 2
-    assert "the warehouse holds what Postgres holds" in result.stdout
+    assert result.exit_code == 1
+    assert result.stdout.count("loaded, not built") == 2
+    result = run.invoke(app, ["reconcile", "--json"])
+    stages = orjson.loads(result.stdout.splitlines()[0])
+    assert (stages["partition"], stages["state"]) == (str(FIRST), "loaded, not built")
+    assert stages["postgres"] == stages["warehouse"]
+    assert stages["built"]["rows"] == stages["published"]["rows"] == 0
     with duckdb.connect(settings.warehouse_path) as warehouse:
         warehouse.execute("delete from raw.orders where order_id = (select min(order_id) from raw.orders)")
     result = run.invoke(app, ["reconcile"])

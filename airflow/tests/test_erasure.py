@@ -15,7 +15,7 @@ from order_batch.cli import app
 from order_batch.settings import BatchSettings
 
 from .conftest import StoreOrders
-from .test_load import DAYS, FIRST, LAST, raw
+from .test_load import DAYS, FIRST, LAST, dates_to_load, raw
 
 USER, EMAIL, DEVICE = "U-person", "person@mail.example", "device-of-the-person"
 
@@ -113,7 +113,7 @@ def test_nothing_names_the_person_and_both_sides_agree(
     assert traces(settings, connection) == []
     assert totals(settings) == before
     with open_pipeline(settings) as pipeline:
-        assert pipeline.dirty_dates(FIRST, LAST) == []
+        assert dates_to_load(pipeline, FIRST, LAST) == []
         assert sum(pipeline.load_users(LAST).values()) == 0, "its month agrees"
     pseudonyms = raw(settings, "select distinct user_id from raw.orders where user_id like 'erased-%'")
     assert len(pseudonyms) == 1
@@ -143,8 +143,8 @@ def test_an_interrupted_erasure_is_finished_under_the_same_pseudonym(
         # As if the process had been killed before the warehouse was reached.
         with duckdb.connect(settings.warehouse_path) as warehouse:
             warehouse.execute("update raw.orders set user_id = $1 where user_id like 'erased-%'", [USER])
-        assert pipeline.dirty_dates(FIRST, FIRST) == [FIRST]
+        assert dates_to_load(pipeline, FIRST, FIRST) == [FIRST]
         erasure.replace(USER, "someone")
-        assert pipeline.dirty_dates(FIRST, FIRST) == []
+        assert dates_to_load(pipeline, FIRST, FIRST) == []
         erasure.finish(USER)
     assert connection.execute("select pseudonym, finished_at is null from erasures").fetchall() == [(None, False)]

@@ -11,7 +11,7 @@ import pytest
 
 from order_batch.app import open_pipeline
 from order_batch.extract.postgres import extract
-from order_batch.loads.comparison import LoadState
+from order_batch.loads.comparison import LifeState
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import load, order_partitions
 from order_batch.pipeline import BatchPipeline
@@ -60,6 +60,11 @@ def everything(settings: BatchSettings) -> list[tuple[Any, ...]]:
     return raw(settings, "select * from raw.orders order by order_id")
 
 
+def dates_to_load(pipeline: BatchPipeline, first: date, last: date) -> list[date]:
+    """Dates whose orders or hits differ between Postgres and the raw tables."""
+    return sorted({each.partition.start for each in pipeline.compare(first, last) if each.must_load})
+
+
 def test_what_is_loaded_is_what_is_stored(
     settings: BatchSettings, connection: "psycopg.Connection[Any]", pipeline: BatchPipeline, store_orders: StoreOrders
 ) -> None:
@@ -90,19 +95,19 @@ def test_dates_again_and_backwards_give_the_same(
     for day in [*reversed(DAYS), *DAYS]:
         assert pipeline.load_orders(day)["orders"] >= 200
     assert everything(settings) == before
-    assert pipeline.dirty_dates(FIRST, LAST) == []
+    assert dates_to_load(pipeline, FIRST, LAST) == []
 
 
 def test_a_late_order_makes_its_own_date_dirty_and_no_other(
     settings: BatchSettings, connection: "psycopg.Connection[Any]", pipeline: BatchPipeline, store_orders: StoreOrders
 ) -> None:
     store_orders(FIRST, 3, 300)
-    assert pipeline.dirty_dates(FIRST, LAST) == DAYS
+    assert dates_to_load(pipeline, FIRST, LAST) == DAYS
     for day in DAYS:
         pipeline.load_orders(day)
-    assert pipeline.dirty_dates(FIRST, LAST) == []
+    assert dates_to_load(pipeline, FIRST, LAST) == []
     store_orders(FIRST - timedelta(days=1), 1, 10)
-    assert pipeline.dirty_dates(EARLIEST, LAST) == [FIRST - timedelta(days=1)]
+    assert dates_to_load(pipeline, EARLIEST, LAST) == [FIRST - timedelta(days=1)]
 
 
 @pytest.mark.parametrize(
@@ -126,10 +131,10 @@ def test_any_change_of_an_order_makes_its_date_dirty(
         "select order_id, (created_date at time zone 'Asia/Jakarta')::date from orders limit 1"
     )
     connection.execute(change.replace("$1", "%s"), [order_id])
-    (dirty,) = [each for each in pipeline.compare(EARLIEST, LAST) if each.state is not LoadState.AGREES]
-    assert (dirty.table, dirty.partition.start, dirty.state) == (ORDERS, day, LoadState.CHANGED)
+    (dirty,) = [each for each in pipeline.compare(EARLIEST, LAST) if each.must_load]
+    assert (dirty.table, dirty.partition.start, dirty.state) == (ORDERS, day, LifeState.CHANGED)
     pipeline.load_orders(day)
-    assert pipeline.dirty_dates(EARLIEST, LAST) == []
+    assert dates_to_load(pipeline, EARLIEST, LAST) == []
 
 
 @pytest.mark.parametrize("lost", ["the file", "a month"])
@@ -169,13 +174,13 @@ def test_a_warehouse_that_lost_rows_is_found_though_nothing_changed_in_postgres(
         found.execute("update raw.orders set amount = amount + 1 where business_date = $1", [DAYS[1]])
     states = {(each.partition.start, each.table.name): each.state for each in pipeline.compare(FIRST, LAST)}
     assert states == {
-        (FIRST, "orders"): LoadState.AGREES, (FIRST, "rule_hits"): LoadState.AGREES,
-        (DAYS[1], "orders"): LoadState.DIFFERS, (DAYS[1], "rule_hits"): LoadState.MISSING,
-        (LAST, "orders"): LoadState.NOT_LOADED, (LAST, "rule_hits"): LoadState.NOT_LOADED,
+        (FIRST, "orders"): LifeState.NOT_BUILT, (FIRST, "rule_hits"): LifeState.NOT_BUILT,
+        (DAYS[1], "orders"): LifeState.DIFFERS, (DAYS[1], "rule_hits"): LifeState.MISSING,
+        (LAST, "orders"): LifeState.NOT_LOADED, (LAST, "rule_hits"): LifeState.NOT_LOADED,
     }  # fmt: skip
-    for day in pipeline.dirty_dates(FIRST, LAST):
+    for day in dates_to_load(pipeline, FIRST, LAST):
         pipeline.load_orders(day)
-    assert {each.state for each in pipeline.compare(FIRST, LAST)} == {LoadState.AGREES}
+    assert {each.state for each in pipeline.compare(FIRST, LAST)} == {LifeState.NOT_BUILT}
 
 
 def test_midnight_in_jakarta_parts_the_dates(
@@ -199,10 +204,10 @@ def test_a_day_that_lost_its_orders_is_emptied(
     store_orders(FIRST, 1, 50)
     pipeline.load_orders(FIRST)
     connection.execute("delete from orders")
-    assert pipeline.dirty_dates(FIRST, FIRST) == [FIRST]
+    assert dates_to_load(pipeline, FIRST, FIRST) == [FIRST]
     assert pipeline.load_orders(FIRST) == {"orders": 0, "rule_hits": 0}
     assert everything(settings) == []
-    assert pipeline.dirty_dates(FIRST, FIRST) == []
+    assert dates_to_load(pipeline, FIRST, FIRST) == []
 
 
 def test_a_load_that_misses_rows_is_refused_and_changes_nothing(
@@ -223,7 +228,7 @@ def test_a_load_that_misses_rows_is_refused_and_changes_nothing(
     with pytest.raises(WarehouseError, match=r"raw\.orders of 2026-11-18 is unchanged: 100 rows in Postgres, 99 in"):
         load(warehouse, LoadLedger(connection, warehouse.name), [orders])
     assert everything(settings) == before
-    assert pipeline.dirty_dates(FIRST, FIRST) == [FIRST]
+    assert dates_to_load(pipeline, FIRST, FIRST) == [FIRST]
 
 
 def test_an_order_is_looked_up_with_the_load_that_brought_it(
@@ -266,7 +271,7 @@ def test_two_loads_of_a_date_at_once_do_not_disturb_each_other(
     with ThreadPoolExecutor(2) as threads:
         counts = [count for each in [threads.submit(load_repeatedly) for _ in range(2)] for count in each.result()]
     assert [count["orders"] for count in counts] == [400] * 10
-    assert pipeline.dirty_dates(FIRST, FIRST) == []
+    assert dates_to_load(pipeline, FIRST, FIRST) == []
 
 
 def test_files_of_a_load_are_gone_after_it(

@@ -136,7 +136,7 @@ def _load(subject: Subject, folder: Path, table: Table, day: date, *files: list[
 def _held(subject: Subject, table: Table, day: date) -> tuple[int, int | None]:
     """Rows and amount of a partition, whose hash is that of the rows that are there."""
     wanted = partition(table, day)
-    held = subject.warehouse.totals(table, day, day).get(wanted, Totals.empty(table))
+    held = subject.warehouse.totals(table, wanted.start, wanted.last).get(wanted, Totals.empty(table))
     rows = [row for row in subject.raw_rows(table) if partition(table, row[table.partition_column]) == wanted]
     assert held.content_hash == content_hash(table, rows)
     return held.rows, held.amount
@@ -327,7 +327,9 @@ def test_partitions_are_counted_in_one_query(subject: Subject, tmp_path: Path, t
     assert len(held) == spans
     assert held == {each: totals(table, rows) for each, rows in by_partition.items()}
     first = partition(table, days[0])
-    assert subject.warehouse.totals(table, days[0], days[0]) == {first: held[first]}
+    assert subject.warehouse.totals(table, first.start, first.last) == {first: held[first]}
+    of_a_day = [row for row in by_partition[first] if row[table.partition_column] == days[0]]
+    assert subject.warehouse.totals(table, days[0], days[0]) == {first: totals(table, of_a_day)}
 
 
 @pytest.mark.parametrize(
@@ -443,3 +445,24 @@ def test_an_erased_user_is_replaced_everywhere_and_others_stay(subject: Subject,
         of_user = {row["order_id"] for row in subject.raw_rows(ORDERS) if row["user_id"] == "erased-1"}
         reasons = {row["reason"] == "erased" for row in subject.raw_rows(RULE_HITS) if row["order_id"] in of_user}
         assert reasons == {True}
+
+
+def test_what_dbt_built_is_read_by_table_and_partition(subject: Subject) -> None:
+    assert subject.warehouse.built_contents(ORDERS, NOVEMBER_20, NOVEMBER_21) == {}
+    assert subject.warehouse.built_partitions() == []
+    columns = {"table_name": "STRING", "partition_start": "DATE", "total_rows": "INT64", "content_hash": "INT64"}
+    finished = [("orders", NOVEMBER_20, 2, 5), ("users", date(2026, 11, 1), 3, 6)]
+    subject.make_mart("built_partitions", columns, finished, "view", "silver")
+    contents = [
+        ("orders", NOVEMBER_20, 2, 5, str(2**64), True), ("orders", NOVEMBER_21, 2, 5, "7", False),
+        ("users", date(2026, 11, 1), 3, 6, None, True),
+    ]  # fmt: skip
+    more = {"amount": "STRING", "is_complete": "BOOL"}
+    subject.make_mart("built_contents", columns | more, contents, "view", "silver")
+    assert subject.warehouse.built_partitions() == finished
+    assert subject.warehouse.built_contents(ORDERS, NOVEMBER_20, NOVEMBER_21) == {
+        partition(ORDERS, NOVEMBER_20): Totals(2, 2**64, 5), partition(ORDERS, NOVEMBER_21): None,
+    }  # fmt: skip
+    assert subject.warehouse.built_contents(ORDERS, NOVEMBER_21, NOVEMBER_21).keys() == {partition(ORDERS)}
+    (month,) = subject.warehouse.built_contents(USERS, date(2026, 11, 1), NOVEMBER_21).values()
+    assert month == Totals(3, None, 6)

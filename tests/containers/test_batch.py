@@ -101,7 +101,7 @@ def test_a_day_can_be_loaded_by_hand(stack: Stack) -> None:
     assert all(name in printed for name in MARTS)
     assert before < ordered(stack) < GENERATED
     shown = stack.compose("exec", "--no-TTY", "airflow-scheduler", "order-batch", "reconcile", f"{FIRST}..{SECOND}")
-    assert "holds what Postgres holds" in shown
+    assert shown.count("agrees") >= 2
 
 
 def test_what_is_killed_is_started_again(stack: Stack) -> None:

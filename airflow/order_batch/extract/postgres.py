@@ -52,7 +52,7 @@ def extract(
                 folder = staging / table.name / partition.id
                 folder.mkdir(parents=True)
                 files = tuple(write_files(table, _batches(cursor, table, partition), folder, file_bytes))
-                found = postgres_totals(connection, table, partition.start, partition.start)
+                found = postgres_totals(connection, table, partition.start, partition.last)
                 extracts.append(Extract(table, partition, files, found.get(partition, Totals.empty(table))))
     return extracts
 

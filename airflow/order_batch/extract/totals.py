@@ -8,15 +8,15 @@ from psycopg.sql import SQL
 
 from order_batch.extract.sources import SOURCES
 from order_batch.warehouse.content_hash import POSTGRES
-from order_batch.warehouse.partitions import Partition, Totals
+from order_batch.warehouse.partitions import Partition, Totals, moments
 from order_batch.warehouse.tables import Table
 
 
 def postgres_totals(
     connection: "psycopg.Connection[Any]", table: Table, first: date, last: date
 ) -> dict[Partition, Totals]:
-    """The totals of the partitions from that of `first` to that of `last`; those without rows are left out."""
-    start, end = Partition.of(table, first).moments[0], Partition.of(table, last).moments[1]
+    """The totals of the rows from business date `first` to `last`, by partition; those without rows are left out."""
+    start, end = moments(first, last)
     amount = f"coalesce(sum({table.amount}), 0)" if table.amount else "null::numeric"
     statement = (
         f"select date_trunc('{table.span.value}', {table.partition_column}::timestamp)::date, count(*), {amount}, "

@@ -1,22 +1,23 @@
-"""Comparison of partitions in Postgres with the raw tables of the warehouse, by their contents."""
+"""Comparison of partitions through their life, by their contents: docs/decisions/0009-a-date-s-life.md."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from order_batch.extract.totals import postgres_totals
 from order_batch.loads.ledger import Load, LoadLedger
+from order_batch.publish.published_partitions import PublishedContent, published_partitions
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import Table
 
 
-class LoadState(StrEnum):
-    """Result of comparing a partition."""
+class LifeState(StrEnum):
+    """How far a partition has come unchanged: the first stage that differs from the one before."""
 
     AGREES = "agrees"
     NOT_LOADED = "not loaded"
@@ -26,32 +27,61 @@ class LoadState(StrEnum):
     """The warehouse holds what was loaded, and Postgres something else."""
     DIFFERS = "differs from its load"
     """The warehouse does not hold what was loaded."""
+    NOT_BUILT = "loaded, not built"
+    NOT_PUBLISHED = "built, not published"
+
+
+_TO_LOAD: Final = {LifeState.NOT_LOADED, LifeState.MISSING, LifeState.CHANGED, LifeState.DIFFERS}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A partition of a table on both sides."""
+    """A partition of a raw table in Postgres, in the raw table, in what was built of it, and in what was published.
+
+    `postgres` and `compared` are about the business dates that were compared, `raw` about the whole partition: a month
+    of the catalog grows after the date that it is compared up to. `built` is None where the build is not complete.
+    """
 
     table: Table
     partition: Partition
     postgres: Totals
     loaded: Load | None
-    warehouse: Totals
+    compared: Totals
+    raw: Totals
+    built: Totals | None
+    published: PublishedContent
 
     @property
-    def state(self) -> LoadState:
-        """Whether it has to be loaded again, and why."""
-        if self.postgres == self.warehouse:
-            return LoadState.AGREES
+    def state(self) -> LifeState:
+        """How far it has come."""
+        if self.postgres != self.compared:
+            return self._load_state()
+        if self.built != self.raw:
+            return LifeState.NOT_BUILT
+        if self.published != PublishedContent(self.raw.rows, self.raw.content_hash):
+            return LifeState.NOT_PUBLISHED
+        return LifeState.AGREES
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether all stages hold the same."""
+        return self.state is LifeState.AGREES
+
+    @property
+    def must_load(self) -> bool:
+        """Whether it has to be loaded, and not only built or published."""
+        return self.state in _TO_LOAD
+
+    def _load_state(self) -> LifeState:
         if self.loaded is None:
-            return LoadState.NOT_LOADED
-        if self.loaded.content_hash in {None, self.warehouse.content_hash}:
-            return LoadState.CHANGED
-        return LoadState.DIFFERS if self.warehouse.rows else LoadState.MISSING
+            return LifeState.NOT_LOADED
+        if self.loaded.content_hash in {None, self.raw.content_hash}:
+            return LifeState.CHANGED
+        return LifeState.DIFFERS if self.raw.rows else LifeState.MISSING
 
 
 class Comparer:
-    """Compares Postgres with one warehouse."""
+    """Compares Postgres with one warehouse, and with what was published from it."""
 
     def __init__(self, connection: "psycopg.Connection[Any]", warehouse: Warehouse) -> None:
         self._connection = connection
@@ -59,24 +89,31 @@ class Comparer:
         self._ledger = LoadLedger(connection, warehouse.name)
 
     def compare(self, table: Table, first: date, last: date) -> Iterator[Comparison]:
-        """Compares the partitions from that of `first` to that of `last` that have rows on either side.
+        """Compares the business dates from `first` to `last`, by partition, where any stage has rows of it.
 
         Frozen ones are left out: Postgres no longer holds their rows.
         """
+        start, end = Partition.of(table, first).start, Partition.of(table, last).last
         postgres = postgres_totals(self._connection, table, first, last)
-        held = self._warehouse.totals(table, first, last)
+        compared = self._warehouse.totals(table, first, last)
+        raw = compared if (start, end) == (first, last) else self._warehouse.totals(table, start, end)
+        built = self._warehouse.built_contents(table, start, end)
+        published = published_partitions(self._connection, table, start, end)
         loads, nothing = self._ledger.loads(table, first, last), Totals.empty(table)
         frozen = self._ledger.frozen(table, first, last)
-        for partition in sorted((postgres.keys() | held.keys()) - frozen):
+        for partition in sorted((postgres.keys() | raw.keys() | built.keys() | published.keys()) - frozen):
             yield Comparison(
                 table,
                 partition,
                 postgres.get(partition, nothing),
                 loads.get(partition),
-                held.get(partition, nothing),
+                compared.get(partition, nothing),
+                raw.get(partition, nothing),
+                built.get(partition, nothing),
+                published.get(partition, PublishedContent(0, 0)),
             )
 
 
 def dirty_partitions(comparisons: Iterable[Comparison]) -> list[Partition]:
-    """The partitions that have to be loaded again, in order."""
-    return sorted({each.partition for each in comparisons if each.state is not LoadState.AGREES})
+    """The partitions whose raw tables do not hold what Postgres holds, in order."""
+    return sorted({each.partition for each in comparisons if each.must_load})

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from order_batch.publish.published_partitions import replace_published_partitions
 from order_batch.publish.table import POSITION, SCHEMA, Published, publish_table
 from order_batch.transform.results import DbtError
 from order_batch.warehouse.port import Relation, Warehouse
@@ -67,6 +68,7 @@ def publish_marts(
     published: dict[str, Published] = {}
     with connection.transaction():
         connection.execute(_LOCK)  # two publish one after the other
+        built = warehouse.built_partitions()
         for mart in found:
             with warehouse.gold(mart.name, mart.order_by, most + 1) as relation:
                 done = publish_table(connection, mart.name, relation, mart.order_columns, most)
@@ -79,6 +81,9 @@ def publish_marts(
         for (gone,) in connection.execute("select name from published_marts where name <> all(%s)", [names]).fetchall():
             connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, gone)))
             connection.execute("delete from published_marts where name = %s", [gone])
+        # A build that began in the meantime has changed marts: what it is about does not count as published.
+        still_built = set(warehouse.built_partitions())
+        replace_published_partitions(connection, [each for each in built if each in still_built])
     return {name: done.rows for name, done in published.items()}
 
 

@@ -18,7 +18,13 @@ from order_batch.warehouse.erasure import ERASED, ORDER_VALUES, USER_VALUES, ass
 from order_batch.warehouse.file_lock import file_lock
 from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
-from order_batch.warehouse.port import Relation, WarehouseError, WarehouseUnavailableError, order_limit_clause
+from order_batch.warehouse.port import (
+    BuiltPartition,
+    Relation,
+    WarehouseError,
+    WarehouseUnavailableError,
+    order_limit_clause,
+)
 from order_batch.warehouse.staged_files import check_files
 from order_batch.warehouse.tables import ORDERS, TABLES, USERS, Column, Kind, Table
 
@@ -127,7 +133,7 @@ class DuckDbWarehouse:
             connection.begin()
             connection.execute(f"delete from raw.{table.name} where {_within(table)}", [partition.start, partition.end])
             inserted = _insert(connection, table, files) if files else 0
-            held = _totals(connection, table, partition.start, partition.end).get(partition, Totals.empty(table))
+            held = _totals(connection, table, partition.start, partition.last).get(partition, Totals.empty(table))
             difference = expected.difference(held)
             if inserted != held.rows:
                 difference = f"{inserted - held.rows:,} rows of the files belong to other partitions"
@@ -141,7 +147,34 @@ class DuckDbWarehouse:
 
     def totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         with self._connect() as connection:
-            return _totals(connection, table, Partition.of(table, first).start, Partition.of(table, last).end)
+            return _totals(connection, table, first, last)
+
+    def built_contents(self, table: Table, first: date, last: date) -> dict[Partition, Totals | None]:
+        found = self._read_built(
+            "select partition_start, total_rows, amount, content_hash, is_complete from silver.built_contents "
+            "where table_name = $1 and partition_start between $2 and $3",
+            [table.name, first, last],
+        )
+        return {
+            Partition(start, table.span): Totals(rows, None if amount is None else int(amount), content_hash)
+            if is_complete
+            else None
+            for start, rows, amount, content_hash, is_complete in found
+        }
+
+    def built_partitions(self) -> Sequence[BuiltPartition]:
+        found = self._read_built(
+            "select table_name, partition_start, total_rows, content_hash from silver.built_partitions", []
+        )
+        return [BuiltPartition(*row) for row in found]
+
+    def _read_built(self, statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Rows of what dbt says of its builds; none if it has not built that yet."""
+        with self._connect() as connection:
+            try:
+                return connection.execute(statement, parameters).fetchall()
+            except duckdb.CatalogException:
+                return []
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         statement = f"select * from raw.{ORDERS.name} where business_date = $1 and list_contains($2, order_id)"
@@ -235,13 +268,14 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence
     return int(inserted[0])
 
 
-def _totals(connection: duckdb.DuckDBPyConnection, table: Table, start: date, end: date) -> dict[Partition, Totals]:
+def _totals(connection: duckdb.DuckDBPyConnection, table: Table, first: date, last: date) -> dict[Partition, Totals]:
     # Not cast to 64 bits: a day's sum may exceed them.
     amount = f"coalesce(sum({table.amount}), 0)" if table.amount else "null"
     found = connection.execute(
         f"select date_trunc('{table.span.value}', {table.partition_column})::date, count(*), {amount}, "
-        f"{DUCKDB.content_hash(table)} from raw.{table.name} where {_within(table)} group by 1",
-        [start, end],
+        f"{DUCKDB.content_hash(table)} from raw.{table.name} "
+        f"where {table.partition_column} between $1 and $2 group by 1",
+        [first, last],
     ).fetchall()
     return {Partition(day, table.span): Totals(*values) for day, *values in found}
 

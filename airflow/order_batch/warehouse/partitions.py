@@ -1,6 +1,6 @@
 """Partitions: spans of business dates that are loaded as one, and their totals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -57,6 +57,11 @@ class Partition:
         return (self.start.replace(day=28) + timedelta(days=4)).replace(day=1)
 
     @property
+    def last(self) -> date:
+        """Its last business date."""
+        return self.end - _DAY
+
+    @property
     def id(self) -> str:
         """In the format of BigQuery's partition decorators: `20261121`, or `202611` for a month."""
         return self.start.strftime("%Y%m%d" if self.span is Span.DAY else "%Y%m")
@@ -64,10 +69,28 @@ class Partition:
     @property
     def moments(self) -> tuple[datetime, datetime]:
         """Start, and exclusive end, as aware datetimes."""
-        return tuple(datetime.combine(day, time(), BUSINESS_ZONE) for day in (self.start, self.end))  # type: ignore[return-value]
+        return moments(self.start, self.last)
 
     def __str__(self) -> str:
         return self.start.isoformat() if self.span is Span.DAY else f"{self.start:%Y-%m}"
+
+
+def moments(first: date, last: date) -> tuple[datetime, datetime]:
+    """Start of the first, and exclusive end of the last business date, as aware datetimes."""
+    return datetime.combine(first, time(), BUSINESS_ZONE), datetime.combine(last + _DAY, time(), BUSINESS_ZONE)
+
+
+def date_ranges(days: Iterable[date], most: int) -> Iterator[tuple[date, date]]:
+    """The dates as ranges of consecutive ones, by their first and last; each has at most so many dates."""
+    first: date | None = None
+    last = EARLIEST
+    for day in sorted(set(days)):
+        if first is not None and (day - last > _DAY or (day - first).days >= most):
+            yield first, last
+            first = None
+        first, last = first or day, day
+    if first is not None:
+        yield first, last
 
 
 def business_dates(first: date, last: date) -> Iterator[date]:

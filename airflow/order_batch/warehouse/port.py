@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -19,6 +19,15 @@ class WarehouseError(Exception):
 
 class WarehouseUnavailableError(Exception):
     """The warehouse is unavailable, busy or over a quota: a retry may succeed."""
+
+
+class BuiltPartition(NamedTuple):
+    """A partition of a raw table that was built, by the table's name and the first date, and what was built of it."""
+
+    table: str
+    start: date
+    rows: int
+    content_hash: int
 
 
 class Warehouse(Protocol):
@@ -39,10 +48,20 @@ class Warehouse(Protocol):
         """
 
     def totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
-        """The totals of the partitions from that of `first` to that of `last`, in one query.
+        """The totals of the rows from business date `first` to `last`, by partition, in one query.
 
         Partitions without rows are left out. The content hash is computed from the rows that are there.
         """
+
+    def built_contents(self, table: Table, first: date, last: date) -> dict[Partition, Totals | None]:
+        """What facts, dimensions and aggregates hold of the partitions that begin from `first` to `last`.
+
+        It is None where they do not hold the same, or where the last build did not finish. What was never built is
+        left out.
+        """
+
+    def built_partitions(self) -> Sequence[BuiltPartition]:
+        """All partitions whose last build finished, marts and tests included."""
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of raw.orders of a business date with these ids, as mappings by column; times are aware."""

@@ -25,16 +25,16 @@ def test_the_query_is_limited_labelled_and_filtered(fake: FakeBigQuery, warehous
     assert body["location"] == LOCATION
     assert body["useLegacySql"] is False
     assert body["useQueryCache"] is False
-    assert re.search(r"WHERE business_date >= @start AND business_date < @end GROUP BY partition_start$", body["query"])
+    assert re.search(r"WHERE business_date BETWEEN @first AND @last GROUP BY partition_start$", body["query"])
     values = {each["name"]: each["parameterValue"]["value"] for each in body["queryParameters"]}
-    assert values == {"start": "2026-11-21", "end": "2026-11-22"}
+    assert values == {"first": "2026-11-21", "last": "2026-11-21"}
 
 
 def test_a_months_span_is_the_month(fake: FakeBigQuery, warehouse: BigQueryWarehouse) -> None:
-    assert warehouse.totals(USERS, date(2026, 12, 31), date(2026, 12, 31)) == {}
+    assert warehouse.totals(USERS, date(2026, 12, 1), date(2026, 12, 31)) == {}
     (request,) = fake.made("jobs.query")
     values = {each["name"]: each["parameterValue"]["value"] for each in request.body["queryParameters"]}
-    assert values == {"start": "2026-12-01", "end": "2027-01-01"}
+    assert values == {"first": "2026-12-01", "last": "2026-12-31"}
 
 
 def test_a_query_over_its_limit_names_the_setting(client: Client, warehouse: BigQueryWarehouse) -> None:

@@ -65,10 +65,10 @@ def test_a_date_from_load_to_marts_and_again_for_late_orders(
 
     connection.execute("insert into orders select * from held_back")
     at(MIDNIGHT)
-    assert run_dag("reconcile") == {"find_dirty_dates": "success", "repair[0]": "success", "publish": "success"}
+    assert run_dag("reconcile") == {"compare": "success", "repair": "success"}
     assert published(connection) == held(connection)
     assert held(connection)[0] == 400
-    assert run_dag("reconcile") == {"find_dirty_dates": "success", "repair": "skipped", "publish": "skipped"}
+    assert run_dag("reconcile") == {"compare": "success", "repair": "skipped"}
 
 
 def test_reconcile_looks_at_five_weeks_up_to_yesterday(
@@ -82,8 +82,9 @@ def test_reconcile_looks_at_five_weeks_up_to_yesterday(
         connection.execute("insert into orders select * from held_back order by order_id limit 1")
         connection.execute("delete from held_back where order_id in (select order_id from orders)")
     at(MIDNIGHT)
-    find_dirty_dates: Any = bag.dags["reconcile"].get_task("find_dirty_dates")
-    assert find_dirty_dates.python_callable() == ["2026-10-16", "2026-11-19"]
+    compare: Any = bag.dags["reconcile"].get_task("compare")
+    dirty = [each for each in compare.python_callable() if each.startswith("orders of ")]
+    assert dirty == ["orders of 2026-10-16: not loaded", "orders of 2026-11-19: not loaded"]
 
 
 def test_quality_alerts_once_about_a_yesterday_without_orders(

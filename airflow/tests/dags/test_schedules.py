@@ -43,7 +43,7 @@ def test_tasks_that_open_the_warehouse_take_turns(bag: "DagBag") -> None:
     assert takes_turns == {
         ("warehouse_load", "load_orders"), ("warehouse_load", "load_users"), ("warehouse_load", "load_products"),
         ("transform", "build"), ("transform", "publish"), ("quality", "check_freshness"),
-        ("reconcile", "find_dirty_dates"), ("reconcile", "repair"), ("reconcile", "publish"),
+        ("reconcile", "compare"), ("reconcile", "repair"),
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ _TOTALS = re.compile(
     r"COALESCE\(BIT_XOR\(CAST\(CONCAT\('0x', SUBSTR\(TO_HEX\(MD5\("
     r"ARRAY_TO_STRING\(\[(?P<texts>.*)\], '\\x1f', '\\x1e'\)\)\), 1, 15\)\) AS INT64\)\), 0\) AS content_hash "
     r"FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)` "
-    r"WHERE (?P=column) >= @start AND (?P=column) < @end GROUP BY partition_start"
+    r"WHERE (?P=column) BETWEEN @first AND @last GROUP BY partition_start"
 )
 _TEXTS = {
     "STRING": re.compile(r"(\w+)"),
@@ -33,6 +33,15 @@ _ALL = re.compile(
 _ORDERS = re.compile(
     r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders)` "
     r"WHERE business_date = @day AND order_id IN UNNEST\(@order_ids\)"
+)
+_BUILT_PARTITIONS = re.compile(
+    r"SELECT (?P<columns>table_name, partition_start, total_rows, content_hash) "
+    r"FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>built_partitions)`"
+)
+_BUILT_CONTENTS = re.compile(
+    r"SELECT (?P<columns>partition_start, total_rows, amount, content_hash, is_complete) "
+    r"FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>built_contents)` "
+    r"WHERE table_name = @table AND partition_start BETWEEN @first AND @last"
 )
 _TOTALS_FIELDS = [
     {"name": "partition_start", "type": "DATE"}, {"name": "row_count", "type": "INTEGER"},
@@ -74,6 +83,9 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
         return _totals(storage, found, request)
     if found := _ORDERS.fullmatch(statement):
         return _orders(storage, found, request)
+    if found := _BUILT_PARTITIONS.fullmatch(statement) or _BUILT_CONTENTS.fullmatch(statement):
+        given = {each["name"]: each["parameterValue"]["value"] for each in request.get("queryParameters", ())}
+        return _built(storage, found, request, given)
     if found := _ONLY_BUILT.fullmatch(statement):
         built, loaded = _table(storage, found, request.get("location")).rows, storage.table(found["raw"], "orders").rows
         _check_cost(request, 8 * (len(built) + len(loaded)))
@@ -148,6 +160,20 @@ def _orders(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]
     return Result(table.fields, [tuple(row[name] for name in names) for row in rows if row["order_id"] in ids])
 
 
+def _built(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any], given: Mapping[str, str]) -> Result:
+    table = _table(storage, found, request.get("location"))
+    rows = [
+        row
+        for row in table.rows
+        if not given
+        or (row["table_name"] == given["table"] and given["first"] <= str(row["partition_start"]) <= given["last"])
+    ]
+    _check_cost(request, 16 * len(rows))
+    names = found["columns"].split(", ")
+    fields = {each["name"]: each for each in table.fields}
+    return Result([fields[name] for name in names], [tuple(row[name] for name in names) for row in rows])
+
+
 def _arranged(rows: list[Row], found: "re.Match[str]") -> list[Row]:
     for key in reversed(found["order_by"].split(", ") if found["order_by"] else []):
         column, _, direction = key.partition(" ")
@@ -161,8 +187,8 @@ def _totals(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]
     table = _table(storage, found, request.get("location"))
     if found["column"] != table.partition_column:
         raise ApiError(400, "invalidQuery", f"{found['column']} is not what {found['table']} is partitioned by")
-    start, end = _dates(request)
-    rows = [row for row in table.rows if start <= row[found["column"]] < end]
+    first, last = _dates(request)
+    rows = [row for row in table.rows if first <= row[found["column"]] <= last]
     _check_cost(request, 16 * len(rows))
     groups: dict[date, list[Row]] = {}
     for row in rows:
@@ -206,10 +232,10 @@ def _dates(request: Mapping[str, Any]) -> tuple[date, date]:
     if request.get("parameterMode") != "NAMED":
         raise invalid("parameters are not named")
     given = {each["name"]: each for each in request.get("queryParameters", ())}
-    if given.keys() != {"start", "end"} or any(each["parameterType"] != {"type": "DATE"} for each in given.values()):
+    if given.keys() != {"first", "last"} or any(each["parameterType"] != {"type": "DATE"} for each in given.values()):
         raise invalid(f"Query parameters are not those of the query: {given}")
-    start, end = (date.fromisoformat(given[name]["parameterValue"]["value"]) for name in ("start", "end"))
-    return start, end
+    first, last = (date.fromisoformat(given[name]["parameterValue"]["value"]) for name in ("first", "last"))
+    return first, last
 
 
 def _sum(rows: list[Row], amount: str | None, table: StoredTable) -> int | None:

@@ -169,8 +169,9 @@ def _run(settings: BatchSettings, days: Sequence[SampleDay]) -> None:
 
 def _require_totals(warehouse: Warehouse, staged: list[Staged]) -> None:
     for each in staged:
-        start = each.partition.start
-        held = warehouse.totals(each.table, start, start).get(each.partition, Totals.empty(each.table))
+        held = warehouse.totals(each.table, each.partition.start, each.partition.last).get(
+            each.partition, Totals.empty(each.table)
+        )
         difference = each.totals.difference(held)
         if difference is not None:
             raise SmokeError(f"{each.table.name} of {each.partition}: {difference}")

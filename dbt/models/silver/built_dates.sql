@@ -10,6 +10,9 @@
 -- depends_on: {{ ref('agg_daily_payment_hour_orders') }}
 -- depends_on: {{ ref('agg_daily_product_payment_orders') }}
 -- depends_on: {{ ref('agg_daily_user_orders') }}
+-- depends_on: {{ ref('agg_daily_user_product_orders') }}
+-- depends_on: {{ ref('agg_monthly_product_payment_orders') }}
+-- depends_on: {{ ref('agg_monthly_user_orders') }}
 -- depends_on: {{ ref('dim_dates') }}
 -- depends_on: {{ ref('dim_payment_methods') }}
 -- depends_on: {{ ref('int_order_versions') }}

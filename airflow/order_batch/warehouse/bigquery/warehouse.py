@@ -43,7 +43,7 @@ from order_batch.warehouse.content_hash import BIGQUERY
 from order_batch.warehouse.erasure import ERASED, ORDER_VALUES, USER_VALUES, assignments
 from order_batch.warehouse.models import LAYERS, BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
-from order_batch.warehouse.port import Relation, WarehouseError, order_limit_clause
+from order_batch.warehouse.port import BuiltPartition, Relation, WarehouseError, order_limit_clause
 from order_batch.warehouse.staged_files import check_files
 from order_batch.warehouse.tables import ORDERS, RULE_HITS, TABLES, USERS, Table
 
@@ -138,7 +138,7 @@ class BigQueryWarehouse:
                 self._load_jobs.replace(target, files, _load_config(table, partition))
             else:
                 self._empty(target)
-        held = self.totals(table, partition.start, partition.start).get(partition, Totals.empty(table))
+        held = self.totals(table, partition.start, partition.last).get(partition, Totals.empty(table))
         if (difference := expected.difference(held)) is not None:
             raise WarehouseError(
                 f"{target.dataset_id}.{target.table_id} was loaded, but its totals are wrong: {difference}. "
@@ -148,20 +148,55 @@ class BigQueryWarehouse:
 
     def totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         path = self._dataset("raw").table(table.name)
-        start, end = Partition.of(table, first), Partition.of(table, last)
-        span = [
-            ScalarQueryParameter("start", "DATE", start.start),
-            ScalarQueryParameter("end", "DATE", end.end),
+        start = Partition.of(table, first)
+        is_one = start == Partition.of(table, last)
+        span: list[Parameter] = [
+            ScalarQueryParameter("first", "DATE", first),
+            ScalarQueryParameter("last", "DATE", last),
         ]
-        with translate_errors(f"counting {path.dataset_id}.{path.table_id} of {start} to {end}"):
-            found = self._queries.run(
-                _totals_statement(table, path), labels(table, start if start == end else None), span
-            )
+        with translate_errors(f"counting {path.dataset_id}.{path.table_id} of {first} to {last}"):
+            found = self._queries.run(_totals_statement(table, path), labels(table, start if is_one else None), span)
             # Beyond 64 bits without loss: the sum is a NUMERIC.
             return {
                 Partition(day, table.span): Totals(rows, None if amount is None else int(amount), content_hash)
                 for day, rows, amount, content_hash in found
             }
+
+    def built_contents(self, table: Table, first: date, last: date) -> dict[Partition, Totals | None]:
+        wanted: list[Parameter] = [
+            ScalarQueryParameter("table", "STRING", table.name),
+            ScalarQueryParameter("first", "DATE", first),
+            ScalarQueryParameter("last", "DATE", last),
+        ]
+        found = self._read_built(
+            "built_contents",
+            "partition_start, total_rows, amount, content_hash, is_complete",
+            " WHERE table_name = @table AND partition_start BETWEEN @first AND @last",
+            wanted,
+        )
+        return {
+            Partition(start, table.span): Totals(rows, None if amount is None else int(amount), content_hash)
+            if is_complete
+            else None
+            for start, rows, amount, content_hash, is_complete in found
+        }
+
+    def built_partitions(self) -> Sequence[BuiltPartition]:
+        found = self._read_built("built_partitions", "table_name, partition_start, total_rows, content_hash")
+        return [BuiltPartition(*row) for row in found]
+
+    def _read_built(
+        self, view: str, columns: str, where: str = "", parameters: Sequence[Parameter] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Rows of what dbt says of its builds; none if it has not built that yet."""
+        path = self._dataset("silver").table(view)
+        statement = f"SELECT {columns} FROM `{path.project}.{path.dataset_id}.{view}`{where}"
+        with translate_errors(f"reading {path.dataset_id}.{view}"):
+            try:
+                self._client.get_table(path, retry=self._retry, timeout=RESPONSE_SECONDS)
+            except NotFound:
+                return []
+            return [row.values() for row in self._queries.run(statement, LABELS | {"table": view}, parameters)]
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         path = self._dataset("raw").table(ORDERS.name)
@@ -310,7 +345,7 @@ def _totals_statement(table: Table, path: TableReference) -> str:
         f"SELECT DATE_TRUNC({table.partition_column}, {table.span.value}) AS partition_start, COUNT(*) AS row_count, "
         f"{amount} AS amount, {BIGQUERY.content_hash(table)} AS content_hash "
         f"FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
-        f"WHERE {table.partition_column} >= @start AND {table.partition_column} < @end GROUP BY partition_start"
+        f"WHERE {table.partition_column} BETWEEN @first AND @last GROUP BY partition_start"
     )
 
 

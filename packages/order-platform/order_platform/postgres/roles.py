@@ -99,6 +99,11 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
     },
     "warehouse_loads": {DatabaseRole.BATCH: "select, insert, update, delete", **_READERS},
     "quality_alerts": {DatabaseRole.BATCH: "select, insert", **_READERS},
+    "published_partitions": {
+        DatabaseRole.BATCH: "select, insert, update, delete",
+        DatabaseRole.API: "select",
+        **_READERS,
+    },
     "published_marts": {
         DatabaseRole.BATCH: "select, insert, update, delete",
         DatabaseRole.API: "select",
