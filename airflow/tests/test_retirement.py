@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 import structlog
@@ -11,9 +12,13 @@ from typer.testing import CliRunner, Result
 
 from order_batch.app import open_pipeline
 from order_batch.cli import app
+from order_batch.loads.loader import ORDER_TABLES
 from order_batch.loads.retirement import RetirementError
 from order_batch.pipeline import BatchPipeline
+from order_batch.publish.published_partitions import replace_published_partitions
 from order_batch.settings import BatchSettings
+from order_batch.warehouse.content_hash import DUCKDB
+from order_batch.warehouse.port import BuiltPartition
 
 from .conftest import StoreOrders
 from .test_load import DAYS, FIRST, LAST, raw
@@ -22,13 +27,37 @@ BOUNDARY = FIRST + timedelta(days=2)
 
 
 @pytest.fixture
-def pipeline(settings: BatchSettings, store_orders: StoreOrders) -> Iterator[BatchPipeline]:
-    """Three dates, stored and loaded."""
+def pipeline(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", store_orders: StoreOrders
+) -> Iterator[BatchPipeline]:
+    """Three dates, stored, loaded, built and published."""
     store_orders(FIRST, 3, 600)
     with open_pipeline(settings) as pipeline:
         for day in DAYS:
             pipeline.load_orders(day)
+        record_as_built(settings)
+        record_as_published(settings, connection)
         yield pipeline
+
+
+def record_as_built(settings: BatchSettings) -> None:
+    """Let the warehouse say that all it holds of orders is built: what is tested here needs no marts."""
+    with duckdb.connect(str(settings.warehouse_path)) as warehouse:
+        warehouse.execute("create schema if not exists silver")
+        warehouse.execute("drop table if exists silver.built_contents")
+        selects = (
+            f"select '{table.name}' as table_name, business_date as partition_start, count(*) as total_rows, "
+            f"{f'sum({table.amount})' if table.amount else 'null'} as amount, "
+            f"{DUCKDB.content_hash(table)} as content_hash, true as is_complete from raw.{table.name} group by all"
+            for table in ORDER_TABLES
+        )
+        warehouse.execute(f"create table silver.built_contents as {' union all by name '.join(selects)}")
+
+
+def record_as_published(settings: BatchSettings, connection: "psycopg.Connection[Any]") -> None:
+    """Let Postgres say that what was built is published."""
+    built = raw(settings, "select table_name, partition_start, total_rows, content_hash from silver.built_contents")
+    replace_published_partitions(connection, [BuiltPartition(*row) for row in built])
 
 
 def retire(*options: str) -> Result:
@@ -105,6 +134,20 @@ def test_dates_that_do_not_agree_are_named_and_nothing_is_removed(
     assert f"of {DAYS[1]}: nothing was removed" in result.stderr
     assert "--repair" in result.stderr
     assert in_postgres(connection) == counts
+    assert connection.execute("select count(*) from retention").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("last_stage", ["load", "build"])
+def test_a_date_that_is_not_in_the_marts_is_not_retired(
+    connection: "psycopg.Connection[Any]", pipeline: BatchPipeline, settings: BatchSettings, last_stage: str
+) -> None:
+    if last_stage == "load":
+        with duckdb.connect(str(settings.warehouse_path)) as warehouse:
+            warehouse.execute("delete from silver.built_contents where partition_start = $1", [DAYS[1]])
+    connection.execute("delete from published_partitions where partition_start = %s", [DAYS[1]])
+    result = retire("--yes")
+    assert result.exit_code == 1
+    assert f"of {DAYS[1]}: nothing was removed" in result.stderr.replace("\n", " ")
     assert connection.execute("select count(*) from retention").fetchone() == (0,)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import psycopg
 
-from order_batch.loads.comparison import Comparer, dirty_partitions
+from order_batch.loads.comparison import Comparer
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES
 from order_batch.warehouse.partitions import EARLIEST
@@ -60,7 +60,7 @@ class Retirement:
         self._comparer = comparer
 
     def plan(self, before: date) -> RetirementPlan:
-        """What there is to remove. Raises RetirementError unless the warehouse holds all of it as Postgres does."""
+        """What there is to remove. Raises RetirementError unless the warehouse and the marts hold it all."""
         self._require_agreement(before)
         found = self._connection.execute(_COUNT, {"before": before}).fetchall()
         return RetirementPlan(before, dict(found))
@@ -87,13 +87,19 @@ class Retirement:
 
     def _require_agreement(self, before: date) -> None:
         last = before - timedelta(days=1)
-        dirty = dirty_partitions(
-            comparison for table in ORDER_TABLES for comparison in self._comparer.compare(table, EARLIEST, last)
+        # Frozen dates are not compared any more, so each has to be built and published before.
+        dirty = sorted(
+            {
+                comparison.partition
+                for table in ORDER_TABLES
+                for comparison in self._comparer.compare(table, EARLIEST, last)
+                if not comparison.is_clean
+            }
         )
         if dirty:
             raise RetirementError(
-                f"the warehouse does not hold what Postgres holds of {', '.join(map(str, dirty))}: nothing was "
-                f"removed. Run `order-batch reconcile {dirty[0]}..{dirty[-1]} --repair`, then this again"
+                f"the warehouse and the marts do not hold what Postgres holds of {', '.join(map(str, dirty))}: nothing "
+                f"was removed. Run `order-batch reconcile {dirty[0]}..{dirty[-1]} --repair`, then this again"
             )
         found = self._connection.execute(_UNCOMMITTED, {"before": before}).fetchone()
         if found is not None and found[0]:
