@@ -1,10 +1,12 @@
 """`make up` interrupted at random moments by random signals, while it installs and while it starts: then it works."""
 
+import itertools
 import os
 import random
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -12,18 +14,25 @@ import pytest
 from tests.e2e.checkout import Checkout
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
-ROUNDS = int(os.environ.get("ORDERWATCH_INTERRUPTIONS", "10"))
-"""Of each kind."""
+ROUNDS = int(os.environ.get("ORDERWATCH_INTERRUPTIONS", "5"))
+"""Of each kind: as many equal parts of the time get one interruption each, and the signals take turns."""
 LONGEST_INSTALLATION, LONGEST_START = 20.0, 12.0
 
 pytestmark = pytest.mark.e2e
 
 
-def interrupted(checkout: Checkout, chance: random.Random, longest: float) -> str:
-    """Run `make up` for a random time, then send a random signal to all of it, or to one process; what it printed."""
-    number, whole_group = chance.choice(SIGNALS), chance.random() < 0.6
+def draw_interruptions(chance: random.Random, longest: float) -> Iterator[tuple[signal.Signals, float]]:
+    """Signals and the seconds after which they are sent: each part of the time and each signal has its turn."""
+    signals = itertools.cycle(chance.sample(SIGNALS, len(SIGNALS)))
+    for part in chance.sample(range(ROUNDS), ROUNDS):
+        yield next(signals), (part + chance.random()) * longest / ROUNDS
+
+
+def interrupted(checkout: Checkout, chance: random.Random, number: signal.Signals, seconds: float) -> str:
+    """Run `make up` for a time, then send the signal to all of it, or to one of its processes; what it printed."""
+    whole_group = chance.random() < 0.6
     with checkout.starting("up", PRODUCER="off") as process:
-        until = time.monotonic() + chance.uniform(0, longest)
+        until = time.monotonic() + seconds
         while time.monotonic() < until and process.poll() is None:
             time.sleep(0.02)
         if process.poll() is None:
@@ -46,8 +55,8 @@ def chance() -> random.Random:
 
 
 def test_an_interrupted_installation_is_completed(clean_checkout: Checkout, chance: random.Random) -> None:
-    for _ in range(ROUNDS):
-        interrupted(clean_checkout, chance, LONGEST_INSTALLATION)
+    for number, seconds in draw_interruptions(chance, LONGEST_INSTALLATION):
+        interrupted(clean_checkout, chance, number, seconds)
         if chance.random() < 0.3:
             # As after a change of version: what was installed is changed.
             (clean_checkout.folder / ".venv" / "installed.json").unlink(missing_ok=True)
@@ -59,8 +68,8 @@ def test_an_interrupted_installation_is_completed(clean_checkout: Checkout, chan
 def test_an_interrupted_first_start_is_completed(clean_checkout: Checkout, chance: random.Random) -> None:
     with clean_checkout.running(PRODUCER="off"):
         pass  # installed now, and no data there
-    for _ in range(ROUNDS):
-        interrupted(clean_checkout, chance, LONGEST_START)
+    for number, seconds in draw_interruptions(chance, LONGEST_START):
+        interrupted(clean_checkout, chance, number, seconds)
         if chance.random() < 0.5:  # the next start initialises everything again
             clean_checkout.make("clean", YES="1")
     with clean_checkout.running(PRODUCER="off") as output:
