@@ -28,7 +28,8 @@ FAULTS = {
         "update silver.agg_daily_user_orders set total_amount = total_amount + 1"
     ),
     "agg_daily_user_product_orders_key_is_unique": (
-        "insert into silver.agg_daily_user_product_orders select * from silver.agg_daily_user_product_orders limit 1"
+        "insert into silver.agg_daily_user_product_orders "
+        "select * from silver.agg_daily_user_product_orders where product_id <> 'P0003' limit 1"
     ),
     "agg_daily_user_product_orders_add_up_to_fct_orders": (
         "delete from silver.agg_daily_user_product_orders where product_id = 'P0003'"

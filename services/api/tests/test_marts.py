@@ -7,6 +7,8 @@ import asyncpg
 import httpx
 import pytest
 
+from order_api.http.problems.requests import MAX_ERRORS
+
 Publish = Callable[..., Awaitable[None]]
 # Longer than a name in Postgres, 63 bytes.
 DESCRIPTION = "Key: the user who ordered, as the event has it, and as every other table of the warehouse has it."
@@ -149,6 +151,16 @@ async def test_an_unknown_filter_is_refused_with_those_that_the_mart_has(
     assert error["message"] == (
         "is not a filter of mart_pairs: filter it by user_id and product_id and payment_method and email"
     )
+
+
+async def test_of_many_unknown_filters_the_first_are_named(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await publish_pairs(connection)
+    answer = await client.get("/v1/marts/mart_pairs?" + "&".join(f"p{number}=\N{SNOWMAN}" for number in range(50)))
+    problem = answer.json()
+    assert (answer.status_code, len(problem["errors"])) == (422, MAX_ERRORS)
+    assert problem["detail"].endswith("; and 30 more")
 
 
 async def test_a_mart_without_keys_has_no_filters(client: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
