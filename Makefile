@@ -149,17 +149,20 @@ check: install ## Lint, formatting, words, layers and types
 # its end.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
 	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=4 \
-		test-api test-batch test-faults test-system test-commands test-interruptions test-packages)
+		test-airflow test-api test-system test-commands test-faults test-dbt test-interruptions test-packages)
 
 test-unit: install ## The workspace's fast tests, in under a minute: without a broker, a database or processes
 	@$(BIN)/pytest -q -m "not integration and not e2e and not slow" packages services cli devstack
 
-.PHONY: test-api test-batch test-faults test-system test-commands test-interruptions test-packages
+.PHONY: test-airflow test-api test-dbt test-faults test-system test-commands test-interruptions test-packages
 test-api:
 	@$(BIN)/pytest services/api
 
-test-batch:
-	@$(call in-one-piece,(cd dbt && .venv/bin/python -m pytest) && (cd airflow && .venv/bin/python -m pytest))
+test-airflow:
+	@$(call in-one-piece,(cd airflow && .venv/bin/python -m pytest))
+
+test-dbt:
+	@$(call in-one-piece,(cd dbt && .venv/bin/python -m pytest))
 
 test-faults:
 	@$(call in-one-piece,$(BIN)/pytest tests/faults tests/database_roles)
