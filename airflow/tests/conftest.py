@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
 from order_batch.app import connect
 from order_batch.settings import BatchSettings
@@ -43,6 +44,17 @@ def _service(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
         finally:
             assert process.stdin is not None
             process.stdin.close()
+
+
+@pytest.fixture(autouse=True)
+def uncached_loggers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logger that a command used would keep writing to that command's streams, which are closed at its end."""
+    configure = structlog.configure
+
+    def configure_uncached(**settings: Any) -> None:
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", configure_uncached)
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from .conftest import StoreOrders
 
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 19)
 DAYS = [FIRST, LAST]
-SEQUENCES = int(os.environ.get("ORDERWATCH_RECONCILE_SEQUENCES", "2"))
+SEQUENCES = int(os.environ.get("ORDERWATCH_RECONCILE_SEQUENCES", "1"))
 STEPS = 8
 
 Rows = dict[date, list[tuple[Any, ...]]]

@@ -13,7 +13,7 @@ from order_batch.app import open_pipeline
 from order_batch.extract.postgres import extract
 from order_batch.loads.comparison import LifeState
 from order_batch.loads.ledger import LoadLedger
-from order_batch.loads.loader import load, order_partitions
+from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.duckdb import DuckDbWarehouse
@@ -62,7 +62,8 @@ def everything(settings: BatchSettings) -> list[tuple[Any, ...]]:
 
 def dates_to_load(pipeline: BatchPipeline, first: date, last: date) -> list[date]:
     """Dates whose orders or hits differ between Postgres and the raw tables."""
-    return sorted({each.partition.start for each in pipeline.compare(first, last) if each.must_load})
+    compared = pipeline.compare(first, last)
+    return sorted({each.partition.start for each in compared if each.table in ORDER_TABLES and each.must_load})
 
 
 def test_what_is_loaded_is_what_is_stored(
