@@ -1,1 +1,1 @@
-"""What Airflow itself loads: the timetable of business dates, the order of waiting tasks, and links in its pages."""
+"""What Airflow itself loads: the timetable of business dates, and the order of waiting tasks."""

@@ -55,8 +55,8 @@ def interrupted_by_sigterm() -> Iterator[None]:
 def run_date(partition_key: str | None, run_after: datetime) -> date:
     """The business date of a run: its partition key, or the day before the run for one that was started without a key.
 
-    That does not change when the run is cleared and repeated later. Fails, without retries, for a key that is no
-    business date or is not over yet.
+    A run that is cleared and repeated keeps its date. Fails without retries when the key is not a valid business date,
+    or when the date is not over yet.
     """
     try:
         day = parse_business_date(partition_key) if partition_key else business_date(run_after) - timedelta(days=1)

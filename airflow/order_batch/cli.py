@@ -179,9 +179,9 @@ def retire(
 ) -> None:
     """Remove the orders of old business dates from Postgres; the warehouse keeps them.
 
-    Refused when the warehouse does not hold what Postgres holds. Afterwards the dates are frozen: they are neither
-    compared nor loaded, and an order that still arrives for one becomes a dead letter. It cannot be undone. When it was
-    interrupted, run it again. Needs ORDERWATCH_OWNER_DATABASE_URL, the role that owns the tables.
+    Refused when the warehouse or the marts do not hold what Postgres holds. Afterwards the dates are frozen: they are
+    neither compared nor loaded, and an order that still arrives for one becomes a dead letter. It cannot be undone.
+    When it was interrupted, run it again. Needs ORDERWATCH_OWNER_DATABASE_URL, the role that owns the tables.
     """
     day = _retirement_date(before)
     with _pipeline() as pipeline:
@@ -189,7 +189,7 @@ def retire(
         try:
             plan = retirement.plan(day)
             OUT.print(
-                f"{plan.total:,} orders of {len(plan.orders):,} dates before {day} are in Postgres and, the same, in "
+                f"{plan.total:,} orders of {len(plan.orders):,} dates before {day} are in Postgres, and unchanged in "
                 "the warehouse"
             )
             if dry_run:
@@ -248,7 +248,7 @@ def _confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise failure(_PROGRAM, "nothing was changed: add --yes, as there is no terminal to ask on", ExitCode.USAGE)
+        raise failure(_PROGRAM, "nothing was changed: --yes confirms it without a terminal", ExitCode.USAGE)
     typer.confirm(question, abort=True)
 
 

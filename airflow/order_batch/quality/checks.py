@@ -140,6 +140,6 @@ def check_deadline(day: date, orders: int, *, published: bool, deadline: str) ->
         yield Finding(
             "deadline", day, f"its {orders:,} orders are not in the published marts at {deadline} {BUSINESS_ZONE}",
             "in Airflow, look at the runs of `warehouse_load` and `transform` for the date: repair what failed, and "
-            "clear it. If there is no run, Airflow was down: trigger `warehouse_load` with the date as partition key, "
-            f"or run `make batch DATE={day}`.",
+            "clear it. Without a run for the date, Airflow was down: trigger `warehouse_load` with the date as "
+            f"partition key, or run `make batch DATE={day}`.",
         )  # fmt: skip

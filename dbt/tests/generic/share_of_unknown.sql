@@ -1,6 +1,6 @@
 {#
-    The share of rows whose value is not in another relation's column, in percent, when it is above what is tolerated. Ids
-    that are not known are no fault of a row, but many of them are one of the table that they should be in.
+    The share of rows whose value is not in another relation's column, in percent, when it is above what is tolerated. A
+    single unknown id may be legitimate; many of them mean that the other relation is incomplete.
 #}
 {% test share_of_unknown(model, column_name, to, field, tolerated) %}
 
