@@ -142,7 +142,7 @@ def reconcile(
         if (repair or old_repair) and not all(each.is_clean for each in found):
             with show_progress(None) as step:
                 done = pipeline.repair(first, last, found, step)
-            found = pipeline.compare(first, last)
+            found = done.compared
             for error in done.errors:
                 ERR.print(error, style="red", markup=False)
         _show_comparison(found, as_json=as_json)
@@ -226,7 +226,7 @@ def erase_user(
             step("Postgres and the raw tables")
             erasure.replace(user_id, by or getpass.getuser())
             step("building all models again")
-            yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
+            yesterday = _yesterday()
             pipeline.build(yesterday, yesterday, full_refresh=True).require_success()
             step("marts")
             pipeline.publish()

@@ -100,7 +100,7 @@ class BatchPipeline:
         """
         return build(Dbt(self._settings), self._warehouse, first, last, listen, full_refresh=full_refresh)
 
-    def repair(self, first: date, last: date, found: Iterable[Comparison], step: Step = log.info) -> Repair:
+    def repair(self, first: date, last: date, found: list[Comparison], step: Step = log.info) -> Repair:
         """Load, build and publish what a comparison found not to agree, and compare again."""
         return repair(self, found, first, last, step)
 
@@ -115,8 +115,7 @@ class BatchPipeline:
 
     def _load_catalog(self, table: Table, last: date) -> dict[str, int]:
         """Load the months that differ from Postgres: usually the newest."""
-        differing = [each for each in self._comparer.compare(table, EARLIEST, last) if each.must_load]
-        return self._load((table, each.partition) for each in differing)
+        return self._load((table, partition) for partition in self._comparer.to_load(table, EARLIEST, last))
 
     def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> dict[str, int]:
         with staging_folder(self._settings.staging) as folder:

@@ -35,12 +35,17 @@ class Steps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair did, what failed, and what is not clean after it."""
+    """What a repair did, what failed, and how all stages compare after it."""
 
     loaded: Sequence[date]
     built: Sequence[date]
     errors: Sequence[str]
-    remaining: Sequence[Comparison]
+    compared: list[Comparison]
+
+    @property
+    def remaining(self) -> list[Comparison]:
+        """What is not clean after it."""
+        return [each for each in self.compared if not each.is_clean]
 
     def require_success(self) -> None:
         """Raise WarehouseError, naming errors and partitions, unless everything agrees now."""
@@ -49,14 +54,14 @@ class Repair:
             raise WarehouseError("; ".join([*self.errors, *left]))
 
 
-def repair(steps: Steps, found: Iterable[Comparison], first: date, last: date, step: Step) -> Repair:
+def repair(steps: Steps, found: list[Comparison], first: date, last: date, step: Step) -> Repair:
     """Bring all stages of what was found between two business dates to agree. One faulty date does not stop others.
 
     Raises WarehouseUnavailableError and psycopg.OperationalError: without warehouse or Postgres nothing can be done.
     """
     dirty = [each for each in found if not each.is_clean]
     if not dirty:
-        return Repair([], [], [], [])
+        return Repair([], [], [], found)
     errors: list[str] = []
     to_load = {each.table.name for each in dirty if each.must_load}
     for table, load in ((USERS, steps.load_users), (PRODUCTS, steps.load_products)):
@@ -82,8 +87,7 @@ def repair(steps: Steps, found: Iterable[Comparison], first: date, last: date, s
     if is_tested:
         step("publishing")
         _try(steps.publish, "publishing", errors)
-    remaining = [each for each in steps.compare(first, last) if not each.is_clean]
-    return Repair(loaded, built, errors, remaining)
+    return Repair(loaded, built, errors, steps.compare(first, last))
 
 
 def _build(steps: Steps, days: Iterable[date], errors: list[str], step: Step) -> tuple[list[date], bool]:

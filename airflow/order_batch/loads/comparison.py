@@ -1,6 +1,6 @@
 """Comparison of partitions through their life, by their contents: docs/decisions/0009-a-date-s-life.md."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -113,7 +113,16 @@ class Comparer:
                 published.get(partition, PublishedContent(0, 0)),
             )
 
+    def to_load(self, table: Table, first: date, last: date) -> list[Partition]:
+        """The partitions of these business dates whose raw rows are not those of Postgres, but for frozen ones.
 
-def dirty_partitions(comparisons: Iterable[Comparison]) -> list[Partition]:
-    """The partitions whose raw tables do not hold what Postgres holds, in order."""
-    return sorted({each.partition for each in comparisons if each.must_load})
+        What was built and published is not read: it says nothing about loads.
+        """
+        postgres = postgres_totals(self._connection, table, first, last)
+        raw, nothing = self._warehouse.totals(table, first, last), Totals.empty(table)
+        differing = {
+            partition
+            for partition in postgres.keys() | raw.keys()
+            if postgres.get(partition, nothing) != raw.get(partition, nothing)
+        }
+        return sorted(differing - self._ledger.frozen(table, first, last))

@@ -15,13 +15,14 @@ from order_batch.warehouse.tables import Kind, Table
 class HashSyntax:
     """How an engine writes the hash.
 
-    It has each kind of column as text, a text for nulls, the columns joined, their MD5, and the XOR of rows.
+    It has each kind of column as text, the MD5 of the columns, a text for nulls, the columns joined, and the XOR of
+    rows.
     """
 
     texts: Mapping[Kind, str]
-    null: str
-    joined: str
     hashed: str
+    null: str = "coalesce({}, chr(30))"
+    joined: str = "concat_ws(chr(31), {})"
     grouped: str = "coalesce(bit_xor({}), 0)"
 
     def row_hash(self, table: Table) -> str:
@@ -42,8 +43,6 @@ POSTGRES: Final = HashSyntax(
         Kind.TIMESTAMP: "(extract(epoch from {}) * 1000000)::bigint::text",
         Kind.DATE: "({} - date '1970-01-01')::text",
     },
-    null="coalesce({}, chr(30))",
-    joined="concat_ws(chr(31), {})",
     hashed="('x' || substr(md5({}), 1, 15))::bit(60)::bigint",
 )
 DUCKDB: Final = HashSyntax(
@@ -53,8 +52,6 @@ DUCKDB: Final = HashSyntax(
         Kind.TIMESTAMP: "epoch_us({})::varchar",
         Kind.DATE: "({} - date '1970-01-01')::varchar",
     },
-    null="coalesce({}, chr(30))",
-    joined="concat_ws(chr(31), {})",
     hashed="('0x' || substr(md5({}), 1, 15))::bigint",
 )
 BIGQUERY: Final = HashSyntax(
@@ -64,8 +61,8 @@ BIGQUERY: Final = HashSyntax(
         Kind.TIMESTAMP: "CAST(UNIX_MICROS({}) AS STRING)",
         Kind.DATE: "CAST(UNIX_DATE({}) AS STRING)",
     },
+    hashed="CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({})), 1, 15)) AS INT64)",
     null="{}",
     joined=r"ARRAY_TO_STRING([{}], '\x1f', '\x1e')",
-    hashed="CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({})), 1, 15)) AS INT64)",
     grouped="COALESCE(BIT_XOR({}), 0)",
 )
