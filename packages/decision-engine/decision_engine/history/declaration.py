@@ -1,0 +1,69 @@
+"""Declaration of a history feature: what is aggregated, over which orders, in which window."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+SECOND: Final = 1_000_000
+"""Microseconds of a second: windows and times are integers of microseconds."""
+
+SHORTEST_WINDOW: Final = 60 * SECOND
+LONGEST_WINDOW: Final = 30 * 24 * 3_600 * SECOND
+
+
+class Aggregate(StrEnum):
+    """What a feature computes of the orders in its window."""
+
+    COUNT = "count"
+    SUM = "sum"
+    AVERAGE = "avg"
+    MINIMUM = "min"
+    MAXIMUM = "max"
+    DEVIATION = "stddev"
+    """Of a sample, so it takes two orders."""
+    DISTINCT = "distinct"
+    SECONDS_SINCE_FIRST = "seconds_since_first"
+    SECONDS_SINCE_LAST = "seconds_since_last"
+    RATIO_TO_AVERAGE = "ratio_to_avg"
+    """The order's own value divided by the average of the others."""
+
+
+OVER_NUMBERS: Final = frozenset(
+    {
+        Aggregate.SUM,
+        Aggregate.AVERAGE,
+        Aggregate.MINIMUM,
+        Aggregate.MAXIMUM,
+        Aggregate.DEVIATION,
+        Aggregate.RATIO_TO_AVERAGE,
+    }
+)
+"""Aggregates of a field that holds integers; those of `amount` are within one currency."""
+
+WITHOUT_ORDERS: Final = {Aggregate.COUNT: 0, Aggregate.SUM: 0, Aggregate.DISTINCT: 0}
+"""The values of aggregates when no order is in the window; the others are absent then."""
+
+OPTIONAL_FIELDS: Final = frozenset(
+    {"device_id", "ip_address", "voucher_code", "email", "shipping_country", "account_created_date"}
+)
+"""Fields that an order may lack: it then has no features of such a key, and is in no history of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFeature:
+    """One declared feature.
+
+    `key` names one or two fields of the order event; `field` is what is aggregated, None for aggregates of the orders
+    themselves; `window` is in microseconds.
+    """
+
+    name: str
+    aggregate: Aggregate
+    key: tuple[str, ...]
+    window: int
+    field: str | None = None
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is computed from amounts, of the order's own currency only."""
+        return self.field == "amount" and self.aggregate in OVER_NUMBERS

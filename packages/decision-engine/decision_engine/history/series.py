@@ -1,0 +1,179 @@
+"""Series: the histories of all values of one key, and the features that are read from them."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import xxhash
+
+from decision_engine.history.columns import ColumnKind, History, Kinds, delete, find, insert, new_history, orders_of
+from decision_engine.history.declaration import Aggregate, HistoryFeature
+from decision_engine.history.large_history import CurrencyHistories, LargeHistory
+from order_contract.event import OrderEvent
+from order_contract.money import DEFAULT_CURRENCY
+
+_POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._fields)}
+
+Key = str | tuple[str, ...]
+
+_KINDS: Final = {
+    Aggregate.SUM: ColumnKind.TOTALS,
+    Aggregate.AVERAGE: ColumnKind.TOTALS,
+    Aggregate.RATIO_TO_AVERAGE: ColumnKind.TOTALS,
+    Aggregate.DEVIATION: ColumnKind.TOTALS,
+    Aggregate.MINIMUM: ColumnKind.VALUES,
+    Aggregate.MAXIMUM: ColumnKind.VALUES,
+    Aggregate.DISTINCT: ColumnKind.IDS,
+}
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def identity(text: str) -> int:
+    """A 64-bit integer for a text: two texts have the same one with a probability of 1 in 2^64."""
+    return xxhash.xxh3_64_intdigest(text.encode()) - 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSource:
+    """What a column is filled with: a field of the event, or its square."""
+
+    kind: ColumnKind
+    field: str
+    squared: bool = False
+
+    def value(self, event: OrderEvent) -> int:
+        """The value for an order."""
+        value: Any = event[_POSITIONS[self.field]]
+        if self.kind is ColumnKind.IDS:
+            return identity(value)
+        return int(value * value if self.squared else value)
+
+
+@dataclass(slots=True)
+class Series:
+    """The orders that have the fields of `key`, by the values of these fields.
+
+    `required` is an optional field that an order must have to be in the series. A history of `chunk` orders is kept in
+    chunks of about so many. Features are in the order of their
+    windows, shortest first.
+    """
+
+    key: tuple[str, ...]
+    required: str | None
+    chunk: int
+    features: list[HistoryFeature] = field(default_factory=list)
+    columns: list[ColumnSource] = field(default_factory=list)
+    histories: dict[Key, History | LargeHistory | CurrencyHistories] = field(default_factory=dict)
+
+    @property
+    def has_money(self) -> bool:
+        """Whether one of its features is computed from amounts."""
+        return any(feature.is_money for feature in self.features)
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of the columns after the times."""
+        return [column.kind for column in self.columns]
+
+    def declare(self, feature: HistoryFeature) -> None:
+        """Add a feature, with the columns that it needs."""
+        self.features.append(feature)
+        self.features.sort(key=lambda each: each.window)
+        kind = _KINDS.get(feature.aggregate)
+        if kind is not None and feature.field is not None:
+            self._need(ColumnSource(kind, feature.field))
+            if feature.aggregate is Aggregate.DEVIATION:
+                self._need(ColumnSource(kind, feature.field, squared=True))
+
+    def _need(self, column: ColumnSource) -> None:
+        if column not in self.columns:
+            self.columns.append(column)
+
+    def column(self, feature: HistoryFeature, *, squared: bool = False) -> int:
+        """The index of the column that a feature reads, in a history."""
+        assert feature.field is not None
+        return 1 + self.columns.index(ColumnSource(_KINDS[feature.aggregate], feature.field, squared))
+
+    def key_of(self, event: OrderEvent) -> Key | None:
+        """The key under which an order is in the series; None when it is not in it."""
+        if self.required is not None and event[_POSITIONS[self.required]] is None:
+            return None
+        fields: list[Any] = [event[_POSITIONS[name]] for name in self.key]
+        if None in fields:
+            return None
+        return tuple(fields) if len(fields) > 1 else fields[0]
+
+    def values_of(self, event: OrderEvent) -> list[int]:
+        """The values of an order in the columns."""
+        return [column.value(event) for column in self.columns]
+
+    def add(self, event: OrderEvent, time: int) -> None:
+        """Add an order to the history of its key, if it has one."""
+        key = self.key_of(event)
+        if key is None:
+            return
+        history, values = self.histories.get(key), self.values_of(event)
+        if history is None and self._is_usual(event):
+            self.histories[key] = new_history(self.kinds, time, values)
+        elif isinstance(history, LargeHistory) and self._is_usual(event):
+            history.add(time, values)
+        elif isinstance(history, tuple) and self._is_usual(event):
+            _trim(history, self.kinds)
+            grown = insert(history, self.kinds, bisect_right(history[0], time), time, values)
+            is_short = len(grown[0]) < self.chunk
+            self.histories[key] = grown if is_short else LargeHistory.of(grown, self.kinds, self.chunk)
+        else:
+            mixed = self._by_currency(history)
+            self.histories[key] = mixed
+            mixed.add(event.currency, time, values)
+
+    def remove(self, event: OrderEvent, time: int) -> None:
+        """Remove an order that was added before. Raises LookupError."""
+        key = self.key_of(event)
+        if key is None:
+            return
+        history, values = self.histories.get(key), self.values_of(event)
+        if isinstance(history, CurrencyHistories):
+            removed = history.remove(event.currency, time, values)
+        elif not self._is_usual(event) or history is None:
+            removed = False
+        elif isinstance(history, LargeHistory):
+            removed = history.remove(time, values)
+        else:
+            index = find(history, self.kinds, time, values)
+            removed = index is not None
+            if index is not None:
+                delete(history, self.kinds, index)
+        if not removed or history is None:
+            raise LookupError(f"no order of {key} at {time} with the values {tuple(values)}")
+        if not len(history[0] if isinstance(history, tuple) else history):
+            del self.histories[key]
+
+    def _is_usual(self, event: OrderEvent) -> bool:
+        """Whether an order can be in a history of one currency."""
+        return not self.has_money or event.currency == DEFAULT_CURRENCY
+
+    def _by_currency(self, history: "History | LargeHistory | CurrencyHistories | None") -> CurrencyHistories:
+        if isinstance(history, CurrencyHistories):
+            return history
+        mixed = CurrencyHistories(self.kinds, self.chunk)
+        chunks = history.chunks() if isinstance(history, LargeHistory) else () if history is None else (history,)
+        for chunk in chunks:
+            for time, values in orders_of(chunk, self.kinds):
+                mixed.add(DEFAULT_CURRENCY, time, values)
+        return mixed
+
+
+def _trim(history: History, kinds: Kinds) -> None:
+    """Cut columns to the length of the times: an order that did not fit may be in some of them."""
+    for column, kind in zip(history[1:], kinds, strict=True):
+        del column[len(history[0]) + (kind is ColumnKind.TOTALS) :]

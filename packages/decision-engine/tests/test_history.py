@@ -1,0 +1,160 @@
+"""History features against a plain aggregation over all orders."""
+
+import math
+import random
+import statistics
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from decision_engine.history.declaration import OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
+from decision_engine.history.series import microseconds
+from decision_engine.history.state import HistoryState
+from order_contract.event import OrderEvent
+
+MINUTE = 60 * SECOND
+WINDOWS = (MINUTE, 90 * MINUTE, 24 * 60 * MINUTE, 30 * 24 * 60 * MINUTE)
+KEYS = (("user_id",), ("device_id",), ("user_id", "ip_address"), ("country",))
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def every_feature() -> list[HistoryFeature]:
+    """Each aggregate of each field that it takes, for each key and window."""
+    fields: dict[Aggregate, Sequence[str | None]] = {
+        aggregate: ("amount", "quantity") if aggregate in OVER_NUMBERS else (None,) for aggregate in Aggregate
+    }
+    fields[Aggregate.DISTINCT] = ("user_id", "voucher_code")
+    return [
+        HistoryFeature(f"{aggregate}-{field}-{'-'.join(key)}-{window}", aggregate, key, window, field)
+        for key in KEYS
+        for window in WINDOWS
+        for aggregate in Aggregate
+        for field in fields[aggregate]
+    ]
+
+
+def expected(  # noqa: PLR0911  (one return per aggregate)
+    feature: HistoryFeature, order: OrderEvent, others: Iterable[OrderEvent]
+) -> Any:
+    """The value by the words of the contract."""
+    key = [getattr(order, name) for name in feature.key]
+    if None in key:
+        return None
+    time = microseconds(order.created_date)
+
+    found = sorted(
+        (microseconds(other.created_date), None if feature.field is None else getattr(other, feature.field))
+        for other in others
+        if [getattr(other, name) for name in feature.key] == key
+        and time - feature.window < microseconds(other.created_date) <= time
+        and (not feature.is_money or other.currency == order.currency)
+        and (feature.field is None or getattr(other, feature.field) is not None)
+    )
+    times = [each[0] for each in found]
+    values: list[Any] = [each[1] for each in found]
+    match feature.aggregate:
+        case Aggregate.COUNT:
+            return len(found)
+        case Aggregate.SUM:
+            return sum(values)
+        case Aggregate.DISTINCT:
+            return len(set(values))
+        case Aggregate.DEVIATION:
+            return statistics.stdev(values) if len(values) > 1 else None
+    if not found:
+        return None
+    match feature.aggregate:
+        case Aggregate.AVERAGE:
+            return sum(values) / len(values)
+        case Aggregate.RATIO_TO_AVERAGE:
+            return getattr(order, str(feature.field)) * len(values) / sum(values) if sum(values) else None
+        case Aggregate.MINIMUM:
+            return min(values)
+        case Aggregate.MAXIMUM:
+            return max(values)
+        case Aggregate.SECONDS_SINCE_FIRST:
+            return (time - times[0]) / SECOND
+    return (time - times[-1]) / SECOND
+
+
+def random_order(chance: random.Random, number: int, now: datetime, keys: int) -> OrderEvent:
+    """An order that is often late, sometimes at the very microsecond of another, and sometimes enormous."""
+    lateness = chance.choice((0, 0, 0, 0, MINUTE, 60 * MINUTE, 20 * 24 * 60 * MINUTE))
+    created = now - timedelta(microseconds=chance.randrange(lateness + 1))
+    if chance.random() < 0.2:
+        created = created.replace(microsecond=0, second=0)
+    return OrderEvent(
+        order_id=f"O{number}",
+        user_id=f"U{chance.randrange(keys)}",
+        product_id="P1",
+        quantity=chance.choice((1, 2, 300, 2**63 - 1)),
+        amount=chance.choice((0, 1, chance.randrange(10**9), 10**15)),
+        currency=chance.choice(("IDR", "IDR", "IDR", "USD")),
+        payment_method="OVO",
+        country=chance.choice(("ID", "ID", "SG")),
+        created_date=created,
+        device_id=chance.choice((None, f"D{chance.randrange(keys)}")),
+        ip_address=chance.choice((None, "10.0.0.1", "10.0.0.2")),
+        voucher_code=chance.choice((None, f"V{chance.randrange(2 * keys)}")),
+        email=None,
+        shipping_country=None,
+        account_created_date=None,
+        attributes=None,
+    )
+
+
+def differences(actual: dict[str, object], order: OrderEvent, others: Sequence[OrderEvent]) -> dict[str, object]:
+    """The features whose value is not that of the contract, with both."""
+    wrong: dict[str, object] = {}
+    for feature in every_feature():
+        value, right = actual[feature.name], expected(feature, order, others)
+        same = value == right or (
+            feature.aggregate is Aggregate.DEVIATION
+            and isinstance(value, float)
+            and isinstance(right, float)
+            and math.isclose(value, right, rel_tol=1e-15)
+        )
+        if not same:
+            wrong[feature.name] = (value, right)
+    return wrong
+
+
+@pytest.mark.parametrize("chunk", [2, 8, 512])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_value_is_the_aggregate_over_the_other_orders(seed: int, chunk: int) -> None:
+    chance = random.Random(seed)
+    state = HistoryState(every_feature(), chunk=chunk)
+    added: list[OrderEvent] = []
+    now = START
+    for number in range(120):
+        now += timedelta(microseconds=chance.choice((0, 1, SECOND, 90 * MINUTE)))
+        order = random_order(chance, number, now, keys=4)
+        assert differences(dict(state.values(order)), order, added) == {}, order
+        state.add(order)
+        added.append(order)
+        if chance.random() < 0.15:
+            state.remove(added.pop(chance.randrange(len(added))))
+
+
+def test_a_window_is_open_at_its_beginning_and_closed_at_its_end() -> None:
+    feature = HistoryFeature("orders", Aggregate.COUNT, ("user_id",), MINUTE)
+    state = HistoryState([feature])
+    order = random_order(random.Random(1), 1, START, keys=1)._replace(created_date=START)
+    state.add(order._replace(created_date=START - timedelta(microseconds=MINUTE)))
+    assert state.values(order) == {"orders": 0}
+    state.add(order._replace(created_date=START - timedelta(microseconds=MINUTE - 1)))
+    state.add(order)
+    state.add(order._replace(created_date=START + timedelta(microseconds=1)))
+    assert state.values(order) == {"orders": 2}
+
+
+def test_what_was_never_added_cannot_be_removed() -> None:
+    state = HistoryState([HistoryFeature("spent", Aggregate.SUM, ("user_id",), MINUTE, "amount")])
+    order = random_order(random.Random(1), 1, START, keys=1)
+    with pytest.raises(LookupError, match="no order of"):
+        state.remove(order)
+    state.add(order)
+    with pytest.raises(LookupError, match="no order of"):
+        state.remove(order._replace(amount=order.amount + 1))
