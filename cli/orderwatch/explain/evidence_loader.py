@@ -93,7 +93,7 @@ class EvidenceLoader:
         for unstored in await _fetch_unstored(self._database, topic, list(rows)):
             related[unstored.order_id].append(unstored)
         messages = await self._load_messages([row.origin for row in rows.values()])
-        published = await self._load_published({row.order_id: row.decided_at for row in rows.values()})
+        published = await self._load_published(rows.values())
         return [
             OrderEvidence(
                 row=row,
@@ -133,14 +133,18 @@ class EvidenceLoader:
             self._epochs[topic] = find_epoch(known, topic_id)
         return self._epochs[topic]
 
-    async def _load_published(self, decided_at: dict[str, datetime]) -> dict[str, Found]:
+    async def _load_published(self, rows: Collection[OrderRow]) -> dict[str, Found]:
         topic = self._kafka.decisions_topic
         count = len(await self._records.partitions(topic))
         if not count:
-            return dict.fromkeys(decided_at, Missing(f"topic {topic} does not exist"))
+            return {row.order_id: Missing(f"topic {topic} does not exist") for row in rows}
         wanted = [
-            KeySearch(decision_partition(key, count), key, _ms(moment - CLOCKS_APART))
-            for key, moment in ((decision_key(order_id), moment) for order_id, moment in decided_at.items())
+            KeySearch(
+                decision_partition(row.source_partition, count),
+                decision_key(row.order_id),
+                _ms(row.decided_at - CLOCKS_APART),
+            )
+            for row in rows
         ]
         return {key.decode(): record for key, record in (await self._records.find_by_key(topic, wanted)).items()}
 

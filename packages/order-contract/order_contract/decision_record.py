@@ -1,8 +1,23 @@
-"""The record format of topic `decisions`: key and value of a stored order's decision."""
+"""The record format of topic `decisions`: key, value and header of a stored order's decision.
+
+The value is the decision, as those see it who watch the stream. The header `order` is the order that was decided, for
+the feature states of other detectors: they read this topic rather than `orders`, as it names only what is stored.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from order_contract.decision import OrderRow
+from order_contract.event import OrderEvent
+from order_contract.origin import Origin
+
+ORDER_HEADER: Final = "order"
+
+_EVENT_FIELDS: Final = len(OrderEvent._fields)
+_TIMES: Final = tuple(OrderEvent._fields.index(name) for name in ("created_date", "account_created_date"))
 
 
 def decision_key(order_id: str) -> bytes:
@@ -29,4 +44,34 @@ def encode_decision(row: OrderRow) -> bytes:
             "offset": row.source_offset,
         },
         option=orjson.OPT_UTC_Z,
+    )
+
+
+def decision_headers(row: OrderRow) -> list[tuple[str, bytes]]:
+    """The headers for a stored row: the values of OrderEvent's fields as a JSON array, a tenth of an object's cost."""
+    return [(ORDER_HEADER, orjson.dumps(row[:_EVENT_FIELDS]))]
+
+
+class PublishedOrder(NamedTuple):
+    """An order as a record of topic `decisions` carries it: what was decided, and where it came from."""
+
+    event: OrderEvent
+    origin: Origin
+
+
+def read_published_order(value: bytes, headers: Iterable[tuple[str, bytes]]) -> PublishedOrder:
+    """The order of a record. Raises ValueError for one without the order, as earlier releases published them."""
+    order = dict(headers).get(ORDER_HEADER)
+    if order is None:
+        raise ValueError(f"the record has no header '{ORDER_HEADER}'")
+    decision: dict[str, Any] = orjson.loads(value)
+    fields: list[Any] = orjson.loads(order)
+    for position in _TIMES:
+        if fields[position] is not None:
+            fields[position] = datetime.fromisoformat(fields[position]).astimezone(UTC)
+    if fields[-1] is not None:
+        fields[-1] = orjson.loads(fields[-1])
+    return PublishedOrder(
+        OrderEvent._make(fields),
+        Origin(decision["topic"], decision["partition"], decision["offset"], decision["topic_epoch"]),
     )

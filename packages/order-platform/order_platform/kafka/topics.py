@@ -26,7 +26,7 @@ class TopicSpec:
 
 
 def topic_specs(settings: KafkaSettings, partitions: int = PARTITIONS) -> tuple[TopicSpec, ...]:
-    """orders (keyed by user_id), decisions (by order_id) and the dead letters (by origin)."""
+    """orders (keyed by user_id), decisions (by order_id, in their order's partition) and dead letters (by origin)."""
     return (
         TopicSpec(
             settings.orders_topic,

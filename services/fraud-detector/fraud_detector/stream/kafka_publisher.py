@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from fraud_detector.stream.ports import DependencyUnavailableError, PublishRefusedError
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers, dead_letter_key
 from order_contract.decision import OrderRow
-from order_contract.decision_record import decision_key, encode_decision
+from order_contract.decision_record import decision_headers, decision_key, encode_decision
 from order_contract.partitioning import decision_partition
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
@@ -96,12 +96,12 @@ class KafkaPublisher:
         acknowledged: list[Awaitable[Any]] = []
         for row in orders:
             key = decision_key(row.order_id)
-            partition = decision_partition(key, count)
-            value = encode_decision(row)
-            if builders[partition].append(key=key, value=value, timestamp=None) is None:
+            partition = decision_partition(row.source_partition, count)
+            value, headers = encode_decision(row), decision_headers(row)
+            if builders[partition].append(key=key, value=value, timestamp=None, headers=headers) is None:
                 acknowledged.append(await producer.send_batch(builders[partition], topic, partition=partition))
                 builders[partition] = producer.create_batch()
-                builders[partition].append(key=key, value=value, timestamp=None)
+                builders[partition].append(key=key, value=value, timestamp=None, headers=headers)
         for partition, builder in enumerate(builders):
             if builder.record_count():
                 builder.close()

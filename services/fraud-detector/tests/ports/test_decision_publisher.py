@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Protocol
 
-import orjson
 import pytest
 
 from decision_engine.ruleset import load_ruleset
@@ -13,7 +12,7 @@ from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import DecisionPublisher
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
-from order_contract.decision_record import encode_decision
+from order_contract.decision_record import encode_decision, read_published_order
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.error_types import ErrorType
 from order_platform.settings import KafkaSettings
@@ -131,14 +130,22 @@ async def test_a_dead_letter_keeps_the_original_untouched(kafka_settings: KafkaS
 
 
 @pytest.mark.integration
-async def test_an_order_is_always_in_the_same_partition(kafka_settings: KafkaSettings) -> None:
+async def test_decisions_keep_the_partition_and_the_sequence_of_their_orders(kafka_settings: KafkaSettings) -> None:
     publisher = KafkaPublisher(kafka_settings)
-    for _ in range(2):
-        await publisher.publish([row(f"o{number}") for number in range(50)], [])
+    rows = [
+        row(f"o{number}")._replace(
+            source_partition=number % 4, source_offset=number, device_id="D", attributes='{"a":1}'
+        )
+        for number in range(50)
+    ]
+    await publisher.publish(rows, [])
     await publisher.close()
-    places: dict[bytes, set[int]] = {}
-    for record in await read_topic(kafka_settings, kafka_settings.decisions_topic):
-        places.setdefault(record.key, set()).add(record.partition)
-        assert orjson.loads(record.value)["order_id"].encode() == record.key
-    assert {len(partitions) for partitions in places.values()} == {1}
-    assert len(set.union(*places.values())) == 4
+    records = await read_topic(kafka_settings, kafka_settings.decisions_topic)
+    assert {record.partition for record in records} == set(range(4))
+    for partition in range(4):
+        published = [record for record in records if record.partition == partition]
+        expected = [each for each in rows if each.source_partition == partition]
+        assert [record.key.decode() for record in published] == [each.order_id for each in expected]
+        assert [read_published_order(record.value, record.headers) for record in published] == [
+            (each.event(), each.origin) for each in expected
+        ]
