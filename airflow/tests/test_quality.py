@@ -79,7 +79,10 @@ def test_a_day_like_the_others_sends_nothing(history: None, webhook: Webhook) ->
 def test_a_day_without_orders(history: None, webhook: Webhook) -> None:
     check(DAY + timedelta(days=1))
     (message,) = webhook.messages
-    assert message.startswith("2026-11-21: no orders; the 10 dates before it had 100 as their median\nWhat to do: ")
+    assert message.startswith(
+        "2026-11-21: no orders; the 10 dates before it had 100 as their median\n"
+        "What to do: look at `make lag` and `make status`"
+    )
     assert message.endswith(LINK)
 
 
@@ -116,7 +119,8 @@ def test_unknown_users_and_products(history: None, webhook: Webhook, connection:
     users, products = webhook.messages
     assert "2 of 102 orders (2.0%) are of users that the catalog does not have; at most 1% are expected" in users
     assert "102 of 102 orders (100.0%) are of products" in products
-    assert "run the DAG `catalog`" in users
+    for message in (users, products):
+        assert "What to do: run the DAG `catalog`" in message
 
 
 def test_an_alert_is_sent_once_per_check_and_date(history: None, webhook: Webhook) -> None:
@@ -143,24 +147,71 @@ def test_a_new_system_sends_nothing(webhook: Webhook) -> None:
     assert webhook.messages == []
 
 
+def check_deadline() -> None:
+    """The check of the deadline, with the settings of the environment."""
+    with open_quality_checks(LINK, BatchSettings()) as checks:
+        checks.report(checks.deadline(DAY, "02:00"))
+
+
+def publish_what_was_loaded(connection: "psycopg.Connection[Any]") -> None:
+    """Let Postgres say that the marts are made from the last load of each table."""
+    connection.execute("delete from published_partitions")
+    connection.execute(
+        "insert into published_partitions select table_name, partition_start, 100, content_hash from warehouse_loads"
+    )
+
+
 def test_marts_that_are_not_there_by_the_deadline(
     settings: BatchSettings, history: None, webhook: Webhook, connection: "psycopg.Connection[Any]"
 ) -> None:
-    def look() -> None:
-        with open_quality_checks(LINK, BatchSettings()) as checks:
-            checks.report(checks.deadline(DAY, "02:00"))
-
-    with open_pipeline(settings) as pipeline:
-        connection.execute("insert into published_marts values ('mart_users', '', 0, gen_random_uuid())")
-        pipeline.load_orders(DAY)  # loaded after the last publication, and not built
-    look()
-    look()
+    connection.execute("insert into published_marts values ('mart_users', '', 0, gen_random_uuid())")
+    for _ in range(2):
+        check_deadline()
     (message,) = webhook.messages
     assert "2026-11-20: its 100 orders are not in the published marts at 02:00 WIB" in message
+    assert "What to do: in Airflow, look at the runs of `warehouse_load` and `transform` for the date" in message
     assert "make batch DATE=2026-11-20" in message
-    connection.execute("delete from quality_alerts")
-    connection.execute("update published_marts set published_at = now()")
-    look()
+
+
+def test_the_deadline_is_about_contents_and_not_about_times(
+    settings: BatchSettings, history: None, webhook: Webhook, connection: "psycopg.Connection[Any]"
+) -> None:
+    with open_pipeline(settings) as pipeline:
+        pipeline.load_orders(DAY)
+        # Marts that are published after the load need not be made from it: its build may have failed.
+        connection.execute("insert into published_marts values ('mart_users', '', 0, gen_random_uuid())")
+        check_deadline()
+        assert len(webhook.messages) == 1
+
+        connection.execute("delete from quality_alerts")
+        publish_what_was_loaded(connection)
+        check_deadline()
+        assert len(webhook.messages) == 1
+
+        connection.execute("update orders set device_id = 'changed'")
+        pipeline.load_orders(DAY)
+        check_deadline()
+        assert len(webhook.messages) == 2
+
+        # The same content, loaded again, is what is published still.
+        connection.execute("delete from quality_alerts")
+        publish_what_was_loaded(connection)
+        pipeline.load_orders(DAY)
+        check_deadline()
+        assert len(webhook.messages) == 2
+
+
+def test_a_load_of_an_earlier_release_counts_when_it_was_published(
+    settings: BatchSettings, history: None, webhook: Webhook, connection: "psycopg.Connection[Any]"
+) -> None:
+    with open_pipeline(settings) as pipeline:
+        pipeline.load_orders(DAY)
+    publish_what_was_loaded(connection)
+    connection.execute("update warehouse_loads set content_hash = null")
+    check_deadline()
+    assert webhook.messages == []
+    connection.execute("delete from published_partitions")
+    check_deadline()
     assert len(webhook.messages) == 1
 
 
@@ -176,6 +227,7 @@ def test_old_rows_of_a_raw_table(
         assert "at most 36 hours are expected" in found["freshness-raw.orders"]
         checks.report(checks.freshness(DAY))
     assert any("raw.orders got its newest row" in message for message in webhook.messages)
+    assert all("What to do: `make reconcile` says whether" in message for message in webhook.messages)
 
 
 def test_one_odd_day_hardly_moves_the_band() -> None:

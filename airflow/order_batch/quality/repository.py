@@ -5,6 +5,7 @@ from typing import Any
 
 import psycopg
 
+from order_batch.loads.loader import ORDER_TABLES
 from order_batch.quality.checks import HISTORY_DAYS, DayFigures, Finding, UnknownShares
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.tables import ORDERS
@@ -13,6 +14,7 @@ _FIGURES = """
     select (created_date at time zone 'Asia/Jakarta')::date as day, count(*), count(*) filter (where status = 'fraud')
     from orders where created_date >= %s and created_date < %s group by day order by day
 """
+_COUNT = "select count(*) from orders where created_date >= %s and created_date < %s"
 _UNKNOWN = """
     select
         count(*),
@@ -20,12 +22,18 @@ _UNKNOWN = """
         count(*) filter (where not exists (select from products where products.product_id = orders.product_id))
     from orders where created_date >= %s and created_date < %s
 """
+# A load without a hash is of a release that knew none. Hits may be published without a row, when the date has none.
 _PUBLISHED = """
-    select exists (
-        select from warehouse_loads
-        where table_name = 'orders' and partition_start = %s
-            and loaded_at <= (select min(published_at) from published_marts)
-    )
+    select count(*)
+    from unnest(%(tables)s::text[]) as of (table_name)
+    cross join lateral (
+        select content_hash from warehouse_loads
+        where warehouse_loads.table_name = of.table_name and partition_start = %(day)s
+        order by loaded_at desc limit 1
+    ) as loaded
+    left join published_partitions as published
+        on published.table_name = of.table_name and published.partition_start = %(day)s
+    where coalesce(loaded.content_hash, published.content_hash) = coalesce(published.content_hash, 0)
 """
 _RECORD = """
     insert into quality_alerts (check_name, business_date, message) values (%s, %s, %s) on conflict do nothing
@@ -49,10 +57,16 @@ class QualityRepository:
         (row,) = self._connection.execute(_UNKNOWN, list(Partition.of(ORDERS, day).moments)).fetchall()
         return UnknownShares(*row)
 
+    def orders(self, day: date) -> int:
+        """Number of orders of a date."""
+        ((count,),) = self._connection.execute(_COUNT, list(Partition.of(ORDERS, day).moments)).fetchall()
+        return int(count)
+
     def is_published(self, day: date) -> bool:
-        """Whether the marts were published after the date was loaded last."""
-        ((published,),) = self._connection.execute(_PUBLISHED, [day]).fetchall()
-        return bool(published)
+        """Whether the published marts are made from what the last load of the date wrote, by its content hash."""
+        tables = [table.name for table in ORDER_TABLES]
+        ((published,),) = self._connection.execute(_PUBLISHED, {"tables": tables, "day": day}).fetchall()
+        return int(published) == len(tables)
 
     def record(self, finding: Finding) -> bool:
         """Record an alert; returns whether it is the first of its check for its date."""

@@ -37,7 +37,7 @@ class QualityChecks:
 
     def deadline(self, day: date, deadline: str) -> list[Finding]:
         """Whether the published marts have the date."""
-        orders = self._repository.unknown_shares(day).orders
+        orders = self._repository.orders(day)
         return list(check_deadline(day, orders, published=self._repository.is_published(day), deadline=deadline))
 
     def freshness(self, day: date) -> list[Finding]:
