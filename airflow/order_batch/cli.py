@@ -13,10 +13,17 @@ import psycopg
 import typer
 
 from order_batch.app import open_pipeline
-from order_batch.loads.comparison import Comparison
+from order_batch.loads.comparison import Comparison, NotCompared
 from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.loads.retirement import RetirementError
-from order_batch.output import comparison_json, comparison_table, mart_table, order_table
+from order_batch.output import (
+    comparison_json,
+    comparison_table,
+    mart_table,
+    not_compared_json,
+    not_compared_text,
+    order_table,
+)
 from order_batch.pipeline import BatchPipeline
 from order_batch.progress import show_bar, show_progress
 from order_batch.settings import BatchSettings
@@ -133,6 +140,9 @@ def reconcile(
     in Postgres, in the raw tables, in what dbt built of them, and in what was published. The table names the first
     stage that differs: not loaded, changed since its load (late orders, for example), missing in the warehouse,
     loaded, not built, or built, not published.
+
+    Without dates, the orders of today and of later dates are not compared: their number is shown, with `--json` in a
+    last line.
     """
     if old_repair:
         ERR.print("--mend is now called --repair", style="yellow")
@@ -146,6 +156,8 @@ def reconcile(
             for error in done.errors:
                 ERR.print(error, style="red", markup=False)
         _show_comparison(found, as_json=as_json)
+        if dates is None:
+            _show_not_compared(pipeline.not_compared(last + timedelta(days=1)), as_json=as_json)
         _require_clean(found, last)
 
 
@@ -323,6 +335,13 @@ def _show_comparison(found: Sequence[Comparison], *, as_json: bool) -> None:
             print_json(comparison_json(each))
     elif found:
         OUT.print(comparison_table(found))
+
+
+def _show_not_compared(found: NotCompared, *, as_json: bool) -> None:
+    if as_json:
+        print_json(not_compared_json(found))
+    elif (text := not_compared_text(found)) is not None:
+        OUT.print(text)
 
 
 def _show_marts(pipeline: BatchPipeline, rows: int) -> None:

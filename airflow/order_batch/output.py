@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from order_batch.loads.comparison import Comparison
+from order_batch.loads.comparison import Comparison, NotCompared
 from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.publish.marts import FirstRows
 from order_batch.warehouse.tables import Span
@@ -59,6 +59,21 @@ def comparison_json(found: Comparison) -> dict[str, object]:
         "published": found.published._asdict(),
         "loaded_at": found.loaded and found.loaded.loaded_at,
     }
+
+
+def not_compared_text(found: NotCompared) -> str | None:
+    """Which orders a comparison up to yesterday leaves out; None if there are none."""
+    told = []
+    if found.orders_of_today:
+        told.append(f"{found.orders_of_today:,} orders of {found.today}, which is not over")
+    if found.orders_of_later_dates:
+        told.append(f"{found.orders_of_later_dates:,} orders of later dates")
+    return f"not compared: {', and '.join(told)}" if told else None
+
+
+def not_compared_json(found: NotCompared) -> dict[str, object]:
+    """The orders that a comparison up to yesterday leaves out."""
+    return {"not_compared": asdict(found)}
 
 
 def mart_table(mart: FirstRows, width: int) -> Table:

@@ -11,7 +11,7 @@ from marketplace_simulator import World
 from order_batch.catalog.backfill import backfill
 from order_batch.extract.postgres import extract
 from order_batch.extract.staging import staging_folder
-from order_batch.loads.comparison import Comparer, Comparison
+from order_batch.loads.comparison import Comparer, Comparison, NotCompared
 from order_batch.loads.erasure import Erasure
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
@@ -77,6 +77,10 @@ class BatchPipeline:
         catalog = [each for table in (USERS, PRODUCTS) for each in self._comparer.compare(table, EARLIEST, last)]
         orders = [each for table in ORDER_TABLES for each in self._comparer.compare(table, first, last)]
         return sorted([*catalog, *orders], key=lambda comparison: comparison.partition.start)
+
+    def not_compared(self, today: date) -> NotCompared:
+        """The orders of today and of later dates, which no comparison up to yesterday covers."""
+        return self._comparer.not_compared(today)
 
     def retirement(self) -> Retirement:
         """The steps that remove old orders from Postgres."""

@@ -69,6 +69,35 @@ def test_reconcile_shows_both_sides_and_says_what_to_do(
     assert "199" in result.stdout
 
 
+def test_reconcile_says_how_many_orders_it_does_not_compare(
+    settings: BatchSettings,
+    run: CliRunner,
+    store_orders: StoreOrders,
+    connection: "psycopg.Connection[Any]",
+) -> None:
+    today = datetime.now(BUSINESS_ZONE).date()
+    store_orders(today - timedelta(days=1), 1, 10)
+    result = run.invoke(app, ["reconcile"])
+    assert "not compared" not in result.output
+    move = (
+        "update orders set created_date = %s where order_id in "
+        "(select order_id from orders where created_date < %s order by 1 limit %s)"
+    )
+    midnight = datetime(today.year, today.month, today.day, tzinfo=BUSINESS_ZONE)
+    connection.execute(move, [midnight, midnight, 4])
+    connection.execute(move, [midnight + timedelta(days=1), midnight, 3])
+    result = run.invoke(app, ["reconcile"])
+    assert result.exit_code == 1
+    assert f"not compared: 4 orders of {today}, which is not over, and 3 orders of later dates" in result.stdout
+    result = run.invoke(app, ["reconcile", "--json"])
+    lines = [orjson.loads(line) for line in result.stdout.splitlines()]
+    counted = {"today": str(today), "orders_of_today": 4, "orders_of_later_dates": 3}
+    assert lines[-1] == {"not_compared": counted}
+    assert sum(line["postgres"]["rows"] for line in lines[:-1] if line["table"] == "orders") == 3
+    result = run.invoke(app, ["reconcile", str(today - timedelta(days=1)), "--json"])
+    assert "not_compared" not in result.stdout
+
+
 @pytest.mark.parametrize(
     ("dates", "told"),
     [

@@ -11,7 +11,7 @@ import psycopg
 from order_batch.extract.totals import postgres_totals
 from order_batch.loads.ledger import Load, LoadLedger
 from order_batch.publish.published_partitions import PublishedContent, published_partitions
-from order_batch.warehouse.partitions import Partition, Totals
+from order_batch.warehouse.partitions import Partition, Totals, moments
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import Table
 
@@ -80,6 +80,21 @@ class Comparison:
         return LifeState.DIFFERS if self.raw.rows else LifeState.MISSING
 
 
+_AFTER: Final = """
+    select count(*) filter (where created_date < %(end)s), count(*) filter (where created_date >= %(end)s)
+    from orders where created_date >= %(start)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NotCompared:
+    """Orders in Postgres of a business date that is not over, and of later ones: no load takes them yet."""
+
+    today: date
+    orders_of_today: int
+    orders_of_later_dates: int
+
+
 class Comparer:
     """Compares Postgres with one warehouse, and with what was published from it."""
 
@@ -126,3 +141,9 @@ class Comparer:
             if postgres.get(partition, nothing) != raw.get(partition, nothing)
         }
         return sorted(differing - self._ledger.frozen(table, first, last))
+
+    def not_compared(self, today: date) -> NotCompared:
+        """How many orders Postgres holds of today and of later dates."""
+        start, end = moments(today, today)
+        (found,) = self._connection.execute(_AFTER, {"start": start, "end": end}).fetchall()
+        return NotCompared(today, *found)
