@@ -15,6 +15,7 @@ Fields = dict[str, Any]
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 PAGE = 100
+MART_PAGE = 1_000
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _STRAY = {
     "\n": "a line break", "\r": "a line break", " ": "a space", "\t": "a tab", "\0": "a NUL character",
@@ -84,6 +85,23 @@ class ApiClient:
     def flags(self, filters: Mapping[str, str | int], limit: int) -> Iterator[Fields]:
         """The newest flagged orders, page by page."""
         return islice(self._pages("/v1/flags", {**filters, "limit": min(limit, PAGE)}), limit)
+
+    def marts(self) -> list[Fields]:
+        """The published marts, described."""
+        return list(self.get("/v1/marts", {})["items"])
+
+    def mart(self, name: str, filters: Mapping[str, str | int], limit: int) -> tuple[Fields, list[Fields]]:
+        """A mart's description, and its first rows that the filters leave. Raises ApiProblem when there is none."""
+        path = f"/v1/marts/{quote(name, safe='').replace('.', '%2E')}"
+        size = min(limit, MART_PAGE)
+        first = self.get(path, {**filters, "limit": size})
+        rows = list(first["items"])
+        cursor = first["next"]
+        while cursor is not None and len(rows) < limit:
+            page = self.get(path, {**filters, "limit": size, "cursor": cursor})
+            rows += page["items"]
+            cursor = page["next"]
+        return first["mart"], rows[:limit]
 
     def get(self, path: str, parameters: Mapping[str, str | int]) -> Fields:
         """The JSON of a response. Raises ApiProblem, and UnavailableError when the API does not respond."""

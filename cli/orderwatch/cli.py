@@ -19,6 +19,7 @@ OWN_COMMANDS: Mapping[str, str] = {
     "explain": QUESTIONS,
     "lag": QUESTIONS,
     "topics": QUESTIONS,
+    "marts": QUESTIONS,
     "reconcile": QUESTIONS,
     "env": SYSTEM,
     "migrate": SYSTEM,

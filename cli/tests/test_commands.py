@@ -50,7 +50,9 @@ def test_nothing_of_the_command_needs_devstack() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-@pytest.mark.parametrize("command", ["flags", "order", "explain", "lag", "topics", "reconcile", "status", "logs"])
+@pytest.mark.parametrize(
+    "command", ["flags", "order", "explain", "lag", "topics", "marts", "reconcile", "status", "logs"]
+)
 def test_a_question_has_examples_and_answers_programs(orderwatch: Orderwatch, command: str) -> None:
     output = orderwatch(command, "--help").output
     assert any(text.startswith(f" orderwatch {command}") for text in output.splitlines())

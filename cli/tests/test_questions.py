@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import Result
 
 from order_api.auth.keys import create_key
+from order_platform.command_line.errors import ExitCode
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.command import Orderwatch
@@ -148,6 +149,44 @@ async def test_orders_flags_and_lag(system: RunningSystem) -> None:
     assert lag["group"]["state"] == "Stable"
     assert [member["partitions"] for member in lag["group"]["members"]] == [[0, 1, 2, 3]]
     assert "Nothing waits" in (await system.ask("lag")).stdout
+
+
+async def test_marts_are_shown_with_the_date_that_their_data_reach(system: RunningSystem) -> None:
+    assert "No mart is published yet" in (await system.ask("marts")).stdout
+    connection = await asyncpg.connect(system.database_url)
+    await connection.execute(
+        """
+        create table marts.mart_users as
+            select n as position, 'U' || n as user_id, n * 1000 as total_amount, n / 3.0::float8 as fraud_rate,
+                timestamp '2026-11-20 09:30' as latest_order from generate_series(1, 1200) as n;
+        create index on marts.mart_users (user_id, position);
+        insert into published_marts values ('mart_users', '[bold]Users.', 1200, gen_random_uuid(), '2026-11-20 18:05Z');
+        insert into published_partitions values ('orders', '2026-11-20', 3, 1);
+        """
+    )
+    await connection.close()
+    listed = (await system.ask("marts")).stdout
+    assert listed.splitlines()[1].split() == ["mart_users", "1,200", "2026-11-20", "2026-11-21", "01:05:00", "WIB"]
+    (mart,) = (await system.ask("marts", "--json")).stdout.splitlines()
+    assert (json.loads(mart)["data_up_to"], json.loads(mart)["rows"]) == ("2026-11-20", 1200)
+
+    shown = (await system.ask("marts", "mart_users", "--user", "U12")).stdout
+    assert "data up to 2026-11-20, published 2026-11-21 01:05:00 WIB; 1,200 rows" in shown
+    for text in ("[bold]Users.", "12,000", "4.0000", "2026-11-20 09:30:00 WIB"):
+        assert text in shown
+    assert "U1 " not in shown
+    rows = (await system.ask("marts", "mart_users", "--limit", "1100", "--json")).stdout.splitlines()
+    assert [json.loads(row)["user_id"] for row in rows] == [f"U{number}" for number in range(1, 1101)]
+    assert "No rows like that." in (await system.ask("marts", "mart_users", "--user", "nobody")).stdout
+
+    unknown = await system.ask("marts", "mart_unknown")
+    assert unknown.exit_code == 1
+    assert "mart_unknown" in str(unknown.exception)
+    no_filter = await system.ask("marts", "mart_users", "--product", "P1")
+    assert "product_id: is not a filter of mart_users: filter it by user_id" in str(no_filter.exception)
+    assert getattr(no_filter.exception, "exit_code", None) == ExitCode.USAGE
+    without_name = await system.ask("marts", "--user", "U1")
+    assert getattr(without_name.exception, "exit_code", None) == ExitCode.USAGE
 
 
 async def test_without_a_detector_lag_says_so(orderwatch: Orderwatch, elsewhere: KafkaSettings) -> None:

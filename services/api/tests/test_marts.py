@@ -59,6 +59,22 @@ async def test_marts_are_described(client: httpx.AsyncClient, publish: Publish) 
     assert mart["columns"][0] == {"name": "user_id", "type": "string", "description": DESCRIPTION}
 
 
+async def test_a_mart_says_up_to_which_date_it_has_data_and_when_it_was_published(
+    client: httpx.AsyncClient, publish: Publish, connection: asyncpg.Connection
+) -> None:
+    await publish(3)
+    (mart,) = (await client.get("/v1/marts")).json()["items"]
+    assert mart["data_up_to"] is None
+    await connection.execute(
+        "insert into published_partitions values ('orders', '2026-11-20', 3, 1), ('orders', '2026-11-19', 3, 1), "
+        "('users', '2026-11-01', 3, 1), ('products', '2026-12-01', 3, 1)"
+    )
+    await connection.execute("update published_marts set published_at = '2026-11-20 18:05:00Z'")
+    (mart,) = (await client.get("/v1/marts")).json()["items"]
+    assert (mart["data_up_to"], mart["published_at"]) == ("2026-11-20", "2026-11-20T18:05:00Z")
+    assert (await client.get("/v1/marts/mart_users")).json()["mart"] == mart
+
+
 async def test_rows_are_typed(client: httpx.AsyncClient, publish: Publish) -> None:
     await publish(1)
     page = (await client.get("/v1/marts/mart_users")).json()

@@ -1,7 +1,7 @@
 """SQL about the published marts."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple, cast
 from uuid import UUID
 
@@ -26,6 +26,7 @@ class PublishedMart(NamedTuple):
     complete: bool
     publication: UUID
     published_at: datetime
+    data_up_to: date | None
     columns: list[PublishedColumn]
 
     @property
@@ -36,6 +37,7 @@ class PublishedMart(NamedTuple):
 
 _MARTS: Final = """
     select m.name, m.description, m.rows, m.complete, m.publication, m.published_at,
+        (select max(partition_start) from published_partitions where table_name = 'orders') as data_up_to,
         array_agg(array[a.attname::text, format_type(a.atttypid, null), coalesce(col_description(c.oid, a.attnum), ''),
             case when exists (
                 select from pg_index as i where i.indrelid = c.oid and i.indkey[0] = a.attnum and i.indisvalid

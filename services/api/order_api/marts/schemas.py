@@ -1,5 +1,6 @@
 """Responses about marts."""
 
+from datetime import date
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -15,6 +16,7 @@ MART: Final[dict[str, Any]] = {
     "filters": ["user_id"],
     "rows": 1284,
     "complete": True,
+    "data_up_to": "2026-11-22",
     "published_at": "2026-11-22T17:42:10.120331Z",
 }
 _ROW: Final[dict[str, Any]] = {"user_id": "U-1042", "total_orders": 17, "status": "Watchlist"}
@@ -46,7 +48,13 @@ class Mart(BaseModel):
     complete: Annotated[
         bool, Field(description="false for a mart so long that only the first rows of its order are published")
     ]
-    published_at: AwareDatetime
+    data_up_to: Annotated[
+        date | None,
+        Field(description="the newest business date (in Asia/Jakarta) whose orders are in it; null when none are"),
+    ]
+    published_at: Annotated[
+        AwareDatetime, Field(description="when it was last published, whether or not a row had changed")
+    ]
 
 
 class MartList(BaseModel):

@@ -73,6 +73,7 @@ def describe_mart(mart: PublishedMart) -> dict[str, object]:
         "filters": mart.filters,
         "rows": mart.rows,
         "complete": mart.complete,
+        "data_up_to": mart.data_up_to,
         "published_at": mart.published_at,
     }
 
