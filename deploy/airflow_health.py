@@ -1,4 +1,4 @@
-"""Whether a part of Airflow works: `python airflow_health.py metadatabase|scheduler|dag_processor HOST:PORT`.
+"""Whether a part of Airflow works: `python airflow_health.py metadatabase|scheduler|dag_processor|triggerer HOST:PORT`.
 
 Told by the health page of the API server there, without which no task runs. The page answers 200 whatever it says, and
 knows the others by their last heartbeats in the database. Standard library only: containers run this every few seconds.

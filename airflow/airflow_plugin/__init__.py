@@ -1,1 +1,1 @@
-"""What Airflow itself loads: the timetable of business dates, and the order of waiting tasks."""
+"""What Airflow itself loads: the timetable of business dates, the order of waiting tasks, the zone of its pages."""

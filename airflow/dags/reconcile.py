@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from dag_assets import MARTS
+from dag_assets import MARTS, OutletEvents
 from dag_defaults import DEFAULTS, REPAIR_PRIORITY, WAREHOUSE_POOL
 from order_batch.app import open_pipeline
 from order_contract.business_time import business_date
@@ -36,10 +36,12 @@ def reconcile() -> None:
             return [f"{each.table.name} of {each.partition}: {each.state}" for each in dirty]
 
     @task(outlets=[MARTS], doc_md="Load what differs, build it in ranges, publish once, and compare again.")
-    def repair() -> None:
+    def repair(outlet_events: OutletEvents = None) -> None:
         with open_pipeline() as pipeline:
             first, last = _span()
-            pipeline.repair(first, last, pipeline.compare(first, last)).require_success()
+            done = pipeline.repair(first, last, pipeline.compare(first, last))
+            done.require_success()
+        outlet_events[MARTS].extra = {"loaded": [*map(str, done.loaded)], "built": [*map(str, done.built)]}
 
     compare() >> repair()
 

@@ -55,10 +55,12 @@ def transform() -> None:
         Build(report.results).require_success()
 
     @task(pool=WAREHOUSE_POOL, outlets=[MARTS], doc_md="The gold tables, all at once, to schema `marts`.")
-    def publish(outlet_events: OutletEvents = None) -> dict[str, int]:
+    def publish(
+        partition_key: str | None = None, dag_run: Any = None, outlet_events: OutletEvents = None
+    ) -> dict[str, int]:
         with open_pipeline() as pipeline:
             rows = pipeline.publish()
-        outlet_events[MARTS].extra = {"rows": rows}
+        outlet_events[MARTS].extra = {"business_date": str(run_date(partition_key, dag_run.run_after)), "rows": rows}
         return rows
 
     results.expand(layer=build()) >> publish()

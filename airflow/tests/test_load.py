@@ -206,7 +206,7 @@ def test_a_day_that_lost_its_orders_is_emptied(
     pipeline.load_orders(FIRST)
     connection.execute("delete from orders")
     assert dates_to_load(pipeline, FIRST, FIRST) == [FIRST]
-    assert pipeline.load_orders(FIRST) == {"orders": 0, "rule_hits": 0}
+    assert pipeline.load_orders(FIRST) == {"orders": 0, "orders_amount": 0, "rule_hits": 0}
     assert everything(settings) == []
     assert dates_to_load(pipeline, FIRST, FIRST) == []
 

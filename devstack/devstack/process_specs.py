@@ -90,6 +90,8 @@ def batch_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[Process
         # It would serve the logs of its tasks on all addresses; the API server reads them where they lie.
         component_spec("scheduler", "--skip-serve-logs"),
         component_spec("dag-processor"),
+        # No task defers; without it the home page would show a part that is down.
+        component_spec("triggerer", "--skip-serve-logs", "--capacity", "1"),
         component_spec("api-server", port=settings.airflow_port),
     )
 

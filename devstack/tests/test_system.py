@@ -162,7 +162,9 @@ def test_the_producer_and_more_detectors_are_settings(home: Path) -> None:
 def test_airflow_is_a_setting_and_not_waited_for(home: Path) -> None:
     programs = System(EmbeddedSettings(airflow_port=8088)).process_specs(KafkaRuntime(home))
     airflow = {program.name: program for program in programs if program.name.startswith("airflow-")}
-    assert list(airflow) == ["airflow-scheduler", "airflow-dag-processor", "airflow-api-server"]
+    assert list(airflow) == [
+        "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "airflow-api-server",
+    ]  # fmt: skip
     assert airflow["airflow-api-server"].port == 8088
     assert {program.name for program in programs if not program.waited_for} == airflow.keys()
     assert all(program.stage > max(each.stage for each in programs if each.waited_for) for program in airflow.values())

@@ -19,7 +19,7 @@ pytestmark = [
     ),
 ]
 
-AIRFLOW = ["airflow-api-server", "airflow-scheduler", "airflow-dag-processor"]
+AIRFLOW = ["airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"]
 DAGS = {"catalog", "warehouse_load", "transform", "reconcile", "quality"}
 MARTS = {
     "mart_critical_hour_payments",

@@ -16,7 +16,9 @@ ONCE = {"password", "roles", "migrate", "credentials", "airflow-credentials", "a
 # It writes its configuration into its own image's folder when it starts.
 WRITABLE = {"redpanda"}
 PROFILES = {"batch": ["on-demand"]}
-BATCH_SIDE = {"airflow-migrate", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "batch"}
+BATCH_SIDE = {
+    "airflow-migrate", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "batch",
+}  # fmt: skip
 PORTS = {"api": 8000, "console": 8090, "redpanda": 19092, "postgres": 5433, "airflow-api-server": 8080}
 
 

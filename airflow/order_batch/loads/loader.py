@@ -26,6 +26,8 @@ def order_partitions(day: date) -> list[tuple[Table, Partition]]:
 def load(warehouse: Warehouse, ledger: LoadLedger, extracts: Iterable[Extract]) -> dict[str, int]:
     """Load extracts, record them and delete their files; returns the number of rows of each table.
 
+    Beside those of orders, the sum of their amounts is `orders_amount`: a control total, over all currencies.
+
     A repeat loads the same again. A partition that was frozen keeps what the warehouse holds: of it Postgres holds no
     rows, or only a part. Raises WarehouseError and WarehouseUnavailableError; the files then stay.
     """
@@ -40,6 +42,8 @@ def load(warehouse: Warehouse, ledger: LoadLedger, extracts: Iterable[Extract]) 
                 continue
             _load(warehouse, ledger, each)
             rows[each.table.name] += each.totals.rows
+            if each.table is ORDERS:
+                rows["orders_amount"] += each.totals.amount or 0
     return dict(rows)
 
 

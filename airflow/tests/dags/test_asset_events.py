@@ -10,6 +10,7 @@ from order_batch.catalog import backfill
 from order_contract.business_time import business_date
 
 if TYPE_CHECKING:
+    import psycopg
     from airflow.dag_processing.dagbag import DagBag
 
     from tests.conftest import StoreOrders
@@ -32,8 +33,11 @@ def _young_world_without_events(synced_bag: "DagBag", monkeypatch: pytest.Monkey
             session.execute(delete(model))
 
 
-def test_a_load_starts_one_build_and_says_what_it_loaded(run_dag: "RunDag", store_orders: "StoreOrders") -> None:
+def test_a_load_starts_one_build_and_says_what_it_loaded(
+    run_dag: "RunDag", store_orders: "StoreOrders", connection: "psycopg.Connection[Any]"
+) -> None:
     store_orders(DAY, 1, 200)
+    amounts = connection.execute("select sum(amount)::bigint from orders").fetchone()
     assert set(run_dag("warehouse_load", day=DAY).values()) == {"success"}
     assert builds() == [str(DAY)]
     found = events()
@@ -42,6 +46,7 @@ def test_a_load_starts_one_build_and_says_what_it_loaded(run_dag: "RunDag", stor
     }  # fmt: skip
     (orders,) = (extra for name, _, extra in found if name == "raw orders")
     assert orders["orders"] == 200
+    assert (orders["orders_amount"],) == amounts
     assert orders["business_date"] == str(DAY)
 
 
