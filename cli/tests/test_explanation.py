@@ -81,6 +81,8 @@ def tampered(evidence: OrderEvidence, **columns: Any) -> Explanation:
 def changed(value: Any) -> Any:
     """Another value of the same kind."""
     match value:
+        case None:  # `seen` of a ruleset without history features
+            return b"\x01"
         case int():
             return value + 1
         case datetime():

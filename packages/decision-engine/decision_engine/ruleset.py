@@ -21,6 +21,7 @@ from decision_engine.expression import (
     compile_sentence,
 )
 from decision_engine.features import Features
+from decision_engine.history.declaration import HistoryFeature
 from decision_engine.schema import DEFAULT_SCHEMA, Schema
 from order_contract.decision import Decision, Outcome
 from order_contract.nearest import nearest_name
@@ -68,6 +69,7 @@ class Ruleset:
     decline_at: int
     rules: tuple[Rule, ...]
     any_fires: Condition
+    features: tuple[HistoryFeature, ...] = ()
     # The last approval without a hit: orders that share their features share it, too.
     _approvals: list[Decision] = field(default_factory=list, init=False, repr=False, compare=False)
 

@@ -62,7 +62,8 @@ class OrderRow(NamedTuple):
     """One row of table `orders`: the event, its decision, and where on the topic it came from.
 
     The fields are the table's columns (`stored_at` is the database's own). The JSON columns hold text
-    and are of type json, not jsonb, so that what is read back is to the byte what was written.
+    and are of type json, not jsonb, so that what is read back is to the byte what was written. `seen` is what the
+    detector's feature state had read (see `order_contract.seen`), None when its ruleset has no history features.
     """
 
     order_id: str
@@ -89,6 +90,7 @@ class OrderRow(NamedTuple):
     features: str
     ruleset_version: str
     decided_at: datetime
+    seen: bytes | None
     source_topic: str
     source_epoch: int
     source_partition: int

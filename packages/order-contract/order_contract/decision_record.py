@@ -13,6 +13,7 @@ import orjson
 from order_contract.decision import OrderRow
 from order_contract.event import OrderEvent
 from order_contract.origin import Origin
+from order_contract.seen import decode_seen
 
 ORDER_HEADER: Final = "order"
 
@@ -36,6 +37,7 @@ def encode_decision(row: OrderRow) -> bytes:
             "risk_score": row.risk_score,
             "hits": orjson.Fragment(row.hits),
             "features": orjson.Fragment(row.features),
+            "seen": row.seen and decode_seen(row.seen, row.source_partition, row.source_offset),
             "ruleset_version": row.ruleset_version,
             "decided_at": row.decided_at,
             "topic": row.source_topic,
@@ -53,25 +55,31 @@ def decision_headers(row: OrderRow) -> list[tuple[str, bytes]]:
 
 
 class PublishedOrder(NamedTuple):
-    """An order as a record of topic `decisions` carries it: what was decided, and where it came from."""
+    """An order as a record of topic `decisions` has it: the event, and where on topic `orders` it came from.
 
-    event: OrderEvent
+    Records of the first release have no event.
+    """
+
+    event: OrderEvent | None
     origin: Origin
 
 
-def read_published_order(value: bytes, headers: Iterable[tuple[str, bytes]]) -> PublishedOrder:
-    """The order of a record. Raises ValueError for one without the order, as earlier releases published them."""
-    order = dict(headers).get(ORDER_HEADER)
-    if order is None:
-        raise ValueError(f"the record has no header '{ORDER_HEADER}'")
-    decision: dict[str, Any] = orjson.loads(value)
+def read_published_order(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> PublishedOrder | None:
+    """The order of a record; None for a record that is not a decision."""
+    try:
+        decision = orjson.loads(value or b"")
+        origin = Origin(decision["topic"], decision["partition"], decision["offset"], decision["topic_epoch"])
+        order = dict(headers).get(ORDER_HEADER)
+        return PublishedOrder(None if order is None else _read_event(order), origin)
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _read_event(order: bytes) -> OrderEvent:
     fields: list[Any] = orjson.loads(order)
     for position in _TIMES:
         if fields[position] is not None:
             fields[position] = datetime.fromisoformat(fields[position]).astimezone(UTC)
     if fields[-1] is not None:
         fields[-1] = orjson.loads(fields[-1])
-    return PublishedOrder(
-        OrderEvent._make(fields),
-        Origin(decision["topic"], decision["partition"], decision["offset"], decision["topic_epoch"]),
-    )
+    return OrderEvent._make(fields)

@@ -10,11 +10,14 @@ from uuid import UUID
 import structlog
 
 from decision_engine.lint import ruleset_warnings
-from decision_engine.ruleset import load_ruleset
+from decision_engine.ruleset import Ruleset, load_ruleset
+from fraud_detector.history.loader import LoadedHistory, load_history
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import Check, HealthState, log_stacks_when_stuck, retry_while_unavailable
+from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.kafka_consumer import KafkaOrderConsumer
+from fraud_detector.stream.kafka_published_orders import KafkaPublishedOrders
 from fraud_detector.stream.kafka_publisher import KafkaPublisher
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
@@ -29,6 +32,7 @@ from order_platform.postgres.shutdown_watch import watch_for_shutdown
 log = structlog.get_logger()
 
 CHECK_EVERY = 5.0
+LOADING_SECONDS = 60.0
 
 
 async def run(settings: DetectorSettings) -> None:
@@ -67,11 +71,21 @@ async def run(settings: DetectorSettings) -> None:
         epoch = await _bind(consumer, store, health, stop)
         if epoch is None:
             return
+        loaded = await _load_history(settings, ruleset, epoch, health, stop)
+        if loaded is None and ruleset.features:
+            return
+        follower = None
+        if loaded is not None:
+            published = KafkaPublishedOrders(settings, epoch=epoch)
+            stack.push_async_callback(published.close)
+            follower = HistoryFollower(
+                published, loaded.features, since=loaded.complete_at, now=lambda: datetime.now(UTC), health=health
+            )
         pipeline = Pipeline(
             consumer,
             store,
             publisher,
-            OrderEvaluator(settings.event_decoder(), ruleset, epoch=epoch),
+            OrderEvaluator(settings.event_decoder(), ruleset, loaded.features if loaded else None, epoch=epoch),
             now=lambda: datetime.now(UTC),
             metrics=metrics,
             health=health,
@@ -79,6 +93,7 @@ async def run(settings: DetectorSettings) -> None:
             dead_letter_limit=DeadLetterLimit(
                 share=settings.dead_letter_limit_share, run=settings.dead_letter_limit_run
             ),
+            follower=follower,
         )
         log.info(
             "detector_started", port=server.port, topic=settings.orders_topic, epoch=epoch, ruleset=ruleset.version
@@ -115,6 +130,32 @@ async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthSta
     if epoch is not None:
         consumer.bind(epoch)
     return epoch
+
+
+async def _load_history(
+    settings: DetectorSettings, ruleset: Ruleset, epoch: int, health: HealthState, stop: asyncio.Event
+) -> LoadedHistory | None:
+    """The histories that the ruleset's features need; None when it has none, or the detector is stopped before."""
+    if not ruleset.features:
+        return None
+
+    def is_stopped() -> bool:
+        health.heartbeat()
+        return stop.is_set()
+
+    return await retry_while_unavailable(
+        lambda: load_history(
+            settings.database_url.get_secret_value(),
+            ruleset.features,
+            topic=settings.orders_topic,
+            epoch=epoch,
+            heartbeat=health.heartbeat,
+        ),
+        check=Check.STORING,
+        health=health,
+        is_cancelled=is_stopped,
+        slow_after=LOADING_SECONDS,
+    )
 
 
 async def _watch(consumer: OrderConsumer, store: DecisionStore, metrics: DetectorMetrics, health: HealthState) -> None:

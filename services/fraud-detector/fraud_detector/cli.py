@@ -13,6 +13,7 @@ from decision_engine.ruleset import RulesetError, load_ruleset
 from fraud_detector.accept_topic import accept_topic
 from fraud_detector.app import run as run_detector
 from fraud_detector.dead_letters.commands import app as dead_letters
+from fraud_detector.history.commands import app as features
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.ports import ActionRequiredError
 from order_contract.reference_data import PaymentMethods
@@ -26,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orde
 rules = typer.Typer(no_args_is_help=True, help="Check rule files.")
 app.add_typer(rules, name="rules")
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(features, name="features")
 app.command()(accept_topic)
 
 # What an operator can fix: reported in one line, without a traceback.

@@ -28,12 +28,12 @@ _KINDS: Final = {
 }
 
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970."""
-    since = moment - _EPOCH
+    since = moment - UNIX_EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 

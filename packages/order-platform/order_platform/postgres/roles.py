@@ -116,6 +116,11 @@ FUNCTIONS: Final[Mapping[str, Privileges]] = {
     "notify_recorded()": {},
     "notify_credentials()": {},
     "storable_from()": {DatabaseRole.DETECTOR: "execute"},
+    "seen_offsets(seen bytea, own_partition integer, own_offset bigint)": {
+        DatabaseRole.DETECTOR: "execute",
+        DatabaseRole.API: "execute",
+        DatabaseRole.BATCH: "execute",
+    },
     "skip_erased_users()": {},
     "move_retention(before date)": {},
     "retire_orders(most integer)": {},

@@ -38,7 +38,8 @@ class Batch:
 
     Decided: `orders` pairs each row with its message. `next_offsets` is what may be committed for a partition once
     everything here is stored and published. Stored: `result` holds what is to be published besides the dead letters,
-    and `assignment` the number of the assignment of partitions in which it was stored.
+    and `assignment` the number of the assignment of partitions in which it was stored. `uncounted` are the (partition,
+    offset) of orders that do not count in history features, as they are known not to be stored by this batch.
     """
 
     orders: list[tuple[OrderRow, Message]] = field(default_factory=list)
@@ -48,6 +49,8 @@ class Batch:
     value_bytes: int = 0
     result: StoreResult = StoreResult(())
     assignment: int = 0
+    has_history: bool = False
+    uncounted: set[tuple[int, int]] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.orders) + len(self.dead_letters)
@@ -59,3 +62,4 @@ class Batch:
         self.gaps += later.gaps
         self.next_offsets.update(later.next_offsets)
         self.value_bytes += later.value_bytes
+        self.uncounted |= later.uncounted

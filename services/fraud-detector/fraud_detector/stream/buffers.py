@@ -1,7 +1,7 @@
 """Buffers between the pipeline's tasks: batches that wait for the next stage, and offsets that wait to be committed."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fraud_detector.stream.batch import Batch
 
@@ -24,6 +24,11 @@ class BatchBuffer:
 
     def __bool__(self) -> bool:
         return bool(self._batches)
+
+    @property
+    def batches(self) -> Sequence[Batch]:
+        """What is waiting, in order."""
+        return self._batches
 
     @property
     def full(self) -> bool:

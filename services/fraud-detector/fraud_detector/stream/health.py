@@ -30,6 +30,8 @@ class Check(StrEnum):
     READING = "broker-reading"
     IDENTITY = "broker-identity"
     OFFSETS = "broker-offsets"
+    FOLLOWING = "broker-following"
+    """Reading topic decisions, for the orders that other detectors decide."""
     PUBLISHING = "broker-publishing"
     COMMITTING = "broker-committing"
     BROKER = "broker"

@@ -1,5 +1,6 @@
-"""Evaluation of one message: decoded and decided, it becomes a row to store or a dead letter. Pure."""
+"""Evaluation of messages: each is decoded, decided and counted, and becomes a row to store or a dead letter. Pure."""
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,23 +8,32 @@ import orjson
 
 from decision_engine.evaluate import evaluate
 from decision_engine.features import EventFeatures, FeatureState
+from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.ruleset import Ruleset
+from fraud_detector.stream.batch import Batch
 from order_contract.dead_letter_record import RejectedMessage
-from order_contract.decision import Decision, OrderRow, decision_columns
+from order_contract.decision import DECISION_COLUMNS, Decision, OrderRow, decision_columns
 from order_contract.decoding.decoder import EventDecoder
-from order_contract.event import BadEvent
+from order_contract.event import BadEvent, OrderEvent
 from order_contract.message import Message, append_time
+
+_FIRST_DECIDED = OrderRow._fields.index(DECISION_COLUMNS[0])
+_AFTER_SEEN = OrderRow._fields.index("seen") + 1
 
 
 class OrderEvaluator:
-    """Decodes and decides messages by one ruleset; `epoch` is that of the topic from which they are read."""
+    """Decodes and decides messages by one ruleset; `epoch` is that of the topic from which they are read.
+
+    With `history`, each order counts in the features of those decided after it.
+    """
 
     def __init__(
-        self, decoder: EventDecoder, ruleset: Ruleset, state: FeatureState | None = None, *, epoch: int = 1
+        self, decoder: EventDecoder, ruleset: Ruleset, history: StreamFeatures | None = None, *, epoch: int = 1
     ) -> None:
         self._decoder = decoder
         self._ruleset = ruleset
-        self._state = state or EventFeatures()
+        self._history = history
+        self._state: FeatureState = history or EventFeatures()
         self._epoch = epoch
         # Of the previous message, as the next one's are mostly the same.
         self._decision: Decision | None = None
@@ -48,16 +58,15 @@ class OrderEvaluator:
                 fields=error.fields,
                 epoch=self._epoch,
             )
-        decision = evaluate(event, self._state, self._ruleset)
-        if decision is not self._decision:
-            self._decision, self._columns = decision, decision_columns(decision)
+        columns, seen = self._decide(event, message, decided_at)
         attributes = None if event.attributes is None else orjson.dumps(event.attributes).decode()
         return OrderRow._make(
             (
                 *event[:-1],
                 attributes,
-                *self._columns,
+                *columns,
                 decided_at,
+                seen,
                 message.topic,
                 self._epoch,
                 message.partition,
@@ -65,3 +74,56 @@ class OrderEvaluator:
                 self._appended_at,
             )
         )
+
+    @property
+    def has_history(self) -> bool:
+        """Whether features see other orders."""
+        return self._history is not None
+
+    def is_counted(self, message: Message) -> bool:
+        """Whether the order of a message counts already: it was stored before, and is read again."""
+        return self._history is not None and self._history.has_read(message.partition, message.offset)
+
+    def decide_again(self, batches: Sequence[Batch], uncounted: Collection[tuple[int, int]]) -> None:
+        """Decide all orders of batches again, without counting those at some (partition, offset).
+
+        The batches are the latest that were decided, none of them is stored. Their rows are replaced.
+        """
+        self.take_back(batches)
+        for batch in batches:
+            batch.uncounted |= {(m.partition, m.offset) for _, m in batch.orders}.intersection(uncounted)
+            for index, (row, message) in enumerate(batch.orders):
+                counts = (message.partition, message.offset) not in batch.uncounted
+                columns, seen = self._decide(row.event(), message, row.decided_at, counts=counts)
+                again = (*row[:_FIRST_DECIDED], *columns, row.decided_at, seen, *row[_AFTER_SEEN:])
+                batch.orders[index] = OrderRow._make(again), message
+            self.advance(batch.next_offsets)
+
+    def take_back(self, batches: Sequence[Batch]) -> None:
+        """Count none of the orders of these batches any more: they are the latest that were decided."""
+        if self._history is not None:
+            for batch in reversed(batches):
+                for row, message in reversed(batch.orders):
+                    if (message.partition, message.offset) not in batch.uncounted:
+                        self._history.remove(row.event(), message.partition, message.offset)
+
+    def advance(self, next_offsets: Mapping[int, int]) -> None:
+        """Everything before these offsets, by partition, was decided."""
+        if self._history is not None:
+            for partition, offset in next_offsets.items():
+                self._history.advance(partition, offset)
+
+    def _decide(
+        self, event: OrderEvent, message: Message, decided_at: datetime, *, counts: bool = True
+    ) -> tuple[tuple[Any, ...], bytes | None]:
+        """The columns of the decision on an event, and what had been seen."""
+        history, seen = self._history, None
+        if history is not None:
+            history.set_time(decided_at)
+            seen = history.seen(message.partition)
+        decision = evaluate(event, self._state, self._ruleset)
+        if history is not None and counts and not history.has_read(message.partition, message.offset):
+            history.add(event, message.partition, message.offset)
+        if decision is not self._decision:
+            self._decision, self._columns = decision, decision_columns(decision)
+        return self._columns, seen

@@ -22,6 +22,7 @@ from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from fraud_detector.stream.buffers import BatchBuffer, OffsetTracker
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
+from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.metrics import DetectorMetrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import (
@@ -31,6 +32,7 @@ from fraud_detector.stream.ports import (
     DecisionStore,
     DependencyUnavailableError,
     OrderConsumer,
+    UnstoredOrdersError,
 )
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.message import Message
@@ -70,11 +72,13 @@ class Pipeline:
         health: HealthState,
         limits: Limits | None = None,
         dead_letter_limit: DeadLetterLimit | None = None,
+        follower: HistoryFollower | None = None,
     ) -> None:
         self._consumer = consumer
         self._store = store
         self._publisher = publisher
         self._evaluator = evaluator
+        self._follower = follower
         self._now = now
         self._metrics = metrics
         self._health = health
@@ -88,6 +92,7 @@ class Pipeline:
         self._accepting = True
         self._to_open: set[int] = set()
         self._expected: dict[int, int] = {}
+        self._storing: Batch | None = None
         self._unfinished = 0
         self._finished = asyncio.Event()
         self._finished.set()
@@ -100,11 +105,14 @@ class Pipeline:
         async with asyncio.TaskGroup() as group:
             stages = {"store": self._store_batches, "publish": self._publish_stored, "commit": self._commit_finished}
             workers = [group.create_task(work(), name=name) for name, work in stages.items()]
+            following = group.create_task(self._follower.run(), name="follow") if self._follower else None
             await group.create_task(self._read(stop), name="poll and decide")
             self._health.stopping()
             await self._drain()
             for worker in workers:
                 worker.cancel()
+            if following:
+                following.cancel()
 
     # ---- rebalances: called by the consumer
 
@@ -113,7 +121,10 @@ class Pipeline:
         self._accepting = False
         await self._drain()
         self._assignment += 1
+        self._evaluator.take_back(self._unstored_batches())
         self._batch_buffer.discard()
+        if self._follower:
+            self._follower.release()
         self._count_finished()
         self._offsets.reset()
         self._expected.clear()
@@ -170,13 +181,15 @@ class Pipeline:
         return True
 
     def _decide_slice(self, partition: int, messages: Sequence[Message]) -> Batch:
-        batch, limit = Batch(), self._dead_letter_limit
+        batch, limit = Batch(has_history=self._evaluator.has_history), self._dead_letter_limit
         expected = self._expected.get(partition, messages[0].offset)
         decided_at = self._now()
         for message in messages:
             if message.offset > expected:
                 batch.gaps.append(Gap(partition, expected, message.offset, "not on the topic"))
             expected = message.offset + 1
+            if self._evaluator.is_counted(message):
+                batch.uncounted.add((partition, message.offset))
             decided = self._evaluator.evaluate(message, decided_at)
             if isinstance(decided, RejectedMessage):
                 batch.dead_letters.append(decided)
@@ -186,6 +199,7 @@ class Pipeline:
                 limit.count(partition, decided if isinstance(decided, RejectedMessage) else None)
             batch.value_bytes += len(message.value or b"")
         self._expected[partition] = batch.next_offsets[partition] = expected
+        self._evaluator.advance(batch.next_offsets)
         self._metrics.consumed(partition, len(messages))
         return batch
 
@@ -193,11 +207,19 @@ class Pipeline:
         """Find where to resume newly assigned partitions, and resume them there."""
         assignment, partitions = self._assignment, set(self._to_open)
         self._to_open.clear()
+
+        def is_cancelled() -> bool:
+            return stop.is_set() or assignment != self._assignment
+
+        async def open_partitions() -> tuple[dict[int, int], list[Gap]] | None:
+            starts = await self._consumer.start_offsets(partitions)
+            # What is committed was published: the histories have it once they have followed up to there.
+            if self._follower and not await self._follower.take_over(partitions, is_cancelled):
+                return None
+            return starts
+
         opened = await retry_while_unavailable(
-            lambda: self._consumer.start_offsets(partitions),
-            check=Check.OFFSETS,
-            health=self._health,
-            is_cancelled=lambda: stop.is_set() or assignment != self._assignment,
+            open_partitions, check=Check.OFFSETS, health=self._health, is_cancelled=is_cancelled
         )
         if opened is not None and assignment == self._assignment:
             starts, gaps = opened
@@ -205,6 +227,7 @@ class Pipeline:
                 self._batch_buffer.add(Batch(gaps=gaps, next_offsets={gap.partition: gap.next for gap in gaps}))
                 self._finished.clear()
             self._expected.update(starts)
+            self._evaluator.advance(starts)
             self._consumer.resume(starts)
             log.info("partitions_opened", offsets=starts)
 
@@ -224,8 +247,10 @@ class Pipeline:
                 batch.extend(each)
             self._unfinished += 1
             batch.assignment = self._assignment
+            self._storing = batch
             with self._metrics.timed(Stage.STORE):
                 result = await self._store_confirmed(batch)
+            self._storing = None
             if result is None:
                 self._unfinished -= 1
                 self._count_finished()
@@ -246,11 +271,20 @@ class Pipeline:
         await retry_while_unavailable(
             self._consumer.confirm_polled, check=Check.IDENTITY, health=self._health, is_cancelled=is_revoked
         )
-        if is_revoked():
-            return None
-        return await retry_while_unavailable(
-            lambda: self._store.store(batch), check=Check.STORING, health=self._health, is_cancelled=is_revoked
-        )
+        while not is_revoked():
+            try:
+                return await retry_while_unavailable(
+                    lambda: self._store.store(batch), check=Check.STORING, health=self._health, is_cancelled=is_revoked
+                )
+            except UnstoredOrdersError as error:
+                # What was decided after them counted orders that do not count.
+                if not is_revoked():
+                    self._evaluator.decide_again(self._unstored_batches(), error.origins)
+        return None
+
+    def _unstored_batches(self) -> list[Batch]:
+        """What was decided and is not known to be stored, in order."""
+        return [*([self._storing] if self._storing else []), *self._batch_buffer.batches]
 
     async def _publish_stored(self) -> None:
         """Publish what was stored; then its offsets may be committed."""

@@ -5,17 +5,30 @@ the same tests (`tests/ports`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
+from order_contract.decision_record import PublishedOrder
 from order_contract.message import Message
 
 
 class DependencyUnavailableError(Exception):
     """A dependency is unavailable or cannot serve the request now; the same call may succeed later."""
+
+
+class UnstoredOrdersError(Exception):
+    """Orders of a batch that count in history features would not be stored: nothing was stored.
+
+    `origins` are their (partition, offset): duplicates, conflicts, orders of retired dates.
+    """
+
+    def __init__(self, origins: Collection[tuple[int, int]]) -> None:
+        super().__init__(f"{len(origins)} orders that count in history features are not stored")
+        self.origins = origins
 
 
 class CommitRefusedError(Exception):
@@ -122,7 +135,8 @@ class DecisionStore(Protocol):
     async def store(self, batch: Batch) -> StoreResult:
         """Record exactly one outcome for every message of the batch, durably, in one transaction; idempotent.
 
-        The first decision of an order stays. Raises UnavailableError, after which it may or may not have happened.
+        The first decision of an order stays. Raises UnavailableError, after which it may or may not have happened; and
+        for a batch with history UnstoredOrdersError, unless the orders are among its `uncounted` ones.
         """
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
@@ -150,6 +164,28 @@ class DecisionPublisher(Protocol):
         Raises UnavailableError, after which some may have been published: a repeat is identical to the byte;
         PublishRefusedError for what no retry cures.
         """
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
+class PublishedOrders(Protocol):
+    """Topic `decisions`, read without a group: the orders that are stored, in the sequence of their partitions."""
+
+    async def seek(self, since: datetime) -> None:
+        """Read all partitions from the first record that was published since then. Raises UnavailableError."""
+
+    def pause(self, partitions: Collection[int]) -> None:
+        """Read all partitions but those to which the decisions of these partitions of `orders` go."""
+
+    async def poll(self, wait_seconds: float) -> Sequence[PublishedOrder]:
+        """The next orders; waits up to `wait_seconds` for the first, may return none. Raises UnavailableError."""
+
+    async def ends(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """The ends of the partitions of `decisions` for these of `orders`. Raises UnavailableError."""
+
+    def has_reached(self, ends: Mapping[int, int]) -> bool:
+        """Whether everything before these ends was returned by `poll`."""
 
     async def close(self) -> None:
         """Disconnect."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -19,7 +19,7 @@ import asyncpg
 
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
-from fraud_detector.stream.ports import DependencyUnavailableError
+from fraud_detector.stream.ports import DependencyUnavailableError, UnstoredOrdersError
 from order_contract.business_time import business_date, business_text
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
@@ -38,21 +38,30 @@ _COLUMNS = OrderRow._fields
 _TYPES: Mapping[str, str] = {
     "quantity": "bigint", "amount": "bigint", "created_date": "timestamptz", "account_created_date": "timestamptz",
     "attributes": "json", "risk_score": "smallint", "hits": "json", "features": "json", "decided_at": "timestamptz",
+    "seen": "bytea",
     "source_epoch": "integer", "source_partition": "integer", "source_offset": "bigint", "appended_at": "timestamptz",
 }  # fmt: skip
 _RULE_IDS = _COLUMNS.index("rule_ids")
 
 _COLUMN_LIST = ", ".join(_COLUMNS)
 # Arrays of arrays do not unnest row by row, so rule ids travel as array literals.
-_INSERT = f"""
-    insert into orders ({_COLUMN_LIST})
+_GIVEN = f"""
     select {", ".join(f"{name}::text[]" if name == "rule_ids" else name for name in _COLUMNS)}
     from unnest({", ".join(f"${n}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(_COLUMNS, 1))})
         as given ({_COLUMN_LIST})
+"""  # noqa: S608  (our own column names)
+# All or none: fails when an order is there already, inserts nothing when one is of a retired date.
+_INSERT_ALL = f"""
+    insert into orders ({_COLUMN_LIST}) {_GIVEN}
+    where (select min(created_date) from unnest(${_COLUMNS.index("created_date") + 1}::timestamptz[]) as created_date)
+        >= (select storable_from())
+"""  # noqa: S608
+_INSERT_NEW = f"""
+    insert into orders ({_COLUMN_LIST}) {_GIVEN}
     where created_date >= (select storable_from())
     on conflict (order_id) do nothing
     returning order_id
-"""  # noqa: S608  (our own column names)
+"""
 _INSERT_STAGED = f"""
     insert into orders ({_COLUMN_LIST}) select {_COLUMN_LIST} from staged_orders
     where created_date >= (select storable_from())
@@ -83,6 +92,8 @@ _GAPS = """
     on conflict do nothing
 """
 _RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict (version) do nothing"
+
+_NOTHING_INSERTED = "INSERT 0 0"
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -162,18 +173,14 @@ class PostgresStore:
 
     async def _insert(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> StoreResult:
         rows = [row for row, _ in batch.orders]
-        only_orders = not batch.dead_letters and not batch.gaps
-        if only_orders:
+        if rows and not batch.dead_letters and not batch.gaps:
             # The common case is one statement, a transaction by itself.
-            inserted = await connection.fetch(_INSERT, *_as_columns(rows))
-            if len(inserted) == len(rows):
-                return StoreResult(rows)
+            with suppress(asyncpg.UniqueViolationError):
+                if await connection.execute(_INSERT_ALL, *_as_columns(rows)) != _NOTHING_INSERTED:
+                    return StoreResult(rows)
         async with connection.transaction():
-            if not only_orders and rows:
-                inserted = await connection.fetch(_INSERT, *_as_columns(rows))
-            stored = (
-                StoreResult(rows) if not rows or len(inserted) == len(rows) else await self._settle(connection, batch)
-            )
+            inserted = await connection.fetch(_INSERT_NEW, *_as_columns(rows)) if rows else []
+            stored = StoreResult(rows) if len(inserted) == len(rows) else await self._settle(connection, batch)
             await self._record(connection, batch)
             return stored
 
@@ -224,6 +231,8 @@ class PostgresStore:
                 orders.append(stored)
             else:
                 duplicates.append(row)
+        if batch.has_history:
+            _require_uncounted(batch, orders)
         already_stored = await self._find_retired(connection, retired)
         retired = [
             letter for letter in retired if (letter.message.partition, letter.message.offset) not in already_stored
@@ -294,6 +303,14 @@ class PostgresStore:
         await connection.execute(_STAGING)
         await connection.execute(_RULESET, self._ruleset.version, self._ruleset.content)
         return connection
+
+
+def _require_uncounted(batch: Batch, stored: Sequence[OrderRow]) -> None:
+    """Raises UnstoredOrdersError when orders that are not stored count in history features."""
+    origins = {(row.source_partition, row.source_offset) for row, _ in batch.orders}
+    unstored = origins - {(row.source_partition, row.source_offset) for row in stored} - batch.uncounted
+    if unstored:
+        raise UnstoredOrdersError(unstored)
 
 
 class _RetiredDateError(Exception):

@@ -7,13 +7,19 @@ holds on the real ones. A call of a member that was killed has no effect any mor
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
-from fraud_detector.stream.ports import CommitRefusedError, DependencyUnavailableError, RebalanceListener
+from fraud_detector.stream.ports import (
+    CommitRefusedError,
+    DependencyUnavailableError,
+    RebalanceListener,
+    UnstoredOrdersError,
+)
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
-from order_contract.decision_record import encode_decision
+from order_contract.decision_record import PublishedOrder, encode_decision
 from order_contract.error_types import ErrorType
 from order_contract.event import fingerprint
 from order_contract.message import Message
@@ -51,6 +57,7 @@ class FakeDatabase:
 
     def record(self, batch: Batch) -> StoreResult:
         """What the real store's transaction does."""
+        self._require_uncounted(batch)
         orders: list[OrderRow] = []
         conflicts: list[RejectedMessage] = []
         duplicates = 0
@@ -72,6 +79,17 @@ class FakeDatabase:
             self.outcomes.setdefault((letter.message.partition, letter.message.offset), "dead-letter")
         self.gaps.update(batch.gaps)
         return StoreResult(orders, duplicates, conflicts)
+
+    def _require_uncounted(self, batch: Batch) -> None:
+        if not batch.has_history:
+            return
+        first: dict[str, Origin] = {
+            order_id: (row.source_partition, row.source_offset) for order_id, row in self.orders.items()
+        }
+        origins = [(row.order_id, (row.source_partition, row.source_offset)) for row, _ in batch.orders]
+        unstored = {origin for order_id, origin in origins if first.setdefault(order_id, origin) != origin}
+        if unstored - batch.uncounted:
+            raise UnstoredOrdersError(unstored - batch.uncounted)
 
 
 class FakeStore:
@@ -144,6 +162,7 @@ class FakeBroker:
     def __init__(self, partitions: int) -> None:
         self.orders: list[list[FakeMessage]] = [[] for _ in range(partitions)]
         self.decisions: list[tuple[str, bytes]] = []
+        self.published: list[list[PublishedOrder]] = [[] for _ in range(partitions)]
         self.dead_letters: list[Origin] = []
         self.committed: dict[int, int] = {}
         self.owners: dict[int, FakeOrderConsumer] = {}
@@ -155,6 +174,8 @@ class FakeBroker:
 
     def append_decisions(self, orders: Sequence[OrderRow]) -> None:
         self.decisions += [(row.order_id, encode_decision(row)) for row in orders]
+        for row in orders:
+            self.published[row.source_partition].append(PublishedOrder(row.event(), row.origin))
 
     def append_dead_letters(self, letters: Sequence[RejectedMessage]) -> None:
         self.dead_letters += [(letter.message.partition, letter.message.offset) for letter in letters]
@@ -166,6 +187,50 @@ class FakeBroker:
     def finished(self) -> bool:
         """Whether everything on the topic is committed."""
         return all(self.committed.get(partition, 0) == len(log) for partition, log in enumerate(self.orders))
+
+
+class FakePublishedOrders:
+    """One member's view of topic decisions; reads it from its beginning, in parts, and fails at times."""
+
+    def __init__(self, broker: FakeBroker, random: ScriptedRandom) -> None:
+        self._broker = broker
+        self._random = random
+        self._positions = dict.fromkeys(range(len(broker.published)), 0)
+        self._paused: Collection[int] = ()
+
+    async def seek(self, since: datetime) -> None:
+        await self._random.pause()
+        if self._random.choose(6) == 3:
+            raise DependencyUnavailableError("the broker is unavailable")
+        # A few more than were published since.
+        self._positions = {partition: max(0, position - 3) for partition, position in self._positions.items()}
+
+    def pause(self, partitions: Collection[int]) -> None:
+        self._paused = partitions
+
+    async def poll(self, wait_seconds: float) -> Sequence[PublishedOrder]:
+        await asyncio.sleep(0.1 + self._random.choose(3) * 2.0)
+        await self._random.pause()
+        if self._random.choose(6) == 3:
+            raise DependencyUnavailableError("the broker is unavailable")
+        orders: list[PublishedOrder] = []
+        for partition, published in enumerate(self._broker.published):
+            if partition not in self._paused:
+                start = self._positions[partition]
+                read = published[start : start + 1 + self._random.choose(4)]
+                orders += read
+                self._positions[partition] += len(read)
+        return orders
+
+    async def ends(self, partitions: Collection[int]) -> Mapping[int, int]:
+        await self._random.pause()
+        return {partition: len(self._broker.published[partition]) for partition in partitions}
+
+    def has_reached(self, ends: Mapping[int, int]) -> bool:
+        return all(self._positions[partition] >= end for partition, end in ends.items())
+
+    async def close(self) -> None:
+        pass
 
 
 class FakeOrderConsumer:

@@ -5,15 +5,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import orjson
+
+from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
+from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.health import HealthState
+from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
-from simulation.fakes import FakeBroker, FakeDatabase, FakeOrderConsumer, FakePublisher, FakeStore, Origin
+from order_contract.seen import decode_seen
+from simulation.fakes import (
+    FakeBroker,
+    FakeDatabase,
+    FakeOrderConsumer,
+    FakePublishedOrders,
+    FakePublisher,
+    FakeStore,
+    Origin,
+)
 from simulation.scripted_random import ScriptedRandom
 
 PARTITIONS = 3
@@ -24,6 +38,11 @@ REBALANCE_TIMEOUT = 10.0
 PATIENCE = 3_600.0
 
 _RULESET = load_ruleset()
+_TWO_HOURS = 7_200 * SECOND
+FEATURES = (
+    HistoryFeature("orders", Aggregate.COUNT, ("user_id",), _TWO_HOURS),
+    HistoryFeature("pieces", Aggregate.SUM, ("user_id",), _TWO_HOURS, "quantity"),
+)
 
 MakePipeline = Callable[..., Pipeline]
 
@@ -40,8 +59,9 @@ class Sent:
         if self.order is None:
             return b"broken"
         return (
-            b'{"order_id":"o%d","user_id":"u1","product_id":"p1","quantity":%d,"amount":1,"payment_method":"OVO",'
-            b'"country":"ID","created_date":"2026-11-22T10:00:00"}' % (self.order, self.content + 1)
+            b'{"order_id":"o%d","user_id":"u%d","product_id":"p1","quantity":%d,"amount":1,"payment_method":"OVO",'
+            b'"country":"ID","created_date":"2026-11-22T%02d:00:00"}'
+            % (self.order, self.order % 2, self.content + 1, 10 - self.order % 3)
         )
 
 
@@ -86,15 +106,24 @@ class Member:
         self.consumer = FakeOrderConsumer(broker, random)
         self._store = FakeStore(database, random)
         self._publisher = FakePublisher(broker, random)
+        history, health = StreamFeatures(FEATURES), HealthState(loop.time)
+        # As a detector that starts reads them from the database.
+        for row in sorted(database.orders.values(), key=lambda row: row.source_offset):
+            history.add(row.event(), row.source_partition, row.source_offset)
+
+        def now() -> datetime:
+            return EPOCH + timedelta(seconds=loop.time())
+
         self._pipeline = make(
             self.consumer,
             self._store,
             self._publisher,
-            OrderEvaluator(EventDecoder(), _RULESET),
-            now=lambda: EPOCH + timedelta(seconds=loop.time()),
+            OrderEvaluator(EventDecoder(), _RULESET, history),
+            now=now,
             metrics=DetectorMetrics(),
-            health=HealthState(loop.time),
+            health=health,
             limits=LIMITS,
+            follower=HistoryFollower(FakePublishedOrders(broker, random), history, since=now(), now=now, health=health),
         )
         self.consumer.listen(self._pipeline)
         self._stop = asyncio.Event()
@@ -225,3 +254,23 @@ class Scenario:
         claimed = {f"o{sent.order}" for sent in self._sent if sent.order is not None}
         assert set(self.database.orders) == claimed
         assert not self.database.gaps
+        self._verify_features()
+
+    def _verify_features(self) -> None:
+        """Every stored value is the aggregate over the other stored orders that had been seen."""
+        rows = list(self.database.orders.values())
+        for row in rows:
+            assert row.seen is not None
+            seen = decode_seen(row.seen, row.source_partition, row.source_offset)
+            seen += [0] * (PARTITIONS - len(seen))
+            others = [
+                other
+                for other in rows
+                if other is not row
+                and other.user_id == row.user_id
+                and other.source_offset < seen[other.source_partition]
+                and row.created_date - timedelta(hours=2) < other.created_date <= row.created_date
+            ]
+            features = orjson.loads(row.features)
+            expected = {"orders": len(others), "pieces": sum(other.quantity for other in others)}
+            assert {name: features[name] for name in expected} == expected, (row, seen, others)

@@ -1,0 +1,112 @@
+"""Features of a stream's orders: the histories of the orders read so far, and how far each partition was read.
+
+A deterministic fold: the same orders in the same sequence of partitions and offsets give the same values.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from decision_engine.features import Features
+from decision_engine.history.declaration import HistoryFeature
+from decision_engine.history.series import UNIX_EPOCH, microseconds
+from decision_engine.history.state import HistoryState
+from order_contract.business_time import business_hour
+from order_contract.event import OrderEvent
+from order_contract.seen import encode_seen
+
+LATENESS: Final = timedelta(days=7)
+
+TOO_LATE: Final = "too_late"
+"""Recorded as true with an order that is older than the histories are kept for: its history features are absent."""
+
+
+class StreamFeatures:
+    """The FeatureState of one detector.
+
+    An order counts once it was added, by `add` for one that is being decided or was decided elsewhere; offsets below
+    the partition's next one count nothing, so that what is read again changes nothing. Orders are kept for the longest
+    window and `lateness`: an order later than that is not added, and its features are absent.
+    """
+
+    def __init__(self, features: Iterable[HistoryFeature], *, lateness: timedelta = LATENESS) -> None:
+        declared = tuple(features)
+        self._histories = HistoryState(declared)
+        self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
+        self._lateness = lateness // timedelta(microseconds=1)
+        self._retention = self._lateness + max((feature.window for feature in declared), default=0)
+        self._now = 0
+        self._next: dict[int, int] = {}
+        self._seen: tuple[int, bytes] | None = None
+        self.late_orders = 0
+
+    @property
+    def next_offsets(self) -> Mapping[int, int]:
+        """The next offset of each partition that was read."""
+        return self._next
+
+    @property
+    def kept_since(self) -> datetime:
+        """Orders that were created before or at this time are not kept."""
+        return UNIX_EPOCH + timedelta(microseconds=self._now - self._retention)
+
+    def set_time(self, now: datetime) -> None:
+        """The time by which an order is late: that of deciding, given from outside. A clock that steps back stands."""
+        self._now = max(self._now, microseconds(now))
+
+    def features(self, event: OrderEvent) -> Features:
+        hour = business_hour(event.created_date)
+        if microseconds(event.created_date) <= self._now - self._lateness:
+            return {"hour": hour, **self._absent, TOO_LATE: True}
+        values = self._histories.values(event)
+        values["hour"] = hour
+        return values
+
+    def seen(self, partition: int) -> bytes:
+        """What was read until now, for an order of this partition: see `order_contract.seen`."""
+        if self._seen is None or self._seen[0] != partition:
+            self._seen = partition, encode_seen(self._next, partition)
+        return self._seen[1]
+
+    def has_read(self, partition: int, offset: int) -> bool:
+        """Whether an order counts already, or never will."""
+        return offset < self._next.get(partition, 0)
+
+    def add(self, event: OrderEvent, partition: int, offset: int) -> None:
+        """Count an order, and everything before it as read."""
+        self.advance(partition, offset + 1)
+        if microseconds(event.created_date) > self._now - self._retention:
+            self._histories.add(event)
+        else:
+            self.late_orders += 1
+
+    def remove(self, event: OrderEvent, partition: int, offset: int) -> None:
+        """Take back an order that was added, and what was read from it on.
+
+        Orders of a partition are taken back from the last one on.
+        """
+        self._rewind(partition, offset)
+        if microseconds(event.created_date) > self._now - self._retention:
+            self._histories.remove(event)
+        else:
+            self.late_orders -= 1
+
+    def load(self, event: OrderEvent) -> None:
+        """Count a stored order; how far its partition was read does not change."""
+        if microseconds(event.created_date) > self._now - self._retention:
+            self._histories.add(event)
+
+    def advance(self, partition: int, next_offset: int) -> None:
+        """Everything of a partition before this offset was read."""
+        if next_offset > self._next.get(partition, 0):
+            self._next[partition] = next_offset
+            self._forget_seen(partition)
+
+    def _rewind(self, partition: int, next_offset: int) -> None:
+        self._next[partition] = next_offset
+        self._forget_seen(partition)
+
+    def _forget_seen(self, partition: int) -> None:
+        # The bytes for orders of a partition do not depend on its own next offset.
+        if self._seen is not None and self._seen[0] != partition:
+            self._seen = None

@@ -1,0 +1,92 @@
+"""Loading histories from Postgres: what a detector that starts knows of the orders before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+
+from decision_engine.history.declaration import HistoryFeature
+from decision_engine.history.stream_features import StreamFeatures
+from fraud_detector.stream.ports import DependencyUnavailableError
+from order_contract.event import OrderEvent
+from order_platform.postgres.errors import DATABASE_ERRORS
+
+log = structlog.get_logger()
+
+ROWS_AT_ONCE = 10_000
+LOGGED_EVERY = 500_000
+CONNECT_SECONDS = 30.0
+
+
+class LoadedHistory(NamedTuple):
+    """The histories, and the database's time when they were complete: what was stored since is not in them."""
+
+    features: StreamFeatures
+    complete_at: datetime
+
+
+async def load_history(
+    database_url: str,
+    features: Sequence[HistoryFeature],
+    *,
+    topic: str,
+    epoch: int,
+    heartbeat: Callable[[], None],
+) -> LoadedHistory:
+    """Read all orders of a topic that the features can still see, in one snapshot of the database.
+
+    Raises DependencyUnavailableError.
+    """
+    try:
+        connection = await asyncpg.connect(
+            database_url, timeout=CONNECT_SECONDS, server_settings={"application_name": "fraud-detector"}
+        )
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await _load(connection, features, topic, epoch, heartbeat)
+        finally:
+            connection.terminate()
+    except DATABASE_ERRORS as error:
+        raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
+
+
+async def _load(
+    connection: asyncpg.Connection[asyncpg.Record],
+    features: Sequence[HistoryFeature],
+    topic: str,
+    epoch: int,
+    heartbeat: Callable[[], None],
+) -> LoadedHistory:
+    now: datetime = await connection.fetchval("select clock_timestamp()")
+    history = StreamFeatures(features)
+    history.set_time(now)
+    orders = 0
+    cursor = await connection.cursor(_query(features), topic, history.kept_since)
+    while rows := await cursor.fetch(ROWS_AT_ONCE):
+        for *fields, source_epoch, partition, offset in rows:
+            if source_epoch <= epoch:
+                history.load(OrderEvent._make(fields))
+            if source_epoch == epoch:
+                history.advance(partition, offset + 1)
+        heartbeat()
+        orders += len(rows)
+        if orders % LOGGED_EVERY < len(rows):
+            log.info("history_loading", orders=orders)
+    log.info("history_loaded", orders=orders, since=history.kept_since.isoformat(), offsets=dict(history.next_offsets))
+    return LoadedHistory(history, now)
+
+
+def _query(features: Sequence[HistoryFeature]) -> str:
+    """The orders with the fields that features read; the others are null, and cost nothing."""
+    needed = {"created_date", "currency"}
+    for feature in features:
+        needed |= {*feature.key, *([feature.field] if feature.field else ())}
+    columns = [name if name in needed else f"null as {name}" for name in OrderEvent._fields]
+    return f"""
+        select {", ".join(columns)}, source_epoch, source_partition, source_offset
+        from orders where source_topic = $1 and created_date > $2
+    """  # noqa: S608  (our own column names)

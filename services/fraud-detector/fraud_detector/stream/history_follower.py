@@ -1,0 +1,97 @@
+"""Following topic `decisions`: orders that other detectors decide count in history features, too."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from decision_engine.history.stream_features import StreamFeatures
+from fraud_detector.stream.health import Check, HealthState
+from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError, PublishedOrders
+from order_contract.decision_record import PublishedOrder
+
+POLL_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 0.5
+LOOK_BACK: Final = timedelta(minutes=5)
+"""How far before a moment records are read that were published since: clocks differ, and a member learns late that its
+partitions were revoked. What counts already is passed over."""
+
+
+class HistoryFollower:
+    """Adds the orders of partitions that others decide to the histories, in the sequence of each partition.
+
+    All partitions are followed but those that this detector decides itself: `take_over` ends following a partition
+    once everything on it counts, `release` follows all of them again. `since` is when the histories were complete.
+    """
+
+    def __init__(
+        self,
+        published: PublishedOrders,
+        history: StreamFeatures,
+        *,
+        since: datetime,
+        now: Callable[[], datetime],
+        health: HealthState,
+    ) -> None:
+        self._published = published
+        self._history = history
+        self._now = now
+        self._health = health
+        self._own: frozenset[int] = frozenset()
+        self._since: datetime | None = since
+        self._progress = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow until it is cancelled."""
+        while True:
+            try:
+                if (since := self._since) is not None:
+                    await self._published.seek(since - LOOK_BACK)
+                    if self._since is since:
+                        self._since = None
+                self._published.pause(self._own)
+                orders = await self._published.poll(POLL_SECONDS)
+            except DependencyUnavailableError as error:
+                self._health.unavailable(Check.FOLLOWING, str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._health.recovered(Check.FOLLOWING)
+            self._history.set_time(self._now())
+            for order in orders:
+                self._add(order)
+            self._progress.set()
+
+    def _add(self, order: PublishedOrder) -> None:
+        origin = order.origin
+        if self._history.has_read(origin.partition, origin.offset):
+            return
+        if order.event is None:
+            raise ActionRequiredError(
+                f"the decision on {origin} was published without its order, by a detector of the first release: stop "
+                "those detectors, then start this one again"
+            )
+        self._history.add(order.event, origin.partition, origin.offset)
+
+    async def take_over(self, partitions: Collection[int], is_cancelled: Callable[[], bool]) -> bool:
+        """Wait until everything that was published of these partitions counts, then decide them here.
+
+        False when it was cancelled before. Raises DependencyUnavailableError.
+        """
+        ends = await self._published.ends(partitions)
+        while not self._published.has_reached(ends) or self._since is not None:
+            if is_cancelled():
+                return False
+            self._progress.clear()
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._progress.wait()
+            except TimeoutError:
+                continue
+        self._own = frozenset(partitions)
+        return True
+
+    def release(self) -> None:
+        """The partitions are no longer this detector's own: follow them, too."""
+        if self._own:
+            self._own = frozenset()
+            self._since = self._since or self._now()

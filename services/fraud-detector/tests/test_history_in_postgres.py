@@ -1,0 +1,123 @@
+"""History features against SQL over what Postgres stores: decided in batches, stored, loaded, and computed again."""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import orjson
+import pytest
+
+from decision_engine.history.declaration import OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
+from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.ruleset import load_ruleset
+from fraud_detector.history.loader import load_history
+from fraud_detector.history.verification import compute_features
+from fraud_detector.stream.batch import Batch
+from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.ports import UnstoredOrdersError
+from fraud_detector.stream.postgres_store import PostgresStore
+from order_contract.decision import OrderRow
+from order_contract.decoding.decoder import EventDecoder
+from simulation.fakes import FakeMessage
+
+RULESET = load_ruleset()
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PARTITIONS = 3
+FEATURES = [
+    HistoryFeature(f"{aggregate}_{'_'.join(key)}_{window // SECOND}", aggregate, key, window, field)
+    for aggregate in Aggregate
+    for key in (("user_id",), ("device_id",), ("user_id", "ip_address"))
+    for window in (90 * 60 * SECOND, 30 * 24 * 3_600 * SECOND)
+    for field in ["amount" if aggregate in OVER_NUMBERS else "product_id" if aggregate is Aggregate.DISTINCT else None]
+]
+
+
+def order(chance: random.Random, number: int) -> bytes:
+    """An order of one of few keys and 40 days, sometimes one that was sent before, with other content at times."""
+    repeated = chance.random() < 0.1
+    if repeated:
+        number = chance.randrange(number + 1)
+        chance = random.Random(number + chance.choice((0, 1)))
+    created = NOW - timedelta(seconds=chance.choice((0, 600, 86_400, 40 * 86_400)) * chance.random())
+    fields = {
+        "order_id": f"O{number}",
+        "user_id": f"U{chance.randrange(5)}",
+        "product_id": f"P{chance.randrange(4)}",
+        "quantity": chance.randrange(1, 4),
+        "amount": chance.choice((0, 1, 999, 10**15)),
+        "currency": chance.choice(("IDR", "IDR", "USD")),
+        "payment_method": "OVO",
+        "country": "ID",
+        "created_date": created.isoformat(),
+    }
+    if chance.random() < 0.6:
+        fields["device_id"] = f"D{chance.randrange(3)}"
+    if chance.random() < 0.6:
+        fields["ip_address"] = f"10.0.0.{chance.randrange(3)}"
+    return orjson.dumps(fields)
+
+
+def decide(evaluator: OrderEvaluator, messages: Sequence[FakeMessage]) -> Batch:
+    batch = Batch(has_history=True)
+    for message in messages:
+        row = evaluator.evaluate(message, NOW)
+        assert isinstance(row, OrderRow)
+        batch.orders.append((row, message))
+        batch.next_offsets[message.partition] = message.offset + 1
+    return batch
+
+
+async def store(store: PostgresStore, evaluator: OrderEvaluator, batch: Batch) -> int:
+    """Store a batch as the pipeline does; returns how many of its orders are not stored by it."""
+    try:
+        await store.store(batch)
+    except UnstoredOrdersError as error:
+        evaluator.decide_again([batch], error.origins)
+        await store.store(batch)
+        return len(error.origins)
+    return 0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("copy_from", [1, 10_000], ids=["copy", "insert"])
+async def test_stored_values_are_those_of_the_stored_orders(database_url: str, copy_from: int) -> None:
+    chance = random.Random(1)
+    sent = [0] * PARTITIONS
+    history = StreamFeatures(FEATURES)
+    evaluator = OrderEvaluator(EventDecoder(), RULESET, history)
+    postgres = PostgresStore(database_url, topic="orders", ruleset=RULESET, copy_from=copy_from)
+    unstored = 0
+    for start in range(0, 300, 20):
+        messages = []
+        for number in range(start, start + 20):
+            partition = chance.randrange(PARTITIONS)
+            messages.append(FakeMessage(partition, sent[partition], order(chance, number)))
+            sent[partition] += 1
+        unstored += await store(postgres, evaluator, decide(evaluator, messages))
+    await postgres.close()
+    assert unstored > 10
+
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch("select order_id, features from orders")
+        too_late = 0
+        for row in rows:
+            stored = orjson.loads(row["features"])
+            if stored.pop("too_late", False):
+                too_late += 1
+                assert {stored[feature.name] for feature in FEATURES} == {None}
+                continue
+            computed = await compute_features(connection, row["order_id"], FEATURES)
+            assert {name: stored[name] for name in computed} == computed, row["order_id"]
+        assert 0 < too_late < len(rows) / 2
+    finally:
+        await connection.close()
+
+    loaded, _ = await load_history(database_url, FEATURES, topic="orders", epoch=1, heartbeat=lambda: None)
+    history.set_time(datetime.now(UTC))
+    loaded.set_time(datetime.now(UTC))
+    assert loaded.next_offsets.keys() == history.next_offsets.keys()
+    for number in range(300, 400):
+        event = EventDecoder().decode(order(chance, number), NOW)
+        assert loaded.features(event) == history.features(event)
