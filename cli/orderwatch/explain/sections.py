@@ -1,6 +1,5 @@
 """Sections of the explanation of a stored order, each a pure function of the evidence."""
 
-import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,8 +9,10 @@ from typing import Any
 import orjson
 
 from decision_engine.evaluate import evaluate
+from decision_engine.expression import names_in
 from decision_engine.features import EventFeatures, RecordedFeatures
 from decision_engine.ruleset import Rule, Ruleset, RulesetError, parse_ruleset
+from decision_engine.schema import ATTRIBUTE
 from order_contract.business_time import business_date
 from order_contract.decision import DECISION_COLUMNS, OrderRow, decision_columns
 from order_contract.decision_record import encode_decision
@@ -166,7 +167,8 @@ def _parse_ruleset(version: str, text: str) -> Ruleset | str:
 
 
 def _evaluate_rule(rule: Rule, event: OrderEvent, features: Mapping[str, object]) -> dict[str, object]:
-    known = {**event._asdict(), **features}
+    attributes = {ATTRIBUTE + name: value for name, value in (event.attributes or {}).items()}
+    known = {**event._asdict(), **attributes, **features}
     try:
         fired: object = rule.condition(event, features)
     except (KeyError, TypeError) as error:
@@ -176,16 +178,9 @@ def _evaluate_rule(rule: Rule, event: OrderEvent, features: Mapping[str, object]
         "mode": rule.mode,
         "score": rule.score,
         "when": rule.when,
-        "values": {name: known.get(name) for name in _find_names(rule.when)},
+        "values": {name: known.get(name) for name in names_in(rule.when)},
         "fires": fired,
     }
-
-
-def _find_names(expression: str) -> list[str]:
-    """The names in an expression, in the order in which they are written."""
-    names = [node for node in ast.walk(ast.parse(expression.strip(), mode="eval")) if isinstance(node, ast.Name)]
-    names.sort(key=lambda node: (node.lineno, node.col_offset))
-    return list(dict.fromkeys(node.id for node in names))
 
 
 def decision_section(evidence: OrderEvidence) -> Section:

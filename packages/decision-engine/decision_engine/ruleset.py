@@ -1,218 +1,265 @@
-"""Rulesets: YAML reviewed in git, checked when loaded, identified by the hash of their content."""
+"""Ruleset files: YAML reviewed in git, checked when loaded, identified by the hash of their content."""
 
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 import yaml
 
-from decision_engine.expression import (
-    MAX_LENGTH,
-    Condition,
-    ExpressionError,
-    Sentence,
-    compile_any,
-    compile_condition,
-    compile_sentence,
-)
-from decision_engine.features import Features
-from decision_engine.history.declaration import HistoryFeature
+from decision_engine.compilation import ConditionText, compile_any, compile_condition, compile_sentence
+from decision_engine.declarations import DECLARATION_KEYS, Source, read_declarations
+from decision_engine.examples import Example, read_examples
+from decision_engine.expression import ExpressionError
+from decision_engine.rule import MAX_SCORE, Mode, Rule, Ruleset
 from decision_engine.schema import DEFAULT_SCHEMA, Schema
-from order_contract.decision import Decision, Outcome
-from order_contract.nearest import nearest_name
+from decision_engine.yaml_nodes import MAX_BYTES, NodeReader, RulesetError, compose, shorten
+from order_contract.business_time import parse_typed_time
+from order_contract.decision import Outcome
 
-SEVERITIES = ("low", "medium", "high")
-MODES = ("live", "shadow")
-MAX_SCORE = 100
+__all__ = ["MAX_SCORE", "Mode", "Rule", "Ruleset", "RulesetError", "load_ruleset", "parse_ruleset"]
+
+SEVERITIES: Final = ("low", "medium", "high")
+HARD_OUTCOMES: Final = (Outcome.APPROVE.value, Outcome.DECLINE.value)
+MOST_RULES: Final = 1_000
+MOST_FILES: Final = 20
+MAX_TEXT: Final = 2_000
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_RULE_KEYS = ("id", "description", "when", "severity", "score", "mode", "owner")
-_RULESET_KEYS = ("review_at", "decline_at", "rules")
-
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.ya?ml")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+RULE_KEYS: Final = (
+    "id", "description", "when", "severity", "score", "outcome", "mode", "owner", "tags", "valid_from", "valid_to",
+    "notes", "tests",
+)  # fmt: skip
+RULESET_KEYS: Final = ("review_at", "decline_at", "rules", "include", *DECLARATION_KEYS)
+REQUIRED: Final = ("review_at", "decline_at", "rules")
+INCLUDED_KEYS: Final = ("include", *DECLARATION_KEYS)
 
 Compiled = TypeVar("Compiled")
 
 
-class RulesetError(ValueError):
-    """A ruleset that is not accepted; the text names file, line and what to write instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule. `description` is the sentence for people, with `{name}` for the values that mattered."""
-
-    id: str
-    description: str
-    when: str
-    severity: str
-    score: int
-    mode: Literal["live", "shadow"]
-    owner: str | None
-    condition: Condition
-    sentence: Sentence
-    when_line: int
-    """Where in its file the condition is, for warnings about it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ruleset:
-    """Rules in order, and the risk scores from which an order is reviewed and declined."""
-
-    version: str
-    content: str
-    review_at: int
-    decline_at: int
-    rules: tuple[Rule, ...]
-    any_fires: Condition
-    features: tuple[HistoryFeature, ...] = ()
-    # The last approval without a hit: orders that share their features share it, too.
-    _approvals: list[Decision] = field(default_factory=list, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self._approvals.append(Decision(Outcome.APPROVE, 0, (), {}, self.version))
-
-    def approval(self, features: Features) -> Decision:
-        """The decision on an order on which no rule fires."""
-        approval = self._approvals[0]
-        if approval.features is not features:
-            self._approvals[0] = approval = Decision(Outcome.APPROVE, 0, (), features, self.version)
-        return approval
-
-
 def load_ruleset(path: Path | None = None, schema: Schema = DEFAULT_SCHEMA) -> Ruleset:
-    """The ruleset in a YAML file; the default rules when `path` is None. Raises RulesetError."""
+    """The ruleset in a YAML file and the files that it includes; the default rules when `path` is None.
+
+    Raises RulesetError.
+    """
     if path is None:
         source = resources.files("decision_engine") / "default.yaml"
         return parse_ruleset(source.read_text(encoding="utf-8"), "default.yaml", schema)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else f"byte {error.start:,} is not UTF-8"
-        raise RulesetError(f"{path}: cannot be read ({why}); ORDERWATCH_RULES names a YAML file of rules") from error
-    return parse_ruleset(text, str(path), schema)
+    return _read_ruleset(_read(path), str(path), schema, lambda name: _read(path.parent / name))
 
 
 def parse_ruleset(text: str, name: str, schema: Schema = DEFAULT_SCHEMA) -> Ruleset:
     """The ruleset in YAML `text`, whose rules may use the names of `schema`; errors name `name` as the file.
 
-    Raises RulesetError.
+    The text is complete: it includes no files. Raises RulesetError.
     """
+    return _read_ruleset(text, name, schema, None)
+
+
+def _read(path: Path) -> str:
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise RulesetError(
-            f"{name}:{line}: not YAML from about there on; look at indentation, quotes and brackets, and quote text "
-            "that begins with a special character"
-        ) from None
-    return _RulesetReader(name, schema).ruleset(root, text)
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        why = str(error)
+        if isinstance(error, UnicodeDecodeError):
+            why = f"byte {error.start:,} is not UTF-8"
+        elif isinstance(error, OSError):
+            why = error.strerror or "unknown reason"
+        raise RulesetError(f"{path}: cannot be read ({why}); ORDERWATCH_RULES names a YAML file of rules") from error
+    if len(content) > MAX_BYTES:
+        raise RulesetError(f"{path}: is larger than {MAX_BYTES:,} bytes; split it, or check that it holds rules")
+    return text
 
 
-class _RulesetReader:
-    """Reads YAML nodes rather than values, as they know their lines."""
+def _read_ruleset(text: str, name: str, schema: Schema, read: Callable[[str], str] | None) -> Ruleset:
+    reader = NodeReader(name)
+    root = compose(text, name)
+    if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
+        raise RulesetError(f"{name}:1:1: the file is empty; it holds review_at, decline_at and rules")
+    entries = dict(reader.mapping(root, RULESET_KEYS, required=REQUIRED, what="a ruleset"))
+    sources: list[Source] = [(reader, entries)]
+    _included(sources, read)
+    declared, features = read_declarations(sources, schema)
+    review_at = reader.integer(entries["review_at"], "review_at", 1, MAX_SCORE)
+    decline_at = reader.integer(entries["decline_at"], "decline_at", review_at, MAX_SCORE + 1)
+    rules = _RuleReader(reader, declared).rules(entries["rules"])
+    content = _merged(sources)
+    # Of the parsed content, so that comments and layout do not make another version.
+    version = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return Ruleset(
+        version=version,
+        # Stored, and read again without the files that it includes. JSON is YAML, too.
+        content=text if len(sources) == 1 else orjson.dumps(content, option=orjson.OPT_INDENT_2).decode(),
+        review_at=review_at,
+        decline_at=decline_at,
+        rules=rules,
+        any_fires=compile_any([_condition(rule) for rule in rules if rule.mode is not Mode.OFF], declared),
+        schema=declared,
+        features=features,
+    )
 
-    def __init__(self, name: str, schema: Schema) -> None:
-        self._name = name
+
+def _condition(rule: Rule) -> ConditionText:
+    return ConditionText(rule.when, rule.valid_from, rule.valid_before)
+
+
+def _included(sources: list[Source], read: Callable[[str], str] | None) -> None:
+    """Append the files that the first source includes, and those that they include, each once."""
+    ((reader, entries),) = sources
+    path: tuple[str, ...] = (Path(reader.name).name,)
+    pending = [(reader, entries, path)]
+    seen = set(path)
+    while pending:
+        reader, entries, path = pending.pop(0)
+        if "include" not in entries:
+            continue
+        for node in reader.items(entries["include"], "include is a list of files, such as [shared-features.yaml]"):
+            name = reader.text(node, "a file to include")
+            if _FILE.fullmatch(name) is None:
+                raise reader.error(node, f"include names a YAML file in the same folder, got {shorten(name)}")
+            if name in path:
+                raise reader.error(node, f"{' includes '.join((*path, name))}: a file cannot include itself")
+            if read is None:
+                raise reader.error(node, f"'{name}' cannot be included here, as this text is not read from a folder")
+            if name in seen:
+                continue
+            if len(seen) >= MOST_FILES:
+                raise reader.error(node, f"more than {MOST_FILES} files are included; put some together")
+            seen.add(name)
+            try:
+                text = read(name)
+            except RulesetError as error:
+                raise reader.error(node, f"include: {error}") from None
+            included = NodeReader(str(Path(reader.name).with_name(name)))
+            root = compose(text, included.name)
+            if root is None:
+                raise reader.error(node, f"'{name}' is empty; remove it from include")
+            found = included.mapping(root, INCLUDED_KEYS, what="an included file")
+            sources.append((included, found))
+            pending.append((included, found, (*path, name)))
+
+
+def _merged(sources: list[Source]) -> dict[str, Any]:
+    """The content of all files as one."""
+    merged: dict[str, Any] = {}
+    for reader, entries in sources:
+        for section, node in entries.items():
+            if section in DECLARATION_KEYS and section in merged:
+                merged[section] = {**merged[section], **reader.plain(node)}
+            elif section != "include":
+                merged[section] = reader.plain(node)
+    return merged
+
+
+class _RuleReader:
+    """Reads the rules of one file."""
+
+    def __init__(self, reader: NodeReader, schema: Schema) -> None:
+        self._reader = reader
         self._schema = schema
 
-    def ruleset(self, root: yaml.Node | None, text: str) -> Ruleset:
-        if root is None:
-            raise RulesetError(f"{self._name}:1: the file is empty; it holds review_at, decline_at and rules")
-        entries = self._mapping(root, _RULESET_KEYS, required=_RULESET_KEYS, what="a ruleset")
-        review_at = self._integer(entries["review_at"], "review_at", 1, MAX_SCORE)
-        decline_at = self._integer(entries["decline_at"], "decline_at", review_at, MAX_SCORE + 1)
-        nodes = entries["rules"]
-        if not isinstance(nodes, yaml.SequenceNode):
-            raise self._error(nodes, "rules is a list; start each rule with '- id: ...'")
-        rules = tuple(self._rule(node) for node in nodes.value)
-        seen: set[str] = set()
-        for rule, node in zip(rules, nodes.value, strict=True):
-            if rule.id in seen:
-                raise self._error(node, f"the rule id '{rule.id}' is used twice; give each rule its own")
-            seen.add(rule.id)
-        # Of the parsed content, so that comments and layout do not make another version.
-        canonical = orjson.dumps(yaml.safe_load(text), option=orjson.OPT_SORT_KEYS)
-        version = hashlib.sha256(canonical).hexdigest()[:16]
-        any_fires = compile_any((rule.when for rule in rules), self._schema)
-        return Ruleset(version, text, review_at, decline_at, rules, any_fires)
+    def rules(self, node: yaml.Node) -> tuple[Rule, ...]:
+        nodes = self._reader.items(node, "rules is a list; start each rule with '- id: ...'")
+        if len(nodes) > MOST_RULES:
+            raise self._reader.error(
+                nodes[MOST_RULES], f"there are {len(nodes):,} rules, and a ruleset has at most {MOST_RULES:,}"
+            )
+        rules: dict[str, Rule] = {}
+        for each in nodes:
+            rule = self._rule(each)
+            if rule.id in rules:
+                raise self._reader.error(each, f"the rule id '{rule.id}' is used twice; give each rule its own")
+            rules[rule.id] = rule
+        return tuple(rules.values())
 
     def _rule(self, node: yaml.Node) -> Rule:
-        entries = self._mapping(
-            node, _RULE_KEYS, required=("id", "description", "when", "severity", "score"), what="a rule"
-        )
-        rule_id = self._text(entries["id"], "id")
-        if _ID.fullmatch(rule_id) is None:
-            raise self._error(entries["id"], f"id is lower-case words joined by '-', got '{rule_id}'")
-        description = self._text(entries["description"], "description")
-        sentence = self._compile(entries["description"], rule_id, compile_sentence)
-        condition = self._compile(entries["when"], rule_id, compile_condition)
-        mode = self._choice(entries["mode"], "mode", MODES) if "mode" in entries else "live"
+        reader = self._reader
+        entries = reader.mapping(node, RULE_KEYS, required=("id", "description", "when", "severity"), what="a rule")
+        rule_id = reader.text(entries["id"], "id")
+        if _ID.fullmatch(rule_id) is None or len(rule_id) > 100:
+            raise reader.error(entries["id"], f"id is lower-case words joined by '-', got {shorten(rule_id)}")
+        valid_from = self._moment(entries, "valid_from")
+        valid_before = self._moment(entries, "valid_to")
+        if valid_from and valid_before and valid_from >= valid_before:
+            raise reader.error(entries["valid_to"], f"valid_to of rule '{rule_id}' is not after its valid_from")
+        when = reader.text(entries["when"], "when")
+        score, outcome = self._effect(node, entries)
         return Rule(
             id=rule_id,
-            description=description,
-            when=self._text(entries["when"], "when"),
-            severity=self._choice(entries["severity"], "severity", SEVERITIES),
-            score=self._integer(entries["score"], "score", 0, MAX_SCORE),
-            mode="shadow" if mode == "shadow" else "live",
-            owner=self._text(entries["owner"], "owner") if "owner" in entries else None,
-            condition=condition,
-            sentence=sentence,
+            description=self._text(entries, "description") or "",
+            when=when,
+            severity=reader.choice(entries["severity"], "severity", SEVERITIES),
+            score=score,
+            outcome=outcome,
+            mode=Mode(reader.choice(entries["mode"], "mode", tuple(Mode)) if "mode" in entries else "live"),
+            owner=self._text(entries, "owner"),
+            tags=self._tags(entries),
+            valid_from=valid_from,
+            valid_before=valid_before,
+            notes=self._text(entries, "notes"),
+            condition=self._compile(
+                entries["when"],
+                rule_id,
+                lambda: compile_condition(ConditionText(when, valid_from, valid_before), self._schema),
+            ),
+            sentence=self._compile(
+                entries["description"],
+                rule_id,
+                lambda: compile_sentence(reader.text(entries["description"], "description"), self._schema),
+            ),
+            examples=self._examples(entries),
             when_line=entries["when"].start_mark.line + 1,
         )
 
-    def _compile(self, node: yaml.Node, rule_id: str, compiler: Callable[[str, Schema], Compiled]) -> Compiled:
+    def _effect(self, node: yaml.Node, entries: Mapping[str, yaml.Node]) -> tuple[int, Outcome | None]:
+        if "outcome" not in entries:
+            if "score" not in entries:
+                raise self._reader.error(node, "a rule needs 'score', or 'outcome: approve' or 'outcome: decline'")
+            return self._reader.integer(entries["score"], "score", 0, MAX_SCORE), None
+        if "score" in entries:
+            raise self._reader.error(entries["score"], "a rule has a score or an outcome, not both; remove one")
+        return 0, Outcome(self._reader.choice(entries["outcome"], "outcome", HARD_OUTCOMES))
+
+    def _examples(self, entries: Mapping[str, yaml.Node]) -> tuple[Example, ...]:
+        return read_examples(self._reader, entries["tests"], self._schema) if "tests" in entries else ()
+
+    def _tags(self, entries: Mapping[str, yaml.Node]) -> tuple[str, ...]:
+        if "tags" not in entries:
+            return ()
+        nodes = self._reader.items(entries["tags"], "tags is a list, such as [voucher, abuse]")
+        return tuple(self._reader.text(node, "a tag") for node in nodes)
+
+    def _text(self, entries: Mapping[str, yaml.Node], name: str) -> str | None:
+        if name not in entries:
+            return None
+        text = self._reader.text(entries[name], name)
+        if len(text) > MAX_TEXT:
+            raise self._reader.error(
+                entries[name], f"{name} has at most {MAX_TEXT:,} characters, this one {len(text):,}"
+            )
+        return text
+
+    def _moment(self, entries: Mapping[str, yaml.Node], name: str) -> datetime | None:
+        """The time from which, or before which, a rule is valid; a date as valid_to is valid itself."""
+        if name not in entries:
+            return None
+        text = self._reader.text(entries[name], name)
         try:
-            return compiler(self._text(node, "an expression"), self._schema)
+            moment = parse_typed_time(text)
+        except ValueError as error:
+            raise self._reader.error(entries[name], f"{name}: {error}") from None
+        return moment + timedelta(days=1) if name == "valid_to" and _DATE.fullmatch(text) else moment
+
+    def _compile(self, node: yaml.Node, rule_id: str, compiler: Callable[[], Compiled]) -> Compiled:
+        try:
+            return compiler()
         except ExpressionError as error:
-            raise self._error(node, f"rule '{rule_id}': {error}") from None
-
-    def _mapping(
-        self, node: yaml.Node, known: tuple[str, ...], *, required: tuple[str, ...], what: str
-    ) -> Mapping[str, yaml.Node]:
-        if not isinstance(node, yaml.MappingNode):
-            raise self._error(node, f"{what} is a mapping with {', '.join(known)}")
-        entries: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            if key.value not in known:
-                hint = _nearest(key.value, known)
-                raise self._error(key, f"{what} has no '{key.value}'; there are {', '.join(known)}{hint}")
-            if key.value in entries:
-                raise self._error(key, f"'{key.value}' is given twice in {what}")
-            entries[key.value] = value
-        for name in required:
-            if name not in entries:
-                raise self._error(node, f"{what} needs '{name}'")
-        return entries
-
-    def _text(self, node: yaml.Node, name: str) -> str:
-        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-            raise self._error(node, f"{name} is text")
-        return str(node.value).strip()
-
-    def _integer(self, node: yaml.Node, name: str, low: int, high: int) -> int:
-        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:int":
-            value = yaml.safe_load(node.value)
-            if isinstance(value, int) and low <= value <= high:
-                return value
-        raise self._error(node, f"{name} is an integer from {low} to {high}")
-
-    def _choice(self, node: yaml.Node, name: str, choices: tuple[str, ...]) -> str:
-        value = node.value
-        if value not in choices:
-            raise self._error(node, f"{name} is one of {', '.join(choices)}, got '{value}'{_nearest(value, choices)}")
-        return str(value)
-
-    def _error(self, node: yaml.Node, message: str) -> RulesetError:
-        return RulesetError(f"{self._name}:{node.start_mark.line + 1}: {message}")
-
-
-def _nearest(value: object, known: tuple[str, ...]) -> str:
-    """The known name nearest to a value, as the end of an error message."""
-    nearest = nearest_name(value[:MAX_LENGTH], {each: each for each in known}) if isinstance(value, str) else None
-    return f"; write {nearest}" if nearest else ""
+            raise self._reader.expression_error(node, f"rule '{rule_id}': {error}", error.offset) from None

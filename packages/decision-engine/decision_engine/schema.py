@@ -1,25 +1,55 @@
-"""Schema of rules: the fields and features that a rule may name, with their types."""
+"""Schema of rules: the fields, attributes, parameters, features and lists that a rule may name, with their types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from decision_engine.features import FEATURES
+from decision_engine.yaml_nodes import Scalar
+
+Constant = Scalar | tuple[Scalar, ...]
+
+ATTRIBUTE = "attributes."
+"""Begins the name of an attribute in expressions."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderList:
+    """A declared list of values: an order is in it by its `field`."""
+
+    name: str
+    kind: str
+    field: str
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The event's `fields` and the `features` that expressions may name, each with its type."""
+    """What expressions may name, each with its type: int, float, str, bool or datetime.
+
+    Every order has `fields`; `optional` fields and `attributes` can be absent, and so can `history` features.
+    """
 
     fields: Mapping[str, type]
     features: Mapping[str, type]
+    optional: Mapping[str, type] = field(default_factory=dict)
+    attributes: Mapping[str, type] = field(default_factory=dict)
+    history: Mapping[str, type] = field(default_factory=dict)
+    parameters: Mapping[str, Constant] = field(default_factory=dict)
+    lists: Mapping[str, OrderList] = field(default_factory=dict)
 
     @property
     def types(self) -> Mapping[str, type]:
-        """All names with their types."""
-        return {**self.fields, **self.features}
+        """All names that have one value, with their types; attributes as `attributes.name`."""
+        constants = {name: type(value) for name, value in self.parameters.items() if not isinstance(value, tuple)}
+        attributes = {ATTRIBUTE + name: kind for name, kind in self.attributes.items()}
+        return {**self.fields, **self.optional, **self.features, **self.history, **constants, **attributes}
+
+    @property
+    def may_be_absent(self) -> frozenset[str]:
+        """The names of `types` that an order can lack."""
+        return frozenset((*self.optional, *self.history, *(ATTRIBUTE + name for name in self.attributes)))
 
 
-# The event's fields that every order has: an expression over them always has a value.
 _FIELDS: Mapping[str, type] = {
     "order_id": str,
     "user_id": str,
@@ -29,7 +59,16 @@ _FIELDS: Mapping[str, type] = {
     "currency": str,
     "payment_method": str,
     "country": str,
+    "created_date": datetime,
+}
+_OPTIONAL: Mapping[str, type] = {
+    "device_id": str,
+    "ip_address": str,
+    "voucher_code": str,
+    "email": str,
+    "shipping_country": str,
+    "account_created_date": datetime,
 }
 
-DEFAULT_SCHEMA = Schema(_FIELDS, FEATURES)
+DEFAULT_SCHEMA = Schema(_FIELDS, FEATURES, _OPTIONAL)
 """What the order event and the features of this release offer."""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decision_engine.expression import ExpressionError, compile_condition
+from decision_engine.compilation import compile_condition
+from decision_engine.expression import ExpressionError
 from decision_engine.schema import Schema
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import OrderEvent

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from decision_engine.history.declaration import OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
+from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
 from decision_engine.history.series import microseconds
 from decision_engine.history.state import HistoryState
 from order_contract.event import OrderEvent
@@ -23,14 +23,16 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 def every_feature() -> list[HistoryFeature]:
     """Each aggregate of each field that it takes, for each key and window."""
     fields: dict[Aggregate, Sequence[str | None]] = {
-        aggregate: ("amount", "quantity") if aggregate in OVER_NUMBERS else (None,) for aggregate in Aggregate
+        aggregate: ("amount", "quantity") if aggregate in OVER_NUMBERS else (None,)
+        for aggregate in Aggregate
+        if aggregate not in OVER_LABELS
     }
     fields[Aggregate.DISTINCT] = ("user_id", "voucher_code")
     return [
         HistoryFeature(f"{aggregate}-{field}-{'-'.join(key)}-{window}", aggregate, key, window, field)
         for key in KEYS
         for window in WINDOWS
-        for aggregate in Aggregate
+        for aggregate in fields
         for field in fields[aggregate]
     ]
 

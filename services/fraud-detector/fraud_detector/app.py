@@ -10,7 +10,8 @@ from uuid import UUID
 import structlog
 
 from decision_engine.lint import ruleset_warnings
-from decision_engine.ruleset import Ruleset, load_ruleset
+from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
+from decision_engine.schema import ATTRIBUTE
 from fraud_detector.history.loader import LoadedHistory, load_history
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
@@ -38,6 +39,7 @@ LOADING_SECONDS = 60.0
 async def run(settings: DetectorSettings) -> None:
     """Decide orders until SIGTERM or SIGINT; raises what ends the process."""
     ruleset = load_ruleset(settings.rules)
+    _require_kept_features(ruleset)
     methods = PaymentMethods(settings.payment_methods)
     for warning in ruleset_warnings(ruleset, str(settings.rules or "default.yaml"), methods):
         log.warning("ruleset_warning", problem=warning)
@@ -108,6 +110,21 @@ async def run(settings: DetectorSettings) -> None:
             await pipeline.run(stop)
             watching.cancel()
     log.info("detector_stopped")
+
+
+def _require_kept_features(ruleset: Ruleset) -> None:
+    """Refuse rules that need what this detector does not keep, as they would never fire."""
+    missing = [
+        feature.name
+        for feature in ruleset.features
+        if feature.where or feature.label or any(name.startswith(ATTRIBUTE) for name in feature.key)
+    ]
+    missing += ruleset.schema.lists
+    if missing:
+        raise RulesetError(
+            f"the ruleset declares {', '.join(missing[:5])}, but this detector keeps no lists, and no histories by "
+            "attribute, label or condition (where); remove what needs them, or set these rules and names aside"
+        )
 
 
 async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthState, stop: asyncio.Event) -> int | None:

@@ -87,7 +87,9 @@ def _short_reader(series: Series, names: Sequence[str]) -> Iterator[str]:
         yield f"{name} = {value}"
 
 
-def _aggregate(series: Series, feature: HistoryFeature) -> str:  # noqa: PLR0911  (one return per aggregate)
+def _aggregate(  # noqa: PLR0911, PLR0912  (one return per aggregate)
+    series: Series, feature: HistoryFeature
+) -> str:
     """The value of a feature, as an expression over the columns and the window's `start` and `end`."""
     column, squares = "", ""
     if feature.field is not None:
@@ -117,6 +119,8 @@ def _aggregate(series: Series, feature: HistoryFeature) -> str:  # noqa: PLR0911
             return f"(time - times[start]) / {SECOND} if end > start else None"
         case Aggregate.SECONDS_SINCE_LAST:
             return f"(time - times[end - 1]) / {SECOND} if end > start else None"
+        case Aggregate.LABEL_COUNT | Aggregate.LABEL_SHARE:
+            raise NotImplementedError(f"{feature.name}: a state of orders holds no labels")
 
 
 def _add_source(all_series: Sequence[Series]) -> Iterator[str]:

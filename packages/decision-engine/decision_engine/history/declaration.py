@@ -1,8 +1,12 @@
 """Declaration of a history feature: what is aggregated, over which orders, in which window."""
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from order_contract.event import OrderEvent
 
 SECOND: Final = 1_000_000
 """Microseconds of a second: windows and times are integers of microseconds."""
@@ -26,6 +30,10 @@ class Aggregate(StrEnum):
     SECONDS_SINCE_LAST = "seconds_since_last"
     RATIO_TO_AVERAGE = "ratio_to_avg"
     """The order's own value divided by the average of the others."""
+    LABEL_COUNT = "label_count"
+    """Orders with the feature's label."""
+    LABEL_SHARE = "label_share"
+    """Orders with the feature's label, divided by all orders."""
 
 
 OVER_NUMBERS: Final = frozenset(
@@ -40,7 +48,15 @@ OVER_NUMBERS: Final = frozenset(
 )
 """Aggregates of a field that holds integers; those of `amount` are within one currency."""
 
-WITHOUT_ORDERS: Final = {Aggregate.COUNT: 0, Aggregate.SUM: 0, Aggregate.DISTINCT: 0}
+OVER_LABELS: Final = frozenset({Aggregate.LABEL_COUNT, Aggregate.LABEL_SHARE})
+"""Aggregates of labelled orders."""
+
+WITHOUT_ORDERS: Final = {
+    Aggregate.COUNT: 0,
+    Aggregate.SUM: 0,
+    Aggregate.DISTINCT: 0,
+    Aggregate.LABEL_COUNT: 0,
+}
 """The values of aggregates when no order is in the window; the others are absent then."""
 
 OPTIONAL_FIELDS: Final = frozenset(
@@ -53,8 +69,9 @@ OPTIONAL_FIELDS: Final = frozenset(
 class HistoryFeature:
     """One declared feature.
 
-    `key` names one or two fields of the order event; `field` is what is aggregated, None for aggregates of the orders
-    themselves; `window` is in microseconds.
+    `key` names one or two fields of the order event, or attributes as `attributes.name`; `field` is what is aggregated,
+    None for aggregates of the orders themselves; `window` is in microseconds. Only orders for which `condition` holds
+    count, all when it is None; `where` is its text. `label` is that of aggregates over labels.
     """
 
     name: str
@@ -62,6 +79,9 @@ class HistoryFeature:
     key: tuple[str, ...]
     window: int
     field: str | None = None
+    where: str | None = None
+    label: str | None = None
+    condition: Callable[[OrderEvent], bool] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def is_money(self) -> bool:

@@ -1,0 +1,189 @@
+"""Declarations of a ruleset: attributes, parameters, lists and features, read into the schema of its rules."""
+
+import dataclasses
+import keyword
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import yaml
+
+from decision_engine.compilation import LISTS, compile_condition
+from decision_engine.expression import ExpressionError
+from decision_engine.history.declaration import (
+    LONGEST_WINDOW,
+    OVER_LABELS,
+    OVER_NUMBERS,
+    SECOND,
+    SHORTEST_WINDOW,
+    Aggregate,
+    HistoryFeature,
+)
+from decision_engine.history.stream_features import TOO_LATE
+from decision_engine.schema import ATTRIBUTE, Constant, OrderList, Schema
+from decision_engine.yaml_nodes import NodeReader, Scalar, shorten
+from order_contract.event import OrderEvent
+
+DECLARATION_KEYS: Final = ("attributes", "parameters", "lists", "features")
+ATTRIBUTE_TYPES: Final[Mapping[str, type]] = {"text": str, "integer": int, "number": float, "boolean": bool}
+LIST_KINDS: Final = ("block", "trust", "watch", "other")
+LABELS: Final = ("fraud", "legitimate")
+NUMBER_FIELDS: Final = ("amount", "quantity")
+MOST_DECLARATIONS: Final = 300
+_MAX_NUMBER: Final = 10**18
+_FEATURE_KEYS = ("aggregate", "field", "key", "window", "where", "label")
+_UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": 86_400 * SECOND}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_WINDOW = re.compile(r"([1-9][0-9]{0,7})([smhd])")
+_FLOATS = frozenset(
+    {
+        Aggregate.AVERAGE,
+        Aggregate.DEVIATION,
+        Aggregate.RATIO_TO_AVERAGE,
+        Aggregate.SECONDS_SINCE_FIRST,
+        Aggregate.SECONDS_SINCE_LAST,
+        Aggregate.LABEL_SHARE,
+    }
+)
+
+Source = tuple[NodeReader, Mapping[str, yaml.Node]]
+"""A file's reader, and its top-level entries."""
+
+
+def read_declarations(sources: Iterable[Source], base: Schema) -> tuple[Schema, tuple[HistoryFeature, ...]]:
+    """The schema of a ruleset's rules and its history features, from all of its files. Raises RulesetError."""
+    sources = list(sources)
+    taken = {*base.types, LISTS, TOO_LATE, "attributes", "event", "features"}
+    attributes: Mapping[str, type] = _collect(sources, "attributes", set(), _attribute)
+    parameters: Mapping[str, Constant] = _collect(sources, "parameters", taken, _parameter)
+    schema = dataclasses.replace(base, attributes={**base.attributes, **attributes}, parameters=parameters)
+    lists: Mapping[str, OrderList] = _collect(
+        sources, "lists", taken, lambda reader, name, node: _list(reader, name, node, schema)
+    )
+    features: Mapping[str, HistoryFeature] = _collect(
+        sources, "features", taken, lambda reader, name, node: _feature(reader, name, node, schema)
+    )
+    types = {
+        name: float if feature.aggregate in _FLOATS else int for name, feature in features.items()
+    }  # fmt: skip
+    schema = dataclasses.replace(schema, lists=lists, history={**base.history, **types})
+    return schema, tuple(features.values())
+
+
+def _collect(
+    sources: Iterable[Source], section: str, taken: set[str], read: Callable[[NodeReader, str, yaml.Node], Any]
+) -> dict[str, Any]:
+    """The declarations of one section in all files. Each name is added to `taken`."""
+    found: dict[str, Any] = {}
+    for reader, entries in sources:
+        if section not in entries:
+            continue
+        for name, (key, node) in reader.entries(entries[section], section).items():
+            if _NAME.fullmatch(name) is None or keyword.iskeyword(name):
+                raise reader.error(
+                    key, f"{shorten(name)} is not a name; write letters, digits and _, as in device_users_24h"
+                )
+            if name in found or name in taken:
+                raise reader.error(key, f"the name {shorten(name)} is taken already; choose another one")
+            if len(found) >= MOST_DECLARATIONS:
+                raise reader.error(key, f"{section} has more than {MOST_DECLARATIONS} names; remove some")
+            found[name] = read(reader, name, node)
+    taken |= found.keys()
+    return found
+
+
+def _attribute(reader: NodeReader, name: str, node: yaml.Node) -> type:
+    return ATTRIBUTE_TYPES[reader.choice(node, f"the type of attribute {name}", tuple(ATTRIBUTE_TYPES))]
+
+
+def _parameter(reader: NodeReader, name: str, node: yaml.Node) -> Constant:
+    if not isinstance(node, yaml.SequenceNode):
+        return _constant(reader, name, node)
+    values = tuple(_constant(reader, name, each) for each in node.value)
+    kinds = {str if isinstance(value, str) else bool if isinstance(value, bool) else float for value in values}
+    if len(kinds) != 1:
+        raise reader.error(node, f"parameter '{name}' holds values of one type, such as [ID, SG] or [1, 2]")
+    return values
+
+
+def _constant(reader: NodeReader, name: str, node: yaml.Node) -> Scalar:
+    value = reader.scalar(node)
+    if value is None:
+        raise reader.error(node, f"parameter '{name}' needs a value: a number, a text, true or false")
+    if isinstance(value, (int, float)) and abs(value) > _MAX_NUMBER:
+        raise reader.error(node, f"parameter '{name}' is a number of at most 10^18")
+    return value
+
+
+def _list(reader: NodeReader, name: str, node: yaml.Node, schema: Schema) -> OrderList:
+    entries = reader.mapping(node, ("kind", "field"), required=("kind", "field"), what=f"list '{name}'")
+    fields = _names_of(schema, (str,))
+    return OrderList(
+        name, reader.choice(entries["kind"], "kind", LIST_KINDS), reader.choice(entries["field"], "field", fields)
+    )
+
+
+def _names_of(schema: Schema, types: tuple[type, ...]) -> tuple[str, ...]:
+    """The fields and attributes of an order of these types."""
+    attributes = {ATTRIBUTE + name: kind for name, kind in schema.attributes.items()}
+    return tuple(name for name, kind in {**schema.fields, **schema.optional, **attributes}.items() if kind in types)
+
+
+def _feature(reader: NodeReader, name: str, node: yaml.Node, schema: Schema) -> HistoryFeature:
+    what = f"feature '{name}'"
+    entries = reader.mapping(node, _FEATURE_KEYS, required=("aggregate", "key", "window"), what=what)
+    aggregate = Aggregate(reader.choice(entries["aggregate"], "aggregate", tuple(Aggregate)))
+    wanted = "label" if aggregate in OVER_LABELS else "field"
+    if (aggregate in OVER_LABELS | OVER_NUMBERS or aggregate is Aggregate.DISTINCT) and wanted not in entries:
+        raise reader.error(node, f"{what} needs '{wanted}': {aggregate} is of a {wanted}")
+    for unused in ("field", "label"):
+        takes_it = unused == wanted and aggregate in OVER_LABELS | OVER_NUMBERS | {Aggregate.DISTINCT}
+        if unused in entries and not takes_it:
+            raise reader.error(entries[unused], f"{what} takes no '{unused}': {aggregate} counts orders; remove it")
+    field = None
+    if "field" in entries:
+        fields = NUMBER_FIELDS if aggregate in OVER_NUMBERS else _event_texts(schema)
+        field = reader.choice(entries["field"], f"the field of {aggregate}", fields)
+    where = reader.text(entries["where"], "where") if "where" in entries else None
+    return HistoryFeature(
+        name,
+        aggregate,
+        _key(reader, entries["key"], what, schema),
+        _window(reader, entries["window"]),
+        field,
+        where,
+        reader.choice(entries["label"], "label", LABELS) if "label" in entries else None,
+        None if where is None else _where(reader, entries["where"], what, schema),
+    )
+
+
+def _event_texts(schema: Schema) -> tuple[str, ...]:
+    return tuple(name for name in _names_of(schema, (str,)) if not name.startswith(ATTRIBUTE))
+
+
+def _key(reader: NodeReader, node: yaml.Node, what: str, schema: Schema) -> tuple[str, ...]:
+    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    known = tuple(name for name in _names_of(schema, (str, int)) if name != "order_id")
+    names = tuple(reader.choice(each, f"the key of {what}", known) for each in nodes)
+    if len(names) not in (1, 2) or len(set(names)) != len(names):
+        raise reader.error(node, f"the key of {what} is one field, or two different ones: [user_id, ip_address]")
+    return names
+
+
+def _window(reader: NodeReader, node: yaml.Node) -> int:
+    match = _WINDOW.fullmatch(reader.text(node, "window"))
+    window = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not SHORTEST_WINDOW <= window <= LONGEST_WINDOW:
+        raise reader.error(
+            node, f"window is a time from 1m to 30d, such as 90s, 10m, 24h or 7d; got {shorten(node.value)}"
+        )
+    return window
+
+
+def _where(reader: NodeReader, node: yaml.Node, what: str, schema: Schema) -> Callable[[OrderEvent], bool]:
+    try:
+        alone = dataclasses.replace(schema, features={}, history={}, lists={})
+        condition = compile_condition(reader.text(node, "where"), alone)
+    except ExpressionError as error:
+        raise reader.expression_error(node, f"where of {what}: {error}", error.offset) from None
+    return lambda event: condition(event, {})

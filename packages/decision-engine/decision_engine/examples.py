@@ -1,0 +1,173 @@
+"""Examples beside rules: an order, the orders before it, and whether the rule fires."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+import yaml
+
+from decision_engine.compilation import LISTS
+from decision_engine.declarations import LABELS
+from decision_engine.features import EventFeatures, Features
+from decision_engine.history.declaration import OVER_LABELS, Aggregate, HistoryFeature
+from decision_engine.history.state import HistoryState
+from decision_engine.schema import ATTRIBUTE, Schema
+from decision_engine.yaml_nodes import NodeReader
+from order_contract.decoding.decoder import EventDecoder
+from order_contract.event import BadEvent, OrderEvent
+
+EXAMPLE_KEYS: Final = ("name", "order", "history", "lists", "expect")
+HISTORY_KEYS: Final = ("ago", "repeat", "label")
+MOST_EXAMPLES: Final = 100
+MOST_ORDERS: Final = 1_000
+
+_AGO = re.compile(r"([1-9][0-9]{0,7})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_ORDER: Mapping[str, object] = {
+    "order_id": "example",
+    "user_id": "example-user",
+    "product_id": "example-product",
+    "quantity": 1,
+    "amount": 100_000,
+    "payment_method": "Bank Transfer",
+    "country": "ID",
+    "created_date": "2026-01-15T12:00:00+07:00",
+}
+"""What an example's order has where it says nothing else."""
+
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+# Fields that may hold the value of an attribute while features of it are computed.
+_SPARE = ("voucher_code", "email", "device_id", "ip_address")
+
+
+@dataclass(frozen=True, slots=True)
+class PastOrder:
+    """An earlier order of an example, with the label that it has got."""
+
+    event: OrderEvent
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example. `lists` are the names of the lists in which its order is."""
+
+    name: str
+    order: OrderEvent
+    history: tuple[PastOrder, ...]
+    lists: tuple[str, ...]
+    expect: bool
+    line: int
+
+    def features(self, declared: Iterable[HistoryFeature]) -> Features:
+        """The features that the order has after its history."""
+        values: dict[str, Any] = {**EventFeatures().features(self.order)}
+        for feature in declared:
+            values[feature.name] = _value(feature, self.order, self.history)
+        return {**values, LISTS: self.lists} if self.lists else values
+
+
+def read_examples(reader: NodeReader, node: yaml.Node, schema: Schema) -> tuple[Example, ...]:
+    """The examples of one rule. Raises RulesetError."""
+    nodes = reader.items(node, "tests is a list; start each example with '- order: {...}'")
+    if len(nodes) > MOST_EXAMPLES:
+        raise reader.error(nodes[MOST_EXAMPLES], f"a rule has at most {MOST_EXAMPLES} examples")
+    return tuple(_example(reader, each, number, schema) for number, each in enumerate(nodes, 1))
+
+
+def _example(reader: NodeReader, node: yaml.Node, number: int, schema: Schema) -> Example:
+    entries = reader.mapping(node, EXAMPLE_KEYS, required=("order", "expect"), what="an example")
+    values = {**_ORDER, **_fields(reader, entries["order"], "order")}
+    order = _event(reader, entries["order"], values)
+    history: list[PastOrder] = []
+    nodes = reader.items(entries["history"], "history is a list of earlier orders") if "history" in entries else []
+    for each in nodes:
+        history += _past_orders(reader, each, values, order, len(history))
+        if len(history) > MOST_ORDERS:
+            raise reader.error(each, f"a history has at most {MOST_ORDERS:,} orders")
+    lists = reader.items(entries["lists"], "lists is a list of names") if "lists" in entries else []
+    return Example(
+        name=reader.text(entries["name"], "name") if "name" in entries else f"example {number}",
+        order=order,
+        history=tuple(history),
+        lists=tuple(sorted({reader.choice(each, "a list", tuple(schema.lists)) for each in lists})),
+        expect=reader.choice(entries["expect"], "expect", ("true", "false")) == "true",
+        line=node.start_mark.line + 1,
+    )
+
+
+def _past_orders(
+    reader: NodeReader, node: yaml.Node, values: Mapping[str, object], order: OrderEvent, count: int
+) -> list[PastOrder]:
+    """An entry of a history: the example's order with other values, some time before it."""
+    entries = {name: value for name, (_, value) in reader.entries(node, "an earlier order").items()}
+    ago = reader.text(entries["ago"], "ago") if "ago" in entries else "1m"
+    match = _AGO.fullmatch(ago)
+    if match is None:
+        raise reader.error(entries["ago"], "ago is a time before the order, such as 90s, 10m, 24h or 7d")
+    repeat = reader.integer(entries["repeat"], "repeat", 1, MOST_ORDERS) if "repeat" in entries else 1
+    label = reader.choice(entries["label"], "label", LABELS) if "label" in entries else None
+    own = {name: value for name, value in _fields(reader, node, "an earlier order").items() if name not in HISTORY_KEYS}
+    try:
+        created = order.created_date - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        raise reader.error(entries["ago"], "ago is too long") from None
+    event = _event(reader, node, {**values, "created_date": created.isoformat(), "order_id": "earlier", **own})
+    return [PastOrder(event._replace(order_id=f"earlier-{count + each}"), label) for each in range(repeat)]
+
+
+def _fields(reader: NodeReader, node: yaml.Node, what: str) -> dict[str, object]:
+    reader.entries(node, what)
+    values: dict[str, object] = reader.plain(node)
+    attributes = values.pop("attributes", None)
+    return {**values, **attributes} if isinstance(attributes, dict) else values
+
+
+def _event(reader: NodeReader, node: yaml.Node, values: Mapping[str, object]) -> OrderEvent:
+    payment = values["payment_method"]
+    try:
+        return EventDecoder([payment] if isinstance(payment, str) and payment.strip() else []).decode(
+            orjson.dumps(values), _LATEST
+        )
+    except (BadEvent, TypeError, ValueError) as error:
+        raise reader.error(node, f"not a valid order event: {error}") from None
+
+
+def _value(feature: HistoryFeature, order: OrderEvent, history: Iterable[PastOrder]) -> Any:
+    """The value of one feature, from a state that holds the orders that count for it."""
+    counted = [past for past in history if feature.condition is None or feature.condition(past.event)]
+    labelled = [past for past in counted if past.label == feature.label]
+    if feature.aggregate is Aggregate.LABEL_COUNT:
+        return _fold(feature, order, labelled)
+    if feature.aggregate is Aggregate.LABEL_SHARE:
+        number = _fold(feature, order, counted)
+        return _fold(feature, order, labelled) / number if number else None
+    return _fold(feature, order, counted)
+
+
+def _fold(feature: HistoryFeature, order: OrderEvent, history: Iterable[PastOrder]) -> Any:
+    spare = iter([name for name in _SPARE if name not in (*feature.key, feature.field)])
+    stored_in = {name: next(spare) if name.startswith(ATTRIBUTE) else name for name in feature.key}
+
+    def with_attributes(event: OrderEvent) -> OrderEvent:
+        moved: dict[str, Any] = {
+            field: _attribute(event, name.removeprefix(ATTRIBUTE)) for name, field in stored_in.items() if name != field
+        }
+        return event._replace(**moved) if moved else event
+
+    aggregate = Aggregate.COUNT if feature.aggregate in OVER_LABELS else feature.aggregate
+    state = HistoryState(
+        [dataclasses.replace(feature, aggregate=aggregate, key=tuple(stored_in.values()), where=None, label=None)]
+    )
+    for past in history:
+        state.add(with_attributes(past.event))
+    return state.values(with_attributes(order))[feature.name]
+
+
+def _attribute(event: OrderEvent, name: str) -> str | None:
+    value = (event.attributes or {}).get(name)
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None

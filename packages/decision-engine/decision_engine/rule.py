@@ -1,0 +1,100 @@
+"""Rules and rulesets as they are evaluated."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from decision_engine.compilation import LISTS, Condition, Sentence
+from decision_engine.examples import Example
+from decision_engine.features import Features
+from decision_engine.history.declaration import HistoryFeature
+from decision_engine.schema import Schema
+from order_contract.decision import Decision, Outcome
+
+MAX_SCORE: Final = 100
+
+SNOOZE: Final = "snooze:"
+"""Begins the name of the list whose members a rule, named behind it, does not fire for."""
+
+
+class Mode(StrEnum):
+    """Whether a rule decides, is only recorded, or is not evaluated."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `description` is the sentence for people, with `{name}` for the values that mattered.
+
+    A hard rule has an `outcome` and a score of 0. A rule holds for orders placed from `valid_from` on and before
+    `valid_before`.
+    """
+
+    id: str
+    description: str
+    when: str
+    severity: str
+    score: int
+    outcome: Outcome | None
+    mode: Mode
+    owner: str | None
+    tags: tuple[str, ...]
+    valid_from: datetime | None
+    valid_before: datetime | None
+    notes: str | None
+    condition: Condition
+    sentence: Sentence
+    examples: tuple[Example, ...]
+    when_line: int
+    """Where in its file the condition is, for warnings about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """Rules in order, and the risk scores from which an order is reviewed and declined.
+
+    `features` are the history features that its rules may use; `schema` has all names.
+    """
+
+    version: str
+    content: str
+    review_at: int
+    decline_at: int
+    rules: tuple[Rule, ...]
+    any_fires: Condition
+    schema: Schema
+    features: tuple[HistoryFeature, ...] = ()
+    active: tuple[Rule, ...] = field(init=False)
+    """The rules that are evaluated."""
+    # The last approval without a hit: orders that share their features share it, too.
+    _approvals: list[Decision] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "active", tuple(rule for rule in self.rules if rule.mode is not Mode.OFF))
+        self._approvals.append(Decision(Outcome.APPROVE, 0, (), {}, self.version))
+
+    def approval(self, features: Features) -> Decision:
+        """The decision on an order on which no rule fires."""
+        approval = self._approvals[0]
+        if approval.features is not features:
+            self._approvals[0] = approval = Decision(Outcome.APPROVE, 0, (), features, self.version)
+        return approval
+
+    def outcome(self, score: int, hard: Collection[Outcome | None]) -> Outcome:
+        """The outcome of a score and of the outcomes of the live rules that fired: approve first, then decline."""
+        if Outcome.APPROVE in hard:
+            return Outcome.APPROVE
+        if Outcome.DECLINE in hard or score >= self.decline_at:
+            return Outcome.DECLINE
+        return Outcome.REVIEW if score >= self.review_at else Outcome.APPROVE
+
+
+def without_snoozed(rules: list[Rule], features: Features) -> list[Rule]:
+    """The rules that are not snoozed for an order."""
+    lists = features.get(LISTS)
+    return [rule for rule in rules if SNOOZE + rule.id not in lists] if lists else rules
