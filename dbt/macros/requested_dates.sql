@@ -26,11 +26,17 @@
 {% endmacro %}
 
 
-{# Whether a row is within the requested dates, or so many days around them; true if none were requested. #}
+{# Whether a row is of any date: a condition all the same, as BigQuery's facts and raw tables refuse queries without one. #}
+{% macro is_any_date(date_column='business_date') -%}
+    {{ date_column }} >= date '0001-01-01'
+{%- endmacro %}
+
+
+{# Whether a row is within the requested dates, or so many days around them; of any date if none were requested. #}
 {% macro is_requested(date_column='business_date', days_around=0) -%}
     {%- set dates = requested_dates() -%}
     {%- if dates is none -%}
-        true
+        {{ is_any_date(date_column) }}
     {%- else -%}
         {%- set around = modules.datetime.timedelta(days=days_around) -%}
         {%- set first = modules.datetime.date.fromisoformat(dates | first) - around -%}
@@ -46,9 +52,12 @@
 #}
 {% macro incremental_filter(date_column='business_date') -%}
     {%- if not is_incremental() -%}
-        true
+        {{ is_any_date(date_column) }}
     {%- elif requested_dates() is none -%}
-        {{ date_column }} not in (select distinct built.business_date from {{ this }} as built)
+        {{ is_any_date(date_column) }}
+        and {{ date_column }} not in (
+            select distinct built.business_date from {{ this }} as built where {{ is_any_date('built.business_date') }}
+        )
     {%- else -%}
         {{ is_requested(date_column) }}
     {%- endif -%}
@@ -72,11 +81,11 @@
 {% endmacro %}
 
 
-{# Whether a date is within the months of the requested dates; true if none were requested. #}
+{# Whether a date is within the months of the requested dates; any date if none were requested. #}
 {% macro is_in_requested_months(date_column='month_start') -%}
     {%- set months = requested_months() -%}
     {%- if months is none -%}
-        true
+        {{ is_any_date(date_column) }}
     {%- else -%}
         {%- set last = modules.datetime.date.fromisoformat(months | last) -%}
         {%- set next_month = (last + modules.datetime.timedelta(days=31)).replace(day=1) -%}
@@ -90,7 +99,7 @@
     none were requested, as the model cannot know which months gained dates.
 #}
 {% macro incremental_month_filter(date_column='business_date') -%}
-    {{ is_in_requested_months(date_column) if is_incremental() else 'true' }}
+    {{ is_in_requested_months(date_column) if is_incremental() else is_any_date(date_column) }}
 {%- endmacro %}
 
 

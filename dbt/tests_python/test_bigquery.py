@@ -6,7 +6,8 @@ From the same raw rows the reference engine must come to what DuckDB built, in b
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,15 @@ from tests_python.support.project import PROJECT, Project
 from tests_python.support.raw_data import DATES, RawData
 from tests_python.support.raw_tables import TABLES
 
+FOR_BIGQUERY = ("--target", "bigquery", "--no-introspect", "--no-populate-cache")
 REBUILT = (DATES[1], DATES[3])
 ALREADY_THERE = DATES[:4]
 
 Node = Mapping[str, Any]
+
+REFERENCE = re.compile(r"`[\w-]+`\.`\w+`\.`\w+`")
+FILTER = re.compile(r"\bwhere\b.*\bbusiness_date (?:>=|between) date '", re.DOTALL)
+"""A condition on the partitions that BigQuery can resolve before it reads any."""
 
 
 class Compiled:
@@ -51,6 +57,11 @@ class Compiled:
         """All data tests."""
         return [node for node in self.nodes.values() if node["resource_type"] == "test"]
 
+    def requiring_a_filter(self) -> set[str]:
+        """Tables that refuse queries that do not say which dates they read."""
+        raw = {f"`parity`.`orderwatch_raw`.`{name}`" for name, table in TABLES.items() if table.requires_filter}
+        return raw | {node["relation_name"] for node in self.models() if node["config"].get("require_partition_filter")}
+
     def read_by(self, node: Node) -> list[str]:
         """Tables that a node may read, itself as it was before included."""
         names = [table_name(self.nodes[key]) for key in node["depends_on"]["nodes"] if key in self.nodes]
@@ -70,15 +81,22 @@ def sql(node: Node) -> str:
 def compile_for_bigquery(folder: Path, *, incremental: bool, dates: tuple[date, date] | None = None) -> Compiled:
     """Compile without a connection, as if each incremental model were there already or not."""
     project = Project(folder)
+    with bigquery_environment():
+        project.run(
+            "compile", *FOR_BIGQUERY, "--exclude", "resource_type:unit_test",
+            dates=dates, compile_as_incremental=incremental,
+        )  # fmt: skip
+    return Compiled(project)
+
+
+@contextmanager
+def bigquery_environment() -> Iterator[None]:
+    """What dbt's profile for BigQuery needs."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ORDERWATCH_BIGQUERY_PROJECT", "parity")
         environment.setenv("ORDERWATCH_BIGQUERY_METHOD", "oauth-secrets")  # makes a client without asking anybody
         environment.setenv("ORDERWATCH_BIGQUERY_TOKEN", "none")
-        project.run(
-            "compile", "--target", "bigquery", "--no-introspect", "--no-populate-cache",
-            "--exclude", "resource_type:unit_test", dates=dates, compile_as_incremental=incremental,
-        )  # fmt: skip
-    return Compiled(project)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +205,48 @@ def test_every_data_test_passes(
                 assert not catalog.query(query).rows, test["name"]
 
 
+@pytest.mark.parametrize("compiled", ["full", "dated", "missing"])
+def test_tables_that_require_a_filter_are_read_with_one(compiled: str, request: pytest.FixtureRequest) -> None:
+    nodes = request.getfixturevalue(compiled)
+    required = nodes.requiring_a_filter()
+    assert required >= {"`parity`.`orderwatch_raw`.`orders`", "`parity`.`orderwatch_silver`.`fct_orders`"}
+    read: Counter[str] = Counter()
+    for node in [*nodes.models(), *nodes.tests()]:
+        for table, query in references(node["compiled_code"]):
+            if table in required:
+                read[table] += 1
+                assert FILTER.search(query), f"{node['name']} reads all dates of {table}: {query}"
+    assert read.keys() == required
+
+
+def test_a_reference_without_a_filter_is_found() -> None:
+    filtered = "select * from `p`.`d`.`t` as t where (t.a = 1) and t.business_date >= date '2026-11-20'"
+    for query, has_filter in [
+        (filtered, True),
+        (f"select * from ({filtered}) where c = 1", True),
+        ("select business_date >= date '2026-11-20' from `p`.`d`.`t` where true", False),
+        ("select * from (select * from `p`.`d`.`t`) where business_date >= date '2026-11-20'", False),
+        ("select 1 from `p`.`d`.`t` union all select 1 from a where business_date >= date '2026-11-20'", False),
+        ("select 1 from `p`.`d`.`t` where a in (select b from c where business_date >= date '2026-11-20')", False),
+        ("select 1 from `p`.`d`.`t` where business_date in (select business_date from c)", False),
+    ]:
+        ((table, scope),) = references(query)
+        assert table == "`p`.`d`.`t`"
+        assert bool(FILTER.search(scope)) == has_filter, query
+
+
+def test_a_merge_writes_each_date_once(dated: Compiled, tmp_path: Path) -> None:
+    """Without a temporary table, which dbt would make to compare columns or to find the partitions."""
+    incremental = [model for model in dated.models() if model["config"]["materialized"] == "incremental"]
+    assert incremental
+    for model in incremental:
+        assert model["config"]["incremental_strategy"] == "insert_overwrite", model["name"]
+        assert model["config"]["partitions"], model["name"]
+    compared = "{{ incremental_validate_on_schema_change('fail') }}"
+    with bigquery_environment():
+        assert Project(tmp_path).render(compared, *FOR_BIGQUERY) == "ignore"
+
+
 def test_what_bigquery_lacks_is_refused(googlesql: GoogleSql) -> None:
     orders = Relation([("order_id", "STRING"), ("amount", "INT64")], [("a", 1)])
     for wrong in (
@@ -199,6 +259,22 @@ def test_what_bigquery_lacks_is_refused(googlesql: GoogleSql) -> None:
     ):
         with pytest.raises(ServerError):
             googlesql.query(wrong, {"orders": orders})
+
+
+def references(code: str) -> list[tuple[str, str]]:
+    """Each table that a query names, and the rest of the query in which it stands, without what is in parentheses."""
+    code = re.sub(r"--.*", "", code)
+    found = []
+    for reference in REFERENCE.finditer(code):
+        depth, rest = 0, []
+        for character in code[reference.end() :]:
+            depth += {"(": 1, ")": -1}.get(character, 0)
+            if depth < 0:
+                break
+            if depth == 0:
+                rest.append(character)
+        found.append((reference[0], re.split(r"\b(?:union|except)\b", "".join(rest))[0]))
+    return found
 
 
 def incremental_models(compiled: Compiled, full: Compiled) -> list[Node]:

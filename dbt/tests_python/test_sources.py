@@ -32,6 +32,7 @@ def test_raw_tables_that_stopped_being_loaded_are_found(built: Project, parsed: 
         with project.connect() as connection:
             for table, column in moments.items():
                 connection.execute(f"update raw.{table} set {column} = now() - interval {age} day")
+            connection.execute(f"update raw.orders set business_date = now() - interval {age} day")
         if is_fresh:
             project.run("source", "freshness")
         else:

@@ -37,7 +37,8 @@ class Column:
 class Table:
     """A raw table. A load replaces one partition, which is all rows of a span of `partition_column`.
 
-    The sum of column `amount` shows, beside the number of rows, whether a load is complete.
+    The sum of column `amount` shows, beside the number of rows, whether a load is complete. Where `requires_filter` is
+    set, BigQuery refuses queries that do not say which partitions they read.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Table:
     span: Span
     clustering: tuple[str, ...]
     amount: str | None = None
+    requires_filter: bool = False
 
 
 def _text(name: str, description: str, *, required: bool = True) -> Column:
@@ -103,6 +105,7 @@ ORDERS = Table(
     span=Span.DAY,
     clustering=("user_id", "product_id"),
     amount="amount",
+    requires_filter=True,
 )
 
 RULE_HITS = Table(
@@ -121,6 +124,7 @@ RULE_HITS = Table(
     span=Span.DAY,
     clustering=("rule",),
     amount="score",
+    requires_filter=True,
 )
 
 USERS = Table(

@@ -48,6 +48,7 @@ def test_tables_are_partitioned_clustered_and_labelled(made: dict[str, Any]) -> 
     assert made["timePartitioning"] == {"type": "DAY", "field": "business_date"}
     assert made["clustering"] == {"fields": ["user_id", "product_id"]}
     assert made["labels"] == {"app": "orderwatch", "table": "orders"}
+    assert made["requirePartitionFilter"] is True
     assert made["description"] == ORDERS.description
 
 
@@ -103,6 +104,17 @@ def test_a_table_of_an_earlier_release_gains_its_nullable_columns(
     (request,) = fake.made("tables.patch")
     assert request.parameters["tableId"] == "orders"
     assert [field["name"] for field in table.fields] == [column.name for column in ORDERS.columns]
+    warehouse.prepare()
+    assert len(fake.made("tables.patch")) == 1
+
+
+def test_a_table_of_an_earlier_release_begins_to_require_a_filter(
+    fake: FakeBigQuery, warehouse: BigQueryWarehouse
+) -> None:
+    table = fake.storage.table("orderwatch_raw", "orders")
+    del table.resource["requirePartitionFilter"]
+    warehouse.prepare()
+    assert table.resource["requirePartitionFilter"] is True
     warehouse.prepare()
     assert len(fake.made("tables.patch")) == 1
 

@@ -50,7 +50,8 @@ _TOTALS_FIELDS = [
 _KINDS = {"STRING": Kind.STRING, "INTEGER": Kind.INTEGER, "TIMESTAMP": Kind.TIMESTAMP, "DATE": Kind.DATE}
 _ONLY_BUILT = re.compile(
     r"SELECT DISTINCT business_date FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>fct_orders)` "
-    r"EXCEPT DISTINCT SELECT DISTINCT business_date FROM `(?P=project)\.(?P<raw>\w+)\.orders` ORDER BY business_date"
+    r"WHERE business_date >= DATE '0001-01-01' EXCEPT DISTINCT SELECT DISTINCT business_date "
+    r"FROM `(?P=project)\.(?P<raw>\w+)\.orders` WHERE business_date >= DATE '0001-01-01' ORDER BY business_date"
 )
 _ERASE = re.compile(
     r"UPDATE `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders|users)` SET (?P<values>.+) "
@@ -95,6 +96,12 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
         return erased
     if found := _ALL.fullmatch(statement):
         table = _table(storage, found, request.get("location"))
+        if table.resource.get("requirePartitionFilter"):
+            raise ApiError(
+                400, "invalidQuery",
+                f"Cannot query over table '{found['dataset']}.{found['table']}' without a filter over column(s) "
+                f"'{table.partition_column}' that can be used for partition elimination",
+            )  # fmt: skip
         _check_cost(request, 16 * len(table.rows))
         rows = _arranged(table.rows, found)
         return Result(table.fields, [tuple(row[each["name"]] for each in table.fields) for row in rows])

@@ -112,6 +112,9 @@ class Storage:
             check_labels(body["labels"])
             table.resource["labels"] = dict(body["labels"])
             return table.resource
+        if body.keys() == {"requirePartitionFilter"}:
+            table.resource["requirePartitionFilter"] = body["requirePartitionFilter"]
+            return table.resource
         if body.keys() - {"schema", "tableReference", "labels"} or not body.get("schema"):
             raise NotImplementedError(f"patches of {sorted(body)}")
         fields = [_normal(each) for each in body["schema"]["fields"]]

@@ -29,7 +29,7 @@ select
     decided_at,
     stored_at
 from {{ source('raw', 'orders') }}
-where true
+where {{ is_any_date() }}
 qualify
     row_number() over (
         partition by business_date, order_id

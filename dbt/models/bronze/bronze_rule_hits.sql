@@ -11,7 +11,7 @@ select
     trim(reason) as reason,
     {{ row_hash('rule_hits') }} as row_hash
 from {{ source('raw', 'rule_hits') }}
-where true
+where {{ is_any_date() }}
 qualify
     row_number() over (
         partition by business_date, order_id, rule

@@ -9,7 +9,9 @@ with orders as (
         {{ summed_order_totals() }},
         max(latest_order) as latest_order
     from {{ ref('agg_daily_user_product_orders') }}
-    where currency = '{{ var("mart_currency") }}'
+    where
+        {{ is_any_date() }}
+        and currency = '{{ var("mart_currency") }}'
     group by user_id, product_id
 ),
 

@@ -21,6 +21,7 @@ with found as (
         sum(cast(amount as numeric(29, 0))) as amount,
         bit_xor(row_hash) as content_hash
     from {{ ref('fct_orders') }}
+    where {{ is_any_date() }}
     group by business_date
     {%- for aggregate in aggregates %}
     union all
@@ -31,6 +32,7 @@ with found as (
         sum(cast(total_amount as numeric(29, 0))) as amount,
         bit_xor(content_hash) as content_hash
     from {{ aggregate }}
+    where {{ is_any_date() }}
     group by business_date
     {%- endfor %}
     union all
@@ -41,6 +43,7 @@ with found as (
         sum(cast(score as numeric(29, 0))) as amount,
         bit_xor(row_hash) as content_hash
     from {{ ref('fct_rule_hits') }}
+    where {{ is_any_date() }}
     group by business_date
     union all
     select

@@ -3,6 +3,7 @@
         materialized='incremental',
         partition_by=by_business_date(),
         partitions=requested_partitions(),
+        require_partition_filter=true,
         cluster_by=['user_id', 'product_id'],
     )
 }}

@@ -23,3 +23,4 @@ left join {{ ref('dim_products') }} as products
         orders.product_id = products.product_id
         and orders.created_date >= products.valid_from
         and (orders.created_date < products.valid_to or products.valid_to is null)
+where {{ is_any_date('orders.business_date') }}

@@ -71,6 +71,11 @@ class Project:
         parsed: Manifest = self._invoke("parse")
         return parsed
 
+    def render(self, template: str, *options: str) -> str:
+        """What a template comes to."""
+        (result,) = self._invoke("compile", "--inline", template, *options).results
+        return str(result.node.compiled_code).strip()
+
     def manifest(self) -> dict[str, Any]:
         """The project as dbt understood it in the last run."""
         manifest: dict[str, Any] = json.loads((self.target / "manifest.json").read_bytes())

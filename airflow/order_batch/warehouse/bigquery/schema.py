@@ -49,6 +49,7 @@ def bigquery_table(table: Table, path: TableReference) -> BigQueryTable:
     made.description = table.description
     made.time_partitioning = partitioning(table)
     made.clustering_fields = list(table.clustering)
+    made.require_partition_filter = table.requires_filter
     made.labels = labels(table)
     return made
 

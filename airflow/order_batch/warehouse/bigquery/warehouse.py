@@ -311,6 +311,10 @@ class BigQueryWarehouse:
         if added := missing_nullable(found, table):
             found.schema = [*found.schema, *added]
             found = self._client.update_table(found, ["schema"], retry=self._retry, timeout=RESPONSE_SECONDS)
+        if bool(found.require_partition_filter) != table.requires_filter:
+            found.require_partition_filter = table.requires_filter
+            changed = ["require_partition_filter"]
+            found = self._client.update_table(found, changed, retry=self._retry, timeout=RESPONSE_SECONDS)
         if (differing := difference(found, table)) is not None:
             raise WarehouseError(
                 f"{path.dataset_id}.{table.name} is not the table that this version loads into: {differing}. "
@@ -376,7 +380,8 @@ def _orders_of(raw: DatasetReference) -> str:
 
 def _dates_only_built(facts: TableReference, orders: TableReference) -> str:
     return (
-        f"SELECT DISTINCT business_date FROM `{facts.project}.{facts.dataset_id}.{facts.table_id}` EXCEPT DISTINCT "
+        f"SELECT DISTINCT business_date FROM `{facts.project}.{facts.dataset_id}.{facts.table_id}` "
+        f"WHERE business_date {_ALL_DATES} EXCEPT DISTINCT "
         f"SELECT DISTINCT business_date FROM `{orders.project}.{orders.dataset_id}.{orders.table_id}` "
-        "ORDER BY business_date"
+        f"WHERE business_date {_ALL_DATES} ORDER BY business_date"
     )
