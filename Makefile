@@ -135,7 +135,7 @@ install: ## Install what checking, testing and running needs into .venv
 	@$(PYTHON) scripts/install.py --project dbt
 	@$(PYTHON) scripts/install.py --project airflow
 
-check: install ## Lint, formatting, words, layers and types
+check: install ## Lint (of SQL, too), formatting, words, layers and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python scripts/check_words.py
@@ -143,6 +143,7 @@ check: install ## Lint, formatting, words, layers and types
 	@PYTHONPATH=airflow $(BIN)/lint-imports --no-logo airflow/pyproject.toml
 	@$(BIN)/mypy .
 	@$(BIN)/mypy --config-file dbt/pyproject.toml --python-executable dbt/.venv/bin/python dbt
+	@cd dbt && .venv/bin/python lint_sql.py
 	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch airflow_plugin dags tests)
 
 # Half of the time tests wait. So four groups run at once, the longest first; the output of each comes in one piece at

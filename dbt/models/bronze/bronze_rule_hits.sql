@@ -15,5 +15,5 @@ where {{ is_any_date() }}
 qualify
     row_number() over (
         partition by business_date, order_id, rule
-        order by mode, score desc, severity, reason
+        order by mode asc, score desc, severity asc, reason asc
     ) = 1

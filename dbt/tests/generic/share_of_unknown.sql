@@ -14,8 +14,11 @@ shares as (
         count(*) as total_rows,
         count(case when known.known_value is null then 1 end) as unknown_rows,
         100 * {{ safe_divide('count(case when known.known_value is null then 1 end)', 'count(*)') }} as unknown_percentage
-    from {{ model }}
-    left join known on {{ column_name }} = known.known_value
+    from (
+        select {{ column_name }} as referring_value
+        from {{ model }}
+    ) as referring
+    left join known on referring.referring_value = known.known_value
 )
 
 select
