@@ -123,8 +123,9 @@ bigquery-smoke: ## Loads, dbt and marts on a real BigQuery project: PROJECT=my-p
 		$(if $(LOCATION),--location "$(LOCATION)")
 
 dbt-docs: ## Models, columns, tests and lineage as pages, served at http://127.0.0.1:8580: PORT=8581
+	@$(PYTHON) scripts/install.py --project airflow
 	@$(PYTHON) scripts/install.py --project dbt
-	@cd dbt && ORDERWATCH_WAREHOUSE_PATH=:memory: .venv/bin/dbt --quiet docs generate --profiles-dir . --target-path target/docs
+	@$(BATCH_SYSTEM) airflow/.venv/bin/order-batch dbt-docs
 	@cd dbt && .venv/bin/dbt docs serve --profiles-dir . --target-path target/docs --host 127.0.0.1 --port $(or $(PORT),8580)
 
 ##@ Working on it

@@ -27,6 +27,7 @@ from order_batch.output import (
 from order_batch.pipeline import BatchPipeline
 from order_batch.progress import show_bar, show_progress
 from order_batch.settings import BatchSettings
+from order_batch.transform.dbt import Dbt
 from order_batch.transform.results import Build, DbtError
 from order_batch.warehouse.partitions import EARLIEST, business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
@@ -108,6 +109,19 @@ def marts(rows: Annotated[int, typer.Option(help="rows of each", min=1, max=1_00
     """Show the first rows of each published mart."""
     with _pipeline() as pipeline:
         _show_marts(pipeline, rows)
+
+
+@app.command("dbt-docs")
+def dbt_docs() -> None:
+    """Write dbt's pages: models, columns with their types in the warehouse, tests and lineage.
+
+    `make dbt-docs` serves them. Without a warehouse they have no types.
+    """
+    settings = read_settings(BatchSettings)
+    try:
+        OUT.print(f"written to {Dbt(settings).write_pages()}", markup=False, soft_wrap=True)
+    except (DbtError, WarehouseUnavailableError) as error:
+        raise failure(_PROGRAM, str(error)) from None
 
 
 @app.command()

@@ -158,3 +158,23 @@ def is_alive(process: psutil.Process) -> bool:
 def test_a_line_that_is_not_of_the_log_is_a_problem_to_show(line: str) -> None:
     found = read_line(line + "\n")
     assert (found.text, found.is_problem, found.event, found.preview) == (line, True, None, None)
+
+
+def test_pages_have_the_types_of_the_warehouse(settings: BatchSettings, loaded: None) -> None:
+    written = orjson.loads((Dbt(settings).write_pages() / "catalog.json").read_bytes())
+    columns = written["sources"]["source.orderwatch.raw.orders"]["columns"]
+    assert {name: columns[name]["type"] for name in ("order_id", "amount", "business_date")} == {
+        "order_id": "VARCHAR", "amount": "BIGINT", "business_date": "DATE",
+    }  # fmt: skip
+
+
+def test_pages_without_a_warehouse_make_none(settings: BatchSettings) -> None:
+    folder = Dbt(settings).write_pages()
+    assert (folder / "index.html").exists()
+    assert orjson.loads((folder / "catalog.json").read_bytes())["sources"] == {}
+    assert not settings.warehouse_path.exists()
+
+
+def test_pages_that_cannot_be_written_say_why(settings: BatchSettings, project: Path) -> None:
+    with pytest.raises(DbtError, match="the profile is broken"):
+        Dbt(settings.model_copy(update={"dbt_project": project})).write_pages()

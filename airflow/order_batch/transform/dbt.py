@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
@@ -112,16 +112,34 @@ class Dbt:
             ages: dict[str, Any] = orjson.loads(found.read_bytes())
             return ages
 
+    def write_pages(self) -> Path:
+        """Write the pages about models, columns, tests and lineage; returns their folder. Raises DbtError.
+
+        Types of columns are those in the warehouse; without a DuckDB file there are none, and none is made.
+        """
+        target = self._target / "docs"
+        without_file = self._settings.warehouse is WarehouseKind.DUCKDB and not self._settings.warehouse_path.exists()
+        environment = {"ORDERWATCH_WAREHOUSE_PATH": ":memory:"} if without_file else {}
+        with self._hold_locks() as inherited:
+            done = self._execute(
+                "docs", "generate", "--target-path", str(target), pass_fds=inherited, environment=environment
+            )
+        if done.returncode:
+            raise DbtError(f"dbt docs did not run:\n{done.stdout[-_LONGEST_OUTPUT:]}{done.stderr[-2000:]}")
+        return target
+
     def manifest(self) -> dict[str, Any]:
         """dbt's manifest of the last run. Raises DbtError if there is none."""
         with file_lock(self._run):
             return self._read_manifest()
 
-    def _execute(self, *arguments: str, pass_fds: tuple[int, ...]) -> "subprocess.CompletedProcess[str]":
+    def _execute(
+        self, *arguments: str, pass_fds: tuple[int, ...], environment: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [self._executable, *arguments, "--target", self._settings.warehouse.value, "--no-use-colors"],
             cwd=self._project,
-            env={**os.environ, **self._environment()},
+            env={**os.environ, **self._environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
