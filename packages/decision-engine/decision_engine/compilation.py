@@ -56,7 +56,7 @@ def compile_any(conditions: Iterable[str | ConditionText], schema: Schema) -> Co
     bodies: list[ast.expr] = [
         binder.bind_condition(ConditionText(each) if isinstance(each, str) else each) for each in conditions
     ]
-    return binder.compile(bodies[0] if len(bodies) == 1 else ast.BoolOp(ast.Or(), [_FALSE, *bodies]))
+    return binder.compile(ast.BoolOp(ast.Or(), bodies) if len(bodies) > 1 else [*bodies, _FALSE][0])
 
 
 def compile_sentence(text: str, schema: Schema) -> Sentence:

@@ -147,6 +147,8 @@ class NodeReader:
     def text(self, node: yaml.Node, name: str) -> str:
         if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
             raise self.error(node, f"{name} is text")
+        if not isinstance(self.scalar(node), str):
+            raise self.error(node, f"{name} is text; put {shorten(node.value)} in quotes")
         return str(node.value).strip()
 
     def integer(self, node: yaml.Node, name: str, low: int, high: int) -> int:
