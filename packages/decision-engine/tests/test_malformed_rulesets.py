@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -182,8 +183,11 @@ def test_schema_and_parser_refuse_the_same_mistakes(change: tuple[str, str]) -> 
     assert not SCHEMA.is_valid(value_of(text))
 
 
-def test_the_schema_accepts_the_default_rules_and_a_file_that_others_include() -> None:
-    assert SCHEMA.is_valid(value_of(load_ruleset().content))
+def test_the_schema_accepts_the_packaged_rules_and_a_file_that_others_include() -> None:
+    for file in ("default.yaml", "marketplace_pack.yaml"):
+        text = (resources.files("decision_engine") / file).read_text(encoding="utf-8")
+        assert accepts(text)
+        assert SCHEMA.is_valid(value_of(text))
     assert SCHEMA.is_valid({"parameters": {"a": 1}, "include": ["b.yaml"]})
 
 
