@@ -24,10 +24,10 @@ def evaluate(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> Decisi
             rule=rule.id,
             severity=rule.severity,
             score=rule.score,
-            mode=rule.mode.value,
+            mode=rule.mode,
             reason=rule.sentence(event, features),
         )
         for rule in fired
     ]
-    outcome = ruleset.outcome(score, {rule.outcome for rule in live})
+    outcome = ruleset.outcome(score, [rule.outcome for rule in live if rule.outcome is not None])
     return Decision(outcome, score, hits, features, ruleset.version)

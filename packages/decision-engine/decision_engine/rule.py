@@ -85,11 +85,11 @@ class Ruleset:
             self._approvals[0] = approval = Decision(Outcome.APPROVE, 0, (), features, self.version)
         return approval
 
-    def outcome(self, score: int, hard: Collection[Outcome | None]) -> Outcome:
+    def outcome(self, score: int, hard: Collection[Outcome]) -> Outcome:
         """The outcome of a score and of the outcomes of the live rules that fired: approve first, then decline."""
-        if Outcome.APPROVE in hard:
-            return Outcome.APPROVE
-        if Outcome.DECLINE in hard or score >= self.decline_at:
+        if hard:
+            return Outcome.APPROVE if Outcome.APPROVE in hard else Outcome.DECLINE
+        if score >= self.decline_at:
             return Outcome.DECLINE
         return Outcome.REVIEW if score >= self.review_at else Outcome.APPROVE
 
