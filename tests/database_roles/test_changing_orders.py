@@ -1,0 +1,71 @@
+"""What changes stored orders: `order-batch retire` and `erase-user`, refused to the batch side's role alone."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from order_contract.business_time import business_date
+from order_platform.postgres.roles import DatabaseRole
+from tests.database_roles.conftest import Prepared
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+ORDERS = 40
+
+
+def test_orders_are_retired_and_users_erased_as_the_owner_alone(
+    earlier_release: Callable[[], Prepared], tmp_path: Path
+) -> None:
+    prepared = earlier_release()
+    asyncio.run(prepared.prepare())
+    second = business_date(datetime.now(UTC)) - timedelta(days=1)
+    first = second - timedelta(days=1)
+    store = "-m", "tests.support.past_orders", prepared.url(DatabaseRole.MIGRATOR), f"{first}", "2", f"{ORDERS}"
+    subprocess.run([sys.executable, *store], cwd=ROOT, check=True)
+
+    def order_batch(*arguments: str, owner: bool) -> "subprocess.CompletedProcess[str]":
+        owners = {"ORDERWATCH_OWNER_DATABASE_URL": prepared.url(DatabaseRole.MIGRATOR)} if owner else {}
+        return subprocess.run(
+            [ROOT / "airflow" / ".venv" / "bin" / "order-batch", *arguments],
+            env={
+                **os.environ, **owners, "ORDERWATCH_DATABASE_URL": prepared.url(DatabaseRole.BATCH),
+                "ORDERWATCH_WAREHOUSE_PATH": str(tmp_path / "warehouse.duckdb"),
+                "ORDERWATCH_STAGING": str(tmp_path / "staging"), "ORDERWATCH_DBT_PROJECT": str(ROOT / "dbt"),
+            },
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=500,
+        )  # fmt: skip
+
+    async def stored() -> tuple[int, str]:
+        async with prepared.connected(DatabaseRole.READER) as reader:
+            count, user = await reader.fetchrow("select count(*), max(user_id) from orders")  # type: ignore[misc]
+            return count, user
+
+    done = order_batch("run", f"{first}..{second}", owner=False)
+    assert done.returncode == 0, done.stderr
+    before, user = asyncio.run(stored())
+
+    for command in (["retire", "--before", f"{second}", "--yes"], ["erase-user", user, "--yes"]):
+        refused = order_batch(*command, owner=False)
+        assert (refused.returncode, "ORDERWATCH_OWNER_DATABASE_URL" in refused.stderr) == (2, True), refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert asyncio.run(stored()) == (before, user)
+
+    retired = order_batch("retire", "--before", f"{second}", "--yes", owner=True)
+    assert retired.returncode == 0, retired.stderr
+    left, _ = asyncio.run(stored())
+    assert 0 < left < before
+    assert f"removed {before - left:,} orders" in retired.stdout
+    erased = order_batch("erase-user", user, "--yes", owner=True)
+    assert erased.returncode == 0, erased.stderr
+    count, newest = asyncio.run(stored())
+    assert count == left
+    assert newest != user
+    agrees = order_batch("reconcile", owner=False)
+    assert agrees.returncode == 0, agrees.stderr
