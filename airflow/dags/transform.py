@@ -29,7 +29,8 @@ log = structlog.get_logger()
     tags=["warehouse", "dbt"],
     doc_md="""
     Builds bronze, silver and gold for the partition key's business date and tests them. `results` has an instance a
-    layer with what was built and tested; one that failed keeps the marts from being published.
+    layer with what was built and tested; one that failed keeps the marts from being published. Models, columns, tests
+    and lineage are on [dbt's pages](http://127.0.0.1:8580/), where `make dbt-docs` serves them.
 
     **Trigger** without a partition key builds yesterday; with `full_refresh`, all dates that are loaded. After an
     upgrade that changed models the first run does so by itself, and its log names them.
