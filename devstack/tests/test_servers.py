@@ -38,7 +38,7 @@ async def test_postgres_wants_its_password(private_postgres: EmbeddedPostgres) -
 
 async def test_kafka_keeps_the_largest_order_over_a_kill(private_kafka: EmbeddedKafka) -> None:
     settings = KafkaSettings(kafka=private_kafka.bootstrap_servers)
-    assert await ensure_topics(settings) == ("orders", "decisions", "orders.dlq")
+    assert await ensure_topics(settings) == ("orders", "decisions", "orders.dlq", "labels")
     assert await ensure_topics(settings) == ()
     order = b"x" * MAX_ORDER_BYTES
     async with AIOKafkaProducer(

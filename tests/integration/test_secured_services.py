@@ -72,6 +72,7 @@ def _broker(how: str, servers: Servers, folder: Path) -> dict[str, str]:
         "ORDERWATCH_ORDERS_TOPIC": f"orders-{run}",
         "ORDERWATCH_DECISIONS_TOPIC": f"decisions-{run}",
         "ORDERWATCH_DEAD_LETTER_TOPIC": f"orders.dlq-{run}",
+        "ORDERWATCH_LABELS_TOPIC": f"labels-{run}",
         "ORDERWATCH_CONSUMER_GROUP": f"group-{run}",
         "ORDERWATCH_KAFKA_CA_FILE": str(servers.certificates.authority),
     }

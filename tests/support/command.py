@@ -31,6 +31,6 @@ def orderwatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Orderwatch:
 def elsewhere(kafka_settings: KafkaSettings, database_url: str, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
     """The environment names a system."""
     monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
-    for name in ("kafka", "orders_topic", "decisions_topic", "dead_letter_topic", "consumer_group"):
+    for name in ("kafka", "orders_topic", "decisions_topic", "dead_letter_topic", "labels_topic", "consumer_group"):
         monkeypatch.setenv(f"ORDERWATCH_{name.upper()}", getattr(kafka_settings, name))
     return kafka_settings

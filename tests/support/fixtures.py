@@ -87,6 +87,7 @@ def kafka_settings(broker: str) -> Iterator[KafkaSettings]:
         orders_topic=f"orders-{run}",
         decisions_topic=f"decisions-{run}",
         dead_letter_topic=f"orders.dlq-{run}",
+        labels_topic=f"labels-{run}",
         consumer_group=f"fraud-detector-{run}",
     )
     _run(ensure_topics(settings))

@@ -14,7 +14,7 @@ MAX_INT64 = 2**63 - 1
 
 
 class BadEvent(ValueError):
-    """A message that is not an order event: bad data, for the dead-letter topic.
+    """A message that is not a valid order or label event: bad data, for the dead-letter topic.
 
     `field` is the first field at fault or None, `fields` are all of them, `order_id` is the order it claims to be where
     that could be read. The text names fields and values for a person.

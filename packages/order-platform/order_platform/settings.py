@@ -45,6 +45,7 @@ class KafkaSettings(KafkaSecurity, ProcessSettings):
     orders_topic: TopicName = "orders"
     decisions_topic: TopicName = "decisions"
     dead_letter_topic: TopicName = "orders.dlq"
+    labels_topic: TopicName = "labels"
     consumer_group: str = "fraud-detector"
 
     @model_validator(mode="after")
@@ -53,6 +54,7 @@ class KafkaSettings(KafkaSecurity, ProcessSettings):
             "ORDERWATCH_ORDERS_TOPIC": self.orders_topic,
             "ORDERWATCH_DECISIONS_TOPIC": self.decisions_topic,
             "ORDERWATCH_DEAD_LETTER_TOPIC": self.dead_letter_topic,
+            "ORDERWATCH_LABELS_TOPIC": self.labels_topic,
         }
         if (twice := repeated(topics)) is not None:
             raise invalid(f"{' and '.join(twice)} are the same topic, {topics[twice[0]]}; give each its own")

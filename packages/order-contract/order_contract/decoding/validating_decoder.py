@@ -36,7 +36,7 @@ def decode_validated(value: bytes, payment_methods: PaymentMethods, latest: date
         raise describe_invalid_json(value) from None
     if type(raw) is not dict:
         raise BadEvent(
-            ErrorType.NOT_AN_OBJECT, f"a JSON object is expected, got {_show(raw)}: {describe_other_json(raw)}"
+            ErrorType.NOT_AN_OBJECT, f"a JSON object is expected, got {show_value(raw)}: {describe_other_json(raw)}"
         )
     return _Validator(raw, payment_methods, latest).event(may_hold_nul=b"\\u0000" in value)
 
@@ -201,10 +201,10 @@ class _Validator:
             return
         if field not in self._raw:
             similar = similar_name(field, self._raw)
-            text = f"{field} is missing; it {expected}" + (f" (there is {_show(similar)})" if similar else "")
+            text = f"{field} is missing; it {expected}" + (f" (there is {show_value(similar)})" if similar else "")
             self._faults[field] = Fault(ErrorType.MISSING_FIELD, field, text)
             return
-        text = f"{field} {expected}, got {_show(self._raw[field])}" + (f": {hint}" if hint else "")
+        text = f"{field} {expected}, got {show_value(self._raw[field])}" + (f": {hint}" if hint else "")
         self._faults[field] = Fault(ErrorType.BAD_VALUE, field, text)
 
     def _find_nul(self) -> None:
@@ -233,14 +233,14 @@ class _Validator:
         note = f" (left out, as empty: {', '.join(empty)})" if empty else ""
         return BadEvent(
             faults[0].error_type,
-            _join_faults(faults, MAX_ERROR_LENGTH - len(note)) + note,
+            join_faults(faults, MAX_ERROR_LENGTH - len(note)) + note,
             field=faults[0].field,
             fields=tuple(fault.field for fault in faults),
             order_id=order_id,
         )
 
 
-def _join_faults(faults: Iterable[Fault], longest: int) -> str:
+def join_faults(faults: Iterable[Fault], longest: int) -> str:
     """Join the faults' texts; those beyond `longest` are named by their field."""
     texts = [fault.text for fault in faults]
     names = [fault.field for fault in faults]
@@ -268,11 +268,11 @@ def _unstorable(value: object, depth: int) -> str | None:
     """Integers that no 64-bit column holds, and nesting that no JSON writer or database follows."""
     if type(value) is int:
         if not -MAX_INT64 <= value <= MAX_INT64:
-            return f"holds an integer beyond 64 bits: {_show(value)}; write large numbers as text"
+            return f"holds an integer beyond 64 bits: {show_value(value)}; write large numbers as text"
     elif type(value) is float:
         # The parser turns integers beyond 64 bits into floats: refused rather than kept inexactly.
         if abs(value) > MAX_INT64:
-            return f"holds a number beyond 64 bits: {_show(value)}; write large numbers as text"
+            return f"holds a number beyond 64 bits: {show_value(value)}; write large numbers as text"
     elif isinstance(value, (dict, list)):
         if depth == MAX_NESTING:
             return f"is nested deeper than {MAX_NESTING} levels"
@@ -327,7 +327,7 @@ def _address_hint(value: object) -> str | None:
     return f"write one address, such as {first}" if canonical_ip(first) is not None else None
 
 
-def _show(value: object, limit: int = 120) -> str:
+def show_value(value: object, limit: int = 120) -> str:
     """A value as JSON for an error text, cut to `limit` characters: bad values can be megabytes."""
     try:
         # Python writes large integers in full and refuses beyond some thousand digits; JSON input cannot hold those.

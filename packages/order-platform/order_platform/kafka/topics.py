@@ -26,7 +26,10 @@ class TopicSpec:
 
 
 def topic_specs(settings: KafkaSettings, partitions: int = PARTITIONS) -> tuple[TopicSpec, ...]:
-    """orders (keyed by user_id), decisions (by order_id, in their order's partition) and dead letters (by origin)."""
+    """orders (keyed by user_id), decisions (by order_id, in their order's partition), dead letters (by origin), labels.
+
+    Labels are keyed by order_id.
+    """
     return (
         TopicSpec(
             settings.orders_topic,
@@ -44,19 +47,25 @@ def topic_specs(settings: KafkaSettings, partitions: int = PARTITIONS) -> tuple[
             1,
             {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES), "retention.ms": str(30 * DAY_MS)},
         ),
+        # Few, and no other topic has what they say: they are kept without limit.
+        TopicSpec(settings.labels_topic, partitions, {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}),
     )
 
 
-async def ensure_topics(settings: KafkaSettings, partitions: int = PARTITIONS) -> tuple[str, ...]:
+async def ensure_topics(settings: KafkaSettings, partitions: int | None = None) -> tuple[str, ...]:
     """Create what is missing and return its names; safe to repeat and to run in several places at once.
 
-    The broker's default replication factor holds.
+    Without `partitions`, the others get as many as topic orders has. The broker's default replication factor holds.
     """
     admin = AIOKafkaAdminClient(**settings.client_options())
     await admin.start()
     try:
         present = set(await admin.list_topics())
-        missing = [spec for spec in topic_specs(settings, partitions) if spec.name not in present]
+        if partitions is None:
+            partitions = (
+                await _count_partitions(admin, settings.orders_topic) if settings.orders_topic in present else 0
+            )
+        missing = [spec for spec in topic_specs(settings, partitions or PARTITIONS) if spec.name not in present]
         if not missing:
             return ()
         response = await admin.create_topics(
@@ -76,3 +85,8 @@ async def ensure_topics(settings: KafkaSettings, partitions: int = PARTITIONS) -
         return tuple(spec.name for spec in missing)
     finally:
         await admin.close()
+
+
+async def _count_partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
+    """The number of a topic's partitions; 0 when the broker does not say."""
+    return sum(len(each["partitions"]) for each in await admin.describe_topics([topic]))

@@ -1,0 +1,139 @@
+"""The record format of topic `labels`: key and value of a label event, and their decoding.
+
+The key is the order_id, so that all labels of one order are in one partition: their offsets say which is newer.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from order_contract.business_time import parse_moment
+from order_contract.decoding.invalid_json import describe_invalid_json
+from order_contract.decoding.moment_text import EXAMPLE, describe_far_future, describe_invalid_moment
+from order_contract.decoding.validating_decoder import Fault, join_faults, show_value
+from order_contract.error_types import ErrorType
+from order_contract.event import BadEvent, readable_id
+from order_contract.label import MAX_LABEL_TEXTS, Label, LabelEvent
+from order_contract.nearest import nearest_name
+
+_REQUIRED: Final = frozenset({"order_id", "label", "source", "at"})
+_FIELDS: Final = {name: name for name in LabelEvent._fields}
+_LABELS: Final = {str(label): str(label) for label in Label}
+_MAX_ERROR_LENGTH: Final = 1_000
+_MAX_MOMENT_LENGTH: Final = 64
+_MAX_UNKNOWN_FIELDS: Final = 5
+_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def label_key(order_id: str) -> bytes:
+    """The key of an order's labels."""
+    return order_id.encode()
+
+
+def encode_label(event: LabelEvent) -> bytes:
+    """The value of a label event."""
+    return orjson.dumps(event._asdict(), option=orjson.OPT_UTC_Z)
+
+
+def decode_label(value: bytes | None, latest: datetime) -> LabelEvent:
+    """The label event in a message's value; `latest` (aware) is the last moment that `at` may have.
+
+    Raises BadEvent; nothing else, whatever the bytes.
+    """
+    if not value:
+        raise BadEvent(ErrorType.EMPTY, "the message has no value")
+    try:
+        raw = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise describe_invalid_json(value) from None
+    if not isinstance(raw, dict):
+        raise BadEvent(ErrorType.NOT_AN_OBJECT, f"must be one JSON object per message, got {show_value(raw)}")
+    return parse_label(raw, latest)
+
+
+def parse_label(raw: Mapping[str, Any], latest: datetime) -> LabelEvent:
+    """The label event of named values, as from a JSON object or a line of CSV. Raises BadEvent, which names all faults.
+
+    An optional field that is empty counts as absent.
+    """
+    faults: list[Fault] = []
+    texts = {name: _read_text(raw, name, faults) for name in MAX_LABEL_TEXTS}
+    label = _read_kind(raw, faults)
+    at = _read_moment(raw, latest, faults)
+    unknown = [name for name in raw if name not in _FIELDS]
+    faults += [_describe_unknown(name) for name in unknown[:_MAX_UNKNOWN_FIELDS]]
+    if faults:
+        raise BadEvent(
+            faults[0].error_type,
+            join_faults(faults, _MAX_ERROR_LENGTH),
+            field=faults[0].field,
+            fields=tuple(fault.field for fault in faults),
+            order_id=readable_id(raw.get("order_id")),
+        )
+    return LabelEvent(texts["order_id"] or "", label, texts["source"] or "", texts["author"], at, texts["note"])
+
+
+def _is_absent(raw: Mapping[str, Any], field: str) -> bool:
+    return raw.get(field) is None or (raw[field] == "" and field not in _REQUIRED)
+
+
+def _read_text(raw: Mapping[str, Any], field: str, faults: list[Fault]) -> str | None:
+    longest = MAX_LABEL_TEXTS[field]
+    expected = f"must be a text of 1 to {longest:,} characters"
+    value = raw.get(field)
+    if _is_absent(raw, field):
+        if field in _REQUIRED:
+            faults.append(Fault(ErrorType.MISSING_FIELD, field, f"{field} is missing; it {expected}"))
+        return None
+    if type(value) is not str or not 1 <= len(value) <= longest:
+        faults.append(Fault(ErrorType.BAD_VALUE, field, f"{field} {expected}, got {show_value(value)}"))
+        return None
+    if "\0" in value:
+        problem = f"{field} holds a NUL character, which no database stores"
+        faults.append(Fault(ErrorType.NOT_STORABLE, field, problem))
+        return None
+    return value
+
+
+def _read_kind(raw: Mapping[str, Any], faults: list[Fault]) -> Label:
+    value = raw.get("label")
+    if type(value) is str and value in _LABELS:
+        return Label(value)
+    expected = f"must be one of {', '.join(Label)}"
+    if value is None:
+        faults.append(Fault(ErrorType.MISSING_FIELD, "label", f"label is missing; it {expected}"))
+    else:
+        nearest = nearest_name(value.strip().lower()[:64], _LABELS) if type(value) is str else None
+        hint = f": write {nearest}" if nearest else ""
+        faults.append(Fault(ErrorType.BAD_VALUE, "label", f"label {expected}, got {show_value(value)}{hint}"))
+    return Label.FRAUD  # not returned by parse_label, as there is a fault
+
+
+def _read_moment(raw: Mapping[str, Any], latest: datetime, faults: list[Fault]) -> datetime:
+    value = raw.get("at")
+    if value is None:
+        problem = f"at is missing; it must be a date and time like {EXAMPLE}"
+        faults.append(Fault(ErrorType.MISSING_FIELD, "at", problem))
+        return _NO_TIME
+    try:
+        moment = parse_moment(value) if type(value) is str and len(value) <= _MAX_MOMENT_LENGTH else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        problem = (
+            f"at must be a date and time like {EXAMPLE}, got {show_value(value)}: {describe_invalid_moment(value)}"
+        )
+        faults.append(Fault(ErrorType.BAD_VALUE, "at", problem))
+    elif moment > latest:
+        problem = f"at must not be in the future, got {show_value(value)}: {describe_far_future(moment, latest)}"
+        faults.append(Fault(ErrorType.BAD_VALUE, "at", problem))
+    return moment or _NO_TIME
+
+
+def _describe_unknown(name: str) -> Fault:
+    nearest = nearest_name(name[:64], _FIELDS)
+    hint = f"write {nearest}" if nearest else f"there are {', '.join(_FIELDS)}"
+    shown = name[:64].replace("\0", "\\u0000")
+    return Fault(ErrorType.BAD_VALUE, shown, f"{show_value(name)} is not a field of a label; {hint}")
