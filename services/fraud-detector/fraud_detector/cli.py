@@ -11,6 +11,7 @@ from fraud_detector.accept_topic import accept_topic
 from fraud_detector.app import run as run_detector
 from fraud_detector.dead_letters.commands import app as dead_letters
 from fraud_detector.history.commands import app as features
+from fraud_detector.labels.commands import app as labels
 from fraud_detector.rules.commands import app as rules
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.ports import ActionRequiredError
@@ -23,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orde
 app.add_typer(rules, name="rules")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(features, name="features")
+app.add_typer(labels, name="labels")
 app.command()(accept_topic)
 
 # What an operator can fix: reported in one line, without a traceback.

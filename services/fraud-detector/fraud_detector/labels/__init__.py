@@ -1,0 +1,1 @@
+"""Labels: `fraud-detector labels`, which publishes those of a file."""

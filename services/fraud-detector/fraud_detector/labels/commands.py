@@ -1,0 +1,108 @@
+"""The subcommand `fraud-detector labels import`."""
+
+import asyncio
+import csv
+import getpass
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from fraud_detector.labels.csv_file import LabelFile, LabelFileError, Refusal, read_labels
+from fraud_detector.labels.publisher import NotPublishedError, publish_labels
+from order_contract.label import LabelEvent
+from order_platform.command_line.errors import CommandError, ExitCode, UnavailableError, UsageError
+from order_platform.command_line.output import ERR, OUT
+from order_platform.command_line.settings_errors import read_settings
+from order_platform.command_line.terminal_text import printable
+from order_platform.logging import silence_kafka_client
+from order_platform.settings import KafkaSettings
+
+_SHOWN: Final = 20
+
+app = typer.Typer(no_args_is_help=True, help="Publish labels: what orders turned out to be.")
+
+
+@app.callback()
+def labels() -> None:
+    """Publish labels: what orders turned out to be."""
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV in UTF-8 with a header.")],
+    *,
+    source: Annotated[str, typer.Option(help="Source of the lines that name none.")] = "import",
+    author: Annotated[
+        str | None, typer.Option(help="Author of the lines that name none.", show_default="user@host")
+    ] = None,
+    refused: Annotated[Path | None, typer.Option(help="Write the refused lines to this CSV file.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file, and publish nothing.")] = False,
+) -> None:
+    """Publish the labels of a CSV file on topic labels.
+
+    The columns are order_id and label (fraud, legitimate or chargeback), and optionally source, author, at and note;
+    a line without `at` gets the time of the import. Exits 1 when lines were refused: the others are published.
+    """
+    now = datetime.now(UTC)
+    defaults = {"source": source, "author": author or f"{getpass.getuser()}@{socket.gethostname()}"}
+    found = _read(file, {**defaults, "at": now.isoformat()}, now)
+    if refused is not None:
+        _write_report(refused, found.refusals)
+    for refusal in found.refusals[:_SHOWN]:
+        ERR.print(f"{file}:{refusal.line}: {printable(refusal.problem)}", markup=False)
+    if len(found.refusals) > _SHOWN:
+        more = f"and {len(found.refusals) - _SHOWN:,} more lines"
+        ERR.print(
+            f"{more}, all in {refused}" if refused else f"{more}; --refused FILE writes all of them", markup=False
+        )
+    if dry_run:
+        OUT.print(f"{len(found.events):,} labels are valid, {len(found.refusals):,} lines refused; nothing published")
+    else:
+        asyncio.run(_publish(read_settings(KafkaSettings), found.events))
+        OUT.print(f"{len(found.events):,} labels published, {len(found.refusals):,} lines refused")
+    if found.refusals:
+        raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def _read(file: Path, defaults: dict[str, str], latest: datetime) -> LabelFile:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return read_labels(lines, defaults, latest)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except LabelFileError as error:
+        raise UsageError(f"{file}: {error}", "Nothing was published.") from None
+
+
+def _write_report(path: Path, refusals: Sequence[Refusal]) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(Refusal._fields)
+            writer.writerows(refusals)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}", "Nothing was published.") from None
+
+
+async def _publish(settings: KafkaSettings, events: Sequence[LabelEvent]) -> None:
+    if not events:
+        return
+    silence_kafka_client()
+    acknowledged = 0
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
+        task = progress.add_task("publishing", total=len(events))
+        try:
+            async for acknowledged in publish_labels(settings, events):
+                progress.update(task, completed=acknowledged)
+        except NotPublishedError as error:
+            raise UnavailableError(
+                str(error),
+                f"{acknowledged:,} of {len(events):,} labels are known to be published. Import the file again: "
+                "a label that is published twice says the same.",
+            ) from None
