@@ -2,7 +2,7 @@
 
 database_url      a migrated database of the test
 connection        a connection to it
-dbt_project       a copy of the dbt project
+dbt_project       a copy of the dbt project, whose dbt starts at once
 settings          BatchSettings on these, with a DuckDB file of the test; the environment says the same
 store_orders      stores decided orders of past days, as the stream would have
 """
@@ -25,7 +25,10 @@ import structlog
 from order_batch.app import connect
 from order_batch.settings import BatchSettings
 
+from .preloaded_dbt import preload_dbt
+
 ROOT = Path(__file__).resolve().parents[2]
+DBT = ROOT / "dbt"
 # The services' environment: their pins clash with Airflow's, so their code runs as processes of its own.
 SERVICES_PYTHON = ROOT / ".venv" / "bin" / "python"
 
@@ -90,12 +93,19 @@ def database_url(postgres: str, template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dbt project in a folder of the run's own, as dbt writes into it; its environment is the project's."""
-    folder = tmp_path_factory.mktemp("dbt") / "dbt"
-    shutil.copytree(ROOT / "dbt", folder, ignore=shutil.ignore_patterns(".venv", "target", "logs", "tests_python"))
-    (folder / ".venv").symlink_to(ROOT / "dbt" / ".venv")
+def installed_dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the dbt project, as dbt writes into it, with the environment that is installed."""
+    folder = _copy_dbt_project(tmp_path_factory)
+    (folder / ".venv").symlink_to(DBT / ".venv")
     return folder
+
+
+@pytest.fixture(scope="session")
+def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the dbt project whose `dbt` starts at once; modules about the process take the installed one."""
+    folder = _copy_dbt_project(tmp_path_factory)
+    with preload_dbt(DBT, folder):
+        yield folder
 
 
 @pytest.fixture
@@ -127,6 +137,12 @@ def store_orders(database_url: str) -> StoreOrders:
         subprocess.run([*command, str(days), str(orders)], cwd=ROOT, check=True)
 
     return store
+
+
+def _copy_dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dbt") / "dbt"
+    shutil.copytree(DBT, folder, ignore=shutil.ignore_patterns(".venv", "target", "logs", "tests_python"))
+    return folder
 
 
 def _on(server: str, database: str) -> str:

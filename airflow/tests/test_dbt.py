@@ -41,6 +41,12 @@ run_command("order-batch", load)
 
 
 @pytest.fixture
+def dbt_project(installed_dbt_project: Path) -> Path:
+    """The installed dbt: its process is what is tested."""
+    return installed_dbt_project
+
+
+@pytest.fixture
 def loaded(settings: BatchSettings, store_orders: StoreOrders) -> None:
     """Sixty orders of DAY in the warehouse."""
     store_orders(DAY, 1, 60)

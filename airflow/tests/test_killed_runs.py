@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import psycopg
+import pytest
 
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.file_lock import is_locked
@@ -32,6 +33,12 @@ from order_batch.catalog import backfill
 backfill.BEGINNING = datetime(2026, 11, 17, 17, tzinfo=UTC)
 app()
 """
+
+
+@pytest.fixture
+def dbt_project(installed_dbt_project: Path) -> Path:
+    """The installed dbt: it is killed here."""
+    return installed_dbt_project
 
 
 def start(dates: str) -> "subprocess.Popen[bytes]":

@@ -1,0 +1,116 @@
+"""dbt without its start: a process that has imported dbt and parsed a project forks for each command.
+
+`python -m tests_python.support.preloaded_dbt PROJECT SOCKET` serves until its standard input is closed. A command comes
+as JSON with the descriptors of its standard streams; the response is the process id of dbt, and later its exit code.
+The project is parsed again for the command `parse`, for another target than DuckDB, and after a change of its files.
+"""
+
+import json
+import os
+import pickle
+import select
+import socket
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+from dbt.cli.main import cli, dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+
+Files = dict[Path, tuple[int, int]]
+
+
+def serve(project: Path, path: Path) -> None:
+    """Serve commands on a Unix socket at `path`."""
+    files = project_files(project)
+    manifest = parse(project)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        running = 0
+        while True:
+            readable, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in readable:
+                break
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                handle(connection, manifest if project_files(project) == files else None)
+            connection.close()
+            running += 1
+            while running and os.waitpid(-1, os.WNOHANG)[0]:
+                running -= 1
+        for _ in range(running):
+            os.wait()
+
+
+def project_files(project: Path) -> Files:
+    """The size and time of each file that dbt parses."""
+    folders = ["models", "macros", "seeds", "tests"]
+    found = [path for folder in folders for path in (project / folder).rglob("*") if path.is_file()]
+    states = {path: path.stat() for path in [*found, *project.glob("*.yml")]}
+    return {path: (state.st_size, state.st_mtime_ns) for path, state in states.items()}
+
+
+def parse(project: Path) -> Manifest:
+    """The project as dbt reads it, for DuckDB.
+
+    dbt's parser leaves native threads behind, whose locks a fork would copy as held: so it runs in a child process.
+    """
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            with os.fdopen(writer, "wb") as result, tempfile.TemporaryDirectory() as target:
+                where = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", target]
+                parsing = ["--quiet", "--log-level-file", "none", "parse", "--target", "duckdb"]
+                pickle.dump(dbtRunner().invoke([*parsing, *where]).result, result)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as result:
+        manifest = pickle.loads(result.read())
+    os.waitpid(child, 0)
+    if isinstance(manifest, Manifest):
+        return manifest
+    raise RuntimeError(f"dbt cannot parse {project}")
+
+
+def handle(connection: socket.socket, manifest: Manifest | None) -> None:
+    """Run one command as the `dbt` of its folder would, then end this process."""
+    code = 1
+    try:
+        message, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+        request: dict[str, Any] = json.loads(message)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.chdir(request["directory"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        connection.sendall(f"{os.getpid()}\n".encode())
+        code = run(request["arguments"], manifest)
+    except Exception:  # noqa: BLE001  (whatever it is, it is printed and this process ends)
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        connection.sendall(f"{code}\n".encode())
+        os._exit(code)
+
+
+def run(arguments: list[str], manifest: Manifest | None) -> int:
+    """dbt's command line, with what was parsed before where it holds; returns the exit code."""
+    is_parsed = "parse" not in arguments and "bigquery" not in arguments
+    context: dict[str, Any] = {"manifest": manifest if is_parsed else None, "callbacks": []}
+    try:
+        cli.main(arguments, prog_name="dbt", obj=context)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), Path(sys.argv[2]))
