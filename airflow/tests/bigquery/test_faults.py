@@ -96,7 +96,7 @@ def test_a_broken_upload_is_restarted(
     fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(google_client, "_DEFAULT_CHUNKSIZE", 256 * 1024)
-    rows = make_rows(ORDERS, NOVEMBER_21, 4_000, attributes=os.urandom(200_000).hex())
+    rows = make_rows(ORDERS, NOVEMBER_21, 100, attributes=os.urandom(600_000).hex())
     fake.faults.plan(UPLOAD, fault)
     _load(warehouse, tmp_path, rows, files=2)
     assert _held(fake) == len(rows)
@@ -113,7 +113,7 @@ def test_a_piece_of_an_upload_is_sent_again(
     with connected(fake, RetryPolicy(0.001, 0.002, call=1, chunk_retries=3)) as warehouse:
         warehouse.prepare()
         fake.faults.plan(UPLOAD, LostAnswer(), CutOff(), refused(503, "backendError"))
-        rows = make_rows(ORDERS, NOVEMBER_21, 1_000, attributes=os.urandom(200_000).hex())
+        rows = make_rows(ORDERS, NOVEMBER_21, 100, attributes=os.urandom(600_000).hex())
         _load(warehouse, tmp_path, rows, files=2)
         assert _held(fake) == len(rows)
         assert len(slept) == 3
