@@ -34,6 +34,7 @@ from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Span
 from order_contract.business_dates import parse_business_date, parse_business_dates
 from order_contract.business_time import BUSINESS_ZONE, business_date
+from order_platform.command_line.confirmation import require_confirmation
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import ERR, OUT, AsJson, failure, print_json
 from order_platform.command_line.settings_errors import read_settings
@@ -220,7 +221,8 @@ def retire(
             )
             if dry_run:
                 return
-            _confirm(f"Remove them, and store no order of a date before {day} any more?", yes=yes)
+            question = f"Remove them, and store no order of a date before {day} any more?"
+            require_confirmation(_PROGRAM, question, yes=yes)
             retirement.freeze(day)
         except RetirementError as error:
             raise failure(_PROGRAM, str(error)) from None
@@ -247,7 +249,7 @@ def erase_user(
         erasure = pipeline.erasure()
         found = erasure.count(user_id)
         OUT.print(f"Postgres holds {found.orders:,} orders and {found.versions:,} versions of this user")
-        _confirm("Erase this user?", yes=yes)
+        require_confirmation(_PROGRAM, "Erase this user?", yes=yes)
         with show_progress(3) as step:
             step("Postgres and the raw tables")
             erasure.replace(user_id, by or getpass.getuser())
@@ -268,14 +270,6 @@ def _retirement_date(text: str) -> date:
     if day > (today := business_date(datetime.now(UTC))):
         raise typer.BadParameter(f"{day} is in the future; at most today, {today}", param_hint="--before")
     return day
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise failure(_PROGRAM, "nothing was changed: --yes confirms it without a terminal", ExitCode.USAGE)
-    typer.confirm(question, abort=True)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from devstack.supervisor import take_down
 from devstack.system import System
 from order_contract.business_time import business_text
 from order_platform.command_line.checklist import Checklist
+from order_platform.command_line.confirmation import require_confirmation
 from order_platform.command_line.errors import CommandError, SettingsError, UnavailableError
 from order_platform.command_line.getting_started import print_getting_started
 from order_platform.command_line.output import ERR, OUT, print_json
@@ -239,8 +239,8 @@ def clean(
     """Delete all orders, decisions, logs and passwords of this checkout's embedded system."""
     with System.open_for_change(read_settings(EmbeddedSettings)) as system:
         if system.running:
-            if not yes and not (sys.stdin.isatty() and typer.confirm("Orderwatch is up. Stop it and delete its data?")):
-                raise CommandError("Orderwatch is up; nothing was deleted", "Run `make down` first, or add --yes.")
+            question = "Orderwatch is up. Stop it and delete its data?"
+            require_confirmation("devstack", question, yes=yes, unchanged="Orderwatch is up, and nothing was deleted")
             _stop(system)
         for path in system.paths.all_files():
             if path.is_dir():

@@ -10,6 +10,7 @@ import asyncpg
 import typer
 from aiokafka.errors import KafkaError
 
+from order_platform.command_line.confirmation import require_confirmation
 from order_platform.command_line.errors import CommandError, UnavailableError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.kafka.lag import LagReader
@@ -61,8 +62,7 @@ def accept_topic(
     try:
         replacement = asyncio.run(_find_replacement(settings))
         typer.echo(str(replacement))
-        if not yes:
-            typer.confirm("Read the new topic from its beginning?", abort=True)
+        require_confirmation("fraud-detector", "Read the new topic from its beginning?", yes=yes)
         epoch = asyncio.run(_accept(settings, replacement))
     except NothingToAcceptError as nothing:
         typer.echo(str(nothing))

@@ -195,9 +195,10 @@ async def test_many_are_redriven_once_their_cause_is_gone(system: System, tmp_pa
     origins = await system.publish(*values, b"{", b"[]")
     await system.publish(order("o-conflict"), order("o-conflict", quantity=9))
 
-    offered = await system.command("redrive", "--all", code=1)
+    offered = await system.command("redrive", "--all", code=2)
     assert "1 conflicts are left out" in offered
-    assert "Nothing was published" in offered
+    assert "nothing was published" in offered
+    assert "--yes" in offered
     assert await system.query("select count(*) from redrives") == [(0,)]
 
     assert system.detector.terminate() == 0

@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -32,6 +32,7 @@ from order_contract.error_types import parse_error_type
 from order_contract.event import BadEvent
 from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
+from order_platform.command_line.confirmation import require_confirmation
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import (
     ERR,
@@ -156,7 +157,7 @@ def redrive(
     correction = None if body is None else _read_correction(body)
     redriven_by = by or f"{getpass.getuser()}@{socket.gethostname()}"
 
-    async def redrive_chosen(settings: DeadLetterSettings, database: asyncpg.Connection) -> Results | None:
+    async def redrive_chosen(settings: DeadLetterSettings, database: asyncpg.Connection) -> Results:
         if origins:
             chosen = [await _find(database, origin) for origin in origins]
         else:
@@ -164,8 +165,10 @@ def redrive(
             chosen = [each for each in waiting if again or each.kind is not MessageOutcome.CONFLICT]
             if len(chosen) < len(waiting):
                 ERR.print(f"{len(waiting) - len(chosen)} conflicts are left out; --again takes them in.")
-            if chosen and not yes and not _confirm(chosen):
-                return None
+            if chosen and not yes:
+                ERR.print(error_table(chosen))
+                question = f"Publish {len(chosen):,} messages again?"
+                require_confirmation("fraud-detector", question, yes=yes, unchanged="nothing was published")
         results: Results = {}
         if not chosen:
             return results
@@ -189,9 +192,8 @@ def redrive(
         return results
 
     results = _run(redrive_chosen)
-    if results is not None:
-        print_results(results, as_json=as_json)
-    if results is None or any(isinstance(result, RedriveError) for result, _ in results.values()):
+    print_results(results, as_json=as_json)
+    if any(isinstance(result, RedriveError) for result, _ in results.values()):
         raise typer.Exit(ExitCode.NEGATIVE)
 
 
@@ -222,15 +224,6 @@ def _read_correction(body: Path) -> bytes:
     except BadEvent as error:
         raise _failure(f"{body} is not a valid order event: {error} ({error.error_type})") from None
     return value
-
-
-def _confirm(dead_letters: Sequence[DeadLetter]) -> bool:
-    """Show what would be redriven, and ask where a person can answer."""
-    ERR.print(error_table(dead_letters))
-    if not sys.stdin.isatty():
-        ERR.print("Nothing was published. --yes redrives them.")
-        return False
-    return typer.confirm(f"Publish {len(dead_letters):,} messages again?", err=True)
 
 
 def _run(work: Callable[[DeadLetterSettings, asyncpg.Connection], Awaitable[Result]]) -> Result:
