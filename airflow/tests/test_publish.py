@@ -9,13 +9,13 @@ import duckdb
 import psycopg
 import pytest
 
-from order_batch.publish.marts import Mart, publish_marts, read_first_rows, read_marts
+from order_batch.publish.marts import MartDefinition, publish_marts, read_first_rows, read_marts
 from order_batch.settings import BatchSettings
 from order_batch.transform.results import DbtError
 from order_batch.warehouse.duckdb import DuckDbWarehouse
 
-USERS = Mart("mart_users", "Users.", {"user_id": "Key."}, ["orders desc", "user_id"])
-HOURS = Mart("mart_hours", "Hours.", {}, ["hour"])
+USERS = MartDefinition("mart_users", "Users.", {"user_id": "Key."}, ["orders desc", "user_id"])
+HOURS = MartDefinition("mart_hours", "Hours.", {}, ["hour"])
 MANY = 1_000
 
 
@@ -194,7 +194,9 @@ def test_a_gold_model_without_an_order_is_named() -> None:
         read_marts({"nodes": {"model.mart_new": node}})
 
 
-def published_as(connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, found: Sequence[Mart]) -> Any:
+def published_as(
+    connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, found: Sequence[MartDefinition]
+) -> Any:
     """Publish, and tell under which publication."""
     publish_marts(connection, warehouse, found, MANY)
     return connection.execute("select publication from published_marts where name = 'mart_users'").fetchone()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from marketplace_simulator import BEGINNING, Product, User, World
+from marketplace_simulator import BEGINNING, Product, SimulatedUser, World
 
 
 class UserVersion(NamedTuple):
@@ -35,7 +35,7 @@ class ProductVersion(NamedTuple):
     created_date: datetime
 
 
-def user_versions(users: Iterable[User]) -> Iterator[UserVersion]:
+def user_versions(users: Iterable[SimulatedUser]) -> Iterator[UserVersion]:
     """Users as they registered."""
     for user in users:
         yield UserVersion(

@@ -25,7 +25,7 @@ _RECORD = """
 
 
 @dataclass(frozen=True, slots=True)
-class Mart:
+class MartDefinition:
     """A gold model as dbt describes it; `order_by` are columns as SQL has them, of which no two rows have the same."""
 
     name: str
@@ -48,7 +48,7 @@ class FirstRows(NamedTuple):
     rows: Sequence[tuple[Any, ...]]
 
 
-def read_marts(manifest: Mapping[str, Any]) -> list[Mart]:
+def read_marts(manifest: Mapping[str, Any]) -> list[MartDefinition]:
     """The gold models, from dbt's manifest. Raises DbtError for one without an order."""
     nodes = manifest["nodes"].values()
     gold = [node for node in nodes if node["resource_type"] == "model" and "gold" in node["fqn"]]
@@ -56,7 +56,7 @@ def read_marts(manifest: Mapping[str, Any]) -> list[Mart]:
 
 
 def publish_marts(
-    connection: "psycopg.Connection[Any]", warehouse: Warehouse, found: Sequence[Mart], most: int
+    connection: "psycopg.Connection[Any]", warehouse: Warehouse, found: Sequence[MartDefinition], most: int
 ) -> dict[str, int]:
     """Publish these marts and no other, all at once; returns the number of rows of each. Only what changed is written.
 
@@ -96,15 +96,15 @@ def read_first_rows(connection: "psycopg.Connection[Any]", count: int) -> Iterat
         yield FirstRows(name, columns, [tuple(row[1:]) for row in found])
 
 
-def _read_mart(node: Mapping[str, Any]) -> Mart:
+def _read_mart(node: Mapping[str, Any]) -> MartDefinition:
     order_by = node["config"]["meta"].get("order_by")
     if not order_by:
         raise DbtError(f"gold model {node['name']} has no order: give it `config.meta.order_by`, ending in its key")
     descriptions = {column["name"]: column["description"] for column in node["columns"].values()}
-    return Mart(node["name"], " ".join(node["description"].split()), descriptions, order_by)
+    return MartDefinition(node["name"], " ".join(node["description"].split()), descriptions, order_by)
 
 
-def _prepare(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relation, done: Published) -> None:
+def _prepare(connection: "psycopg.Connection[Any]", mart: MartDefinition, relation: Relation, done: Published) -> None:
     """Index a new table, and describe the columns of an old one as well: descriptions may have changed."""
     table = done.replacement or Identifier(SCHEMA, mart.name)
     if done.replacement is not None:
@@ -116,7 +116,7 @@ def _prepare(connection: "psycopg.Connection[Any]", mart: Mart, relation: Relati
         _describe(connection, SQL("column {}.{}").format(table, Identifier(name)), mart.columns.get(name, ""))
 
 
-def _swap(connection: "psycopg.Connection[Any]", mart: Mart, done: Published) -> None:
+def _swap(connection: "psycopg.Connection[Any]", mart: MartDefinition, done: Published) -> None:
     """Put the new table, if there is one, in the place of the old one."""
     if done.replacement is not None:
         connection.execute(SQL("drop table if exists {}").format(Identifier(SCHEMA, mart.name)))
@@ -124,7 +124,9 @@ def _swap(connection: "psycopg.Connection[Any]", mart: Mart, done: Published) ->
     _grant(connection, mart)
 
 
-def _record(connection: "psycopg.Connection[Any]", mart: Mart, done: Published, publication: uuid.UUID) -> None:
+def _record(
+    connection: "psycopg.Connection[Any]", mart: MartDefinition, done: Published, publication: uuid.UUID
+) -> None:
     """Record what was published. A mart of which no row changed keeps its publication, and readers their pages."""
     connection.execute(
         _RECORD,
@@ -135,12 +137,12 @@ def _record(connection: "psycopg.Connection[Any]", mart: Mart, done: Published, 
     )  # fmt: skip
 
 
-def _keys(mart: Mart, relation: Relation) -> list[str]:
+def _keys(mart: MartDefinition, relation: Relation) -> list[str]:
     """The columns of text that the order ends in, which are the key: the API filters by columns that have an index."""
     return [name for name, kind in relation.columns if name in mart.order_columns and kind == "text"]
 
 
-def _grant(connection: "psycopg.Connection[Any]", mart: Mart) -> None:
+def _grant(connection: "psycopg.Connection[Any]", mart: MartDefinition) -> None:
     """Let those roles read it that are meant to, where roles exist: each publication makes new tables."""
     found = connection.execute("select rolname from pg_roles where rolname = any(%s)", [list(MART_READERS)])
     readers = SQL(", ").join(Identifier(role) for (role,) in found)

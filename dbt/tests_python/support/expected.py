@@ -7,7 +7,7 @@ from typing import Any
 
 from tests_python.support.raw_data import RawData, Row
 
-Mart = set[tuple[Any, ...]]
+MartRows = set[tuple[Any, ...]]
 
 
 @dataclass
@@ -74,7 +74,7 @@ def _order(row: Row) -> Order:
     )
 
 
-def marts(data: RawData) -> dict[str, Mart]:
+def marts(data: RawData) -> dict[str, MartRows]:
     """Each mart's rows, columns in the mart's order."""
     rupiah = [order for order in orders(data) if order.currency == "IDR"]
     names = {row["user_id"]: row for row in sorted(data.users, key=lambda row: row["valid_from"])}
@@ -101,7 +101,7 @@ def marts(data: RawData) -> dict[str, Mart]:
         if order.local.hour in {0, 1, 2, 3, 4}:
             by_payment[order.payment].add(order)
 
-    status: Mart = {
+    status: MartRows = {
         (user, *person(user), t.orders, t.amount, t.frauds, t.fraud_amount, _status(t.frauds))
         for user, t in by_user.items()
     }

@@ -6,7 +6,7 @@ world without exchanging data, so that their joins match.
 
 from marketplace_simulator.products import Category, Product
 from marketplace_simulator.settings import WorldSettings
-from marketplace_simulator.users import EmailStyle, User
+from marketplace_simulator.users import EmailStyle, SimulatedUser
 from marketplace_simulator.world import BEGINNING, EPOCH, World
 
-__all__ = ["BEGINNING", "EPOCH", "Category", "EmailStyle", "Product", "User", "World", "WorldSettings"]
+__all__ = ["BEGINNING", "EPOCH", "Category", "EmailStyle", "Product", "SimulatedUser", "World", "WorldSettings"]

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from marketplace_simulator import Category, Product, User, World
+from marketplace_simulator import Category, Product, SimulatedUser, World
 from marketplace_simulator.orders import OrderIds, SimulatedOrder
 from marketplace_simulator.seeded_random import SeededRandom
 
@@ -40,7 +40,7 @@ _CUSTOMERS_CACHED = 4096
 class Customer:
     """A user with their devices, the one used most first, and the address at home."""
 
-    user: User
+    user: SimulatedUser
     devices: tuple[str, ...]
     ip_address: str
 

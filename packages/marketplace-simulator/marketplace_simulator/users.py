@@ -31,7 +31,7 @@ PAYMENT_HABITS = WeightedChoice(
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class SimulatedUser:
     """One registered user; `created_date` is when the account was opened, in business time."""
 
     user_id: str
@@ -48,7 +48,7 @@ def user_id(index: int) -> str:
     return f"U{index + 1:06d}"
 
 
-def make_user(seed: int, index: int, style: EmailStyle, created_date: datetime) -> User:
+def make_user(seed: int, index: int, style: EmailStyle, created_date: datetime) -> SimulatedUser:
     """User `index` of the world `seed`."""
     random = SeededRandom(seed, "user", index)
     names = _names()
@@ -61,7 +61,7 @@ def make_user(seed: int, index: int, style: EmailStyle, created_date: datetime) 
             mailbox = f"{first}.{random.between(1, 9)}"
         case EmailStyle.LAST_INITIAL:
             mailbox = f"{last}_{first[0]}"
-    return User(
+    return SimulatedUser(
         user_id(index),
         first,
         last,

@@ -15,7 +15,7 @@ from marketplace_simulator.products import (
     product_id,
 )
 from marketplace_simulator.seeded_random import SeededRandom
-from marketplace_simulator.users import EmailStyle, User, make_user, user_id
+from marketplace_simulator.users import EmailStyle, SimulatedUser, make_user, user_id
 from order_contract.business_time import BUSINESS_ZONE
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -100,13 +100,13 @@ class World:
         """How many users are registered at `moment`: those with the numbers below."""
         return self._first_users.count(moment) + self._users.count(moment)
 
-    def user(self, index: int) -> User:
+    def user(self, index: int) -> SimulatedUser:
         """One user."""
         created_date = self._registration_date(index)
         style = self.email_style(created_date) if index >= INITIAL_USERS else self._own_style(index)
         return make_user(self.seed, index, style, created_date)
 
-    def users_between(self, start: datetime, end: datetime) -> Iterator[User]:
+    def users_between(self, start: datetime, end: datetime) -> Iterator[SimulatedUser]:
         """Those who registered from `start` until before `end`, in that order; the first 1,000 did before EPOCH."""
         instant = timedelta(milliseconds=1)
         for index in range(self.users(start - instant), self.users(end - instant)):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_simulator import EPOCH, Category, EmailStyle, Product, User, World
+from marketplace_simulator import EPOCH, Category, EmailStyle, Product, SimulatedUser, World
 from marketplace_simulator.build_names import build_names
 from marketplace_simulator.products import PRICES, PriceHistory
 from marketplace_simulator.seeded_random import SeededRandom, WeightedChoice
@@ -51,7 +51,7 @@ def test_answers_do_not_depend_on_what_was_asked_before() -> None:
 
 def test_the_world_is_not_changed_unawares() -> None:
     # What has been published and loaded names these: with another world it would lose its partners.
-    assert WORLD.user(123_456) == User(
+    assert WORLD.user(123_456) == SimulatedUser(
         "U123457",
         "Kenzie",
         "Adriansyah",
@@ -132,7 +132,7 @@ def test_all_three_email_styles_are_in_use() -> None:
     assert {style_of(WORLD.user(index)) for index in range(50)} >= set(EmailStyle)
 
 
-def style_of(user: User) -> EmailStyle | None:
+def style_of(user: SimulatedUser) -> EmailStyle | None:
     """The style of an address by its looks."""
     first, last = user.first_name.lower(), user.last_name.lower()
     mailbox = user.email.partition("@")[0]
