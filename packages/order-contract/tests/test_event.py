@@ -16,7 +16,6 @@ from order_contract.event import (
     OrderEvent,
 )
 from order_contract.money import MAX_AMOUNT, format_rupiah
-from order_contract.reference_data import PaymentMethods
 
 APPENDED_AT = datetime(2026, 11, 28, 5, tzinfo=UTC)
 # An error is stored in a message header and in a table: it must stay short whatever the value.
@@ -201,80 +200,6 @@ def test_amounts_that_are_bad(amount: object) -> None:
 def test_amounts_as_text_are_rupiah_only() -> None:
     assert refused(SEED, currency="USD").field == "amount"
     assert decode(SEED, currency="idr").amount == 125_000_000
-
-
-@pytest.mark.parametrize(
-    ("given_", "method"),
-    [
-        ("gopay", "GoPay"), ("GOPAY", "GoPay"), (" Dana ", "DANA"), ("bank transfer", "Bank Transfer"), ("ovo", "OVO"),
-        ("bank_transfer", "Bank Transfer"), ("BANK-TRANSFER", "Bank Transfer"), ("banktransfer", "Bank Transfer"),
-        ("Go-Pay", "GoPay"), ("go pay", "GoPay"), ("go_pay", "GoPay"), ("G o  P-a_y", "GoPay"),
-        ("Pay Later", "PayLater"), ("q.ris", "q.ris"), ("go\u2010pay", "GoPay"), ("\tOVO\u00a0", "OVO"),
-        ("cash-on-delivery", "Cash on Delivery"),
-    ],
-)  # fmt: skip
-def test_known_payment_methods_are_matched_whatever_the_spelling(given_: str, method: str) -> None:
-    for more in ({}, {"note": 1}):  # by either decoder
-        assert decode({**SEED, **more}, payment_method=given_).payment_method == method
-
-
-@pytest.mark.parametrize(
-    "name", ["COD", "Klarna", "klarna", "Pay by link", "m" * 64, "GoPayLater", "\N{GRINNING FACE}"]
-)
-def test_an_unknown_payment_method_is_kept_as_given(name: str) -> None:
-    for given_ in (name, f"  {name}\t"):
-        for more in ({}, {"note": 1}):
-            assert decode({**SEED, **more}, payment_method=given_).payment_method == name
-
-
-@pytest.mark.parametrize("name", ["", "  ", "\t", "m" * 65, 7, ["GoPay"], {"name": "GoPay"}, True])
-def test_what_no_payment_method_can_be_called(name: object) -> None:
-    error = refused(SEED, payment_method=name)
-
-    assert (error.error_type, error.field) == ("bad-value", "payment_method")
-    assert "text of 1 to 64 characters" in str(error)
-
-
-def test_payment_methods_can_be_added() -> None:
-    decoder = EventDecoder(["ShopeePay Later"])
-
-    assert (
-        decoder.decode(orjson.dumps({**SEED, "payment_method": "SHOPEEPAY later"}), APPENDED_AT).payment_method
-        == "ShopeePay Later"
-    )
-    assert decode(SEED, payment_method="SHOPEEPAY later").payment_method == "SHOPEEPAY later"
-
-
-@pytest.mark.parametrize("added", ["gopay", "Go Pay", "GO-PAY", " go_pay "])
-def test_an_added_payment_method_is_no_second_spelling_of_a_known_one(added: str) -> None:
-    decoder = EventDecoder([added])
-
-    for given_ in ("GoPay", added, "go pay"):
-        event = decoder.decode(orjson.dumps({**SEED, "payment_method": given_}), APPENDED_AT)
-        assert event.payment_method == "GoPay"
-
-
-def test_what_was_decided_once_is_decided_so_again() -> None:
-    decoder = EventDecoder()
-    for spelling in ("gopay", "cowrie shells", " "):
-        value = orjson.dumps({**SEED, "payment_method": spelling})
-        outcomes = []
-        for _ in range(2):
-            try:
-                outcomes.append(decoder.decode(value, APPENDED_AT).payment_method)
-            except BadEvent as error:
-                outcomes.append(str(error))
-        assert outcomes[0] == outcomes[1]
-
-
-def test_many_spellings_take_little_memory() -> None:
-    methods = PaymentMethods()
-    for number in range(5_000):
-        assert methods.canonical(f"method {number}") == f"method {number}"
-        assert methods.canonical(f"{' ' * number}OVO") == "OVO"
-
-    assert len(methods.spellings) <= 1_000
-    assert max(map(len, methods.spellings)) <= 64
 
 
 @pytest.mark.parametrize("field", ["country", "shipping_country"])
