@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -23,6 +24,7 @@ class Load:
         self._rate = rate
         self._random = random.Random(seed)
         self._sent: list[tuple[int, bytes]] = []
+        self._day = datetime.now(UTC).date() - timedelta(days=1)
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -69,7 +71,7 @@ class Load:
             f'{{"order_id":"{self._random.getrandbits(64):016x}","user_id":"U{self._random.randrange(1000)}",'
             f'"product_id":"P{self._random.randrange(50)}","quantity":{self._random.randrange(1, 5)},'
             f'"amount":{self._random.randrange(10**9)},"payment_method":"GoPay","country":"ID",'
-            f'"created_date":"2026-11-22T{number % 24:02d}:00:00"}}'
+            f'"created_date":"{self._day}T{number % 24:02d}:00:00"}}'
         ).encode()
         self._sent.append((partition, value))
         return partition, value

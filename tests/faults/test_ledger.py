@@ -1,5 +1,7 @@
 """kill -9 of everything under load: nothing lost, nothing twice, `decisions` says what Postgres says.
 
+Every history feature of every decision is what SQL computes from the stored orders.
+
 ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default).
 """
 
@@ -9,6 +11,7 @@ import uuid
 from contextlib import ExitStack
 from pathlib import Path
 
+import orjson
 import pytest
 
 from devstack.kafka import EmbeddedKafka
@@ -20,10 +23,13 @@ from tests.faults.database import new_database
 from tests.faults.load import Load
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import Ledger, committed_everything
+from tests.support.service import run_command
 from tests.support.waiting import until
 
 ROUNDS = int(os.environ.get("ORDERWATCH_FAULT_ROUNDS", "1"))
 RATE = 500
+RULES = Path(__file__).with_name("history_rules.yaml")
+SAMPLE = os.environ.get("ORDERWATCH_FAULT_SAMPLE", "300")
 
 
 @pytest.mark.integration
@@ -37,13 +43,17 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
     load = Load(settings, ledger, rate=RATE)
     with ExitStack() as stack:
         detectors = [
-            stack.enter_context(DetectorProcess(settings, database_url, tmp_path / f"detector-{number}.log"))
-            for number in range(2)
+            stack.enter_context(
+                DetectorProcess(
+                    settings, database_url, tmp_path / f"detector-{number}.log", ORDERWATCH_RULES=str(RULES)
+                )
+            )
+            for number in range(3)
         ]
         loading = asyncio.create_task(load.run())
         await until(lambda: len(ledger.acknowledged) > RATE, "the load to start")
         for number in range(ROUNDS):
-            detector = detectors[number % 2]
+            detector = detectors[number % 3]
             await asyncio.to_thread(detector.kill)
             await asyncio.sleep(0.5)
             detector.start()
@@ -55,11 +65,17 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
         load.stop()
         await loading
         await until(lambda: committed_everything(settings), "the detectors to catch up", within=120)
-        assert [detector.process.poll() for detector in detectors] == [None, None], "a detector died by itself"
-        assert [detector.terminate() for detector in detectors] == [0, 0]
+        assert [detector.process.poll() for detector in detectors] == [None] * 3, "a detector died by itself"
+        assert [detector.terminate() for detector in detectors] == [0] * 3
     counts = await ledger.verify(settings, database_url)
     assert counts.keys() == {"stored", "duplicate", "conflict", "dead-letter"}
     assert counts.total() >= len(ledger.acknowledged) > RATE
+    verified = await asyncio.to_thread(
+        run_command, settings, database_url, "fraud_detector", "features", "verify", "--sample", SAMPLE, "--json"
+    )
+    verification = orjson.loads(verified.stdout)
+    assert (verified.returncode, verification["differences"]) == (0, []), verified.stderr
+    assert verification["orders"] == min(int(SAMPLE), counts["stored"])
 
 
 async def _get_on(ledger: Ledger) -> None:

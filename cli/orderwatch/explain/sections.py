@@ -11,8 +11,8 @@ import orjson
 from decision_engine.evaluate import evaluate
 from decision_engine.expression import names_in
 from decision_engine.features import EventFeatures, RecordedFeatures
+from decision_engine.history.declaration import ATTRIBUTE
 from decision_engine.ruleset import Rule, Ruleset, RulesetError, parse_ruleset
-from decision_engine.schema import ATTRIBUTE
 from order_contract.business_time import business_date
 from order_contract.decision import DECISION_COLUMNS, OrderRow, decision_columns
 from order_contract.decision_record import encode_decision

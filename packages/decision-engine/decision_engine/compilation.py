@@ -13,7 +13,8 @@ from types import CodeType
 from typing import Any, Final, NamedTuple
 
 from decision_engine.expression import ExpressionError, list_names, name_of, operand_names, parse_condition
-from decision_engine.schema import ATTRIBUTE, Schema
+from decision_engine.history.declaration import ATTRIBUTE
+from decision_engine.schema import Schema
 from order_contract.business_time import business_text
 from order_contract.event import MAX_TEXT_LENGTH, OrderEvent
 

@@ -11,6 +11,7 @@ import yaml
 from decision_engine.compilation import LISTS, compile_condition
 from decision_engine.expression import ExpressionError
 from decision_engine.history.declaration import (
+    ATTRIBUTE,
     LONGEST_WINDOW,
     OVER_LABELS,
     OVER_NUMBERS,
@@ -20,7 +21,7 @@ from decision_engine.history.declaration import (
     HistoryFeature,
 )
 from decision_engine.history.stream_features import TOO_LATE
-from decision_engine.schema import ATTRIBUTE, Constant, OrderList, Schema
+from decision_engine.schema import Constant, OrderList, Schema
 from decision_engine.yaml_nodes import NodeReader, Scalar, shorten
 from order_contract.event import OrderEvent
 

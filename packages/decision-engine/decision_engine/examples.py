@@ -13,9 +13,9 @@ import yaml
 from decision_engine.compilation import LISTS
 from decision_engine.declarations import LABELS
 from decision_engine.features import EventFeatures, Features
-from decision_engine.history.declaration import OVER_LABELS, Aggregate, HistoryFeature
+from decision_engine.history.declaration import ATTRIBUTE, OVER_LABELS, Aggregate, HistoryFeature
 from decision_engine.history.state import HistoryState
-from decision_engine.schema import ATTRIBUTE, Schema
+from decision_engine.schema import Schema
 from decision_engine.yaml_nodes import NodeReader
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent, OrderEvent

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from decision_engine.features import FEATURES
+from decision_engine.history.declaration import ATTRIBUTE
 from decision_engine.yaml_nodes import Scalar
 
 Constant = Scalar | tuple[Scalar, ...]
-
-ATTRIBUTE = "attributes."
-"""Begins the name of an attribute in expressions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,45 +3,59 @@
 import math
 import random
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
-from decision_engine.history.series import microseconds
+from decision_engine.history.series import field_of, microseconds
 from decision_engine.history.state import HistoryState
 from order_contract.event import OrderEvent
 
 MINUTE = 60 * SECOND
 WINDOWS = (MINUTE, 90 * MINUTE, 24 * 60 * MINUTE, 30 * 24 * 60 * MINUTE)
-KEYS = (("user_id",), ("device_id",), ("user_id", "ip_address"), ("country",))
+KEYS = (("user_id",), ("device_id",), ("user_id", "ip_address"), ("country",), ("attributes.terminal", "country"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
+ATTRIBUTES = (None, {}, *({"terminal": value} for value in (7, True, 1.5, "T1", "T2")))
 
 
 def every_feature() -> list[HistoryFeature]:
     """Each aggregate of each field that it takes, for each key and window."""
     fields: dict[Aggregate, Sequence[str | None]] = {
-        aggregate: ("amount", "quantity") if aggregate in OVER_NUMBERS else (None,)
-        for aggregate in Aggregate
-        if aggregate not in OVER_LABELS
+        aggregate: ("amount", "quantity") if aggregate in OVER_NUMBERS else (None,) for aggregate in Aggregate
     }
     fields[Aggregate.DISTINCT] = ("user_id", "voucher_code")
+    conditions: list[tuple[str | None, Callable[[OrderEvent], bool] | None]] = [
+        (None, None),
+        ("quantity < 300", lambda event: event.quantity < 300),
+    ]
     return [
-        HistoryFeature(f"{aggregate}-{field}-{'-'.join(key)}-{window}", aggregate, key, window, field)
+        HistoryFeature(
+            name=f"{aggregate}-{field}-{'-'.join(key)}-{window}-{where}",
+            aggregate=aggregate,
+            key=key,
+            window=window,
+            field=field,
+            where=where,
+            condition=condition,
+            label="fraud" if aggregate in OVER_LABELS else None,
+        )
         for key in KEYS
         for window in WINDOWS
-        for aggregate in fields
+        for aggregate in Aggregate
         for field in fields[aggregate]
+        for where, condition in (conditions if window == 90 * MINUTE else conditions[:1])
     ]
 
 
 def expected(  # noqa: PLR0911  (one return per aggregate)
-    feature: HistoryFeature, order: OrderEvent, others: Iterable[OrderEvent]
+    feature: HistoryFeature, order: OrderEvent, others: Iterable[OrderEvent], labelled: Collection[OrderEvent]
 ) -> Any:
     """The value by the words of the contract."""
-    key = [getattr(order, name) for name in feature.key]
+    key = [field_of(order, name) for name in feature.key]
     if None in key:
         return None
     time = microseconds(order.created_date)
@@ -49,7 +63,9 @@ def expected(  # noqa: PLR0911  (one return per aggregate)
     found = sorted(
         (microseconds(other.created_date), None if feature.field is None else getattr(other, feature.field))
         for other in others
-        if [getattr(other, name) for name in feature.key] == key
+        if [field_of(other, name) for name in feature.key] == key
+        and (feature.condition is None or feature.condition(other))
+        and (feature.aggregate is not Aggregate.LABEL_COUNT or other in labelled)
         and time - feature.window < microseconds(other.created_date) <= time
         and (not feature.is_money or other.currency == order.currency)
         and (feature.field is None or getattr(other, feature.field) is not None)
@@ -57,8 +73,11 @@ def expected(  # noqa: PLR0911  (one return per aggregate)
     times = [each[0] for each in found]
     values: list[Any] = [each[1] for each in found]
     match feature.aggregate:
-        case Aggregate.COUNT:
+        case Aggregate.COUNT | Aggregate.LABEL_COUNT:
             return len(found)
+        case Aggregate.LABEL_SHARE:
+            counted = expected(replace(feature, aggregate=Aggregate.LABEL_COUNT), order, others, labelled)
+            return counted / len(found) if found else None
         case Aggregate.SUM:
             return sum(values)
         case Aggregate.DISTINCT:
@@ -103,15 +122,17 @@ def random_order(chance: random.Random, number: int, now: datetime, keys: int) -
         email=None,
         shipping_country=None,
         account_created_date=None,
-        attributes=None,
+        attributes=chance.choice(ATTRIBUTES),
     )
 
 
-def differences(actual: dict[str, object], order: OrderEvent, others: Sequence[OrderEvent]) -> dict[str, object]:
+def differences(
+    actual: dict[str, object], order: OrderEvent, others: Sequence[OrderEvent], labelled: Collection[OrderEvent]
+) -> dict[str, object]:
     """The features whose value is not that of the contract, with both."""
     wrong: dict[str, object] = {}
     for feature in every_feature():
-        value, right = actual[feature.name], expected(feature, order, others)
+        value, right = actual[feature.name], expected(feature, order, others, labelled)
         same = value == right or (
             feature.aggregate is Aggregate.DEVIATION
             and isinstance(value, float)
@@ -129,15 +150,25 @@ def test_every_value_is_the_aggregate_over_the_other_orders(seed: int, chunk: in
     chance = random.Random(seed)
     state = HistoryState(every_feature(), chunk=chunk)
     added: list[OrderEvent] = []
+    labelled: list[OrderEvent] = []
     now = START
-    for number in range(120):
+    for number in range(60):
         now += timedelta(microseconds=chance.choice((0, 1, SECOND, 90 * MINUTE)))
         order = random_order(chance, number, now, keys=4)
-        assert differences(dict(state.values(order)), order, added) == {}, order
+        assert differences(dict(state.values(order)), order, added, labelled) == {}, order
         state.add(order)
         added.append(order)
+        if chance.random() < 0.3:
+            labelled.append(chance.choice([each for each in added if each not in labelled]))
+            state.add_label(labelled[-1], "fraud")
+        if labelled and chance.random() < 0.1:
+            state.remove_label(labelled.pop(chance.randrange(len(labelled))), "fraud")
         if chance.random() < 0.15:
-            state.remove(added.pop(chance.randrange(len(added))))
+            removed = added.pop(chance.randrange(len(added)))
+            state.remove(removed)
+            if removed in labelled:
+                labelled.remove(removed)
+                state.remove_label(removed, "fraud")
 
 
 def test_a_window_is_open_at_its_beginning_and_closed_at_its_end() -> None:

@@ -37,7 +37,7 @@ def encode_decision(row: OrderRow) -> bytes:
             "risk_score": row.risk_score,
             "hits": orjson.Fragment(row.hits),
             "features": orjson.Fragment(row.features),
-            "seen": row.seen and decode_seen(row.seen, row.source_partition, row.source_offset),
+            "seen": None if row.seen is None else decode_seen(row.seen, row.source_partition, row.source_offset),
             "ruleset_version": row.ruleset_version,
             "decided_at": row.decided_at,
             "topic": row.source_topic,

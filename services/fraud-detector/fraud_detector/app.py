@@ -11,7 +11,6 @@ import structlog
 
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
-from decision_engine.schema import ATTRIBUTE
 from fraud_detector.history.loader import LoadedHistory, load_history
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
@@ -114,16 +113,11 @@ async def run(settings: DetectorSettings) -> None:
 
 def _require_kept_features(ruleset: Ruleset) -> None:
     """Refuse rules that need what this detector does not keep, as they would never fire."""
-    missing = [
-        feature.name
-        for feature in ruleset.features
-        if feature.where or feature.label or any(name.startswith(ATTRIBUTE) for name in feature.key)
-    ]
-    missing += ruleset.schema.lists
+    missing = [feature.name for feature in ruleset.features if feature.label] + list(ruleset.schema.lists)
     if missing:
         raise RulesetError(
-            f"the ruleset declares {', '.join(missing[:5])}, but this detector keeps no lists, and no histories by "
-            "attribute, label or condition (where); remove what needs them, or set these rules and names aside"
+            f"the ruleset declares {', '.join(missing[:5])}, but this detector keeps no lists and no labels: remove "
+            "what needs them, and the rules that use it"
         )
 
 

@@ -7,13 +7,21 @@ loop over declarations takes several times as long as what it does for them.
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from decision_engine.history.columns import ColumnKind
-from decision_engine.history.declaration import OPTIONAL_FIELDS, SECOND, WITHOUT_ORDERS, Aggregate, HistoryFeature
+from decision_engine.history.declaration import (
+    ATTRIBUTE,
+    OPTIONAL_FIELDS,
+    SECOND,
+    WITHOUT_ORDERS,
+    Aggregate,
+    HistoryFeature,
+)
 from decision_engine.history.large_history import CurrencyHistories, LargeHistory
 from decision_engine.history.reader import Value, deviation, read_large
-from decision_engine.history.series import ColumnSource, Series, identity, microseconds
+from decision_engine.history.series import ColumnSource, Series, identity, key_attribute, microseconds
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
@@ -28,34 +36,45 @@ _CURRENCY: Final = f"event[{OrderEvent._fields.index('currency')}]"
 _POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._fields)}
 
 
-def compile_series(all_series: Sequence[Series]) -> tuple[ReadFeatures, AddOrder]:
-    """The two functions over these series."""
+def compile_series(
+    all_series: Sequence[Series], shares: Sequence[HistoryFeature] = ()
+) -> tuple[ReadFeatures, AddOrder]:
+    """The two functions over these series; `shares` are features that divide two others, see `share_parts`."""
     names: dict[str, Any] = {
         "array": array, "bisect_right": bisect_right, "deviation": deviation, "identity": identity,
-        "microseconds": microseconds,
+        "microseconds": microseconds, "key_attribute": key_attribute,
     }  # fmt: skip
     for number, series in enumerate(all_series):
         names |= {
             f"histories{number}": series.histories,
             f"read_large{number}": _large_reader(series),
             f"add_slowly{number}": series.add,
+            f"counts{number}": series.condition,
         }
-    source = "\n".join((*_read_source(all_series), *_add_source(all_series)))
+    source = "\n".join((*_read_source(all_series, shares), *_add_source(all_series)))
     exec(compile(source, "<history features>", "exec"), names)  # noqa: S102  (made of numbers and names of fields)
     return names["read"], names["add"]
+
+
+def share_parts(share: HistoryFeature) -> tuple[HistoryFeature, HistoryFeature]:
+    """The two counts of which a share of labelled orders is the quotient."""
+    return (
+        replace(share, name=f"{share.name} labelled", aggregate=Aggregate.LABEL_COUNT),
+        replace(share, name=f"{share.name} orders", aggregate=Aggregate.COUNT, label=None),
+    )
 
 
 def _large_reader(series: Series) -> Callable[[LargeHistory | CurrencyHistories, int, OrderEvent], tuple[Value, ...]]:
     return lambda history, time, event: read_large(series, history, time, event)
 
 
-def _read_source(all_series: Sequence[Series]) -> Iterator[str]:
+def _read_source(all_series: Sequence[Series], shares: Sequence[HistoryFeature]) -> Iterator[str]:
     yield "def read(event):"
     yield f"    time = microseconds({_TIME})"
-    values: list[str] = []
+    variables: dict[HistoryFeature, str] = {}
     for number, series in enumerate(all_series):
         names = [f"value{number}_{index}" for index in range(len(series.features))]
-        values += [f"{feature.name!r}: {name}" for feature, name in zip(series.features, names, strict=True)]
+        variables |= zip(series.features, names, strict=True)
         target = ", ".join(names) + ","
         nothing = tuple(WITHOUT_ORDERS.get(feature.aggregate) for feature in series.features)
         key = f"histories{number}.get({_key(series)})"
@@ -69,6 +88,11 @@ def _read_source(all_series: Sequence[Series]) -> Iterator[str]:
             yield f"        if {absent}: {' = '.join(names)} = None"
         yield "    else:"
         yield f"        {target} = read_large{number}(history, time, event)"
+    parts = {part for share in shares for part in share_parts(share)}
+    values = [f"{feature.name!r}: {name}" for feature, name in variables.items() if feature not in parts]
+    for share in shares:
+        labelled, orders = (variables[part] for part in share_parts(share))
+        values.append(f"{share.name!r}: {labelled} / {orders} if {orders} else None")
     yield f"    return {{{', '.join(values)}}}"
 
 
@@ -87,9 +111,7 @@ def _short_reader(series: Series, names: Sequence[str]) -> Iterator[str]:
         yield f"{name} = {value}"
 
 
-def _aggregate(  # noqa: PLR0911, PLR0912  (one return per aggregate)
-    series: Series, feature: HistoryFeature
-) -> str:
+def _aggregate(series: Series, feature: HistoryFeature) -> str:  # noqa: PLR0911, PLR0912  (one case per aggregate)
     """The value of a feature, as an expression over the columns and the window's `start` and `end`."""
     column, squares = "", ""
     if feature.field is not None:
@@ -97,7 +119,7 @@ def _aggregate(  # noqa: PLR0911, PLR0912  (one return per aggregate)
     if feature.aggregate is Aggregate.DEVIATION:
         squares = f"column{series.column(feature, squared=True)}"
     match feature.aggregate:
-        case Aggregate.COUNT:
+        case Aggregate.COUNT | Aggregate.LABEL_COUNT:
             return "end - start"
         case Aggregate.SUM:
             return f"{column}[end] - {column}[start]"
@@ -119,16 +141,19 @@ def _aggregate(  # noqa: PLR0911, PLR0912  (one return per aggregate)
             return f"(time - times[start]) / {SECOND} if end > start else None"
         case Aggregate.SECONDS_SINCE_LAST:
             return f"(time - times[end - 1]) / {SECOND} if end > start else None"
-        case Aggregate.LABEL_COUNT | Aggregate.LABEL_SHARE:
-            raise NotImplementedError(f"{feature.name}: a state of orders holds no labels")
+        case Aggregate.LABEL_SHARE:
+            raise AssertionError("a share is the quotient of its parts")
 
 
 def _add_source(all_series: Sequence[Series]) -> Iterator[str]:
     yield "def add(event):"
     yield f"    time = microseconds({_TIME})"
     for number, series in enumerate(all_series):
+        if series.label is not None:
+            continue  # labels come later than their orders
         absent = _any_absent((*series.key, *filter(None, (series.required,))))
-        yield f"    if not ({absent}):" if absent else "    if True:"
+        counts = f"counts{number}(event)" if series.condition else "True"
+        yield f"    if not ({absent}) and {counts}:" if absent else f"    if {counts}:"
         yield from _indented(_adder(number, series), 8)
 
 
@@ -167,13 +192,21 @@ def _columns(series: Series) -> list[str]:
 
 
 def _key(series: Series) -> str:
-    fields = [f"event[{_POSITIONS[name]}]" for name in series.key]
+    fields = [_field(name) for name in series.key]
     return fields[0] if len(fields) == 1 else f"({', '.join(fields)})"
 
 
 def _any_absent(fields: Iterable[str]) -> str:
     """Whether one of the fields is absent, as an expression; empty when none of them can be."""
-    return " or ".join(f"event[{_POSITIONS[name]}] is None" for name in fields if name in OPTIONAL_FIELDS)
+    return " or ".join(
+        f"{_field(name)} is None" for name in fields if name in OPTIONAL_FIELDS or name.startswith(ATTRIBUTE)
+    )
+
+
+def _field(name: str) -> str:
+    if name.startswith(ATTRIBUTE):
+        return f"key_attribute(event[{_POSITIONS['attributes']}], {name.removeprefix(ATTRIBUTE)!r})"
+    return f"event[{_POSITIONS[name]}]"
 
 
 def _value(column: ColumnSource) -> str:

@@ -59,6 +59,9 @@ WITHOUT_ORDERS: Final = {
 }
 """The values of aggregates when no order is in the window; the others are absent then."""
 
+ATTRIBUTE: Final = "attributes."
+"""What the name of an attribute begins with, as part of a key. Text and integers count; other values are absent."""
+
 OPTIONAL_FIELDS: Final = frozenset(
     {"device_id", "ip_address", "voucher_code", "email", "shipping_country", "account_created_date"}
 )

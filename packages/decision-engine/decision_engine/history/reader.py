@@ -44,7 +44,7 @@ def _value(  # noqa: PLR0911  (one return for each aggregate)
         return history.total(series.column(feature, squared=squared), start, end)
 
     match feature.aggregate:
-        case Aggregate.COUNT:
+        case Aggregate.COUNT | Aggregate.LABEL_COUNT:
             return count
         case Aggregate.SUM:
             return total()

@@ -1,6 +1,7 @@
 """Series: the histories of all values of one key, and the features that are read from them."""
 
 from bisect import bisect_right
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -8,7 +9,7 @@ from typing import Any, Final
 import xxhash
 
 from decision_engine.history.columns import ColumnKind, History, Kinds, delete, find, insert, new_history, orders_of
-from decision_engine.history.declaration import Aggregate, HistoryFeature
+from decision_engine.history.declaration import ATTRIBUTE, Aggregate, HistoryFeature
 from decision_engine.history.large_history import CurrencyHistories, LargeHistory
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
@@ -42,6 +43,19 @@ def identity(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode()) - 2**63
 
 
+def field_of(event: OrderEvent, name: str) -> Any:
+    """The value of a field, or of an attribute as `attributes.name`; None when the order lacks it."""
+    if name.startswith(ATTRIBUTE):
+        return key_attribute(event.attributes, name.removeprefix(ATTRIBUTE))
+    return event[_POSITIONS[name]]
+
+
+def key_attribute(attributes: Mapping[str, Any] | None, name: str) -> str | int | None:
+    """The attribute of this name; None when there is none, or it is neither text nor an integer."""
+    value = attributes.get(name) if attributes else None
+    return value if type(value) is str or type(value) is int else None
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
     """What a column is filled with: a field of the event, or its square."""
@@ -62,14 +76,17 @@ class ColumnSource:
 class Series:
     """The orders that have the fields of `key`, by the values of these fields.
 
-    `required` is an optional field that an order must have to be in the series. A history of `chunk` orders is kept in
-    chunks of about so many. Features are in the order of their
-    windows, shortest first.
+    `required` is an optional field that an order must have to be in the series, and `condition` what must hold for it;
+    `where` is its text. A series with a `label` holds only orders that were labelled so. A history of `chunk` orders is
+    kept in chunks of about so many. Features are in the order of their windows, shortest first.
     """
 
     key: tuple[str, ...]
     required: str | None
     chunk: int
+    where: str | None = None
+    condition: Callable[[OrderEvent], bool] | None = None
+    label: str | None = None
     features: list[HistoryFeature] = field(default_factory=list)
     columns: list[ColumnSource] = field(default_factory=list)
     histories: dict[Key, History | LargeHistory | CurrencyHistories] = field(default_factory=dict)
@@ -107,7 +124,9 @@ class Series:
         """The key under which an order is in the series; None when it is not in it."""
         if self.required is not None and event[_POSITIONS[self.required]] is None:
             return None
-        fields: list[Any] = [event[_POSITIONS[name]] for name in self.key]
+        if self.condition is not None and not self.condition(event):
+            return None
+        fields = [field_of(event, name) for name in self.key]
         if None in fields:
             return None
         return tuple(fields) if len(fields) > 1 else fields[0]

@@ -6,8 +6,8 @@ The values are those of the contract: aggregates over the orders that were added
 
 from collections.abc import Iterable
 
-from decision_engine.history.compiler import compile_series
-from decision_engine.history.declaration import OPTIONAL_FIELDS, HistoryFeature
+from decision_engine.history.compiler import compile_series, share_parts
+from decision_engine.history.declaration import OPTIONAL_FIELDS, Aggregate, HistoryFeature
 from decision_engine.history.series import Series, microseconds
 from order_contract.event import OrderEvent
 
@@ -21,21 +21,43 @@ class HistoryState:
     def __init__(self, features: Iterable[HistoryFeature], *, chunk: int = 512) -> None:
         self._chunk = chunk
         self._series: list[Series] = []
+        shares = []
         for feature in features:
-            self._series_of(feature).declare(feature)
-        self.values, self.add = compile_series(self._series)
+            if feature.aggregate is Aggregate.LABEL_SHARE:
+                shares.append(feature)
+                for part in share_parts(feature):
+                    self._series_of(part).declare(part)
+            else:
+                self._series_of(feature).declare(feature)
+        self.values, self.add = compile_series(self._series, shares)
 
     def remove(self, event: OrderEvent) -> None:
         """Take back an order that was added."""
         time = microseconds(event.created_date)
         for series in self._series:
-            series.remove(event, time)
+            if series.label is None:
+                series.remove(event, time)
+
+    def add_label(self, event: OrderEvent, label: str) -> None:
+        """Count an order as labelled so, at its own time."""
+        time = microseconds(event.created_date)
+        for series in self._series:
+            if series.label == label:
+                series.add(event, time)
+
+    def remove_label(self, event: OrderEvent, label: str) -> None:
+        """Count an order as labelled so no longer."""
+        time = microseconds(event.created_date)
+        for series in self._series:
+            if series.label == label:
+                series.remove(event, time)
 
     def _series_of(self, feature: HistoryFeature) -> Series:
         """The series that has the feature's orders; made when there is none."""
         required = feature.field if feature.field in OPTIONAL_FIELDS else None
+        wanted = feature.key, required, feature.where, feature.label
         for series in self._series:
-            if series.key == feature.key and series.required == required:
+            if (series.key, series.required, series.where, series.label) == wanted:
                 return series
-        self._series.append(Series(feature.key, required, self._chunk))
+        self._series.append(Series(feature.key, required, self._chunk, feature.where, feature.condition, feature.label))
         return self._series[-1]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
+import orjson
 import structlog
 
 from decision_engine.history.declaration import HistoryFeature
@@ -67,9 +68,9 @@ async def _load(
     orders = 0
     cursor = await connection.cursor(_query(features), topic, history.kept_since)
     while rows := await cursor.fetch(ROWS_AT_ONCE):
-        for *fields, source_epoch, partition, offset in rows:
+        for *fields, attributes, source_epoch, partition, offset in rows:
             if source_epoch <= epoch:
-                history.load(OrderEvent._make(fields))
+                history.load(OrderEvent._make((*fields, attributes and orjson.loads(attributes))))
             if source_epoch == epoch:
                 history.advance(partition, offset + 1)
         heartbeat()
@@ -84,7 +85,9 @@ def _query(features: Sequence[HistoryFeature]) -> str:
     """The orders with the fields that features read; the others are null, and cost nothing."""
     needed = {"created_date", "currency"}
     for feature in features:
-        needed |= {*feature.key, *([feature.field] if feature.field else ())}
+        needed |= {name.split(".")[0] for name in feature.key} | ({feature.field} if feature.field else set())
+    if any(feature.where is not None for feature in features):
+        needed = set(OrderEvent._fields)
     columns = [name if name in needed else f"null as {name}" for name in OrderEvent._fields]
     return f"""
         select {", ".join(columns)}, source_epoch, source_partition, source_offset

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import orjson
 
-from decision_engine.history.declaration import OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
+from decision_engine.history.declaration import ATTRIBUTE, OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
 from decision_engine.history.reader import deviation
 from decision_engine.history.stream_features import TOO_LATE
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
+from order_contract.event import OrderEvent
 
 _RANDOM_ORDERS: Final = """
     select order_id, ruleset_version, features::text from orders
@@ -88,71 +90,138 @@ async def compute_features(
     """The values of features for a stored order, from the other stored orders."""
     computed: dict[str, object] = {}
     for feature in features:
-        record = await connection.fetchrow(_query(feature), order_id, timedelta(microseconds=feature.window))
-        computed[feature.name] = None if record is None else _value(feature, record)
+        window = timedelta(microseconds=feature.window)
+        if feature.condition is None:
+            record = await connection.fetchrow(_aggregates_query(feature), order_id, window)
+            aggregates = None if record is None else Aggregates(*record.values())
+        else:
+            aggregates = _aggregate(feature, await connection.fetch(_orders_query(feature), order_id, window))
+        computed[feature.name] = None if aggregates is None else _value(feature, aggregates)
     return computed
 
 
-def _query(feature: HistoryFeature) -> str:
-    """Counts, sums and extremes for one order; no row when it lacks a field of the key."""
-    field = f"other.{feature.field}" if feature.field else "null"
-    is_number = feature.aggregate in OVER_NUMBERS
-    sums = (
-        f"sum({field}::numeric) as total, sum({field}::numeric * {field}) as squares"
-        if is_number
-        else "null as total, null as squares"
-    )
+class Aggregates(NamedTuple):
+    """What a feature's value is computed from: aggregates over the other orders, and the order's own value and time."""
+
+    orders: int
+    distinct: int
+    total: Decimal | int | None
+    squares: Decimal | int | None
+    least: int | None
+    greatest: int | None
+    first: datetime | None
+    last: datetime | None
+    own_value: int | None
+    own_time: datetime
+
+
+def _aggregates_query(feature: HistoryFeature) -> str:
+    """The aggregates for one order; no row when it lacks a field of the key."""
+    field, is_number = f"other.{feature.field}", feature.aggregate in OVER_NUMBERS
+    numbers = f"sum({field}::numeric), sum({field}::numeric * {field}), min({field}), max({field})"
+    found = f"""
+        select count(*), count(distinct {field if feature.field else "null"}),
+            {numbers if is_number else "null, null, null, null"},
+            min(other.created_date), max(other.created_date)
+    """
+    return _query(feature, found, f"found.*, {_own_value(feature)}, own.created_date")
+
+
+def _orders_query(feature: HistoryFeature) -> str:
+    """The other orders for one order, with its own value and time; one row without an order when there are none."""
+    names = ", ".join(f"other.{name}" for name in OrderEvent._fields)
+    return _query(feature, f"select {names}", f"{_own_value(feature)}, own.created_date, found.*")
+
+
+def _own_value(feature: HistoryFeature) -> str:
+    return f"own.{feature.field}" if feature.aggregate in OVER_NUMBERS else "null"
+
+
+def _query(feature: HistoryFeature, found: str, selected: str) -> str:
+    field = f"other.{feature.field}"
     conditions = [
-        *(f"other.{name} = own.{name}" for name in feature.key),
+        *(f"{_column('other', name)} = {_column('own', name)}" for name in feature.key),
         *(["other.currency = own.currency"] if feature.is_money else ()),
         *([f"{field} is not null"] if feature.field else ()),
     ]
-    extremes = f"min({field}) as least, max({field}) as greatest" if is_number else "null as least, null as greatest"
-    own_value = f"own.{feature.field}" if is_number else "null"
     return f"""
-        select found.*, {own_value} as own_value, own.created_date as time from (
+        select {selected} from (
             select *, seen_offsets(seen, source_partition, source_offset) as offsets from orders where order_id = $1
-        ) as own, lateral (
-            select count(*) as count, count(distinct {field}) as distinct_values, {sums}, {extremes},
-                min(other.created_date) as first, max(other.created_date) as last
+        ) as own left join lateral (
+            {found}
             from orders as other
             where {" and ".join(conditions)}
                 and other.order_id <> own.order_id and other.source_topic = own.source_topic
                 and other.created_date > own.created_date - $2::interval and other.created_date <= own.created_date
                 and (other.source_epoch < own.source_epoch or other.source_epoch = own.source_epoch
                     and other.source_offset < coalesce(own.offsets[other.source_partition + 1], 0))
-        ) as found
-        where {" and ".join(f"own.{name} is not null" for name in feature.key)}
+        ) as found on true
+        where {" and ".join(f"{_column('own', name)} is not null" for name in feature.key)}
     """  # noqa: S608  (names of declared fields)
 
 
-def _value(feature: HistoryFeature, record: asyncpg.Record) -> object:  # noqa: PLR0911  (one return per aggregate)
-    count: int = record["count"]
+def _column(table: str, name: str) -> str:
+    """A field of the key; an attribute, as JSON, counts when it is text or an integer."""
+    if not name.startswith(ATTRIBUTE):
+        return f"{table}.{name}"
+    literal = "'" + name.removeprefix(ATTRIBUTE).replace("'", "''") + "'"
+    attribute = f"({table}.attributes -> {literal})::text"
+    return f"case when {attribute} ~ '^(\"|-?[0-9]+$)' then {attribute} end"
+
+
+def _aggregate(feature: HistoryFeature, rows: Sequence[asyncpg.Record]) -> Aggregates | None:
+    """The aggregates over the orders for which the feature's condition holds."""
+    if not rows:
+        return None
+    own_value, own_time = rows[0][:2]
+    events = [
+        OrderEvent._make((*fields, attributes and orjson.loads(attributes)))
+        for _, _, *fields, attributes in rows
+        if fields[0] is not None
+    ]
+    events = [event for event in events if feature.condition is None or feature.condition(event)]
+    times = sorted(event.created_date for event in events)
+    values: list[Any] = [getattr(event, feature.field) for event in events] if feature.field else []
+    numbers: list[int] = values if feature.aggregate in OVER_NUMBERS else []
+    return Aggregates(
+        orders=len(events),
+        distinct=len(set(values)),
+        total=sum(numbers),
+        squares=sum(number * number for number in numbers),
+        least=min(numbers, default=None),
+        greatest=max(numbers, default=None),
+        first=times[0] if times else None,
+        last=times[-1] if times else None,
+        own_value=own_value,
+        own_time=own_time,
+    )
+
+
+def _value(feature: HistoryFeature, found: Aggregates) -> object:  # noqa: PLR0911  (one return per aggregate)
     match feature.aggregate:
         case Aggregate.COUNT:
-            return count
+            return found.orders
         case Aggregate.DISTINCT:
-            return record["distinct_values"]
+            return found.distinct
         case Aggregate.SUM:
-            return int(record["total"] or 0)
-    if not count:
-        return None
-    match feature.aggregate:
+            return int(found.total or 0)
         case Aggregate.MINIMUM:
-            return record["least"]
+            return found.least
         case Aggregate.MAXIMUM:
-            return record["greatest"]
+            return found.greatest
         case Aggregate.SECONDS_SINCE_FIRST:
-            return _seconds(record["time"] - record["first"])
+            return found.first and _seconds(found.own_time - found.first)
         case Aggregate.SECONDS_SINCE_LAST:
-            return _seconds(record["time"] - record["last"])
-    total = int(record["total"])
+            return found.last and _seconds(found.own_time - found.last)
+    if not found.orders:
+        return None
+    total = int(found.total or 0)
     match feature.aggregate:
         case Aggregate.AVERAGE:
-            return total / count
+            return total / found.orders
         case Aggregate.RATIO_TO_AVERAGE:
-            return record["own_value"] * count / total if total else None
-    return deviation(count, total, int(record["squares"])) if count > 1 else None
+            return (found.own_value or 0) * found.orders / total if total else None
+    return deviation(found.orders, total, int(found.squares or 0)) if found.orders > 1 else None
 
 
 def _seconds(elapsed: timedelta) -> float:

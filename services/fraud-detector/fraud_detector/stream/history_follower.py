@@ -39,11 +39,12 @@ class HistoryFollower:
         self._health = health
         self._own: frozenset[int] = frozenset()
         self._since: datetime | None = since
+        self._stopping = False
         self._progress = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow until it is cancelled."""
-        while True:
+        """Follow until `stop`."""
+        while not self._stopping:
             try:
                 if (since := self._since) is not None:
                     await self._published.seek(since - LOOK_BACK)
@@ -72,6 +73,10 @@ class HistoryFollower:
             )
         self._history.add(order.event, origin.partition, origin.offset)
 
+    def stop(self) -> None:
+        """End `run`, at the latest when the poll that is under way returns."""
+        self._stopping = True
+
     async def take_over(self, partitions: Collection[int], is_cancelled: Callable[[], bool]) -> bool:
         """Wait until everything that was published of these partitions counts, then decide them here.
 
@@ -92,6 +97,5 @@ class HistoryFollower:
 
     def release(self) -> None:
         """The partitions are no longer this detector's own: follow them, too."""
-        if self._own:
-            self._own = frozenset()
-            self._since = self._since or self._now()
+        self._own = frozenset()
+        self._since = self._since or self._now()

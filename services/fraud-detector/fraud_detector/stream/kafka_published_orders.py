@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError
@@ -29,10 +29,11 @@ class KafkaPublishedOrders:
         self._settings = settings
         self._epoch = epoch
         self._consumer: AIOKafkaConsumer | None = None
+        self._connecting = asyncio.Lock()
         self._positions: dict[int, int] = {}
-        self._wanted: set[int] | None = None
 
     async def seek(self, since: datetime) -> None:
+        await self.close()  # the topic may have more partitions than before
         consumer = await self._connect()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
@@ -98,32 +99,31 @@ class KafkaPublishedOrders:
             await consumer.stop()
 
     async def _connect(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                **self._settings.client_options(), enable_auto_commit=False, auto_offset_reset="none"
-            )
-            try:
-                await consumer.start()
-                topic = self._settings.decisions_topic
-                partitions = consumer.partitions_for_topic(topic) or await self._load_partitions(consumer, topic)
-                consumer.assign([TopicPartition(topic, partition) for partition in partitions])
-                for partition, position in self._positions.items():
-                    consumer.seek(TopicPartition(topic, partition), position)
-            except KafkaError as error:
-                await consumer.stop()
-                raise DependencyUnavailableError(f"topic decisions cannot be read: {error!r}") from error
-            except BaseException:
-                await consumer.stop()
-                raise
-            self._consumer = consumer
-        return self._consumer
+        # Following and taking over partitions ask for it at the same time.
+        async with self._connecting:
+            if self._consumer is None:
+                self._consumer = await self._create_consumer()
+            return self._consumer
 
-    async def _load_partitions(self, consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-        await consumer.topics()
-        partitions: set[int] = consumer.partitions_for_topic(topic) or set()
-        if not partitions:
-            raise DependencyUnavailableError(f"topic {topic} does not exist, or may not be read")
-        return partitions
+    async def _create_consumer(self) -> AIOKafkaConsumer:
+        topic = self._settings.decisions_topic
+        consumer = AIOKafkaConsumer(
+            topic, **self._settings.client_options(), enable_auto_commit=False, auto_offset_reset="none"
+        )
+        try:
+            await consumer.start()
+            parts = consumer.assignment()
+            # Assigned by hand, they keep their positions when the topic gets more partitions.
+            consumer.unsubscribe()
+            consumer.assign(list(parts))
+            for part in parts:
+                consumer.seek(part, self._positions.get(part.partition, 0))
+        except BaseException as error:
+            await consumer.stop()
+            if isinstance(error, KafkaError):
+                raise self._unavailable(error) from error
+            raise
+        return consumer
 
     def _unavailable(self, error: KafkaError | TimeoutError) -> DependencyUnavailableError:
         return DependencyUnavailableError(f"topic {self._settings.decisions_topic} cannot be read: {error!r}")

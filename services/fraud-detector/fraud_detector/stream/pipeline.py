@@ -105,14 +105,15 @@ class Pipeline:
         async with asyncio.TaskGroup() as group:
             stages = {"store": self._store_batches, "publish": self._publish_stored, "commit": self._commit_finished}
             workers = [group.create_task(work(), name=name) for name, work in stages.items()]
-            following = group.create_task(self._follower.run(), name="follow") if self._follower else None
+            if self._follower:
+                group.create_task(self._follower.run(), name="follow")
             await group.create_task(self._read(stop), name="poll and decide")
             self._health.stopping()
             await self._drain()
             for worker in workers:
                 worker.cancel()
-            if following:
-                following.cancel()
+            if self._follower:
+                self._follower.stop()
 
     # ---- rebalances: called by the consumer
 
@@ -209,6 +210,7 @@ class Pipeline:
         self._to_open.clear()
 
         def is_cancelled() -> bool:
+            self._health.heartbeat()  # waiting for the histories is not being stuck
             return stop.is_set() or assignment != self._assignment
 
         async def open_partitions() -> tuple[dict[int, int], list[Gap]] | None:
