@@ -29,6 +29,8 @@ Node = Mapping[str, Any]
 REFERENCE = re.compile(r"`[\w-]+`\.`\w+`\.`\w+`")
 FILTER = re.compile(r"\bwhere\b.*\bbusiness_date (?:>=|between) date '", re.DOTALL)
 """A condition on the partitions that BigQuery can resolve before it reads any."""
+RANGE = re.compile(r"\bwhere\b.*\b(?:business_date|month_start) (?:>=|between) date '(?!0001)", re.DOTALL)
+"""One that leaves some partitions only."""
 
 
 class Compiled:
@@ -61,6 +63,18 @@ class Compiled:
         """Tables that refuse queries that do not say which dates they read."""
         raw = {f"`parity`.`orderwatch_raw`.`{name}`" for name, table in TABLES.items() if table.requires_filter}
         return raw | {node["relation_name"] for node in self.models() if node["config"].get("require_partition_filter")}
+
+    def partitioned(self) -> set[str]:
+        """Tables by date or month that hold orders, and views of them; built_dates has one row per date."""
+        found = {f"`parity`.`orderwatch_raw`.`{name}`" for name, table in TABLES.items() if table.requires_filter}
+        found |= {node["relation_name"] for node in self.models() if node["config"].get("partition_by")}
+        found.remove("`parity`.`orderwatch_silver`.`built_dates`")
+        for node in self.models():
+            if node["config"]["materialized"] == "view" and any(
+                table in found for table, _ in references(node["compiled_code"])
+            ):
+                found.add(node["relation_name"])
+        return found
 
     def read_by(self, node: Node) -> list[str]:
         """Tables that a node may read, itself as it was before included."""
@@ -217,6 +231,20 @@ def test_tables_that_require_a_filter_are_read_with_one(compiled: str, request: 
                 read[table] += 1
                 assert FILTER.search(query), f"{node['name']} reads all dates of {table}: {query}"
     assert read.keys() == required
+
+
+def test_a_day_reads_all_dates_of_short_aggregates_only(dated: Compiled) -> None:
+    """Everything else is read by partition, so that what a day costs does not grow with its length."""
+    read_whole = {
+        table.split("`")[-2]
+        for node in [*dated.models(), *dated.tests()]
+        if node["config"]["materialized"] != "view"
+        for table, query in references(node["compiled_code"])
+        if table in dated.partitioned() and not RANGE.search(query)
+    }
+    assert read_whole == {
+        "agg_daily_payment_hour_orders", "agg_monthly_user_orders", "agg_monthly_product_payment_orders"
+    }  # fmt: skip
 
 
 def test_a_reference_without_a_filter_is_found() -> None:
