@@ -1,11 +1,10 @@
 """Examples beside rules: an order, the orders before it, and whether the rule fires."""
 
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import yaml
@@ -13,7 +12,7 @@ import yaml
 from decision_engine.compilation import LISTS
 from decision_engine.declarations import LABELS
 from decision_engine.features import EventFeatures, Features
-from decision_engine.history.declaration import ATTRIBUTE, OVER_LABELS, Aggregate, HistoryFeature
+from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.state import HistoryState
 from decision_engine.schema import Schema
 from decision_engine.yaml_nodes import NodeReader
@@ -40,8 +39,6 @@ _ORDER: Mapping[str, object] = {
 """What an example's order has where it says nothing else."""
 
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
-# Fields that may hold the value of an attribute while features of it are computed.
-_SPARE = ("voucher_code", "email", "device_id", "ip_address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +62,12 @@ class Example:
 
     def features(self, declared: Iterable[HistoryFeature]) -> Features:
         """The features that the order has after its history."""
-        values: dict[str, Any] = {**EventFeatures().features(self.order)}
-        for feature in declared:
-            values[feature.name] = _value(feature, self.order, self.history)
+        state = HistoryState(declared)
+        for past in self.history:
+            state.add(past.event)
+            if past.label is not None:
+                state.add_label(past.event, past.label)
+        values = {**EventFeatures().features(self.order), **state.values(self.order)}
         return {**values, LISTS: self.lists} if self.lists else values
 
 
@@ -135,39 +135,3 @@ def _event(reader: NodeReader, node: yaml.Node, values: Mapping[str, object]) ->
         )
     except (BadEvent, TypeError, ValueError) as error:
         raise reader.error(node, f"not a valid order event: {error}") from None
-
-
-def _value(feature: HistoryFeature, order: OrderEvent, history: Iterable[PastOrder]) -> Any:
-    """The value of one feature, from a state that holds the orders that count for it."""
-    counted = [past for past in history if feature.condition is None or feature.condition(past.event)]
-    labelled = [past for past in counted if past.label == feature.label]
-    if feature.aggregate is Aggregate.LABEL_COUNT:
-        return _fold(feature, order, labelled)
-    if feature.aggregate is Aggregate.LABEL_SHARE:
-        number = _fold(feature, order, counted)
-        return _fold(feature, order, labelled) / number if number else None
-    return _fold(feature, order, counted)
-
-
-def _fold(feature: HistoryFeature, order: OrderEvent, history: Iterable[PastOrder]) -> Any:
-    spare = iter([name for name in _SPARE if name not in (*feature.key, feature.field)])
-    stored_in = {name: next(spare) if name.startswith(ATTRIBUTE) else name for name in feature.key}
-
-    def with_attributes(event: OrderEvent) -> OrderEvent:
-        moved: dict[str, Any] = {
-            field: _attribute(event, name.removeprefix(ATTRIBUTE)) for name, field in stored_in.items() if name != field
-        }
-        return event._replace(**moved) if moved else event
-
-    aggregate = Aggregate.COUNT if feature.aggregate in OVER_LABELS else feature.aggregate
-    state = HistoryState(
-        [dataclasses.replace(feature, aggregate=aggregate, key=tuple(stored_in.values()), where=None, label=None)]
-    )
-    for past in history:
-        state.add(with_attributes(past.event))
-    return state.values(with_attributes(order))[feature.name]
-
-
-def _attribute(event: OrderEvent, name: str) -> str | None:
-    value = (event.attributes or {}).get(name)
-    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None

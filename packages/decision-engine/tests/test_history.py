@@ -191,3 +191,32 @@ def test_what_was_never_added_cannot_be_removed() -> None:
     state.add(order)
     with pytest.raises(LookupError, match="no order of"):
         state.remove(order._replace(amount=order.amount + 1))
+
+
+@pytest.mark.parametrize("chunk", [2, 8, 512])
+def test_values_stay_when_what_no_window_reaches_is_forgotten(chunk: int) -> None:
+    chance = random.Random(4)
+    lateness = 24 * 60 * MINUTE
+    complete, forgetting = (HistoryState(every_feature(), chunk=chunk) for _ in range(2))
+    now = START
+    for number in range(80):
+        now += timedelta(microseconds=chance.choice((SECOND, 90 * MINUTE, 15 * 24 * 60 * MINUTE)))
+        order = random_order(chance, number, now, keys=3)
+        if now - order.created_date < timedelta(microseconds=lateness):
+            assert forgetting.values(order) == complete.values(order)
+        for state in (complete, forgetting):
+            state.add(order)
+        if number % 5 == 0:
+            list(forgetting.forget(microseconds(now), lateness))
+    assert forgetting.keys < complete.keys
+    list(forgetting.forget(microseconds(now) + lateness + 2 * max(WINDOWS), 0))
+    assert forgetting.keys == 0
+
+
+def test_an_order_that_was_forgotten_may_be_taken_back() -> None:
+    state = HistoryState([HistoryFeature("spent", Aggregate.SUM, ("user_id",), MINUTE, "amount")])
+    order = random_order(random.Random(1), 1, START, keys=1)
+    state.add(order)
+    list(state.forget(microseconds(START) + 3 * 24 * 3_600 * SECOND * 10, 0))
+    state.remove(order)
+    assert state.keys == 0

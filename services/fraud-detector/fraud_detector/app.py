@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
 from fraud_detector.history.loader import LoadedHistory, load_history
@@ -105,7 +106,7 @@ async def run(settings: DetectorSettings) -> None:
         await stack.enter_async_context(watch_for_shutdown(database_url, store.disconnect))
         freeze_startup_objects()
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(consumer, store, metrics, health))
+            watching = group.create_task(_watch(consumer, store, metrics, health, loaded and loaded.features))
             await pipeline.run(stop)
             watching.cancel()
     log.info("detector_stopped")
@@ -169,9 +170,17 @@ async def _load_history(
     )
 
 
-async def _watch(consumer: OrderConsumer, store: DecisionStore, metrics: DetectorMetrics, health: HealthState) -> None:
+async def _watch(
+    consumer: OrderConsumer,
+    store: DecisionStore,
+    metrics: DetectorMetrics,
+    health: HealthState,
+    history: StreamFeatures | None,
+) -> None:
     """Check broker and database from time to time, so that one that is down is not taken for a quiet topic."""
     while True:
+        if history is not None:
+            metrics.history(history.histories, history.late_orders)
         try:
             metrics.lag(await consumer.lags())
             health.recovered(Check.BROKER)

@@ -81,6 +81,7 @@ def test_every_metric_counts_what_its_help_says() -> None:
     metrics.committed({3: 6})
     metrics.lag({2: 5})
     metrics.lag({3: 7})
+    metrics.history(histories=12, late_orders=2)
     with metrics.timed(Stage.STORE):
         pass
 
@@ -106,5 +107,7 @@ def test_every_metric_counts_what_its_help_says() -> None:
         **{("stage_seconds_sum", stage.value): 0 for stage in Stage if stage is not Stage.STORE},
         ("committed_offset", "3"): 6,
         ("lag_messages", "3"): 7,
+        ("histories",): 12,
+        ("late_orders",): 2,
     }
     assert counted == expected

@@ -217,5 +217,13 @@ class CurrencyHistories:
         own = self.by_currency.get(currency)
         return own is not None and own.remove(time, values) and self.orders.remove(time, values)
 
+    def forget(self, time: int) -> None:
+        """Delete the orders that are not later than `time`."""
+        self.orders.forget(time)
+        for currency, own in list(self.by_currency.items()):
+            own.forget(time)
+            if not len(own):
+                del self.by_currency[currency]
+
     def __len__(self) -> int:
         return len(self.orders)

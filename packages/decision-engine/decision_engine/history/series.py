@@ -1,14 +1,24 @@
 """Series: the histories of all values of one key, and the features that are read from them."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import xxhash
 
-from decision_engine.history.columns import ColumnKind, History, Kinds, delete, find, insert, new_history, orders_of
+from decision_engine.history.columns import (
+    ColumnKind,
+    History,
+    Kinds,
+    delete,
+    delete_first,
+    find,
+    insert,
+    new_history,
+    orders_of,
+)
 from decision_engine.history.declaration import ATTRIBUTE, Aggregate, HistoryFeature
 from decision_engine.history.large_history import CurrencyHistories, LargeHistory
 from order_contract.event import OrderEvent
@@ -90,6 +100,8 @@ class Series:
     features: list[HistoryFeature] = field(default_factory=list)
     columns: list[ColumnSource] = field(default_factory=list)
     histories: dict[Key, History | LargeHistory | CurrencyHistories] = field(default_factory=dict)
+    forgotten: int = -(2**63)
+    """Orders up to this time may have been forgotten."""
 
     @property
     def has_money(self) -> bool:
@@ -173,9 +185,26 @@ class Series:
             if index is not None:
                 delete(history, self.kinds, index)
         if not removed or history is None:
+            if time <= self.forgotten:
+                return
             raise LookupError(f"no order of {key} at {time} with the values {tuple(values)}")
         if not len(history[0] if isinstance(history, tuple) else history):
             del self.histories[key]
+
+    def forget(self, time: int) -> Iterator[None]:
+        """Delete the orders up to a time; yields after each key, so that it can be spread."""
+        self.forgotten = time
+        for key in list(self.histories):
+            history = self.histories.get(key)
+            if isinstance(history, tuple):
+                count = bisect_right(history[0], time)
+                if count:
+                    delete_first(history, count)
+            elif history is not None:
+                history.forget(time)
+            if history is not None and not len(history[0] if isinstance(history, tuple) else history):
+                del self.histories[key]
+            yield
 
     def _is_usual(self, event: OrderEvent) -> bool:
         """Whether an order can be in a history of one currency."""

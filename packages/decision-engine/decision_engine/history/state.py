@@ -4,7 +4,7 @@ The values are those of the contract: aggregates over the orders that were added
 (t - window, t]. Orders may be added in any order; each counts at its own time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from decision_engine.history.compiler import compile_series, share_parts
 from decision_engine.history.declaration import OPTIONAL_FIELDS, Aggregate, HistoryFeature
@@ -37,6 +37,19 @@ class HistoryState:
         for series in self._series:
             if series.label is None:
                 series.remove(event, time)
+
+    @property
+    def keys(self) -> int:
+        """How many histories there are."""
+        return sum(len(series.histories) for series in self._series)
+
+    def forget(self, now: int, lateness: int) -> Iterator[None]:
+        """Delete orders that no window of an order can reach that is at most `lateness` behind `now`.
+
+        Yields after each key, so that the work can be spread.
+        """
+        for series in self._series:
+            yield from series.forget(now - lateness - series.features[-1].window)
 
     def add_label(self, event: OrderEvent, label: str) -> None:
         """Count an order as labelled so, at its own time."""

@@ -3,7 +3,7 @@
 A deterministic fold: the same orders in the same sequence of partitions and offsets give the same values.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -95,6 +95,15 @@ class StreamFeatures:
         """Count a stored order; how far its partition was read does not change."""
         if microseconds(event.created_date) > self._now - self._retention:
             self._histories.add(event)
+
+    @property
+    def histories(self) -> int:
+        """How many histories are kept, one per key."""
+        return self._histories.keys
+
+    def forget(self) -> Iterator[None]:
+        """Delete what no feature can reach any more; yields after each key, so that the work can be spread."""
+        yield from self._histories.forget(self._now, self._lateness)
 
     def advance(self, partition: int, next_offset: int) -> None:
         """Everything of a partition before this offset was read."""

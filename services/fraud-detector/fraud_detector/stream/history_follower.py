@@ -12,6 +12,8 @@ from order_contract.decision_record import PublishedOrder
 
 POLL_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 0.5
+FORGET_EVERY: Final = 60.0
+KEYS_AT_ONCE: Final = 500
 LOOK_BACK: Final = timedelta(minutes=5)
 """How far before a moment records are read that were published since: clocks differ, and a member learns late that its
 partitions were revoked. What counts already is passed over."""
@@ -72,6 +74,15 @@ class HistoryFollower:
                 "those detectors, then start this one again"
             )
         self._history.add(order.event, origin.partition, origin.offset)
+
+    async def forget_old(self) -> None:
+        """Delete from time to time what no feature can reach any more, until it is cancelled."""
+        while True:
+            await asyncio.sleep(FORGET_EVERY)
+            self._history.set_time(self._now())
+            for number, _ in enumerate(self._history.forget()):
+                if number % KEYS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     def stop(self) -> None:
         """End `run`, at the latest when the poll that is under way returns."""

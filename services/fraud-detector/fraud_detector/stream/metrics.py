@@ -117,6 +117,17 @@ class DetectorMetrics:
             "orderwatch_detector_lag_messages", "Messages not finished yet.", ["partition"], registry=registry
         )
 
+        self._histories = Gauge(
+            "orderwatch_detector_histories",
+            "Histories in memory, one per value of a feature's key.",
+            registry=registry,
+        )
+        self._late_orders = Gauge(
+            "orderwatch_detector_late_orders",
+            "Orders since the start that came too late for the histories to keep them.",
+            registry=registry,
+        )
+
     def timed(self, stage: Stage) -> AbstractContextManager[object]:
         """Measure the time that a stage takes."""
         return self._stages[stage].time()
@@ -158,3 +169,8 @@ class DetectorMetrics:
         self._lag.clear()
         for partition, lag in lags.items():
             self._lag.labels(partition).set(lag)
+
+    def history(self, histories: int, late_orders: int) -> None:
+        """How many histories are kept, and how many orders came too late for them."""
+        self._histories.set(histories)
+        self._late_orders.set(late_orders)

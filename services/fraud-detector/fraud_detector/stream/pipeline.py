@@ -107,6 +107,7 @@ class Pipeline:
             workers = [group.create_task(work(), name=name) for name, work in stages.items()]
             if self._follower:
                 group.create_task(self._follower.run(), name="follow")
+                workers.append(group.create_task(self._follower.forget_old(), name="forget"))
             await group.create_task(self._read(stop), name="poll and decide")
             self._health.stopping()
             await self._drain()
