@@ -136,6 +136,8 @@ class Pipeline:
 
     def assigned(self, partitions: Collection[int]) -> None:
         """Take over partitions: the reader opens them, outside the consumer's callback."""
+        # Nothing was revoked when nothing had been opened yet: what is being opened then is out of date all the same.
+        self._assignment += 1
         self._to_open = set(partitions)
         self._health.joined()
 
@@ -292,8 +294,11 @@ class Pipeline:
     async def _publish_stored(self) -> None:
         """Publish what was stored; then its offsets may be committed."""
         while True:
-            batches = await self._publish_queue.take()
-            newest = batches[-1].assignment
+            taken = await self._publish_queue.take()
+            # The new owner publishes what belongs to an earlier assignment. Published here, it could come before what
+            # was dropped when its publishing failed, and those who follow a partition rely on its sequence.
+            newest = self._assignment
+            batches = [batch for batch in taken if batch.assignment == newest]
             orders = list(chain.from_iterable(batch.result.orders for batch in batches))
             letters = list(
                 chain.from_iterable(
@@ -311,7 +316,7 @@ class Pipeline:
                 # Of an earlier assignment: the new owner publishes it again, whether or not this succeeded.
                 if batch.assignment == self._assignment:
                     self._offsets.advance(batch.next_offsets)
-            self._unfinished -= len(batches)
+            self._unfinished -= len(taken)
             self._count_finished()
             if len(orders) < self._limits.slice_messages:
                 await asyncio.sleep(self._limits.publish_every)
