@@ -290,7 +290,7 @@ def test_what_bigquery_lacks_is_refused(googlesql: GoogleSql) -> None:
 
 
 def references(code: str) -> list[tuple[str, str]]:
-    """Each table that a query names, and the rest of the query in which it stands, without what is in parentheses."""
+    """Each table that a query references, with the text of that query without its nested queries."""
     code = re.sub(r"--.*", "", code)
     found = []
     for reference in REFERENCE.finditer(code):

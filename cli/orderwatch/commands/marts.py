@@ -71,7 +71,7 @@ def _show_rows(mart: Fields, rows: Sequence[Fields]) -> None:
     OUT.print(Text(printable(mart["description"])))
     OUT.print(f"{up_to}published {business_time(mart['published_at'])}; {mart['rows']:,} rows", markup=False)
     if not rows:
-        OUT.print("No rows like that." if mart["rows"] else "It has no rows.")
+        OUT.print("No rows match." if mart["rows"] else "It has no rows.")
         return
     lines = Table(show_header=False, box=None, pad_edge=False)
     lines.add_column(style="cyan", no_wrap=True)

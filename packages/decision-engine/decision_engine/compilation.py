@@ -73,7 +73,7 @@ def compile_sentence(text: str, schema: Schema) -> Sentence:
         raise
     except ValueError:
         raise ExpressionError(
-            "the description is no template: each { wants a } and a name between them; write {{ for a brace"
+            "the description is not a valid template: each { wants a } and a name between them; write {{ for a brace"
         ) from None
     sentence: Sentence = binder.compile(ast.JoinedStr(parts))
     return sentence

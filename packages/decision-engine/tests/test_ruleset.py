@@ -43,7 +43,7 @@ def test_a_version_is_the_hash_of_the_content_not_of_the_layout() -> None:
         (("{amount:,}", "{amount!r}"), "f.yaml:5:18: rule 'big': unknown value"),
         (("{amount:,}", "{amount:>999999999}"), "f.yaml:5:18: rule 'big': '{amount:>999999999}' is not a format"),
         (("{amount:,}", "{country:,}"), "f.yaml:5:18: rule 'big': '{country:,}' is not a format"),
-        (("{amount:,}", "{amount"), "f.yaml:5:18: rule 'big': the description is no template"),
+        (("{amount:,}", "{amount"), "f.yaml:5:18: rule 'big': the description is not a valid template"),
         (("severity: low", "severity: lowest"), "f.yaml:7:15: severity is one of low, medium, high, got 'lowest'"),
         (("score: 50", "score: 101"), "f.yaml:8:12: score is an integer from 0 to 100"),
         (("score: 50", "score: many"), "f.yaml:8:12: score is an integer from 0 to 100"),

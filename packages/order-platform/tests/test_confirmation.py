@@ -31,7 +31,7 @@ def test_without_a_terminal_it_is_a_usage_error_that_names_the_option(
     assert end.value.exit_code == ExitCode.USAGE
     out, err = capsys.readouterr()
     assert out == ""
-    assert "nothing was deleted: there is no terminal to confirm it on; add --yes" in " ".join(err.split())
+    assert "nothing was deleted: confirmation needs a terminal; add --yes to do without" in " ".join(err.split())
 
 
 def test_a_terminal_is_asked_on_standard_error(

@@ -90,7 +90,7 @@ def test_a_rule_is_explained_in_sentences(file: Path) -> None:
     assert done.output == EXPLANATION
     done = run("explain", "shared-devise", "--file", file)
     assert done.exit_code == 1
-    assert "there is no rule 'shared-devise'; the nearest is shared-device" in done.output
+    assert "rule 'shared-devise' does not exist; the nearest is shared-device" in done.output
 
 
 def test_differences_are_sentences(file: Path, tmp_path: Path) -> None:

@@ -16,5 +16,5 @@ def require_confirmation(program: str, question: str, *, yes: bool, unchanged: s
     if yes:
         return
     if not sys.stdin.isatty():
-        raise failure(program, f"{unchanged}: there is no terminal to confirm it on; add --yes", ExitCode.USAGE)
+        raise failure(program, f"{unchanged}: confirmation needs a terminal; add --yes to do without", ExitCode.USAGE)
     typer.confirm(question, abort=True, err=True)

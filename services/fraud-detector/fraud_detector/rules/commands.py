@@ -81,13 +81,13 @@ def explain(
         typer.Option("--file", envvar="ORDERWATCH_RULES", help="The rule file; the default rules when there is none."),
     ] = None,
 ) -> None:
-    """Say in sentences what a rule does; exits 1 when there is no such rule."""
+    """Say in sentences what a rule does; exits 1 when the rule does not exist."""
     ruleset = _load(file)
     rules = {rule.id: rule for rule in ruleset.rules}
     if rule_id not in rules:
         nearest = nearest_name(rule_id[:100], {name: name for name in rules})
         hint = f"; the nearest is {nearest}" if nearest else f"; there are {', '.join(list(rules)[:40])}"
-        typer.echo(f"there is no rule '{rule_id[:100]}'{hint}", err=True)
+        typer.echo(f"rule '{rule_id[:100]}' does not exist{hint}", err=True)
         raise typer.Exit(ExitCode.NEGATIVE)
     for sentence in explain_rule(rules[rule_id], ruleset):
         typer.echo(sentence)
