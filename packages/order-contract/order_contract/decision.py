@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import orjson
 
-from order_contract.event import OrderEvent
+from order_contract.event import OrderEvent, event_from_columns
 from order_contract.origin import Origin
 
 
@@ -104,8 +104,7 @@ class OrderRow(NamedTuple):
 
     def event(self) -> OrderEvent:
         """The event that was decided, as it was decoded."""
-        attributes = None if self.attributes is None else orjson.loads(self.attributes)
-        return OrderEvent._make((*self[: len(OrderEvent._fields) - 1], attributes))
+        return event_from_columns(self[: len(OrderEvent._fields)])
 
 
 DECISION_COLUMNS = OrderRow._fields[len(OrderEvent._fields) : OrderRow._fields.index("decided_at")]

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from order_contract.decision import OrderRow
-from order_contract.event import OrderEvent
+from order_contract.event import OrderEvent, event_from_columns
 from order_contract.origin import Origin
 from order_contract.seen import decode_seen
 
@@ -80,6 +80,4 @@ def _read_event(order: bytes) -> OrderEvent:
     for position in _TIMES:
         if fields[position] is not None:
             fields[position] = datetime.fromisoformat(fields[position]).astimezone(UTC)
-    if fields[-1] is not None:
-        fields[-1] = orjson.loads(fields[-1])
-    return OrderEvent._make(fields)
+    return event_from_columns(fields)

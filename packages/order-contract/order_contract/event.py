@@ -1,6 +1,7 @@
 """The order event: the decoded and normalised message of topic `orders`."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -59,6 +60,12 @@ class OrderEvent(NamedTuple):
     shipping_country: str | None
     account_created_date: datetime | None
     attributes: dict[str, Any] | None
+
+
+def event_from_columns(columns: Iterable[Any]) -> OrderEvent:
+    """The event of its columns, in the order of the fields; `attributes` is JSON text or None."""
+    *fields, attributes = columns
+    return OrderEvent._make((*fields, None if attributes is None else orjson.loads(attributes)))
 
 
 FIELDS = frozenset(OrderEvent._fields) - {"attributes"}

@@ -1,6 +1,5 @@
 """The errors of rejected messages: every fault, with the value and what to write instead."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,25 +10,9 @@ from hypothesis import strategies as st
 
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.decoding.validating_decoder import MAX_ERROR_LENGTH
-from order_contract.event import BadEvent, OrderEvent, fingerprint
+from order_contract.event import BadEvent, fingerprint
+from tests.support.decoding import APPENDED_AT, ORDER, TEXT, decode_bytes, refusal
 from tests.support.order_messages import message
-
-APPENDED_AT = datetime(2026, 11, 28, 5, tzinfo=UTC)
-ORDER: dict[str, Any] = {
-    "order_id": "o-1", "user_id": "u-1", "product_id": "p-1", "quantity": 1, "amount": 1000, "payment_method": "GoPay",
-    "country": "ID", "created_date": "2026-11-22T10:15:00",
-}  # fmt: skip
-TEXT = json.dumps(ORDER)
-
-
-def decode(value: bytes) -> OrderEvent:
-    return EventDecoder().decode(value, APPENDED_AT)
-
-
-def refusal(value: str | bytes) -> BadEvent:
-    with pytest.raises(BadEvent) as caught:
-        decode(value.encode() if isinstance(value, str) else value)
-    return caught.value
 
 
 def refused(**changed: Any) -> BadEvent:
@@ -215,7 +198,7 @@ LIBRARIES = (
 @given(st.randoms(use_true_random=False))
 def test_errors_are_short_and_in_our_own_words(random: Any) -> None:
     try:
-        decode(message(random) or b" ")
+        decode_bytes(message(random) or b" ")
     except BadEvent as error:
         text = str(error)
     else:
@@ -277,7 +260,7 @@ def test_the_framing_of_a_schema_registry_is_named(rest: bytes, said: str) -> No
 def test_an_order_with_fields_named_like_an_envelopes_is_an_order() -> None:
     order = {**ORDER, **CLOUD, "schema": {}, "payload": {}, "before": None, "after": None, "op": "c"}
 
-    assert decode(orjson.dumps(order)).order_id == "o-1"
+    assert decode_bytes(orjson.dumps(order)).order_id == "o-1"
 
 
 @pytest.mark.parametrize(
@@ -301,7 +284,7 @@ def test_the_same_order_with_another_escape_is_the_same_content() -> None:
         '"payment_method": "GoPay", "country": "ID", "created_date": "2026-11-22T10:15:00.1234567+07:00", '
         '"email": "a%sb.example"}'
     )
-    one, other = (decode((line % at).encode()) for at in ("@", "\\u0040"))
+    one, other = (decode_bytes((line % at).encode()) for at in ("@", "\\u0040"))
 
     assert one == other
     assert one.created_date == datetime(2026, 11, 22, 3, 15, 0, 123_456, tzinfo=UTC)
@@ -309,6 +292,6 @@ def test_the_same_order_with_another_escape_is_the_same_content() -> None:
 
 
 def test_an_emoji_is_kept() -> None:
-    event = decode(orjson.dumps({**ORDER, "note": "\N{GRINNING FACE} café"}))
+    event = decode_bytes(orjson.dumps({**ORDER, "note": "\N{GRINNING FACE} café"}))
 
     assert event.attributes == {"note": "\N{GRINNING FACE} café"}

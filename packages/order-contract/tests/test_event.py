@@ -6,31 +6,19 @@ from typing import Any
 import orjson
 import pytest
 
-from order_contract.decoding.decoder import EventDecoder
 from order_contract.decoding.validating_decoder import MAX_NESTING
 from order_contract.event import (
     MAX_ID_LENGTH,
     MAX_INT64,
     MAX_TEXT_LENGTH,
-    BadEvent,
     OrderEvent,
 )
 from order_contract.money import MAX_AMOUNT, format_rupiah
+from tests.support.decoding import SEED, decode, decode_bytes, refusal, refused
 
-APPENDED_AT = datetime(2026, 11, 28, 5, tzinfo=UTC)
 # An error is stored in a message header and in a table: it must stay short whatever the value.
 LONGEST_ERROR = 1_000
 
-SEED = {
-    "order_id": "a1b2c3d4",
-    "user_id": "U123",
-    "product_id": "P1111",
-    "quantity": 7,
-    "amount": "Rp.125,000,000",
-    "payment_method": "Paylater",
-    "country": "ID",
-    "created_date": "2025-11-30T02:15:00.123456",
-}
 OPTIONAL = {
     "currency": "USD",
     "device_id": "dev-1",
@@ -40,24 +28,6 @@ OPTIONAL = {
     "shipping_country": "SG",
     "account_created_date": "2025-01-01T00:00:00+07:00",
 }
-
-
-def decode(fields: dict[str, Any], **changed: Any) -> OrderEvent:
-    return decode_bytes(orjson.dumps({**fields, **changed}))
-
-
-def decode_bytes(value: bytes | None) -> OrderEvent:
-    return EventDecoder().decode(value, APPENDED_AT)
-
-
-def refusal(value: bytes | None) -> BadEvent:
-    with pytest.raises(BadEvent) as caught:
-        decode_bytes(value)
-    return caught.value
-
-
-def refused(fields: dict[str, Any], **changed: Any) -> BadEvent:
-    return refusal(orjson.dumps({**fields, **changed}))
 
 
 def without(field: str) -> dict[str, Any]:

@@ -1,36 +1,12 @@
 """Payment methods of order events: known ones have one spelling, and unknown ones are kept as given."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 import orjson
 import pytest
 
 from order_contract.decoding.decoder import EventDecoder
-from order_contract.event import BadEvent, OrderEvent
+from order_contract.event import BadEvent
 from order_contract.reference_data import PaymentMethods
-
-APPENDED_AT = datetime(2026, 11, 28, 5, tzinfo=UTC)
-SEED = {
-    "order_id": "a1b2c3d4",
-    "user_id": "U123",
-    "product_id": "P1111",
-    "quantity": 7,
-    "amount": "Rp.125,000,000",
-    "payment_method": "Paylater",
-    "country": "ID",
-    "created_date": "2025-11-30T02:15:00.123456",
-}
-
-
-def decode(fields: dict[str, Any], **changed: Any) -> OrderEvent:
-    return EventDecoder().decode(orjson.dumps({**fields, **changed}), APPENDED_AT)
-
-
-def refused(fields: dict[str, Any], **changed: Any) -> BadEvent:
-    with pytest.raises(BadEvent) as caught:
-        decode(fields, **changed)
-    return caught.value
+from tests.support.decoding import APPENDED_AT, SEED, decode, refused
 
 
 @pytest.mark.parametrize(

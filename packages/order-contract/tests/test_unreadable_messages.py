@@ -1,32 +1,11 @@
 """Messages that are not JSON: the error names the encoding, compression or syntax, and the byte."""
 
 import gzip
-import json
 import zlib
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from order_contract.decoding.decoder import EventDecoder
-from order_contract.event import BadEvent, OrderEvent
-
-APPENDED_AT = datetime(2026, 11, 28, 5, tzinfo=UTC)
-ORDER: dict[str, Any] = {
-    "order_id": "o-1", "user_id": "u-1", "product_id": "p-1", "quantity": 1, "amount": 1000, "payment_method": "GoPay",
-    "country": "ID", "created_date": "2026-11-22T10:15:00",
-}  # fmt: skip
-TEXT = json.dumps(ORDER)
-
-
-def decode(value: bytes) -> OrderEvent:
-    return EventDecoder().decode(value, APPENDED_AT)
-
-
-def refusal(value: str | bytes) -> BadEvent:
-    with pytest.raises(BadEvent) as caught:
-        decode(value.encode() if isinstance(value, str) else value)
-    return caught.value
+from tests.support.decoding import TEXT, refusal
 
 
 def test_a_byte_that_is_not_utf_8_is_named_with_its_place_and_likely_encoding() -> None:

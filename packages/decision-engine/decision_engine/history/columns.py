@@ -54,7 +54,7 @@ def find(history: History, kinds: Kinds, time: int, values: Sequence[int]) -> in
         if times[index] != time:
             break
         if all(
-            (column[index + 1] - column[index] if kind is ColumnKind.TOTALS else column[index]) == value
+            _value_at(column, kind, index) == value
             for column, kind, value in zip(history[1:], kinds, values, strict=True)
         ):
             return index
@@ -64,20 +64,14 @@ def find(history: History, kinds: Kinds, time: int, values: Sequence[int]) -> in
 def orders_of(history: History, kinds: Kinds) -> Iterator[tuple[int, list[int]]]:
     """The time and the values of each order."""
     for index, time in enumerate(history[0]):
-        yield (
-            time,
-            [
-                column[index + 1] - column[index] if kind is ColumnKind.TOTALS else column[index]
-                for column, kind in zip(history[1:], kinds, strict=True)
-            ],
-        )
+        yield time, [_value_at(column, kind, index) for column, kind in zip(history[1:], kinds, strict=True)]
 
 
 def delete(history: History, kinds: Kinds, index: int) -> None:
     """Delete the order at an index, in place."""
     for column, kind in zip(history[1:], kinds, strict=True):
         if kind is ColumnKind.TOTALS:
-            value = column[index + 1] - column[index]
+            value = _value_at(column, kind, index)
             later = [total - value for total in column[index + 2 :]]
             column[index + 1 :] = array("q", later) if isinstance(column, array) else later
         else:
@@ -98,6 +92,10 @@ def split(history: History, kinds: Kinds, index: int) -> tuple[History, History]
         first.append(column[: index + (kind is ColumnKind.TOTALS)])
         second.append(column[index:])
     return tuple(first), tuple(second)
+
+
+def _value_at(column: Column, kind: ColumnKind, index: int) -> int:
+    return column[index + 1] - column[index] if kind is ColumnKind.TOTALS else column[index]
 
 
 def _column(values: Sequence[int]) -> Column:

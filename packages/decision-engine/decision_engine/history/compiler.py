@@ -21,7 +21,7 @@ from decision_engine.history.declaration import (
 )
 from decision_engine.history.large_history import CurrencyHistories, LargeHistory
 from decision_engine.history.reader import Value, deviation, read_large
-from decision_engine.history.series import ColumnSource, Series, identity, key_attribute, microseconds
+from decision_engine.history.series import POSITIONS, ColumnSource, Series, identity, key_attribute, microseconds
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
@@ -31,9 +31,8 @@ ReadFeatures = Callable[[OrderEvent], dict[str, Value]]
 AddOrder = Callable[[OrderEvent], None]
 """Adds an order to all series."""
 
-_TIME: Final = f"event[{OrderEvent._fields.index('created_date')}]"
-_CURRENCY: Final = f"event[{OrderEvent._fields.index('currency')}]"
-_POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._fields)}
+_TIME: Final = f"event[{POSITIONS['created_date']}]"
+_CURRENCY: Final = f"event[{POSITIONS['currency']}]"
 
 
 def compile_series(
@@ -205,12 +204,12 @@ def _any_absent(fields: Iterable[str]) -> str:
 
 def _field(name: str) -> str:
     if name.startswith(ATTRIBUTE):
-        return f"key_attribute(event[{_POSITIONS['attributes']}], {name.removeprefix(ATTRIBUTE)!r})"
-    return f"event[{_POSITIONS[name]}]"
+        return f"key_attribute(event[{POSITIONS['attributes']}], {name.removeprefix(ATTRIBUTE)!r})"
+    return f"event[{POSITIONS[name]}]"
 
 
 def _value(column: ColumnSource) -> str:
-    value = f"event[{_POSITIONS[column.field]}]"
+    value = f"event[{POSITIONS[column.field]}]"
     if column.kind is ColumnKind.IDS:
         return f"identity({value})"
     return f"{value} * {value}" if column.squared else value

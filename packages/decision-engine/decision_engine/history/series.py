@@ -24,7 +24,8 @@ from decision_engine.history.large_history import CurrencyHistories, LargeHistor
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
-_POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._fields)}
+POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._fields)}
+"""The position of each field in an event."""
 
 Key = str | tuple[str, ...]
 
@@ -57,7 +58,7 @@ def field_of(event: OrderEvent, name: str) -> Any:
     """The value of a field, or of an attribute as `attributes.name`; None when the order lacks it."""
     if name.startswith(ATTRIBUTE):
         return key_attribute(event.attributes, name.removeprefix(ATTRIBUTE))
-    return event[_POSITIONS[name]]
+    return event[POSITIONS[name]]
 
 
 def key_attribute(attributes: Mapping[str, Any] | None, name: str) -> str | int | None:
@@ -76,7 +77,7 @@ class ColumnSource:
 
     def value(self, event: OrderEvent) -> int:
         """The value for an order."""
-        value: Any = event[_POSITIONS[self.field]]
+        value: Any = event[POSITIONS[self.field]]
         if self.kind is ColumnKind.IDS:
             return identity(value)
         return int(value * value if self.squared else value)
@@ -134,7 +135,7 @@ class Series:
 
     def key_of(self, event: OrderEvent) -> Key | None:
         """The key under which an order is in the series; None when it is not in it."""
-        if self.required is not None and event[_POSITIONS[self.required]] is None:
+        if self.required is not None and event[POSITIONS[self.required]] is None:
             return None
         if self.condition is not None and not self.condition(event):
             return None

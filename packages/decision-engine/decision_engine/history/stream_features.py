@@ -33,9 +33,9 @@ class StreamFeatures:
         declared = tuple(features)
         self._histories = HistoryState(declared)
         self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
-        self._lateness = lateness // timedelta(microseconds=1)
-        self._retention = self._lateness + max((feature.window for feature in declared), default=0)
-        self._now = 0
+        self._lateness = lateness
+        self._retention = lateness + timedelta(microseconds=max((feature.window for feature in declared), default=0))
+        self._set_time(UNIX_EPOCH)
         self._next: dict[int, int] = {}
         self._seen: tuple[int, bytes] | None = None
         self.late_orders = 0
@@ -48,15 +48,21 @@ class StreamFeatures:
     @property
     def kept_since(self) -> datetime:
         """Orders that were created before or at this time are not kept."""
-        return UNIX_EPOCH + timedelta(microseconds=self._now - self._retention)
+        return self._kept_since
 
     def set_time(self, now: datetime) -> None:
-        """The time by which an order is late: that of deciding, given from outside. A clock that steps back stands."""
-        self._now = max(self._now, microseconds(now))
+        """Set the time of deciding, by which orders are late; it never moves backwards."""
+        if now > self._now:
+            self._set_time(now)
+
+    def _set_time(self, now: datetime) -> None:
+        self._now = now
+        self._complete_since = now - self._lateness
+        self._kept_since = now - self._retention
 
     def features(self, event: OrderEvent) -> Features:
         hour = business_hour(event.created_date)
-        if microseconds(event.created_date) <= self._now - self._lateness:
+        if event.created_date <= self._complete_since:
             return {"hour": hour, **self._absent, TOO_LATE: True}
         values = self._histories.values(event)
         values["hour"] = hour
@@ -75,7 +81,7 @@ class StreamFeatures:
     def add(self, event: OrderEvent, partition: int, offset: int) -> None:
         """Count an order, and everything before it as read."""
         self.advance(partition, offset + 1)
-        if microseconds(event.created_date) > self._now - self._retention:
+        if event.created_date > self._kept_since:
             self._histories.add(event)
         else:
             self.late_orders += 1
@@ -86,14 +92,14 @@ class StreamFeatures:
         Orders of a partition are taken back from the last one on.
         """
         self._rewind(partition, offset)
-        if microseconds(event.created_date) > self._now - self._retention:
+        if event.created_date > self._kept_since:
             self._histories.remove(event)
         else:
             self.late_orders -= 1
 
     def load(self, event: OrderEvent) -> None:
         """Count a stored order; how far its partition was read does not change."""
-        if microseconds(event.created_date) > self._now - self._retention:
+        if event.created_date > self._kept_since:
             self._histories.add(event)
 
     @property
@@ -103,7 +109,7 @@ class StreamFeatures:
 
     def forget(self) -> Iterator[None]:
         """Delete what no feature can reach any more; yields after each key, so that the work can be spread."""
-        yield from self._histories.forget(self._now, self._lateness)
+        yield from self._histories.forget(microseconds(self._now), self._lateness // timedelta(microseconds=1))
 
     def advance(self, partition: int, next_offset: int) -> None:
         """Everything of a partition before this offset was read."""

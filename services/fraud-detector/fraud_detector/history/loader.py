@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
-import orjson
 import structlog
 
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.stream.ports import DependencyUnavailableError
-from order_contract.event import OrderEvent
+from order_contract.event import OrderEvent, event_from_columns
 from order_platform.postgres.errors import DATABASE_ERRORS
 
 log = structlog.get_logger()
@@ -68,9 +67,9 @@ async def _load(
     orders = 0
     cursor = await connection.cursor(_query(features), topic, history.kept_since)
     while rows := await cursor.fetch(ROWS_AT_ONCE):
-        for *fields, attributes, source_epoch, partition, offset in rows:
+        for *columns, source_epoch, partition, offset in rows:
             if source_epoch <= epoch:
-                history.load(OrderEvent._make((*fields, attributes and orjson.loads(attributes))))
+                history.load(event_from_columns(columns))
             if source_epoch == epoch:
                 history.advance(partition, offset + 1)
         heartbeat()

@@ -20,7 +20,7 @@ from decision_engine.history.declaration import ATTRIBUTE, OVER_NUMBERS, SECOND,
 from decision_engine.history.reader import deviation
 from decision_engine.history.stream_features import TOO_LATE
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
-from order_contract.event import OrderEvent
+from order_contract.event import OrderEvent, event_from_columns
 
 _RANDOM_ORDERS: Final = """
     select order_id, ruleset_version, features::text from orders
@@ -174,11 +174,7 @@ def _aggregate(feature: HistoryFeature, rows: Sequence[asyncpg.Record]) -> Aggre
     if not rows:
         return None
     own_value, own_time = rows[0][:2]
-    events = [
-        OrderEvent._make((*fields, attributes and orjson.loads(attributes)))
-        for _, _, *fields, attributes in rows
-        if fields[0] is not None
-    ]
+    events = [event_from_columns(columns) for _, _, *columns in rows if columns[0] is not None]
     events = [event for event in events if feature.condition is None or feature.condition(event)]
     times = sorted(event.created_date for event in events)
     values: list[Any] = [getattr(event, feature.field) for event in events] if feature.field else []

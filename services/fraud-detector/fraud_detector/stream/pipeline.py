@@ -185,14 +185,15 @@ class Pipeline:
         return True
 
     def _decide_slice(self, partition: int, messages: Sequence[Message]) -> Batch:
-        batch, limit = Batch(has_history=self._evaluator.has_history), self._dead_letter_limit
+        has_history, limit = self._evaluator.has_history, self._dead_letter_limit
+        batch = Batch(has_history=has_history)
         expected = self._expected.get(partition, messages[0].offset)
         decided_at = self._now()
         for message in messages:
             if message.offset > expected:
                 batch.gaps.append(Gap(partition, expected, message.offset, "not on the topic"))
             expected = message.offset + 1
-            if self._evaluator.is_counted(message):
+            if has_history and self._evaluator.is_counted(message):
                 batch.uncounted.add((partition, message.offset))
             decided = self._evaluator.evaluate(message, decided_at)
             if isinstance(decided, RejectedMessage):

@@ -129,7 +129,7 @@ class PostgresStore:
         self._ruleset = ruleset
         self._copy_from = copy_from
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-        # Orders that are there already come in succession (a replayed file): staging at once saves the failed COPY.
+        # Orders that are there already come in succession (a replayed file): staging at once saves the failed attempt.
         self._collided = False
         self._in_use = asyncio.Lock()
 
@@ -173,13 +173,14 @@ class PostgresStore:
 
     async def _insert(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> StoreResult:
         rows = [row for row, _ in batch.orders]
-        if rows and not batch.dead_letters and not batch.gaps:
+        if rows and not self._collided and not batch.dead_letters and not batch.gaps:
             # The common case is one statement, a transaction by itself.
             with suppress(asyncpg.UniqueViolationError):
                 if await connection.execute(_INSERT_ALL, *_as_columns(rows)) != _NOTHING_INSERTED:
                     return StoreResult(rows)
         async with connection.transaction():
             inserted = await connection.fetch(_INSERT_NEW, *_as_columns(rows)) if rows else []
+            self._collided = len(inserted) < len(rows)
             stored = StoreResult(rows) if len(inserted) == len(rows) else await self._settle(connection, batch)
             await self._record(connection, batch)
             return stored
