@@ -66,7 +66,8 @@ class HistoryFollower:
 
     def _add(self, order: PublishedOrder) -> None:
         origin = order.origin
-        if self._history.has_read(origin.partition, origin.offset):
+        # A poll that was under way when the partition was taken over may give what a former owner still publishes.
+        if origin.partition in self._own or self._history.has_read(origin.partition, origin.offset):
             return
         if order.event is None:
             raise ActionRequiredError(

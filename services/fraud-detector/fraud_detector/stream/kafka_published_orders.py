@@ -38,9 +38,9 @@ class KafkaPublishedOrders:
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 parts = list(consumer.assignment())
-                moment = max(0, int(since.timestamp() * 1000))
-                found = await consumer.offsets_for_times(dict.fromkeys(parts, moment))
+                # The ends first: what is published between the two questions is read then, and not passed over.
                 ends = await consumer.end_offsets(parts)
+                found = await consumer.offsets_for_times(dict.fromkeys(parts, max(0, int(since.timestamp() * 1000))))
         except (KafkaError, TimeoutError) as error:
             raise self._unavailable(error) from error
         for part in parts:
