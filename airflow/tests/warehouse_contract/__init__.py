@@ -1,0 +1,1 @@
+"""What every warehouse does: DuckDB, and BigQuery by Google's client against the fake."""
