@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from order_api.audit.routes import router as audit_router
+from order_api.audit.service import AuditService
 from order_api.auth.credential_cache import (
     CACHE_SECONDS,
     CredentialCache,
@@ -122,7 +124,7 @@ def create_app(
     app.add_middleware(RequestLogging, metrics=metrics)
     for router in (
         orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router, keys_router,
-        sessions_router, health_router, docs_router,
+        audit_router, sessions_router, health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -191,6 +193,7 @@ async def open_services(
         dead_letters = services.add(DeadLetterService(settings, database, listings, settings.event_decoder()))
         services.add(StatsService(statistics, CostAwareCache(), lag))
         services.add(MartService(listings, personal_data))
+        services.add(AuditService(listings))
         services.add(KeyService(database, keys, sessions))
         services.add(SessionService(database, sessions, cookies))
         services.add(HealthService(databases.health, lag))

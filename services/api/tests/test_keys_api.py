@@ -20,6 +20,7 @@ PATHS = {
     Scope.MARTS: ["/v1/marts"],
     Scope.DEAD_LETTERS: ["/v1/dead-letters"],
     Scope.KEYS: ["/v1/keys"],
+    Scope.AUDIT: ["/v1/audit"],
 }
 
 

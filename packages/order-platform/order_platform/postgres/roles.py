@@ -76,6 +76,14 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.OPERATOR: "select, insert, update",
     },
     "rulesets": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
+    # Of what changes lists, labels and rulesets. A trigger refuses updates and deletions, also by the owner.
+    "audit_log": {
+        DatabaseRole.API: "select, insert",
+        DatabaseRole.DETECTOR: "insert",
+        DatabaseRole.READER: "select",
+        DatabaseRole.OPERATOR: "select, insert",
+    },
+    "audit_log_id_seq": {},
     "api_keys": {
         DatabaseRole.API: "select, insert, update",
         DatabaseRole.OPERATOR: "select, insert, update",
@@ -122,6 +130,7 @@ FUNCTIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.BATCH: "execute",
     },
     "skip_erased_users()": {},
+    "refuse_audit_change()": {},
     "move_retention(before date)": {},
     "retire_orders(most integer)": {},
 }

@@ -44,6 +44,7 @@ class Scope(StrEnum):
     MARTS = "marts"
     DEAD_LETTERS = "dead-letters"
     KEYS = "keys"
+    AUDIT = "audit"
 
 
 class KeyEntry(NamedTuple):

@@ -18,6 +18,7 @@ TAGS: Final = [
     {"name": "marts", "description": "What the batch side published."},
     {"name": "stats", "description": "Counts, sums and lag."},
     {"name": "keys", "description": "API keys; role admin."},
+    {"name": "audit", "description": "Who changed lists, labels and rulesets; role admin."},
     {"name": "session", "description": "How a browser asks on behalf of a key."},
     {"name": "operations", "description": "For probes and scrapers; without a key."},
     {"name": "guide", "description": "Index, problems and this document; without a key."},
@@ -103,6 +104,10 @@ PARAMETERS: Final[dict[str, object]] = {
     "get_mart.name": "mart_user_blacklist_status",
     "get_mart.cursor": "Xn3Hc1pGTdGq0uJ5o2rWbQAAAAAAAABk",
     "error_type": "bad-value",
+    "actor": "fraud team (3f9c0a7be412)",
+    "action": "add",
+    "subject_kind": "list",
+    "subject_id": "blocked_devices",
     "key_id": "3f9c0a7be412",
     "stream_decisions.from": "0:21611,1:21480,2:21702",
 }
