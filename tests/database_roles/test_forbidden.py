@@ -95,6 +95,8 @@ SCHEMA = (
     "delete from stream_outcomes",
     "delete from stream_gaps",
     "update rulesets set content = ''",
+    "update ruleset_activations set version = ''",
+    "delete from ruleset_activations",
     "update alembic_version set version_num = '0001'",
     "delete from api_keys",
     "delete from redrives",
@@ -115,8 +117,11 @@ DECISIONS = (
     "insert into orders select * from orders",
     "insert into stream_outcomes select * from stream_outcomes",
     "insert into stream_gaps select * from stream_gaps",
-    "insert into rulesets select * from rulesets",
     "copy orders from stdin",
+)
+RULESETS = (
+    "insert into rulesets select * from rulesets",
+    "insert into ruleset_activations (version, action, author) select version, 'publish', 'mine' from rulesets",
 )
 BATCH_TABLES = (
     "insert into users select * from users",
@@ -130,9 +135,10 @@ FORBIDDEN: dict[DatabaseRole, tuple[str, ...]] = {
     DatabaseRole.AIRFLOW: (*SERVER, "drop database orderwatch"),
 }
 FORBIDDEN[DatabaseRole.DETECTOR] += (*KEYS, *BATCH_TABLES, "insert into redrives select * from redrives")
-FORBIDDEN[DatabaseRole.API] += (*DECISIONS, *BATCH_TABLES)
-FORBIDDEN[DatabaseRole.BATCH] += (*DECISIONS, *KEYS, "insert into redrives select * from redrives")
-FORBIDDEN[DatabaseRole.READER] += (*DECISIONS, *KEYS, *BATCH_TABLES, "insert into redrives select * from redrives")
+FORBIDDEN[DatabaseRole.API] += (*DECISIONS, *RULESETS, *BATCH_TABLES)
+FORBIDDEN[DatabaseRole.BATCH] += (*DECISIONS, *RULESETS, *KEYS, "insert into redrives select * from redrives")
+FORBIDDEN[DatabaseRole.READER] += (*DECISIONS, *RULESETS, *KEYS, *BATCH_TABLES)
+FORBIDDEN[DatabaseRole.READER] += ("insert into redrives select * from redrives",)
 FORBIDDEN[DatabaseRole.OPERATOR] += (*DECISIONS, *BATCH_TABLES, "select * from api_sessions")
 
 

@@ -65,6 +65,13 @@ def test_nothing_but_what_manages_keys_reads_them(table: str) -> None:
 
 
 def test_only_the_detector_writes_orders_and_nothing_changes_them() -> None:
-    for table in ("orders", "stream_outcomes", "stream_gaps", "rulesets"):
+    for table in ("orders", "stream_outcomes", "stream_gaps"):
         for role, privileges in RELATIONS[table].items():
             assert privileges == ("select, insert" if role is DatabaseRole.DETECTOR else "select")
+
+
+def test_the_detector_and_operators_add_ruleset_versions_and_nothing_changes_them() -> None:
+    for table in ("rulesets", "ruleset_activations"):
+        for role, privileges in RELATIONS[table].items():
+            adds = role in (DatabaseRole.DETECTOR, DatabaseRole.OPERATOR)
+            assert privileges == ("select, insert" if adds else "select")

@@ -4,13 +4,18 @@ from pydantic import Field
 
 from order_platform.event_settings import EventSettings
 from order_platform.setting_types import FilePath, Port
-from order_platform.settings import DatabaseSettings, KafkaSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings
 
 
-class DetectorSettings(EventSettings, KafkaSettings, DatabaseSettings):
+class RulesetSettings(ProcessSettings):
+    """Which ruleset decides."""
+
+    rules: FilePath | None = Field(None, description="YAML file of rules; the active version when left out")
+
+
+class DetectorSettings(RulesetSettings, EventSettings, KafkaSettings, DatabaseSettings):
     """All settings of one detector process."""
 
-    rules: FilePath | None = Field(None, description="YAML file of rules; the default rules when left out")
     detector_host: str = "127.0.0.1"
     detector_port: Port = Field(0, description="health and metrics; 0 takes any free port")
     drain_seconds: float = Field(15.0, gt=0, description="budget for finishing what was read, at a stop or rebalance")

@@ -75,7 +75,6 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.READER: "select",
         DatabaseRole.OPERATOR: "select, insert, update",
     },
-    "rulesets": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
     # Of what changes lists, labels and rulesets. A trigger refuses updates and deletions, also by the owner.
     "audit_log": {
         DatabaseRole.API: "select, insert",
@@ -84,6 +83,20 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.OPERATOR: "select, insert",
     },
     "audit_log_id_seq": {},
+    "rulesets": {
+        DatabaseRole.DETECTOR: "select, insert",
+        DatabaseRole.API: "select",
+        DatabaseRole.READER: "select",
+        DatabaseRole.OPERATOR: "select, insert",
+    },
+    # Appended to by detectors for the first version, and by people who publish.
+    "ruleset_activations": {
+        DatabaseRole.DETECTOR: "select, insert",
+        DatabaseRole.API: "select",
+        DatabaseRole.READER: "select",
+        DatabaseRole.OPERATOR: "select, insert",
+    },
+    "ruleset_activations_activation_seq": {},
     "api_keys": {
         DatabaseRole.API: "select, insert, update",
         DatabaseRole.OPERATOR: "select, insert, update",
@@ -123,6 +136,7 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
 FUNCTIONS: Final[Mapping[str, Privileges]] = {
     "notify_recorded()": {},
     "notify_credentials()": {},
+    "notify_rulesets()": {},
     "storable_from()": {DatabaseRole.DETECTOR: "execute"},
     "seen_offsets(seen bytea, own_partition integer, own_offset bigint)": {
         DatabaseRole.DETECTOR: "execute",

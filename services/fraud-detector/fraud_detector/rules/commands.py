@@ -1,4 +1,4 @@
-"""The subcommands of `fraud-detector rules`: lint, test, explain, diff and schema."""
+"""The subcommands of `fraud-detector rules`: lint, test, explain, diff and schema, and those for versions."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,15 @@ from decision_engine.explanation import explain_difference, explain_rule
 from decision_engine.json_schema import ruleset_schema
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
+from fraud_detector.rules.version_commands import add_version_commands
 from order_contract.nearest import nearest_name
 from order_contract.reference_data import PaymentMethods
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.event_settings import EventSettings
 
-app = typer.Typer(no_args_is_help=True, help="Check, try, explain and compare rule files.")
+app = typer.Typer(no_args_is_help=True, help="Check, try, explain, compare and publish rule files.")
+add_version_commands(app)
 
 
 @app.command()

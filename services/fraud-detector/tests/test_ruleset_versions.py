@@ -1,0 +1,173 @@
+"""`fraud-detector rules publish`, `rollback`, `versions`, `show` and `active`, on a real database."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner, Result
+
+from decision_engine.ruleset import load_ruleset, parse_ruleset
+from fraud_detector.cli import app
+from order_contract.notifications import RULESETS_CHANNEL
+from order_platform.command_line.errors import CommandError, UsageError
+from order_platform.postgres.audit import AuditFilters, SubjectKind, list_audit
+from order_platform.postgres.ruleset_versions import Action, activate, read_active_version, read_content
+
+pytestmark = pytest.mark.integration
+
+RULES = """\
+review_at: 50
+decline_at: 90
+include: [shared.yaml]
+rules:
+  - id: large
+    description: "{amount:,} is large."
+    when: amount > most_amount
+    score: 50
+    severity: low
+    tests:
+      - {order: {amount: 2000}, expect: true}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A rule file, with a database for the commands."""
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
+    (tmp_path / "shared.yaml").write_text("parameters: {most_amount: 1000}\n")
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES)
+    return path
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["rules", *map(str, arguments)])
+
+
+def publish(file: Path, score: int) -> str:
+    """Publish the rules with another score; returns the version."""
+    file.write_text(RULES.replace("score: 50", f"score: {score}"))
+    done = run("publish", file)
+    assert done.exit_code == 0, done.output
+    return load_ruleset(file).version
+
+
+def test_a_published_version_holds_what_it_includes(file: Path, database_url: str) -> None:
+    done = run("publish", file, "--message", "large orders", "--author", "ana")
+    version = load_ruleset(file).version
+    assert (done.exit_code, done.output) == (0, f"{version} is active\n")
+
+    shown = run("show", version[:6])
+    (file.parent / "shared.yaml").unlink()
+    assert parse_ruleset(shown.output, "shown").version == version
+
+    (listed,) = [json.loads(line) for line in run("versions", "--json").output.splitlines()]
+    assert listed.pop("activated_at")
+    expected = {"version": version, "active": True, "action": "publish", "author": "ana", "message": "large orders"}
+    assert listed == expected
+    assert f"{version} since" in run("active").output
+
+
+def test_publishing_the_active_version_changes_nothing(file: Path) -> None:
+    version = publish(file, 50)
+    file.write_text("# another layout\n" + RULES)
+    done = run("publish", file)
+    assert (done.exit_code, done.output) == (0, f"{version} is active already; nothing has changed\n")
+    assert len(run("versions", "--json").output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("amount > most_amount", "amount > most_amont"), "most_amount"),
+        (("expect: true", "expect: false"), "examples are not as expected"),
+        (("include: [shared.yaml]", "include: [missing.yaml]"), "missing.yaml"),
+    ],
+    ids=["invalid", "example", "include"],
+)
+def test_what_fails_its_checks_replaces_nothing(file: Path, change: tuple[str, str], problem: str) -> None:
+    version = publish(file, 50)
+    file.write_text(RULES.replace(*change))
+    done = run("publish", file)
+    assert isinstance(done.exception, CommandError)
+    assert problem in str(done.exception)
+    assert json.loads(run("active", "--json").output)["version"] == version
+
+
+def test_rollback_returns_to_the_previous_version_or_a_named_one(file: Path) -> None:
+    first, second, third = (publish(file, score) for score in (50, 60, 70))
+    assert run("rollback").output == f"{second} is active again, instead of {third}\n"
+    assert run("rollback", first[:8], "--message", "false alarms").output.startswith(f"{first} is active again")
+    assert run("rollback", first).output == f"{first} is active already; nothing has changed\n"
+    history = [json.loads(line) for line in run("versions", "--json").output.splitlines()]
+    assert [each["version"] for each in history] == [first, second, third, second, first]
+    assert [each["action"] for each in history] == ["rollback", "rollback", "publish", "publish", "publish"]
+    assert [each["active"] for each in history] == [True, False, False, False, False]
+
+
+def test_rollback_refuses_what_was_never_active(file: Path) -> None:
+    assert "no earlier version" in str(run("rollback").exception)
+    publish(file, 50)
+    assert "no earlier version" in str(run("rollback").exception)
+    assert "no version 'ffff' was ever active" in str(run("rollback", "ffff").exception)
+    assert "no version 'ffff' was ever active" in str(run("show", "ffff").exception)
+
+
+async def test_rollback_refuses_what_this_release_cannot_read(file: Path, database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await activate(connection, "of-another-release", "rules: 1", action=Action.PUBLISH, author="ana")
+    await connection.close()
+    version = await asyncio.to_thread(publish, file, 50)
+    done = await asyncio.to_thread(run, "rollback")
+    assert "is not accepted by this release" in str(done.exception)
+    assert json.loads((await asyncio.to_thread(run, "active", "--json")).output)["version"] == version
+
+
+def test_without_a_version_it_is_said(file: Path) -> None:
+    assert "no ruleset is active yet" in str(run("active").exception)
+    assert "no ruleset is active yet" in run("versions").output
+
+
+@pytest.mark.parametrize("option", ["--author", "--message"])
+@pytest.mark.parametrize("text", [" ", "a\0", "a" * 1001], ids=["empty", "nul", "long"])
+def test_text_that_cannot_be_kept_is_refused(file: Path, option: str, text: str) -> None:
+    assert isinstance(run("publish", file, option, text).exception, UsageError)
+
+
+async def test_publishers_at_once_are_serialised(database_url: str) -> None:
+    """Each activation follows the one that it says was active before."""
+    listener = await asyncpg.connect(database_url)
+    notified: list[str] = []
+    await listener.add_listener(RULESETS_CHANNEL, lambda *found: notified.append(found[3]))
+    connections = [await asyncpg.connect(database_url) for _ in range(5)]
+
+    async def activate_some(connection: asyncpg.Connection, number: int) -> list[tuple[str | None, str]]:
+        return [
+            (await activate(connection, version, "content", action=Action.PUBLISH, author="ana"), version)
+            for version in (f"{number}-{step % 2}" for step in range(6))
+        ]
+
+    done = await asyncio.gather(*(activate_some(each, number) for number, each in enumerate(connections)))
+    history = await listener.fetch("select version, activated_at from ruleset_activations order by activation")
+    versions = [row["version"] for row in history]
+    times = [row["activated_at"] for row in history]
+    assert times == sorted(times)
+    recorded = await list_audit(listener, AuditFilters(subject_kind=SubjectKind.RULESET), None, 100)
+    assert [each.subject_id for each in recorded] == versions[::-1]
+    pairs = {(before, after) for steps in done for before, after in steps if before != after}
+    assert pairs == set(zip([None, *versions], versions, strict=False))
+    assert await read_active_version(listener) == versions[-1] == notified[-1]
+    assert await read_content(listener, versions[-1]) == "content"
+    for each in (listener, *connections):
+        await each.close()
+
+
+async def test_the_initial_version_is_activated_once(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    assert await activate(connection, "a", "a", action=Action.INITIAL, author="detector") is None
+    assert await activate(connection, "b", "b", action=Action.INITIAL, author="detector") == "a"
+    assert await read_active_version(connection) == "a"
+    assert await read_content(connection, "b") is None
+    await connection.close()
