@@ -4,7 +4,7 @@ The key is the order_id, so that all labels of one order are in one partition: t
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -24,6 +24,7 @@ _LABELS: Final = {str(label): str(label) for label in Label}
 _MAX_ERROR_LENGTH: Final = 1_000
 _MAX_MOMENT_LENGTH: Final = 64
 _MAX_UNKNOWN_FIELDS: Final = 5
+_CLOCK_SKEW: Final = timedelta(minutes=5)
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,6 +36,11 @@ def label_key(order_id: str) -> bytes:
 def encode_label(event: LabelEvent) -> bytes:
     """The value of a label event."""
     return orjson.dumps(event._asdict(), option=orjson.OPT_UTC_Z)
+
+
+def latest_verdict(appended_at: datetime) -> datetime:
+    """The last moment that the verdict of a message can have been made: clocks differ by some minutes."""
+    return appended_at + _CLOCK_SKEW
 
 
 def decode_label(value: bytes | None, latest: datetime) -> LabelEvent:

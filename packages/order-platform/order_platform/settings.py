@@ -3,7 +3,7 @@
 A variable that is empty counts as one that is not set. Any secret can be given as a file: see secret_files.py.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -38,6 +38,13 @@ class ProcessSettings(BaseSettings):
         return init_settings, env_settings, dotenv_settings, SecretFiles(settings_cls)
 
 
+class Subscription(NamedTuple):
+    """A topic, and the consumer group that reads it."""
+
+    topic: str
+    group: str
+
+
 class KafkaSettings(KafkaSecurity, ProcessSettings):
     """Addresses of the broker, and the topics' names."""
 
@@ -59,6 +66,16 @@ class KafkaSettings(KafkaSecurity, ProcessSettings):
         if (twice := repeated(topics)) is not None:
             raise invalid(f"{' and '.join(twice)} are the same topic, {topics[twice[0]]}; give each its own")
         return self
+
+    @property
+    def orders(self) -> Subscription:
+        """How detectors read orders."""
+        return Subscription(self.orders_topic, self.consumer_group)
+
+    @property
+    def labels(self) -> Subscription:
+        """How detectors read the labels that they store."""
+        return Subscription(self.labels_topic, f"{self.consumer_group}-labels")
 
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments that every aiokafka client of the process takes."""

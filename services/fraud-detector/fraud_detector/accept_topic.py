@@ -1,4 +1,4 @@
-"""Command `fraud-detector accept-topic`: lets the group read a topic that was deleted and created again."""
+"""Command `fraud-detector accept-topic`: lets the groups read topics that were deleted and created again."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from order_platform.kafka.lag import LagReader
 from order_platform.postgres import topic_epochs
 from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.postgres.topic_epochs import GroupBinding
-from order_platform.settings import DatabaseSettings, KafkaSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings, Subscription
 
 TIMEOUT = 15.0
 
@@ -45,28 +45,28 @@ class TopicReplacement:
         return (
             f"Group '{self.group}' has read {self.binding.messages} messages of topic {self.topic} with id "
             f"{self.binding.topic_id}.\nThe topic's id is {self.topic_id} now, and it holds {self.messages} messages.\n"
-            f"What the group had not read of the old topic cannot be read any more. Orders that are stored stay; those "
-            f"that are published again are recorded as duplicates."
+            f"What the group had not read of the old topic cannot be read any more. What is stored stays; orders that "
+            f"are published again are recorded as duplicates."
         )
 
 
 def accept_topic(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Read topic orders from its beginning after it was deleted and created again.
+    """Read topic orders or labels from its beginning after it was deleted and created again.
 
     The detector stops when it finds another topic under the name: reading on at the old offsets would skip messages.
     This records that the group reads the new one, from its first message on; detectors do so at their next start.
     """
     settings = read_settings(AcceptSettings)
     try:
-        replacement = asyncio.run(_find_replacement(settings))
-        typer.echo(str(replacement))
-        require_confirmation("fraud-detector", "Read the new topic from its beginning?", yes=yes)
-        epoch = asyncio.run(_accept(settings, replacement))
-    except NothingToAcceptError as nothing:
-        typer.echo(str(nothing))
-        return
+        replacements = [_try_to_find(settings, each) for each in (settings.orders, settings.labels)]
+        for replacement in filter(None, replacements):
+            typer.echo(str(replacement))
+            require_confirmation("fraud-detector", "Read the new topic from its beginning?", yes=yes)
+            epoch = asyncio.run(_accept(settings, replacement))
+            read = f"group '{replacement.group}' reads {replacement.topic} from its beginning, as epoch {epoch}"
+            typer.echo(f"Accepted: {read}.")
     except asyncpg.InsufficientPrivilegeError as error:
         raise CommandError(
             f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}",
@@ -74,34 +74,38 @@ def accept_topic(
         ) from error
     except (KafkaError, *DATABASE_ERRORS) as error:
         raise UnavailableError(
-            f"Kafka or Postgres is unavailable ({type(error).__name__}): nothing was changed",
+            f"Kafka or Postgres is unavailable ({type(error).__name__}): nothing more was changed",
             "Check ORDERWATCH_KAFKA and ORDERWATCH_DATABASE_URL, and that both serve; then try again.",
         ) from error
-    typer.echo(f"Accepted: group '{replacement.group}' reads {replacement.topic} from its beginning, as epoch {epoch}.")
 
 
-async def _find_replacement(settings: AcceptSettings) -> TopicReplacement:
-    async with asyncio.timeout(TIMEOUT), LagReader(settings) as reader:
+def _try_to_find(settings: AcceptSettings, subscription: Subscription) -> TopicReplacement | None:
+    try:
+        return asyncio.run(_find_replacement(settings, subscription))
+    except NothingToAcceptError as nothing:
+        typer.echo(str(nothing))
+        return None
+
+
+async def _find_replacement(settings: AcceptSettings, subscription: Subscription) -> TopicReplacement:
+    topic, group = subscription
+    async with asyncio.timeout(TIMEOUT), LagReader(settings, subscription) as reader:
         topic_id, positions = await reader.read_topic_id(), await reader.read()
     connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
     try:
-        binding = await topic_epochs.find_binding(connection, settings.consumer_group, settings.orders_topic)
+        binding = await topic_epochs.find_binding(connection, group, topic)
     finally:
         await connection.close()
     if binding is None:
         raise NothingToAcceptError(
-            f"Group '{settings.consumer_group}' has read nothing of topic {settings.orders_topic}: detectors begin at "
-            f"its first message."
+            f"Group '{group}' has read nothing of topic {topic}: detectors begin at its first message."
         )
     lost_its_end = any((position.committed or 0) > position.end for position in positions)
     if binding.topic_id in {None, topic_id} and not lost_its_end:
-        raise NothingToAcceptError(
-            f"Topic {settings.orders_topic} is the one that group '{settings.consumer_group}' reads: there is nothing "
-            f"to accept."
-        )
+        raise NothingToAcceptError(f"Topic {topic} is the one that group '{group}' reads: there is nothing to accept.")
     return TopicReplacement(
-        settings.consumer_group,
-        settings.orders_topic,
+        group,
+        topic,
         binding,
         topic_id,
         {position.partition: position.beginning for position in positions},

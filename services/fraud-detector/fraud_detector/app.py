@@ -13,6 +13,9 @@ from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
 from fraud_detector.history.loader import LoadedHistory, load_history
+from fraud_detector.labels.metrics import LabelMetrics
+from fraud_detector.labels.postgres_store import PostgresLabelStore
+from fraud_detector.labels.recorder import LabelRecorder
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import Check, HealthState, log_stacks_when_stuck, retry_while_unavailable
@@ -83,6 +86,18 @@ async def run(settings: DetectorSettings) -> None:
             follower = HistoryFollower(
                 published, loaded.features, since=loaded.complete_at, now=lambda: datetime.now(UTC), health=health
             )
+        labels = KafkaOrderConsumer(settings, settings.labels, accept_lost_offsets=settings.accept_lost_offsets)
+        stack.push_async_callback(labels.close)
+        rejected_labels = KafkaPublisher(settings)
+        stack.push_async_callback(rejected_labels.close)
+        recorder = LabelRecorder(
+            labels,
+            PostgresLabelStore(database_url, settings.labels),
+            rejected_labels,
+            now=lambda: datetime.now(UTC),
+            metrics=LabelMetrics(metrics.registry),
+            health=health,
+        )
         pipeline = Pipeline(
             consumer,
             store,
@@ -107,8 +122,11 @@ async def run(settings: DetectorSettings) -> None:
         freeze_startup_objects()
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch(consumer, store, metrics, health, loaded and loaded.features))
+            recording = group.create_task(_record_labels(recorder, stop), name="labels")
             await pipeline.run(stop)
             watching.cancel()
+            await asyncio.wait([recording], timeout=settings.drain_seconds)
+            recording.cancel()
     log.info("detector_stopped")
 
 
@@ -142,6 +160,13 @@ async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthSta
     if epoch is not None:
         consumer.bind(epoch)
     return epoch
+
+
+async def _record_labels(recorder: LabelRecorder, stop: asyncio.Event) -> None:
+    """Store labels until the detector is stopped."""
+    epoch = await recorder.bind(stop)
+    if epoch is not None:
+        await recorder.run(epoch, stop)
 
 
 async def _load_history(

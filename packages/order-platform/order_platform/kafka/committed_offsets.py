@@ -33,13 +33,13 @@ def valid_offset(committed: OffsetAndMetadata | None, expected: str) -> int | No
 
 
 async def read_committed(
-    settings: KafkaSettings, partitions: Sequence[TopicPartition], expected: str
+    settings: KafkaSettings, group: str, partitions: Sequence[TopicPartition], expected: str
 ) -> Mapping[TopicPartition, int | None]:
     """The group's committed offset in each partition, as `valid_offset` has it. Raises KafkaError."""
     admin = AIOKafkaAdminClient(**settings.client_options())
     try:
         await admin.start()
-        committed = await admin.list_consumer_group_offsets(settings.consumer_group, partitions=partitions)
+        committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
     finally:
         await admin.close()
     return {partition: valid_offset(committed.get(partition), expected) for partition in partitions}

@@ -8,7 +8,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from order_platform.kafka.committed_offsets import valid_offset
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.kafka.topic_reader import TopicReader
-from order_platform.settings import KafkaSettings
+from order_platform.settings import KafkaSettings, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class ConsumerGroup:
 class LagReader(TopicReader):
     """Reads the lag of a group on a topic, with clients kept open. Use as an async context manager."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, subscription: Subscription | None = None) -> None:
+        """Of topic orders, unless another `subscription` is given."""
         super().__init__(settings)
-        self._topic = settings.orders_topic
-        self._group = settings.consumer_group
-        self._identity = TopicIdentity(settings, settings.orders_topic)
+        self._topic, self._group = subscription or settings.orders
+        self._identity = TopicIdentity(settings, self._topic)
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._identity.stop()

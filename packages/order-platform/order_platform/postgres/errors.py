@@ -14,3 +14,15 @@ LOST_CONNECTION: tuple[type[Exception], ...] = (
 
 # These, and the errors that the database itself reports.
 DATABASE_ERRORS: tuple[type[Exception], ...] = (asyncpg.PostgresError, *LOST_CONNECTION)
+
+# Of a database that is starting, stopping, failing over, full or overloaded: a retry may succeed.
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
+    *LOST_CONNECTION,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalServerError,
+    asyncpg.PostgresSystemError,
+    asyncpg.LockNotAvailableError,
+)

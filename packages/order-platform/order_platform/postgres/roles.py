@@ -62,6 +62,11 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.BATCH: "select",
         **_READERS,
     },
+    "labels": {
+        DatabaseRole.DETECTOR: "select, insert",
+        **dict.fromkeys((DatabaseRole.API, DatabaseRole.BATCH), "select"),
+        **_READERS,
+    },
     "stream_outcomes": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
     "stream_gaps": {DatabaseRole.DETECTOR: "select, insert", DatabaseRole.API: "select", **_READERS},
     "topic_epochs": {
@@ -139,6 +144,11 @@ FUNCTIONS: Final[Mapping[str, Privileges]] = {
     "notify_rulesets()": {},
     "storable_from()": {DatabaseRole.DETECTOR: "execute"},
     "seen_offsets(seen bytea, own_partition integer, own_offset bigint)": {
+        DatabaseRole.DETECTOR: "execute",
+        DatabaseRole.API: "execute",
+        DatabaseRole.BATCH: "execute",
+    },
+    "seen_labels(seen bytea, OUT epoch integer, OUT offsets bigint[])": {
         DatabaseRole.DETECTOR: "execute",
         DatabaseRole.API: "execute",
         DatabaseRole.BATCH: "execute",

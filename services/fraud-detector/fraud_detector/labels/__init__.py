@@ -1,1 +1,1 @@
-"""Labels: `fraud-detector labels`, which publishes those of a file."""
+"""Labels: `fraud-detector labels`, which publishes those of a file; and storing those of topic `labels`."""

@@ -1,4 +1,4 @@
-"""Topic `orders` read by aiokafka, as a member of the consumer group."""
+"""Topic `orders`, and topic `labels`, read by aiokafka as a member of a consumer group."""
 
 import asyncio
 import math
@@ -34,7 +34,7 @@ from order_platform.kafka.committed_offsets import commit_metadata, read_committ
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.postgres.topic_epochs import RecreatedTopicError
-from order_platform.settings import KafkaSettings
+from order_platform.settings import KafkaSettings, Subscription
 
 log = structlog.get_logger()
 
@@ -59,14 +59,16 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
     created again between two polls would be read from the old topic's offset, and its messages before that skipped.
     """
 
-    def __init__(self, settings: KafkaSettings, *, accept_lost_offsets: bool = False) -> None:
+    def __init__(
+        self, settings: KafkaSettings, subscription: Subscription | None = None, *, accept_lost_offsets: bool = False
+    ) -> None:
+        """Of topic orders, unless another `subscription` is given."""
         self._settings = settings
-        self._identity = TopicIdentity(settings, settings.orders_topic)
+        self._topic, self._group = subscription or settings.orders
+        self._identity = TopicIdentity(settings, self._topic)
         self._topic_id: UUID | None = None
         self._verified_at = -math.inf
         self._epoch = 1
-        self._topic = settings.orders_topic
-        self._group = settings.consumer_group
         self._accept_lost_offsets = accept_lost_offsets
         self._listener: RebalanceListener | None = None
         self._resumed: set[TopicPartition] = set()
@@ -74,7 +76,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         self._verifying: asyncio.Task[None] | None = None
         self._consumer = AIOKafkaConsumer(
             **settings.client_options(),
-            group_id=settings.consumer_group,
+            group_id=self._group,
             enable_auto_commit=False,
             # Where to start is decided by start_offsets: never skip messages silently.
             auto_offset_reset="none",
@@ -172,7 +174,8 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             async with asyncio.timeout(CALL_TIMEOUT):
                 beginnings = await self._consumer.beginning_offsets(parts)
                 ends = await self._consumer.end_offsets(parts)
-                committed = await read_committed(self._settings, parts, commit_metadata(self._topic_id, self._epoch))
+                expected = commit_metadata(self._topic_id, self._epoch)
+                committed = await read_committed(self._settings, self._group, parts, expected)
         except (KafkaError, TimeoutError) as error:
             raise _unavailable(error, "offsets could not be read") from error
         starts, gaps = {}, []

@@ -28,7 +28,7 @@ from order_contract.event import OrderEvent, fingerprint
 from order_contract.message import Message
 from order_contract.outcomes import MessageOutcome
 from order_platform.postgres import topic_epochs
-from order_platform.postgres.errors import LOST_CONNECTION
+from order_platform.postgres.errors import TRANSIENT_ERRORS
 
 # From this many orders on, COPY is cheaper than unnest.
 COPY_FROM = 500
@@ -96,18 +96,6 @@ _RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict 
 _NOTHING_INSERTED = "INSERT 0 0"
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-
-# Errors of a database that is starting, stopping, failing over, full or overloaded: a retry may succeed.
-_TRANSIENT: tuple[type[Exception], ...] = (
-    *LOST_CONNECTION,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InternalServerError,
-    asyncpg.PostgresSystemError,
-    asyncpg.LockNotAvailableError,
-)
 
 
 class PostgresStore:
@@ -284,7 +272,7 @@ class PostgresStore:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._connect()
                 yield self._connection
-            except _TRANSIENT as error:
+            except TRANSIENT_ERRORS as error:
                 # What was in flight is rolled back or committed; a repeat shows which.
                 await self.close()
                 if isinstance(error, ValueError):  # asyncpg refused our own arguments: a bug, not the database
