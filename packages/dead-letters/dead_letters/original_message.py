@@ -1,4 +1,4 @@
-"""Reading the original messages of dead letters, from topic `orders` or the dead-letter topic."""
+"""Reading the original messages of dead letters, from the topic they came from or the dead-letter topic."""
 
 from datetime import timedelta
 from typing import Final, Self
@@ -21,7 +21,7 @@ CLOCK_SKEW: Final = timedelta(minutes=1)
 
 
 class OriginalMessageReader:
-    """Finds original messages on topic `orders`, else on the dead-letter topic. Use as an async context manager.
+    """Finds original messages where they came from, else on the dead-letter topic. Use as an async context manager.
 
     Raises KafkaError or TimeoutError when the broker is unavailable.
     """

@@ -2,7 +2,8 @@
 
 The intent is recorded first, then the message is published, then its new origin is recorded. If the process or the
 broker fails in between, the redrive is on record with state `unconfirmed`, and redriving again is a further recorded
-attempt. It does no harm: an order that is stored already makes the second one a duplicate.
+attempt. It does no harm: an order that is stored already makes the second one a duplicate, and a label that is
+repeated says the same.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from order_contract.dead_letter_record import redrive_headers
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.error_types import ErrorType
 from order_contract.event import read_claimed_id
+from order_contract.label_record import decode_label, latest_verdict
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
 from order_platform.kafka.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
@@ -63,7 +65,7 @@ class Redriver:
     """Redrives dead letters, one at a time. Use as an async context manager; it raises KafkaError without a broker."""
 
     def __init__(self, settings: KafkaSettings, database: QueryExecutor, redriven_by: str) -> None:
-        self._topic = settings.orders_topic
+        self._settings = settings
         self._database = database
         self._redriven_by = redriven_by
         self._originals = OriginalMessageReader(settings, database)
@@ -91,23 +93,24 @@ class Redriver:
     async def redrive(self, dead_letter: DeadLetter, correction: bytes | None = None, *, again: bool = False) -> Origin:
         """Publish the original message, or `correction` in its place, and return its new origin.
 
-        `correction` is an order event: see `check_correction`. `again` redrives also what was redriven already, and
-        conflicts. Raises RedriveError; KafkaError or TimeoutError when the broker is unavailable.
+        It goes to the topic that it came from; for `correction` see `check_correction`. `again` redrives also what was
+        redriven already, and conflicts. Raises RedriveError; KafkaError or TimeoutError when the broker is unavailable.
         """
         if not again:
             _require_again(dead_letter)
         original = await self._originals.find(dead_letter)
+        topic = _choose_topic(dead_letter.origin, self._settings)
         if original is None:
             if correction is None:
                 raise OriginalMissingError(
                     f"{dead_letter.origin}: the original is on no topic any more; redrive it with a corrected body"
                 )
-            original = OriginalMessage(self._topic, None, (), None)
+            original = OriginalMessage(topic, None, (), None)
         value = original.value if correction is None else correction
-        epoch = await self._originals.topic_epoch(self._topic)
+        epoch = await self._originals.topic_epoch(topic)
         if epoch is None:
             raise TopicNotAcceptedError(
-                f"{dead_letter.origin}: topic {self._topic} was deleted and created again, and no detector reads it; "
+                f"{dead_letter.origin}: topic {topic} was deleted and created again, and no detector reads it; "
                 f"run `fraud-detector accept-topic` first"
             )
         attempt = dead_letter.redrives + 1
@@ -146,24 +149,41 @@ class Redriver:
     async def _publish(
         self, origin: Origin, attempt: int, original: OriginalMessage, value: bytes | None, epoch: int
     ) -> Origin:
-        key = _choose_key(original, value)
+        topic = _choose_topic(origin, self._settings)
+        key = _choose_key(original, value, "order_id" if is_label(origin, self._settings) else "user_id")
         headers = redrive_headers(original.headers, origin, attempt)
         # The same key goes to the same partition, whichever partitioner chose it: a user's orders stay together.
-        same_topic = (origin.topic, origin.epoch) == (self._topic, epoch)
+        same_topic = (origin.topic, origin.epoch) == (topic, epoch)
         partition = origin.partition if key == original.key and same_topic else None
         try:
-            metadata = await self._producer.send_and_wait(self._topic, value, key, partition, headers=headers)
+            metadata = await self._producer.send_and_wait(topic, value, key, partition, headers=headers)
         except KafkaError as error:
             raise UnconfirmedError(
                 f"{origin}: the broker did not acknowledge it ({error!r}), so it may be published or not; "
                 f"redriving it again is safe"
             ) from error
-        return Origin(self._topic, metadata.partition, metadata.offset, epoch)
+        return Origin(topic, metadata.partition, metadata.offset, epoch)
 
 
-def check_correction(value: bytes, decoder: EventDecoder) -> None:
-    """Raise BadEvent, which names field and value, when a corrected body, published now, would be rejected, too."""
-    decoder.decode(value, datetime.now(UTC))
+def is_label(origin: Origin, settings: KafkaSettings) -> bool:
+    """Whether a message is a label, rather than an order event."""
+    return origin.topic == settings.labels_topic
+
+
+def check_correction(value: bytes, origin: Origin, settings: KafkaSettings, decoder: EventDecoder) -> None:
+    """Raise BadEvent, which names field and value, when a corrected body, published now, would be rejected, too.
+
+    `origin` is that of the message that it corrects: an order event or a label.
+    """
+    now = datetime.now(UTC)
+    if is_label(origin, settings):
+        decode_label(value, latest_verdict(now))
+    else:
+        decoder.decode(value, now)
+
+
+def _choose_topic(origin: Origin, settings: KafkaSettings) -> str:
+    return settings.labels_topic if is_label(origin, settings) else settings.orders_topic
 
 
 def _require_again(dead_letter: DeadLetter) -> None:
@@ -180,9 +200,9 @@ def _require_again(dead_letter: DeadLetter) -> None:
         )
 
 
-def _choose_key(original: OriginalMessage, value: bytes | None) -> bytes | None:
-    """The original key, unless the correction changes the user: orders are keyed by their user."""
-    user_id = read_claimed_id(value, "user_id")
-    if value is original.value or user_id is None or read_claimed_id(original.value, "user_id") == user_id:
+def _choose_key(original: OriginalMessage, value: bytes | None, field: str) -> bytes | None:
+    """The original key, unless the correction changes the id in `field`, by which the messages of a topic are keyed."""
+    keyed_by = read_claimed_id(value, field)
+    if value is original.value or keyed_by is None or read_claimed_id(original.value, field) == keyed_by:
         return original.key
-    return user_id.encode()
+    return keyed_by.encode()

@@ -161,7 +161,8 @@ async def open_services(
         services = ServiceRegistry()
         keys = CredentialCache(find_key_principal, seconds=credential_seconds)
         sessions = CredentialCache(find_session_principal, is_well_formed=looks_like_token, seconds=credential_seconds)
-        long_poll = services.add(OrderLongPoll(partial(find_orders, database), partial(find_dead_letters, database)))
+        find_rejected = partial(find_dead_letters, database, settings.labels_topic)
+        long_poll = services.add(OrderLongPoll(partial(find_orders, database), find_rejected))
         streams = services.add(DecisionStreams(open_decisions(settings), settings.api_stream_seconds))
         invalidator = CredentialInvalidator(keys, sessions, streams.recheck)
         listener = PostgresListener(
@@ -181,7 +182,7 @@ async def open_services(
         services.add(metrics)
         services.add(databases)
         services.add(Authentication(keys, sessions, limits, settings.api_cors_origins))
-        lookups = OrderLookups(partial(find_orders, database), partial(find_dead_letters, database))
+        lookups = OrderLookups(partial(find_orders, database), find_rejected)
         services.add(
             OrderService(
                 lookups=lookups, long_poll=long_poll, listener=listener, listings=listings, open_requests=open_requests,
@@ -191,7 +192,7 @@ async def open_services(
         services.add(UserService(listings, personal_data))
         services.add(DecisionService(streams, open_requests, rules, database, personal_data))
         dead_letters = services.add(DeadLetterService(settings, database, listings, settings.event_decoder()))
-        services.add(StatsService(statistics, CostAwareCache(), lag))
+        services.add(StatsService(statistics, CostAwareCache(), lag, settings.labels_topic))
         services.add(MartService(listings, personal_data))
         services.add(AuditService(listings))
         services.add(KeyService(database, keys, sessions))

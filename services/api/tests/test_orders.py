@@ -90,6 +90,16 @@ async def test_a_dead_letter(client: httpx.AsyncClient, connection: asyncpg.Conn
     assert "retry-after" not in response.headers
 
 
+async def test_the_dead_letter_of_a_label_is_none_of_the_order(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        "insert into stream_outcomes values ('labels', 1, 7, 'dead-letter', 'o', 'missing-field', 'no label', now())"
+    )
+    assert (await client.get("/v1/orders/o")).json()["code"] == "order-unknown-or-undecided"
+    assert (await client.get("/v1/stats")).json()["stream"]["dead_letters"] == 0
+
+
 async def test_a_corrected_order_counts(
     client: httpx.AsyncClient, connection: asyncpg.Connection, store: Any, order: Any
 ) -> None:

@@ -40,6 +40,7 @@ class System:
             "ORDERWATCH_KAFKA": settings.kafka,
             "ORDERWATCH_ORDERS_TOPIC": settings.orders_topic,
             "ORDERWATCH_DEAD_LETTER_TOPIC": settings.dead_letter_topic,
+            "ORDERWATCH_LABELS_TOPIC": settings.labels_topic,
             "ORDERWATCH_DATABASE_URL": database_url,
         }
 
@@ -174,6 +175,27 @@ async def test_a_corrected_body_becomes_an_order(system: System, tmp_path: Path)
         (1, "stored"),
         (2, "duplicate"),
     ]
+
+
+async def test_a_label_is_redriven_to_its_own_topic(system: System) -> None:
+    topic = system.settings.labels_topic
+    async with AIOKafkaProducer(**system.settings.client_options()) as producer:
+        sent = await producer.send_and_wait(topic, b'{"order_id":"o1","label":"frod"}', b"o1")
+    origin = f"{topic}/{sent.partition}/{sent.offset}"
+
+    async def is_recorded() -> bool:
+        return await system.query("select count(*) from dead_letters") == [(1,)]
+
+    await until(is_recorded, "the label to be refused")
+    assert "is not a valid label: source is missing" in await system.command(
+        "redrive", origin, "--body", "-", code=1, stdin=order()
+    )
+    label = {"order_id": "o2", "label": "fraud", "source": "test", "at": "2026-11-22T10:00:00"}
+    printed = await system.command("redrive", origin, "--body", "-", stdin=json.dumps(label).encode())
+    assert "1 stored" in printed
+    assert await system.query("select order_id, label from labels") == [("o2", "fraud")]
+    assert [message.key for message in await read_topic(system.settings, topic)] == [b"o1", b"o2"]
+    assert await read_topic(system.settings, system.settings.orders_topic) == []
 
 
 async def test_a_conflict_wants_to_be_meant(system: System) -> None:

@@ -13,7 +13,7 @@ from order_api.auth.keys import Scope
 from order_api.auth.repository import find_key_name
 from order_api.dead_letters.filters import AtOrigin, LetterParameters, ManyRedriveRequest, RedriveRequest
 from order_api.dead_letters.schemas import DeadLetterDetails, DeadLetterPage, ManyRedriven, Redriven
-from order_api.dead_letters.service import DeadLetters, encode_correction
+from order_api.dead_letters.service import DeadLetters
 from order_api.http.json_response import json_response
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.http.problems.openapi import responses
@@ -98,7 +98,7 @@ async def redrive_dead_letter(
     letter = await _find_dead_letter(dead_letters.lookups, origin)
     correction = None
     if requested.body is not None:
-        correction = encode_correction(requested.body, requested.encoding, dead_letters.decoder)
+        correction = dead_letters.encode_correction(letter, requested.body, requested.encoding)
     by = await find_key_name(dead_letters.lookups, principal_of(request).key_id)
     published_as = await dead_letters.redrive(letter, correction, by=by, again=requested.again)
     return json_response({"origin": str(letter.origin), "published_as": str(published_as)}, 202)

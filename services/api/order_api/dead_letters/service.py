@@ -68,7 +68,7 @@ class DeadLetterService:
     ) -> None:
         self.lookups = lookups
         self.listings = listings
-        self.decoder = decoder
+        self._decoder = decoder
         self._settings = settings
         self._lookups_at_once = asyncio.Semaphore(LOOKUPS_AT_ONCE)
         self._redriving = asyncio.Lock()
@@ -87,6 +87,15 @@ class DeadLetterService:
 
         with _translate_errors():
             return await self._timeout.run(find())
+
+    def encode_correction(self, letter: DeadLetter, body: dict[str, Any] | str, encoding: str) -> bytes:
+        """The bytes to publish. Raises CorrectionRefused when they are not valid in place of the letter's message."""
+        value = _bytes(body, encoding)
+        try:
+            check_correction(value, letter.origin, self._settings, self._decoder)
+        except BadEvent as error:
+            raise CorrectionRefused(str(error), error.error_type) from error
+        return value
 
     async def redrive(self, letter: DeadLetter, correction: bytes | None, *, by: str, again: bool) -> Origin:
         """Publish a letter again. Raises AlreadyRedriven, ConflictUnresolved, RetiredDate or DeadLetterGone, too."""
@@ -161,16 +170,6 @@ def _make_problem(letter: DeadLetter, error: RedriveError) -> Problem:
 
 
 BASE64: Final = "base64"
-
-
-def encode_correction(body: dict[str, Any] | str, encoding: str, decoder: EventDecoder) -> bytes:
-    """The bytes to publish. Raises CorrectionRefused when they are no order event either."""
-    value = _bytes(body, encoding)
-    try:
-        check_correction(value, decoder)
-    except BadEvent as error:
-        raise CorrectionRefused(str(error), error.error_type) from error
-    return value
 
 
 def _bytes(body: dict[str, Any] | str, encoding: str) -> bytes:

@@ -47,7 +47,7 @@ _ORDERS_BY_ID: Final = f"select {_COLUMNS} from orders where order_id = any($1)"
 _DEAD_LETTERS_BY_ID: Final = """
     select distinct on (order_id) order_id, topic, partition, "offset", epoch, error_type, error, recorded_at
     from stream_outcomes
-    where order_id = any($1) and outcome = 'dead-letter'
+    where order_id = any($1) and outcome = 'dead-letter' and topic <> $2
     order by order_id, recorded_at desc
 """
 _RULESETS: Final = "select version, content from rulesets where version <> all($1)"
@@ -59,9 +59,11 @@ async def find_orders(database: QueryExecutor, order_ids: Sequence[str]) -> dict
     return {record["order_id"]: _read_order(record) for record in await database.fetch(_ORDERS_BY_ID, order_ids)}
 
 
-async def find_dead_letters(database: QueryExecutor, order_ids: Sequence[str]) -> dict[str, DeadLetteredOrder]:
-    """The newest dead letter of each of `order_ids` that has one."""
-    records = await database.fetch(_DEAD_LETTERS_BY_ID, order_ids)
+async def find_dead_letters(
+    database: QueryExecutor, labels_topic: str, order_ids: Sequence[str]
+) -> dict[str, DeadLetteredOrder]:
+    """The newest dead letter of each of `order_ids` that has one; those of labels are about orders, and none."""
+    records = await database.fetch(_DEAD_LETTERS_BY_ID, order_ids, labels_topic)
     return {record["order_id"]: DeadLetteredOrder(*record) for record in records}
 
 

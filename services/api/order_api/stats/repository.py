@@ -38,7 +38,9 @@ _FLAGGED_USERS: Final = """
     order by flagged desc, user_id
     limit $3
 """
-_STREAM_OUTCOMES: Final = "select outcome, count(*) as messages from stream_outcomes group by outcome"
+_STREAM_OUTCOMES: Final = """
+    select outcome, count(*) as messages from stream_outcomes where topic <> $1 group by outcome
+"""
 
 
 async def count_groups(database: QueryExecutor, start: datetime, end: datetime) -> list[OrderGroup]:
@@ -52,6 +54,6 @@ async def find_flagged_users(database: QueryExecutor, start: datetime, end: date
     return [UserFlags(*record) for record in await database.fetch(_FLAGGED_USERS, start, end, count)]
 
 
-async def count_stream_outcomes(database: QueryExecutor) -> dict[str, int]:
-    """Messages that became no order, by outcome."""
-    return {record["outcome"]: record["messages"] for record in await database.fetch(_STREAM_OUTCOMES)}
+async def count_stream_outcomes(database: QueryExecutor, labels_topic: str) -> dict[str, int]:
+    """Messages that became no order, by outcome; without those of topic labels."""
+    return {record["outcome"]: record["messages"] for record in await database.fetch(_STREAM_OUTCOMES, labels_topic)}

@@ -41,28 +41,30 @@ class StatsService:
     pool: FairPool
     cache: CostAwareCache[Counted]
     lag: LagMonitor
+    labels_topic: str
 
     async def compute(self, request: Request, key_id: str, window: WindowParameters) -> schemas.Stats:
         """The statistics of a window for a key, and of the stream now."""
         counted = self.cache.fresh(window)
         if counted is None:
-            counted = await self.pool.run(
-                request, key_id, lambda database: self.cache.get(window, lambda: _count(database, window))
-            )
+            counted = await self.pool.run(request, key_id, lambda database: self._count(database, window))
         return build_statistics(counted, await self.lag.read())
+
+    async def _count(self, database: Database, window: WindowParameters) -> Counted:
+        return await self.cache.get(window, lambda: _count(database, window, self.labels_topic))
 
 
 Statistics = Annotated[StatsService, Depends(Provider(StatsService))]
 
 
-async def _count(database: Database, window: WindowParameters) -> Counted:
+async def _count(database: Database, window: WindowParameters, labels_topic: str) -> Counted:
     now = datetime.now(UTC)
     end = window.end or now
     start = window.start or end - WINDOW
     async with database.snapshot() as snapshot:  # the parts add up, also while orders are stored
         groups = await repository.count_groups(snapshot, start, end)
         users = await repository.find_flagged_users(snapshot, start, end, MOST_FLAGGED)
-        outcomes = await repository.count_stream_outcomes(snapshot)
+        outcomes = await repository.count_stream_outcomes(snapshot, labels_topic)
     return Counted(start, end, now, groups, users, outcomes)
 
 

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from dead_letters import repository
 from dead_letters.model import DeadLetter, OriginalMessage, Redrive, RedriveState
 from dead_letters.original_message import OriginalMessageReader
-from dead_letters.redrive import RedriveError, Redriver, check_correction
+from dead_letters.redrive import RedriveError, Redriver, check_correction, is_label
 from dead_letters.repository import DeadLetterFilters
 from dead_letters.serialization import serialize_dead_letter, serialize_details
 from fraud_detector.dead_letters.output import (
@@ -154,7 +154,7 @@ def redrive(
         raise _failure("say which: ORIGIN ..., --error TYPE or --all", ExitCode.USAGE)
     if body is not None and len(origins or ()) != 1:
         raise _failure("--body corrects one letter: give its ORIGIN", ExitCode.USAGE)
-    correction = None if body is None else _read_correction(body)
+    correction = _read_correction(body, origins[0]) if body is not None and origins else None
     redriven_by = by or f"{getpass.getuser()}@{socket.gethostname()}"
 
     async def redrive_chosen(settings: DeadLetterSettings, database: asyncpg.Connection) -> Results:
@@ -213,16 +213,18 @@ async def _list_waiting(database: asyncpg.Connection, error_type: str | None) ->
     return sorted(found, key=lambda each: (each.recorded_at, each.origin))
 
 
-def _read_correction(body: Path) -> bytes:
+def _read_correction(body: Path, origin: Origin) -> bytes:
     try:
         value = sys.stdin.buffer.read() if str(body) == "-" else body.read_bytes()
     except OSError as error:
         raise _failure(f"{body} cannot be read: {error.strerror}", ExitCode.USAGE) from None
     value = value.strip()
+    settings = read_settings(DeadLetterSettings)
     try:
-        check_correction(value, read_settings(DeadLetterSettings).event_decoder())
+        check_correction(value, origin, settings, settings.event_decoder())
     except BadEvent as error:
-        raise _failure(f"{body} is not a valid order event: {error} ({error.error_type})") from None
+        kind = "label" if is_label(origin, settings) else "order event"
+        raise _failure(f"{body} is not a valid {kind}: {error} ({error.error_type})") from None
     return value
 
 
