@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0015"
-down_revision = "0014"
+down_revision = "0017"
 
 # A number of seven bits a byte; 0 in more than one byte is never written as an offset, and begins the labels.
 _DECODED = """
