@@ -177,7 +177,6 @@ async def open_services(
         lag = LagMonitor(open_lag)
         rules = KnownRules()
         personal_data = PersonalDataPolicy(settings.api_mask_personal_data)
-        cookies = CookieSettings(settings.api_session_hours, settings.api_secure_cookies)
         limits = RateLimits(settings.api_key_limit, settings.api_guess_limit)
         services.add(metrics)
         services.add(databases)
@@ -196,7 +195,9 @@ async def open_services(
         services.add(MartService(listings, personal_data))
         services.add(AuditService(listings))
         services.add(KeyService(database, keys, sessions))
-        services.add(SessionService(database, sessions, cookies))
+        services.add(
+            SessionService(database, sessions, CookieSettings(settings.api_session_hours, settings.api_secure_cookies))
+        )
         services.add(HealthService(databases.health, lag))
         _watch(metrics, databases, long_poll, streams, (listings, statistics))
         try:
