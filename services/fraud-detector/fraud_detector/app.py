@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,7 +13,7 @@ import structlog
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
-from fraud_detector.history.loader import LoadedHistory, load_history
+from fraud_detector.history.loader import load_history
 from fraud_detector.labels.metrics import LabelMetrics
 from fraud_detector.labels.postgres_store import PostgresLabelStore
 from fraud_detector.labels.recorder import LabelRecorder
@@ -26,7 +27,13 @@ from fraud_detector.stream.kafka_publisher import KafkaPublisher
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Limits, Pipeline
-from fraud_detector.stream.ports import DecisionPublisher, DecisionStore, DependencyUnavailableError, OrderConsumer
+from fraud_detector.stream.ports import (
+    DecisionPublisher,
+    DecisionStore,
+    DependencyUnavailableError,
+    OrderConsumer,
+    PublishedOrders,
+)
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.reference_data import PaymentMethods
 from order_platform.gc_tuning import freeze_startup_objects
@@ -76,16 +83,15 @@ async def run(settings: DetectorSettings) -> None:
         epoch = await _bind(consumer, store, health, stop)
         if epoch is None:
             return
-        loaded = await _load_history(settings, ruleset, epoch, health, stop)
-        if loaded is None and ruleset.features:
-            return
-        follower = None
-        if loaded is not None:
-            published = KafkaPublishedOrders(settings, epoch=epoch)
+        history = follower = None
+        if ruleset.features:
+            published: PublishedOrders = KafkaPublishedOrders(settings, epoch=epoch)
             stack.push_async_callback(published.close)
-            follower = HistoryFollower(
-                published, loaded.features, since=loaded.complete_at, now=lambda: datetime.now(UTC), health=health
-            )
+            loaded = await _load_history(settings, ruleset, published, epoch=epoch, health=health, stop=stop)
+            if loaded is None:
+                return
+            history, start = loaded
+            follower = HistoryFollower(published, history, start=start, now=lambda: datetime.now(UTC), health=health)
         labels = KafkaOrderConsumer(settings, settings.labels, accept_lost_offsets=settings.accept_lost_offsets)
         stack.push_async_callback(labels.close)
         rejected_labels = KafkaPublisher(settings)
@@ -102,7 +108,7 @@ async def run(settings: DetectorSettings) -> None:
             consumer,
             store,
             publisher,
-            OrderEvaluator(settings.event_decoder(), ruleset, loaded.features if loaded else None, epoch=epoch),
+            OrderEvaluator(settings.event_decoder(), ruleset, history, epoch=epoch),
             now=lambda: datetime.now(UTC),
             metrics=metrics,
             health=health,
@@ -121,7 +127,7 @@ async def run(settings: DetectorSettings) -> None:
         await stack.enter_async_context(watch_for_shutdown(database_url, store.disconnect))
         freeze_startup_objects()
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(consumer, store, metrics, health, loaded and loaded.features))
+            watching = group.create_task(_watch(consumer, store, metrics, health, history))
             recording = group.create_task(_record_labels(recorder, stop), name="labels")
             await pipeline.run(stop)
             watching.cancel()
@@ -170,17 +176,25 @@ async def _record_labels(recorder: LabelRecorder, stop: asyncio.Event) -> None:
 
 
 async def _load_history(
-    settings: DetectorSettings, ruleset: Ruleset, epoch: int, health: HealthState, stop: asyncio.Event
-) -> LoadedHistory | None:
-    """The histories that the ruleset's features need; None when it has none, or the detector is stopped before."""
-    if not ruleset.features:
-        return None
+    settings: DetectorSettings,
+    ruleset: Ruleset,
+    published: PublishedOrders,
+    *,
+    epoch: int,
+    health: HealthState,
+    stop: asyncio.Event,
+) -> tuple[StreamFeatures, Mapping[int, int]] | None:
+    """The histories, and where on `decisions` the orders begin that they may lack; None when stopped before."""
 
     def is_stopped() -> bool:
         health.heartbeat()
         return stop.is_set()
 
-    return await retry_while_unavailable(
+    # The ends first: what is published by then is stored, so it is loaded.
+    start = await retry_while_unavailable(published.ends, check=Check.FOLLOWING, health=health, is_cancelled=is_stopped)
+    if start is None:
+        return None
+    history = await retry_while_unavailable(
         lambda: load_history(
             settings.database_url.get_secret_value(),
             ruleset.features,
@@ -193,6 +207,7 @@ async def _load_history(
         is_cancelled=is_stopped,
         slow_after=LOADING_SECONDS,
     )
+    return None if history is None else (history, start)
 
 
 async def _watch(

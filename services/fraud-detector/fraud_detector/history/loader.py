@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 import asyncpg
 import structlog
@@ -22,13 +21,6 @@ LOGGED_EVERY = 500_000
 CONNECT_SECONDS = 30.0
 
 
-class LoadedHistory(NamedTuple):
-    """The histories, and the database's time when they were complete: what was stored since is not in them."""
-
-    features: StreamFeatures
-    complete_at: datetime
-
-
 async def load_history(
     database_url: str,
     features: Sequence[HistoryFeature],
@@ -36,7 +28,7 @@ async def load_history(
     topic: str,
     epoch: int,
     heartbeat: Callable[[], None],
-) -> LoadedHistory:
+) -> StreamFeatures:
     """Read all orders of a topic that the features can still see, in one snapshot of the database.
 
     Raises DependencyUnavailableError.
@@ -60,7 +52,7 @@ async def _load(
     topic: str,
     epoch: int,
     heartbeat: Callable[[], None],
-) -> LoadedHistory:
+) -> StreamFeatures:
     now: datetime = await connection.fetchval("select clock_timestamp()")
     history = StreamFeatures(features)
     history.set_time(now)
@@ -77,7 +69,7 @@ async def _load(
         if orders % LOGGED_EVERY < len(rows):
             log.info("history_loading", orders=orders)
     log.info("history_loaded", orders=orders, since=history.kept_since.isoformat(), offsets=dict(history.next_offsets))
-    return LoadedHistory(history, now)
+    return history
 
 
 def _query(features: Sequence[HistoryFeature]) -> str:

@@ -1,8 +1,9 @@
 """Following topic `decisions`: orders that other detectors decide count in history features, too."""
 
 import asyncio
-from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 from decision_engine.history.stream_features import StreamFeatures
@@ -14,16 +15,14 @@ POLL_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 0.5
 FORGET_EVERY: Final = 60.0
 KEYS_AT_ONCE: Final = 500
-LOOK_BACK: Final = timedelta(minutes=5)
-"""How far before a moment records are read that were published since: clocks differ, and a member learns late that its
-partitions were revoked. What counts already is passed over."""
 
 
 class HistoryFollower:
     """Adds the orders of partitions that others decide to the histories, in the sequence of each partition.
 
     All partitions are followed but those that this detector decides itself: `take_over` ends following a partition
-    once everything on it counts, `release` follows all of them again. `since` is when the histories were complete.
+    once everything on it counts, `release` follows all of them again. `start` is where the records begin that the
+    histories may lack.
     """
 
     def __init__(
@@ -31,7 +30,7 @@ class HistoryFollower:
         published: PublishedOrders,
         history: StreamFeatures,
         *,
-        since: datetime,
+        start: Mapping[int, int],
         now: Callable[[], datetime],
         health: HealthState,
     ) -> None:
@@ -40,7 +39,10 @@ class HistoryFollower:
         self._now = now
         self._health = health
         self._own: frozenset[int] = frozenset()
-        self._since: datetime | None = since
+        # Where this detector's own partitions are read from when they are its own no longer: before these positions is
+        # only what counts already.
+        self._positions: dict[int, int] = {}
+        self._reopen_at: Mapping[int, int] | None = start
         self._stopping = False
         self._progress = asyncio.Event()
 
@@ -48,10 +50,10 @@ class HistoryFollower:
         """Follow until `stop`."""
         while not self._stopping:
             try:
-                if (since := self._since) is not None:
-                    await self._published.seek(since - LOOK_BACK)
-                    if self._since is since:
-                        self._since = None
+                if (positions := self._reopen_at) is not None:
+                    await self._published.reopen(positions)
+                    if self._reopen_at is positions:
+                        self._reopen_at = None
                 self._published.pause(self._own)
                 orders = await self._published.poll(POLL_SECONDS)
             except DependencyUnavailableError as error:
@@ -94,20 +96,31 @@ class HistoryFollower:
 
         False when it was cancelled before. Raises DependencyUnavailableError.
         """
+        # Opened again first: the topic may have more partitions than before.
+        await self._wait_for(lambda: self._reopen_at is None, is_cancelled)
         ends = await self._published.ends(partitions)
-        while not self._published.has_reached(ends) or self._since is not None:
-            if is_cancelled():
-                return False
-            self._progress.clear()
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._progress.wait()
-            except TimeoutError:
-                continue
-        self._own = frozenset(partitions)
+        await self._wait_for(lambda: self._reopen_at is None and self._published.has_reached(ends), is_cancelled)
+        if is_cancelled():
+            return False
+        self._own, self._positions = frozenset(partitions), dict(ends)
         return True
+
+    def committed(self, published: Mapping[int, int]) -> None:
+        """The group's coordinator accepted a commit of what this detector had published up to these positions.
+
+        So nobody else owned the partitions by then, and what the next owner publishes comes after them.
+        """
+        for partition in self._positions.keys() & published.keys():
+            self._positions[partition] = max(self._positions[partition], published[partition])
 
     def release(self) -> None:
         """The partitions are no longer this detector's own: follow them, too."""
-        self._own = frozenset()
-        self._since = self._since or self._now()
+        self._reopen_at = {**(self._reopen_at or {}), **self._positions}
+        self._own, self._positions = frozenset(), {}
+
+    async def _wait_for(self, condition: Callable[[], bool], is_cancelled: Callable[[], bool]) -> None:
+        while not (condition() or is_cancelled()):
+            self._progress.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._progress.wait()

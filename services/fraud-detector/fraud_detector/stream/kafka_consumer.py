@@ -259,7 +259,8 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
     # ---- aiokafka's listener
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        if self._listener is not None and self._resumed:
+        # Also when nothing was resumed yet: what is being opened is not this member's any more.
+        if self._listener is not None:
             await self._listener.revoked()
         self._resumed.clear()
 

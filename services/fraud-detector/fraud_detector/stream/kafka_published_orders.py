@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -32,21 +31,10 @@ class KafkaPublishedOrders:
         self._connecting = asyncio.Lock()
         self._positions: dict[int, int] = {}
 
-    async def seek(self, since: datetime) -> None:
-        await self.close()  # the topic may have more partitions than before
-        consumer = await self._connect()
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT):
-                parts = list(consumer.assignment())
-                # The ends first: what is published between the two questions is read then, and not passed over.
-                ends = await consumer.end_offsets(parts)
-                found = await consumer.offsets_for_times(dict.fromkeys(parts, max(0, int(since.timestamp() * 1000))))
-        except (KafkaError, TimeoutError) as error:
-            raise self._unavailable(error) from error
-        for part in parts:
-            at = found[part]
-            self._positions[part.partition] = ends[part] if at is None else at.offset
-            consumer.seek(part, self._positions[part.partition])
+    async def reopen(self, positions: Mapping[int, int]) -> None:
+        await self.close()
+        self._positions.update(positions)
+        await self._connect()
 
     def pause(self, partitions: Collection[int]) -> None:
         consumer = self._consumer
@@ -79,13 +67,14 @@ class KafkaPublishedOrders:
             if order and order.origin.topic == self._settings.orders_topic and order.origin.epoch == self._epoch
         ]
 
-    async def ends(self, partitions: Collection[int]) -> Mapping[int, int]:
+    async def ends(self, partitions: Collection[int] | None = None) -> Mapping[int, int]:
         consumer = await self._connect()
         parts = sorted(consumer.assignment())
-        wanted = {parts[decision_partition(partition, len(parts))] for partition in partitions}
+        if partitions is not None:
+            parts = sorted({parts[decision_partition(partition, len(parts))] for partition in partitions})
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
-                return {part.partition: end for part, end in (await consumer.end_offsets(wanted)).items()}
+                return {part.partition: end for part, end in (await consumer.end_offsets(parts)).items()}
         except (KafkaError, TimeoutError) as error:
             raise self._unavailable(error) from error
 

@@ -1,12 +1,12 @@
 """Topics `decisions` and `orders.dlq`, written by aiokafka's idempotent producer."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from fraud_detector.stream.ports import DependencyUnavailableError, PublishRefusedError
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers, dead_letter_key
@@ -31,23 +31,25 @@ class KafkaPublisher:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
 
-    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
+    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> Mapping[int, int]:
         try:
             producer = await self._connect()
-            acknowledged: list[Awaitable[Any]] = []
-            if orders:
-                acknowledged += await self._send_decisions(producer, orders)
-            for letter in dead_letters:
-                acknowledged.append(
-                    await producer.send(
-                        self._settings.dead_letter_topic,
-                        key=dead_letter_key(letter.origin),
-                        value=letter.message.value,
-                        headers=dead_letter_headers(letter),
-                    )
+            letters = [
+                await producer.send(
+                    self._settings.dead_letter_topic,
+                    key=dead_letter_key(letter.origin),
+                    value=letter.message.value,
+                    headers=dead_letter_headers(letter),
                 )
-            if acknowledged:
-                await asyncio.gather(*acknowledged)
+                for letter in dead_letters
+            ]
+            sending = await self._send_decisions(producer, orders) if orders else []
+            # All end before one fails: what a producer still sends while it is closed could come out of sequence.
+            acknowledged = await asyncio.gather(*sending, *letters, return_exceptions=True)
+            for result in acknowledged:
+                if isinstance(result, BaseException):
+                    raise result
+            return dict(result for result in acknowledged[: len(sending)] if isinstance(result, tuple))
         except KafkaError as error:
             if is_permanent(error):
                 raise PublishRefusedError(
@@ -88,22 +90,28 @@ class KafkaPublisher:
             self._producer = producer
         return self._producer
 
-    async def _send_decisions(self, producer: AIOKafkaProducer, orders: Sequence[OrderRow]) -> list[Awaitable[Any]]:
-        """Hand over whole batches: one `send` per order costs six times as much."""
-        topic = self._settings.decisions_topic
-        count = len(await producer.partitions_for(topic))
-        builders = [producer.create_batch() for _ in range(count)]
-        acknowledged: list[Awaitable[Any]] = []
+    async def _send_decisions(
+        self, producer: AIOKafkaProducer, orders: Sequence[OrderRow]
+    ) -> list[Awaitable[tuple[int, int]]]:
+        """Hand over whole batches, by partition: one `send` per order costs six times as much."""
+        count = len(await producer.partitions_for(self._settings.decisions_topic))
+        batches: list[list[BatchBuilder]] = [[] for _ in range(count)]
         for row in orders:
-            key = decision_key(row.order_id)
-            partition = decision_partition(row.source_partition, count)
-            value, headers = encode_decision(row), decision_headers(row)
-            if builders[partition].append(key=key, value=value, timestamp=None, headers=headers) is None:
-                acknowledged.append(await producer.send_batch(builders[partition], topic, partition=partition))
-                builders[partition] = producer.create_batch()
-                builders[partition].append(key=key, value=value, timestamp=None, headers=headers)
-        for partition, builder in enumerate(builders):
-            if builder.record_count():
-                builder.close()
-                acknowledged.append(await producer.send_batch(builder, topic, partition=partition))
-        return acknowledged
+            key, value, headers = decision_key(row.order_id), encode_decision(row), decision_headers(row)
+            builders = batches[decision_partition(row.source_partition, count)]
+            if builders and builders[-1].append(key=key, value=value, timestamp=None, headers=headers) is not None:
+                continue
+            builders.append(producer.create_batch())
+            builders[-1].append(key=key, value=value, timestamp=None, headers=headers)
+        return [self._send(producer, partition, builders) for partition, builders in enumerate(batches) if builders]
+
+    async def _send(
+        self, producer: AIOKafkaProducer, partition: int, builders: Sequence[BatchBuilder]
+    ) -> tuple[int, int]:
+        """Send batches to a partition of `decisions`, one after the other; its number, and the offset of the first."""
+        offsets = []
+        for builder in builders:
+            builder.close()
+            future = await producer.send_batch(builder, self._settings.decisions_topic, partition=partition)
+            offsets.append((await future).offset)
+        return partition, offsets[0]

@@ -87,6 +87,7 @@ class Pipeline:
         self._batch_buffer = BatchBuffer(self._limits.batch_messages, self._limits.batch_bytes)
         self._publish_queue = BatchBuffer(self._limits.batch_messages, self._limits.batch_bytes)
         self._offsets = OffsetTracker()
+        self._published: dict[int, int] = {}
         self._committing = asyncio.Lock()
         self._assignment = 0
         self._accepting = True
@@ -129,6 +130,7 @@ class Pipeline:
             self._follower.release()
         self._count_finished()
         self._offsets.reset()
+        self._published.clear()
         self._expected.clear()
         self._dead_letter_limit.reset()
         self._to_open.clear()
@@ -136,8 +138,6 @@ class Pipeline:
 
     def assigned(self, partitions: Collection[int]) -> None:
         """Take over partitions: the reader opens them, outside the consumer's callback."""
-        # Nothing was revoked when nothing had been opened yet: what is being opened then is out of date all the same.
-        self._assignment += 1
         self._to_open = set(partitions)
         self._health.joined()
 
@@ -215,7 +215,7 @@ class Pipeline:
 
         def is_cancelled() -> bool:
             self._health.heartbeat()  # waiting for the histories is not being stuck
-            return stop.is_set() or assignment != self._assignment
+            return stop.is_set() or not self._accepting or assignment != self._assignment
 
         async def open_partitions() -> tuple[dict[int, int], list[Gap]] | None:
             starts = await self._consumer.start_offsets(partitions)
@@ -227,7 +227,7 @@ class Pipeline:
         opened = await retry_while_unavailable(
             open_partitions, check=Check.OFFSETS, health=self._health, is_cancelled=is_cancelled
         )
-        if opened is not None and assignment == self._assignment:
+        if opened is not None and not is_cancelled():
             starts, gaps = opened
             if gaps:
                 self._batch_buffer.add(Batch(gaps=gaps, next_offsets={gap.partition: gap.next for gap in gaps}))
@@ -307,15 +307,16 @@ class Pipeline:
                 )
             )
             with self._metrics.timed(Stage.PUBLISH):
-                await retry_while_unavailable(
+                published = await retry_while_unavailable(
                     lambda: self._publisher.publish(orders, letters),  # noqa: B023  (awaited before the next turn)
                     check=Check.PUBLISHING,
                     health=self._health,
                     is_cancelled=lambda: newest != self._assignment,  # noqa: B023
                 )
-            for batch in batches:
-                # Of an earlier assignment: the new owner publishes it again, whether or not this succeeded.
-                if batch.assignment == self._assignment:
+            # Of an earlier assignment: the new owner publishes it again, whether or not this succeeded.
+            if newest == self._assignment and published is not None:
+                self._published.update(published)
+                for batch in batches:
                     self._offsets.advance(batch.next_offsets)
             self._unfinished -= len(taken)
             self._count_finished()
@@ -331,7 +332,7 @@ class Pipeline:
 
     async def _commit(self) -> None:
         async with self._committing:
-            offsets = self._offsets.uncommitted()
+            offsets, published = self._offsets.uncommitted(), dict(self._published)
             if not offsets:
                 return
             try:
@@ -346,6 +347,8 @@ class Pipeline:
                 self._health.recovered(Check.COMMITTING)
                 self._offsets.mark_committed(offsets)
                 self._metrics.committed(offsets)
+                if self._follower:
+                    self._follower.committed(published)
                 await self._record_positions(offsets)
 
     async def _record_positions(self, offsets: Mapping[int, int]) -> None:

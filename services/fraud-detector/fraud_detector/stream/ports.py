@@ -5,7 +5,6 @@ the same tests (`tests/ports`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -158,8 +157,12 @@ class DecisionStore(Protocol):
 class DecisionPublisher(Protocol):
     """Topics `decisions` and `orders.dlq`; `close` ends its use."""
 
-    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
+    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> Mapping[int, int]:
         """Publish stored decisions and dead letters; returns when the broker has acknowledged them all.
+
+        Within a partition, a decision is sent in a batch with those before it or once they are acknowledged, so that
+        the first records of a partition's orders are in its sequence. Returns offsets of topic `decisions`, by its
+        partitions: everything that was published before this call is before them.
 
         Raises UnavailableError, after which some may have been published: a repeat is identical to the byte;
         PublishRefusedError for what no retry cures.
@@ -170,10 +173,16 @@ class DecisionPublisher(Protocol):
 
 
 class PublishedOrders(Protocol):
-    """Topic `decisions`, read without a group: the orders that are stored, in the sequence of their partitions."""
+    """Topic `decisions`, read without a group: the orders that are stored, in the sequence of their partitions.
 
-    async def seek(self, since: datetime) -> None:
-        """Read all partitions from the first record that was published since then. Raises UnavailableError."""
+    Positions and ends are offsets by partition of `decisions`.
+    """
+
+    async def reopen(self, positions: Mapping[int, int]) -> None:
+        """Connect anew and read all partitions that there are now: these on from their positions, others as before.
+
+        A partition that was never read is read from its beginning. Raises UnavailableError.
+        """
 
     def pause(self, partitions: Collection[int]) -> None:
         """Read all partitions but those to which the decisions of these partitions of `orders` go."""
@@ -181,8 +190,8 @@ class PublishedOrders(Protocol):
     async def poll(self, wait_seconds: float) -> Sequence[PublishedOrder]:
         """The next orders; waits up to `wait_seconds` for the first, may return none. Raises UnavailableError."""
 
-    async def ends(self, partitions: Collection[int]) -> Mapping[int, int]:
-        """The ends of the partitions of `decisions` for these of `orders`. Raises UnavailableError."""
+    async def ends(self, partitions: Collection[int] | None = None) -> Mapping[int, int]:
+        """The ends of the partitions of `decisions` for these of `orders`, or of all. Raises UnavailableError."""
 
     def has_reached(self, ends: Mapping[int, int]) -> bool:
         """Whether everything before these ends was returned by `poll`."""

@@ -7,7 +7,6 @@ holds on the real ones. A call of a member that was killed has no effect any mor
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from uuid import UUID
 
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
@@ -139,8 +138,9 @@ class FakePublisher:
         self._random = random
         self.killed = False
 
-    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
+    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> Mapping[int, int]:
         await self._random.pause()
+        before = self._broker.decision_ends()
         fate = self._random.choose(6)
         if fate == 3 or self.killed:
             raise DependencyUnavailableError("the broker is unavailable")
@@ -151,6 +151,7 @@ class FakePublisher:
         await self._random.pause()
         if fate in {4, 5}:
             raise DependencyUnavailableError("the acknowledgement was lost")
+        return {row.source_partition: before[row.source_partition] for row in orders}
 
     async def close(self) -> None:
         pass
@@ -180,6 +181,10 @@ class FakeBroker:
     def append_dead_letters(self, letters: Sequence[RejectedMessage]) -> None:
         self.dead_letters += [(letter.message.partition, letter.message.offset) for letter in letters]
 
+    def decision_ends(self) -> dict[int, int]:
+        """The ends of the partitions of topic decisions."""
+        return {partition: len(published) for partition, published in enumerate(self.published)}
+
     def commit(self, partition: int, offset: int) -> None:
         self.committed[partition] = offset
 
@@ -190,7 +195,7 @@ class FakeBroker:
 
 
 class FakePublishedOrders:
-    """One member's view of topic decisions; reads it from its beginning, in parts, and fails at times."""
+    """One member's view of topic decisions; reads it in parts, and fails at times."""
 
     def __init__(self, broker: FakeBroker, random: ScriptedRandom) -> None:
         self._broker = broker
@@ -198,12 +203,11 @@ class FakePublishedOrders:
         self._positions = dict.fromkeys(range(len(broker.published)), 0)
         self._paused: Collection[int] = ()
 
-    async def seek(self, since: datetime) -> None:
+    async def reopen(self, positions: Mapping[int, int]) -> None:
         await self._random.pause()
         if self._random.choose(6) == 3:
             raise DependencyUnavailableError("the broker is unavailable")
-        # A few more than were published since.
-        self._positions = {partition: max(0, position - 3) for partition, position in self._positions.items()}
+        self._positions.update(positions)
 
     def pause(self, partitions: Collection[int]) -> None:
         self._paused = partitions
@@ -222,9 +226,10 @@ class FakePublishedOrders:
                 self._positions[partition] += len(read)
         return orders
 
-    async def ends(self, partitions: Collection[int]) -> Mapping[int, int]:
+    async def ends(self, partitions: Collection[int] | None = None) -> Mapping[int, int]:
         await self._random.pause()
-        return {partition: len(self._broker.published[partition]) for partition in partitions}
+        ends = self._broker.decision_ends()
+        return ends if partitions is None else {partition: ends[partition] for partition in partitions}
 
     def has_reached(self, ends: Mapping[int, int]) -> bool:
         return all(self._positions[partition] >= end for partition, end in ends.items())

@@ -123,7 +123,9 @@ class Member:
             metrics=DetectorMetrics(),
             health=health,
             limits=LIMITS,
-            follower=HistoryFollower(FakePublishedOrders(broker, random), history, since=now(), now=now, health=health),
+            follower=HistoryFollower(
+                FakePublishedOrders(broker, random), history, start=broker.decision_ends(), now=now, health=health
+            ),
         )
         self.consumer.listen(self._pipeline)
         self._stop = asyncio.Event()
