@@ -5,7 +5,7 @@ key need. Columns are arrays of 64-bit integers, 8 bytes a value; a column whose
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator, MutableSequence, Sequence
 from enum import Enum
 
@@ -48,9 +48,12 @@ def insert(history: History, kinds: Kinds, index: int, time: int, values: Sequen
 
 
 def find(history: History, kinds: Kinds, time: int, values: Sequence[int]) -> int | None:
-    """The index of an order with this time and these values; orders equal in both are the same to every feature."""
+    """The index of an order with this time and these values; orders equal in both are the same to every feature.
+
+    Found from the end of those with this time: what is taken back is mostly what was added last.
+    """
     times = history[0]
-    for index in range(bisect_left(times, time), len(times)):
+    for index in range(bisect_right(times, time) - 1, -1, -1):
         if times[index] != time:
             break
         if all(

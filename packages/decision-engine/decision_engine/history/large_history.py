@@ -1,6 +1,6 @@
 """History of a key with many orders: chunks of columns, so that a late order moves a chunk rather than everything."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -130,9 +130,9 @@ class LargeHistory:
 
     def remove(self, time: int, values: Sequence[int]) -> bool:
         """Remove an order with this time and these values; False when there is none."""
-        for chunk in range(bisect_left(self._lasts, time), len(self._chunks)):
+        for chunk in range(min(bisect_right(self._lasts, time), len(self._chunks) - 1), -1, -1):
             history = self._chunks[chunk]
-            if history[0][0] > time:
+            if history[0][-1] < time:
                 break
             index = find(history, self._kinds, time, values)
             if index is not None:
