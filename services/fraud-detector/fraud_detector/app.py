@@ -44,6 +44,8 @@ log = structlog.get_logger()
 
 CHECK_EVERY = 5.0
 LOADING_SECONDS = 60.0
+# With history, what follows an order that turns out to be a duplicate is decided again in one go, which is to be short.
+BATCH_WITH_HISTORY = 2_000
 
 
 async def run(settings: DetectorSettings) -> None:
@@ -112,7 +114,10 @@ async def run(settings: DetectorSettings) -> None:
             now=lambda: datetime.now(UTC),
             metrics=metrics,
             health=health,
-            limits=Limits(batch_messages=settings.batch_messages, drain=settings.drain_seconds),
+            limits=Limits(
+                batch_messages=min(settings.batch_messages, BATCH_WITH_HISTORY) if history else settings.batch_messages,
+                drain=settings.drain_seconds,
+            ),
             dead_letter_limit=DeadLetterLimit(
                 share=settings.dead_letter_limit_share, run=settings.dead_letter_limit_run
             ),
