@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError
 
 from order_contract.business_time import business_text
 from order_contract.message import Message
+from order_platform.kafka.consumer import Consumer
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
 from order_platform.settings import KafkaSettings
@@ -72,7 +73,7 @@ class TopicReader:
     def __init__(self, settings: KafkaSettings, *, stall_seconds: float = 30.0, **options: Any) -> None:
         self._settings = settings
         self._stall_seconds = stall_seconds
-        self._consumer = AIOKafkaConsumer(**settings.client_options(), enable_auto_commit=False, **options)
+        self._consumer = Consumer(**settings.client_options(), enable_auto_commit=False, **options)
         self._admin = AIOKafkaAdminClient(**settings.client_options())
 
     async def __aenter__(self) -> Self:
@@ -251,7 +252,7 @@ class TopicReader:
 class _Cursor:
     """A position in one partition that moves forwards only."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, part: TopicPartition, stall_seconds: float) -> None:
+    def __init__(self, consumer: Consumer, part: TopicPartition, stall_seconds: float) -> None:
         self._consumer = consumer
         self._part = part
         self._stall_seconds = stall_seconds

@@ -8,7 +8,7 @@ from contextlib import suppress
 from uuid import UUID
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
@@ -31,6 +31,7 @@ from fraud_detector.stream.ports import (
     RefusedError,
 )
 from order_platform.kafka.committed_offsets import commit_metadata, read_committed
+from order_platform.kafka.consumer import Consumer
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.postgres.topic_epochs import RecreatedTopicError
@@ -74,7 +75,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         self._resumed: set[TopicPartition] = set()
         self._fetched_at = -math.inf
         self._verifying: asyncio.Task[None] | None = None
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = Consumer(
             **settings.client_options(),
             group_id=self._group,
             enable_auto_commit=False,

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError
 from order_contract.decision_record import PublishedOrder, read_published_order
 from order_contract.partitioning import decision_partition
+from order_platform.kafka.consumer import Consumer
 from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ class KafkaPublishedOrders:
     def __init__(self, settings: KafkaSettings, *, epoch: int) -> None:
         self._settings = settings
         self._epoch = epoch
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: Consumer | None = None
         self._connecting = asyncio.Lock()
         self._positions: dict[int, int] = {}
 
@@ -87,16 +87,16 @@ class KafkaPublishedOrders:
         if consumer is not None:
             await consumer.stop()
 
-    async def _connect(self) -> AIOKafkaConsumer:
+    async def _connect(self) -> Consumer:
         # Following and taking over partitions ask for it at the same time.
         async with self._connecting:
             if self._consumer is None:
                 self._consumer = await self._create_consumer()
             return self._consumer
 
-    async def _create_consumer(self) -> AIOKafkaConsumer:
+    async def _create_consumer(self) -> Consumer:
         topic = self._settings.decisions_topic
-        consumer = AIOKafkaConsumer(
+        consumer = Consumer(
             topic, **self._settings.client_options(), enable_auto_commit=False, auto_offset_reset="none"
         )
         try:
