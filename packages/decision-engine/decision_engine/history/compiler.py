@@ -21,7 +21,17 @@ from decision_engine.history.declaration import (
 )
 from decision_engine.history.large_history import CurrencyHistories, LargeHistory
 from decision_engine.history.reader import Value, deviation, read_large
-from decision_engine.history.series import POSITIONS, ColumnSource, Series, identity, key_attribute, microseconds
+from decision_engine.history.series import (
+    POSITIONS,
+    SQUARE_BITS,
+    ColumnSource,
+    Part,
+    Series,
+    identity,
+    key_attribute,
+    microseconds,
+)
+from decision_engine.history.short_history import LARGEST, totals_before
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
@@ -79,7 +89,7 @@ def _read_source(all_series: Sequence[Series], shares: Sequence[HistoryFeature])
         key = f"histories{number}.get({_key(series)})"
         absent = _any_absent(series.key)
         yield f"    history = {f'None if {absent} else {key}' if absent else key}"
-        yield "    if history.__class__ is tuple:"
+        yield "    if history.__class__ is array:"
         yield from _indented(_short_reader(series, names), 8)
         yield "    elif history is None:"
         yield f"        {target} = {nothing}"
@@ -96,13 +106,13 @@ def _read_source(all_series: Sequence[Series], shares: Sequence[HistoryFeature])
 
 
 def _short_reader(series: Series, names: Sequence[str]) -> Iterator[str]:
-    yield f"{', '.join(_columns(series))}, = history"
-    yield "end = len(times) if times[-1] <= time else bisect_right(times, time)"
+    yield from _layout(series)
+    yield "end = count if history[count - 1] <= time else bisect_right(history, time, 0, count)"
     window = None
     for name, feature in zip(names, series.features, strict=True):
         if feature.window != window:
             limit = "end" if window is None else "start"
-            yield f"start = bisect_right(times, time - {feature.window}, 0, {limit})"
+            yield f"start = bisect_right(history, time - {feature.window}, 0, {limit})"
             window = feature.window
         value = _aggregate(series, feature)
         if feature.is_money:
@@ -110,36 +120,40 @@ def _short_reader(series: Series, names: Sequence[str]) -> Iterator[str]:
         yield f"{name} = {value}"
 
 
-def _aggregate(series: Series, feature: HistoryFeature) -> str:  # noqa: PLR0911, PLR0912  (one case per aggregate)
+def _aggregate(series: Series, feature: HistoryFeature) -> str:  # noqa: PLR0911  (one case per aggregate)
     """The value of a feature, as an expression over the columns and the window's `start` and `end`."""
-    column, squares = "", ""
-    if feature.field is not None:
+
+    def total(part: Part = Part.VALUE) -> str:
+        column = f"column{series.column(feature, part)}"
+        return f"history[{column} + end] - history[{column} + start]"
+
+    def window() -> str:
         column = f"column{series.column(feature)}"
-    if feature.aggregate is Aggregate.DEVIATION:
-        squares = f"column{series.column(feature, squared=True)}"
+        return f"history[{column} + start:{column} + end]"
+
     match feature.aggregate:
         case Aggregate.COUNT | Aggregate.LABEL_COUNT:
             return "end - start"
         case Aggregate.SUM:
-            return f"{column}[end] - {column}[start]"
+            return total()
         case Aggregate.AVERAGE:
-            return f"({column}[end] - {column}[start]) / (end - start) if end > start else None"
+            return f"({total()}) / (end - start) if end > start else None"
         case Aggregate.RATIO_TO_AVERAGE:
             own = _value(series.columns[series.column(feature) - 1])
-            return f"{own} * (end - start) / total if (total := {column}[end] - {column}[start]) else None"
+            return f"{own} * (end - start) / total if (total := {total()}) else None"
         case Aggregate.DEVIATION:
-            total, squared = f"{column}[end] - {column}[start]", f"{squares}[end] - {squares}[start]"
-            return f"deviation(end - start, {total}, {squared}) if end - start > 1 else None"
+            squares = f"({total(Part.SQUARE_HIGH)} << {SQUARE_BITS}) + {total(Part.SQUARE_LOW)}"
+            return f"deviation(end - start, {total()}, {squares}) if end - start > 1 else None"
         case Aggregate.MINIMUM:
-            return f"min({column}[start:end]) if end > start else None"
+            return f"min({window()}) if end > start else None"
         case Aggregate.MAXIMUM:
-            return f"max({column}[start:end]) if end > start else None"
+            return f"max({window()}) if end > start else None"
         case Aggregate.DISTINCT:
-            return f"len(set({column}[start:end])) if end - start > 1 else end - start"
+            return f"len(set({window()})) if end - start > 1 else end - start"
         case Aggregate.SECONDS_SINCE_FIRST:
-            return f"(time - times[start]) / {SECOND} if end > start else None"
+            return f"(time - history[start]) / {SECOND} if end > start else None"
         case Aggregate.SECONDS_SINCE_LAST:
-            return f"(time - times[end - 1]) / {SECOND} if end > start else None"
+            return f"(time - history[end - 1]) / {SECOND} if end > start else None"
         case Aggregate.LABEL_SHARE:
             raise AssertionError("a share is the quotient of its parts")
 
@@ -157,37 +171,52 @@ def _add_source(all_series: Sequence[Series]) -> Iterator[str]:
 
 
 def _adder(number: int, series: Series) -> Iterator[str]:
-    # The usual order is the newest of its key, and its values fit into arrays of 64-bit integers.
-    new = ["array('q', (time,))"]
-    appended = []
+    # The usual order is the newest of its key, and its values fit into 64 bits.
+    new, entries = ["time"], []
     for index, column in enumerate(series.columns, 1):
         value = _value(column)
         if column.kind is ColumnKind.TOTALS:
-            new.append(f"array('q', (0, {value}))")
-            appended.append(f"column{index}.append(column{index}[-1] + {value})")
+            new += ["0", value]
+            entries.append(f"entry{index} = history[column{index} + count] + {value}")
         else:
-            new.append(f"array('q', ({value},))")
-            appended.append(f"column{index}.append({value})")
+            new.append(value)
+            entries.append(f"entry{index} = {value}")
     yield f"key = {_key(series)}"
     yield f"history = histories{number}.get(key)"
-    yield "try:"
     if series.has_money:
-        yield f"    if {_CURRENCY} != {DEFAULT_CURRENCY!r}:"
-        yield f"        add_slowly{number}(event, time)"
-    yield f"    {'elif' if series.has_money else 'if'} history is None:"
-    yield f"        histories{number}[key] = ({', '.join(new)},)"
-    yield f"    elif history.__class__ is tuple and history[0][-1] <= time and len(history[0]) < {series.chunk - 1}:"
-    yield f"        {', '.join(_columns(series))}, = history"
-    yield from _indented(appended, 8)
-    yield "        times.append(time)"
-    yield "    else:"
+        yield f"if {_CURRENCY} != {DEFAULT_CURRENCY!r}:"
+        yield f"    add_slowly{number}(event, time)"
+    yield f"{'elif' if series.has_money else 'if'} history is None:"
+    yield "    try:"
+    yield f"        histories{number}[key] = array('q', ({', '.join(new)},))"
+    yield "    except OverflowError:"
     yield f"        add_slowly{number}(event, time)"
-    yield "except OverflowError:"
+    yield "elif history.__class__ is array:"
+    yield from _indented((*_layout(series), *entries), 4)
+    unusual = ["history[count - 1] > time", f"count >= {series.chunk - 1}"]
+    unusual += [f"entry{index} > {LARGEST}" for index, column in enumerate(series.columns, 1) if column.can_outgrow]
+    yield f"    if {' or '.join(unusual)}:"
+    yield f"        add_slowly{number}(event, time)"
+    yield "    else:"
+    # From the last column to the first, so that each insertion leaves the places of the next ones as they are.
+    for index, column in reversed(list(enumerate(series.columns, 1))):
+        end = f"column{index} + count{' + 1' if column.kind is ColumnKind.TOTALS else ''}"
+        is_last = index == len(series.columns)
+        yield f"        history.append(entry{index})" if is_last else f"        history.insert({end}, entry{index})"
+    yield "        history.insert(count, time)" if series.columns else "        history.append(time)"
+    yield "else:"
     yield f"    add_slowly{number}(event, time)"
 
 
-def _columns(series: Series) -> list[str]:
-    return ["times", *(f"column{index}" for index in range(1, len(series.columns) + 1))]
+def _layout(series: Series) -> Iterator[str]:
+    """The number of orders in a short history, and where its columns begin."""
+    kinds = series.kinds
+    totals = totals_before(kinds, len(kinds) + 1)
+    length = f"len(history) - {totals}" if totals else "len(history)"
+    yield f"count = ({length}) // {len(kinds) + 1}" if kinds else f"count = {length}"
+    for index in range(1, len(kinds) + 1):
+        before = totals_before(kinds, index)
+        yield f"column{index} = {f'{index} * ' if index > 1 else ''}count{f' + {before}' if before else ''}"
 
 
 def _key(series: Series) -> str:
@@ -212,7 +241,12 @@ def _value(column: ColumnSource) -> str:
     value = f"event[{POSITIONS[column.field]}]"
     if column.kind is ColumnKind.IDS:
         return f"identity({value})"
-    return f"{value} * {value}" if column.squared else value
+    match column.part:
+        case Part.SQUARE_LOW:
+            return f"({value} * {value} & {(1 << SQUARE_BITS) - 1})"
+        case Part.SQUARE_HIGH:
+            return f"({value} * {value} >> {SQUARE_BITS})"
+    return value
 
 
 def _indented(lines: Iterable[str], spaces: int) -> Iterator[str]:

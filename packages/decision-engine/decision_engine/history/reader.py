@@ -4,7 +4,7 @@ import math
 
 from decision_engine.history.declaration import SECOND, WITHOUT_ORDERS, Aggregate, HistoryFeature
 from decision_engine.history.large_history import CurrencyHistories, LargeHistory
-from decision_engine.history.series import Series
+from decision_engine.history.series import SQUARE_BITS, Part, Series
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
@@ -40,8 +40,8 @@ def _value(  # noqa: PLR0911  (one return for each aggregate)
     start = history.end_of(time - feature.window)
     count = history.count(start, end)
 
-    def total(*, squared: bool = False) -> int:
-        return history.total(series.column(feature, squared=squared), start, end)
+    def total(part: Part = Part.VALUE) -> int:
+        return history.total(series.column(feature, part), start, end)
 
     match feature.aggregate:
         case Aggregate.COUNT | Aggregate.LABEL_COUNT:
@@ -58,7 +58,8 @@ def _value(  # noqa: PLR0911  (one return for each aggregate)
         case Aggregate.RATIO_TO_AVERAGE:
             return series.columns[series.column(feature) - 1].value(event) * count / total() if total() else None
         case Aggregate.DEVIATION:
-            return deviation(count, total(), total(squared=True)) if count > 1 else None
+            squares = (total(Part.SQUARE_HIGH) << SQUARE_BITS) + total(Part.SQUARE_LOW)
+            return deviation(count, total(), squares) if count > 1 else None
         case Aggregate.MINIMUM:
             return history.extremes(series.column(feature), start, end)[0]
         case Aggregate.MAXIMUM:

@@ -1,10 +1,12 @@
 """Series: the histories of all values of one key, and the features that are read from them."""
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from enum import Enum
+from typing import Any, Final, Union
 
 import xxhash
 
@@ -21,6 +23,7 @@ from decision_engine.history.columns import (
 )
 from decision_engine.history.declaration import ATTRIBUTE, Aggregate, HistoryFeature
 from decision_engine.history.large_history import CurrencyHistories, LargeHistory
+from decision_engine.history.short_history import pack, unpack
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
@@ -28,6 +31,9 @@ POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._f
 """The position of each field in an event."""
 
 Key = str | tuple[str, ...]
+
+KeyHistory = Union["array[int]", LargeHistory, CurrencyHistories]
+"""A short history, one in chunks, or one with several currencies."""
 
 _KINDS: Final = {
     Aggregate.SUM: ColumnKind.TOTALS,
@@ -67,20 +73,42 @@ def key_attribute(attributes: Mapping[str, Any] | None, name: str) -> str | int 
     return value if type(value) is str or type(value) is int else None
 
 
+SQUARE_BITS: Final = 50
+"""A square is added up in two columns, its lowest bits and the others: sums of squared amounts need more than 64."""
+
+
+class Part(Enum):
+    """What a column has of a field's value."""
+
+    VALUE = "value"
+    SQUARE_LOW = "low bits of the square"
+    SQUARE_HIGH = "high bits of the square"
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """What a column is filled with: a field of the event, or its square."""
+    """What a column is filled with: a field of the event, or a part of its square."""
 
     kind: ColumnKind
     field: str
-    squared: bool = False
+    part: Part = Part.VALUE
+
+    @property
+    def can_outgrow(self) -> bool:
+        """Whether an entry may not fit into 64 bits: identities always do."""
+        return self.kind is not ColumnKind.IDS
 
     def value(self, event: OrderEvent) -> int:
         """The value for an order."""
         value: Any = event[POSITIONS[self.field]]
         if self.kind is ColumnKind.IDS:
             return identity(value)
-        return int(value * value if self.squared else value)
+        match self.part:
+            case Part.SQUARE_LOW:
+                return int(value * value & (1 << SQUARE_BITS) - 1)
+            case Part.SQUARE_HIGH:
+                return int(value * value >> SQUARE_BITS)
+        return int(value)
 
 
 @dataclass(slots=True)
@@ -100,7 +128,7 @@ class Series:
     label: str | None = None
     features: list[HistoryFeature] = field(default_factory=list)
     columns: list[ColumnSource] = field(default_factory=list)
-    histories: dict[Key, History | LargeHistory | CurrencyHistories] = field(default_factory=dict)
+    histories: dict[Key, KeyHistory] = field(default_factory=dict)
     forgotten: int = -(2**63)
     """Orders up to this time may have been forgotten."""
 
@@ -122,16 +150,17 @@ class Series:
         if kind is not None and feature.field is not None:
             self._need(ColumnSource(kind, feature.field))
             if feature.aggregate is Aggregate.DEVIATION:
-                self._need(ColumnSource(kind, feature.field, squared=True))
+                self._need(ColumnSource(kind, feature.field, Part.SQUARE_LOW))
+                self._need(ColumnSource(kind, feature.field, Part.SQUARE_HIGH))
 
     def _need(self, column: ColumnSource) -> None:
         if column not in self.columns:
             self.columns.append(column)
 
-    def column(self, feature: HistoryFeature, *, squared: bool = False) -> int:
+    def column(self, feature: HistoryFeature, part: Part = Part.VALUE) -> int:
         """The index of the column that a feature reads, in a history."""
         assert feature.field is not None
-        return 1 + self.columns.index(ColumnSource(_KINDS[feature.aggregate], feature.field, squared))
+        return 1 + self.columns.index(ColumnSource(_KINDS[feature.aggregate], feature.field, part))
 
     def key_of(self, event: OrderEvent) -> Key | None:
         """The key under which an order is in the series; None when it is not in it."""
@@ -154,19 +183,25 @@ class Series:
         if key is None:
             return
         history, values = self.histories.get(key), self.values_of(event)
-        if history is None and self._is_usual(event):
-            self.histories[key] = new_history(self.kinds, time, values)
-        elif isinstance(history, LargeHistory) and self._is_usual(event):
-            history.add(time, values)
-        elif isinstance(history, tuple) and self._is_usual(event):
-            _trim(history, self.kinds)
-            grown = insert(history, self.kinds, bisect_right(history[0], time), time, values)
-            is_short = len(grown[0]) < self.chunk
-            self.histories[key] = grown if is_short else LargeHistory.of(grown, self.kinds, self.chunk)
-        else:
+        if isinstance(history, CurrencyHistories) or not self._is_usual(event):
             mixed = self._by_currency(history)
             self.histories[key] = mixed
             mixed.add(event.currency, time, values)
+        elif isinstance(history, LargeHistory):
+            history.add(time, values)
+        elif history is None:
+            self._keep(key, new_history(self.kinds, time, values))
+        else:
+            columns = unpack(history, self.kinds)
+            self._keep(key, insert(columns, self.kinds, bisect_right(columns[0], time), time, values))
+
+    def _keep(self, key: Key, columns: History) -> None:
+        """Keep the orders of a key, if there are any: as a short history if there are few, and their values fit."""
+        if not columns[0]:
+            del self.histories[key]
+            return
+        packed = pack(columns) if len(columns[0]) < self.chunk else None
+        self.histories[key] = LargeHistory.of(columns, self.kinds, self.chunk) if packed is None else packed
 
     def remove(self, event: OrderEvent, time: int) -> None:
         """Remove an order that was added before. Raises LookupError."""
@@ -181,15 +216,17 @@ class Series:
         elif isinstance(history, LargeHistory):
             removed = history.remove(time, values)
         else:
-            index = find(history, self.kinds, time, values)
+            columns = unpack(history, self.kinds)
+            index = find(columns, self.kinds, time, values)
             removed = index is not None
             if index is not None:
-                delete(history, self.kinds, index)
+                delete(columns, self.kinds, index)
+                self._keep(key, columns)
         if not removed or history is None:
             if time <= self.forgotten:
                 return
             raise LookupError(f"no order of {key} at {time} with the values {tuple(values)}")
-        if not len(history[0] if isinstance(history, tuple) else history):
+        if not isinstance(history, array) and not len(history):
             del self.histories[key]
 
     def forget(self, time: int) -> Iterator[None]:
@@ -197,32 +234,31 @@ class Series:
         self.forgotten = time
         for key in list(self.histories):
             history = self.histories.get(key)
-            if isinstance(history, tuple):
-                count = bisect_right(history[0], time)
-                if count:
-                    delete_first(history, count)
+            if isinstance(history, array):
+                if history[0] <= time:
+                    columns = unpack(history, self.kinds)
+                    delete_first(columns, bisect_right(columns[0], time))
+                    self._keep(key, columns)
             elif history is not None:
                 history.forget(time)
-            if history is not None and not len(history[0] if isinstance(history, tuple) else history):
-                del self.histories[key]
+                if not len(history):
+                    del self.histories[key]
             yield
 
     def _is_usual(self, event: OrderEvent) -> bool:
         """Whether an order can be in a history of one currency."""
         return not self.has_money or event.currency == DEFAULT_CURRENCY
 
-    def _by_currency(self, history: "History | LargeHistory | CurrencyHistories | None") -> CurrencyHistories:
+    def _by_currency(self, history: KeyHistory | None) -> CurrencyHistories:
         if isinstance(history, CurrencyHistories):
             return history
         mixed = CurrencyHistories(self.kinds, self.chunk)
-        chunks = history.chunks() if isinstance(history, LargeHistory) else () if history is None else (history,)
-        for chunk in chunks:
+        for chunk in self._chunks(history):
             for time, values in orders_of(chunk, self.kinds):
                 mixed.add(DEFAULT_CURRENCY, time, values)
         return mixed
 
-
-def _trim(history: History, kinds: Kinds) -> None:
-    """Cut columns to the length of the times: an order that did not fit may be in some of them."""
-    for column, kind in zip(history[1:], kinds, strict=True):
-        del column[len(history[0]) + (kind is ColumnKind.TOTALS) :]
+    def _chunks(self, history: "array[int] | LargeHistory | None") -> Sequence[History]:
+        if history is None:
+            return ()
+        return history.chunks() if isinstance(history, LargeHistory) else (unpack(history, self.kinds),)
