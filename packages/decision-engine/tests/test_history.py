@@ -1,5 +1,6 @@
 """History features against a plain aggregation over all orders."""
 
+import io
 import math
 import random
 import statistics
@@ -12,7 +13,9 @@ import pytest
 
 from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
 from decision_engine.history.series import field_of, microseconds
+from decision_engine.history.snapshot import SnapshotError
 from decision_engine.history.state import HistoryState
+from decision_engine.history.stream_features import StreamFeatures
 from order_contract.event import OrderEvent
 
 MINUTE = 60 * SECOND
@@ -220,3 +223,54 @@ def test_an_order_that_was_forgotten_may_be_taken_back() -> None:
     list(state.forget(microseconds(START) + 3 * 24 * 3_600 * SECOND * 10, 0))
     state.remove(order)
     assert state.keys == 0
+
+
+@pytest.mark.parametrize("chunk", [2, 8, 512])
+def test_a_snapshot_gives_the_same_values_and_goes_on(chunk: int) -> None:
+    chance = random.Random(7)
+    state, again = (HistoryState(every_feature(), chunk=chunk) for _ in range(2))
+    orders = [random_order(chance, number, START + timedelta(minutes=number), keys=4) for number in range(80)]
+    for order in orders[:60]:
+        state.add(order)
+    state.add_label(orders[5], "fraud")
+    with io.BytesIO() as file:
+        state.write(file)
+        file.seek(0)
+        again.read(file)
+        assert not file.read(), "something is left over"
+    for order in orders[60:]:
+        assert again.values(order) == state.values(order)
+        state.add(order)
+        again.add(order)
+    for order in reversed(orders):
+        state.remove(order)
+        again.remove(order)
+        assert again.values(order) == state.values(order)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
+def test_a_damaged_snapshot_is_refused(damage: str) -> None:
+    state = StreamFeatures(every_feature())
+    for number in range(20):
+        state.add(random_order(random.Random(number), number, START, keys=4), 0, number)
+    with io.BytesIO() as file:
+        state.write(file)
+        content = bytearray(file.getvalue())
+    match damage:
+        case "truncated":
+            del content[len(content) // 2 :]
+        case "changed":
+            content[len(content) // 2] ^= 1
+        case "empty":
+            content.clear()
+    with pytest.raises(SnapshotError, match="incomplete or damaged"):
+        StreamFeatures(every_feature()).read(io.BytesIO(content))
+
+
+def test_a_snapshot_of_other_features_is_refused() -> None:
+    features = every_feature()
+    with io.BytesIO() as file:
+        StreamFeatures(features).write(file)
+        file.seek(0)
+        with pytest.raises(SnapshotError, match="other features"):
+            StreamFeatures(features[1:]).read(file)

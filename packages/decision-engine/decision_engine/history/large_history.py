@@ -1,8 +1,8 @@
 """History of a key with many orders: chunks of columns, so that a late order moves a chunk rather than everything."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, chain
 
 from decision_engine.history.columns import (
     ColumnKind,
@@ -49,11 +49,17 @@ class LargeHistory:
     @classmethod
     def of(cls, history: History, kinds: Kinds, chunk: int) -> "LargeHistory":
         """The orders of a short history."""
+        return cls.of_chunks([history], kinds, chunk)
+
+    @classmethod
+    def of_chunks(cls, chunks: Iterable[History], kinds: Kinds, chunk: int) -> "LargeHistory":
+        """The orders of consecutive chunks, the oldest first."""
         large = cls(kinds, chunk)
+        for number, history in enumerate(chunks):
+            large._insert_chunk(number, history)
         for column, seen in large._seen.items():
-            for each, time in zip(history[column], history[0], strict=True):
-                seen.add(each, time)
-        large._insert_chunk(0, history)
+            pairs = (zip(history[column], history[0], strict=True) for history in large._chunks)
+            seen.fill(chain.from_iterable(pairs))
         return large
 
     def __len__(self) -> int:
@@ -199,11 +205,17 @@ class CurrencyHistories:
 
     __slots__ = ("_chunk", "_kinds", "by_currency", "orders")
 
-    def __init__(self, kinds: Kinds, chunk: int) -> None:
+    def __init__(
+        self,
+        kinds: Kinds,
+        chunk: int,
+        orders: LargeHistory | None = None,
+        by_currency: Mapping[str, LargeHistory] | None = None,
+    ) -> None:
         self._kinds = kinds
         self._chunk = chunk
-        self.orders = LargeHistory(kinds, chunk)
-        self.by_currency: dict[str, LargeHistory] = {}
+        self.orders = orders or LargeHistory(kinds, chunk)
+        self.by_currency = dict(by_currency or {})
 
     def add(self, currency: str, time: int, values: Sequence[int]) -> None:
         """Add an order, at its own time."""

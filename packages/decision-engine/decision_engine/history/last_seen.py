@@ -1,6 +1,7 @@
 """Index of when each of a key's ids was seen, to count the different ones of a window."""
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
 
 from sortedcontainers import SortedList
 
@@ -27,6 +28,12 @@ class LastSeen:
             times = self._times[each]
             found += bisect_right(times, time) > bisect_right(times, after)
         return found
+
+    def fill(self, seen: Iterable[tuple[int, int]]) -> None:
+        """Ids were seen, each at a time that is not before that of the previous one; nothing was seen before."""
+        for each, time in seen:
+            self._times.setdefault(each, []).append(time)
+        self._lasts.update((times[-1], each) for each, times in self._times.items())
 
     def add(self, each: int, time: int) -> None:
         """An id was seen."""

@@ -5,10 +5,12 @@ The values are those of the contract: aggregates over the orders that were added
 """
 
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 from decision_engine.history.compiler import compile_series, share_parts
 from decision_engine.history.declaration import OPTIONAL_FIELDS, Aggregate, HistoryFeature
 from decision_engine.history.series import Series, microseconds
+from decision_engine.history.snapshot import read_histories, write_histories
 from order_contract.event import OrderEvent
 
 
@@ -50,6 +52,14 @@ class HistoryState:
         """
         for series in self._series:
             yield from series.forget(now - lateness - series.features[-1].window)
+
+    def write(self, file: BinaryIO) -> None:
+        """Write all histories, to be read again by a state of the same features."""
+        write_histories(self._series, file)
+
+    def read(self, file: BinaryIO) -> None:
+        """Read all histories; there are none yet. Raises SnapshotError."""
+        read_histories(self._series, file)
 
     def add_label(self, event: OrderEvent, label: str) -> None:
         """Count an order as labelled so, at its own time."""

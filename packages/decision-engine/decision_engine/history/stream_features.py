@@ -5,11 +5,14 @@ A deterministic fold: the same orders in the same sequence of partitions and off
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import BinaryIO, Final
+
+import msgspec
 
 from decision_engine.features import Features
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.series import UNIX_EPOCH, microseconds
+from decision_engine.history.snapshot import SnapshotError, read_frame, write_frame
 from decision_engine.history.state import HistoryState
 from order_contract.business_time import business_hour
 from order_contract.event import OrderEvent
@@ -31,6 +34,7 @@ class StreamFeatures:
 
     def __init__(self, features: Iterable[HistoryFeature], *, lateness: timedelta = LATENESS) -> None:
         declared = tuple(features)
+        self._declared = [repr(feature) for feature in declared]
         self._histories = HistoryState(declared)
         self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
         self._lateness = lateness
@@ -67,6 +71,22 @@ class StreamFeatures:
         values = self._histories.values(event)
         values["hour"] = hour
         return values
+
+    def write(self, file: BinaryIO) -> None:
+        """Write everything that is known, as a snapshot."""
+        write_frame(file, msgspec.msgpack.encode((self._declared, self._now, self._next, self.late_orders)))
+        self._histories.write(file)
+
+    def read(self, file: BinaryIO) -> None:
+        """Read a snapshot; nothing was added yet. Raises SnapshotError."""
+        declared, now, following, late_orders = msgspec.msgpack.decode(
+            read_frame(file), type=tuple[list[str], datetime, dict[int, int], int]
+        )
+        if declared != self._declared:
+            raise SnapshotError("it is of other features")
+        self._histories.read(file)
+        self._set_time(now)
+        self._next, self.late_orders = following, late_orders
 
     def seen(self, partition: int) -> bytes:
         """What was read until now, for an order of this partition: see `order_contract.seen`."""
