@@ -11,6 +11,8 @@ from order_platform.kafka.topics import PARTITIONS
 from order_platform.settings import KafkaSettings
 from tests.support.ledger import Ledger
 
+LATE_SHARE = 0.1
+
 
 class Load:
     """Publishes at a steady rate until told to stop, and enters into the ledger what was acknowledged.
@@ -71,7 +73,12 @@ class Load:
             f'{{"order_id":"{self._random.getrandbits(64):016x}","user_id":"U{self._random.randrange(1000)}",'
             f'"product_id":"P{self._random.randrange(50)}","quantity":{self._random.randrange(1, 5)},'
             f'"amount":{self._random.randrange(10**9)},"payment_method":"GoPay","country":"ID",'
-            f'"created_date":"{self._day}T{number % 24:02d}:00:00"}}'
+            f'"created_date":"{self._created(number)}"}}'
         ).encode()
         self._sent.append((partition, value))
         return partition, value
+
+    def _created(self, number: int) -> str:
+        """Orders come in their own time, a second each; some are late."""
+        second = max(0, number - (self._random.randrange(3_600) if self._random.random() < LATE_SHARE else 0))
+        return f"{self._day}T{second // 3_600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"

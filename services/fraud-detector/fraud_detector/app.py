@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -13,7 +14,8 @@ import structlog
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
-from fraud_detector.history.loader import load_history
+from fraud_detector.history.snapshots import Snapshots
+from fraud_detector.history.startup import start_histories
 from fraud_detector.labels.metrics import LabelMetrics
 from fraud_detector.labels.postgres_store import PostgresLabelStore
 from fraud_detector.labels.recorder import LabelRecorder
@@ -43,7 +45,6 @@ from order_platform.postgres.shutdown_watch import watch_for_shutdown
 log = structlog.get_logger()
 
 CHECK_EVERY = 5.0
-LOADING_SECONDS = 60.0
 # With history, what follows an order that turns out to be a duplicate is decided again in one go, which is to be short.
 BATCH_WITH_HISTORY = 2_000
 
@@ -82,30 +83,21 @@ async def run(settings: DetectorSettings) -> None:
         stack.push_async_callback(publisher.close)
         consumer: OrderConsumer = KafkaOrderConsumer(settings, accept_lost_offsets=settings.accept_lost_offsets)
         stack.push_async_callback(consumer.close)
-        epoch = await _bind(consumer, store, health, stop)
+
+        def is_stopped() -> bool:
+            health.heartbeat()  # waiting for a dependency is not being stuck
+            return stop.is_set()
+
+        epoch = await _bind(consumer, store, health, is_stopped)
         if epoch is None:
             return
-        history = follower = None
+        histories = None
         if ruleset.features:
-            published: PublishedOrders = KafkaPublishedOrders(settings, epoch=epoch)
-            stack.push_async_callback(published.close)
-            loaded = await _load_history(settings, ruleset, published, epoch=epoch, health=health, stop=stop)
-            if loaded is None:
+            histories = await _open_histories(stack, settings, ruleset, epoch, health=health, is_stopped=is_stopped)
+            if histories is None:
                 return
-            history, start = loaded
-            follower = HistoryFollower(published, history, start=start, now=lambda: datetime.now(UTC), health=health)
-        labels = KafkaOrderConsumer(settings, settings.labels, accept_lost_offsets=settings.accept_lost_offsets)
-        stack.push_async_callback(labels.close)
-        rejected_labels = KafkaPublisher(settings)
-        stack.push_async_callback(rejected_labels.close)
-        recorder = LabelRecorder(
-            labels,
-            PostgresLabelStore(database_url, settings.labels),
-            rejected_labels,
-            now=lambda: datetime.now(UTC),
-            metrics=LabelMetrics(metrics.registry),
-            health=health,
-        )
+        history = histories and histories.features
+        recorder = _create_recorder(stack, settings, metrics, health)
         pipeline = Pipeline(
             consumer,
             store,
@@ -121,7 +113,7 @@ async def run(settings: DetectorSettings) -> None:
             dead_letter_limit=DeadLetterLimit(
                 share=settings.dead_letter_limit_share, run=settings.dead_letter_limit_run
             ),
-            follower=follower,
+            follower=histories and histories.follower,
         )
         log.info(
             "detector_started", port=server.port, topic=settings.orders_topic, epoch=epoch, ruleset=ruleset.version
@@ -132,10 +124,16 @@ async def run(settings: DetectorSettings) -> None:
         await stack.enter_async_context(watch_for_shutdown(database_url, store.disconnect))
         freeze_startup_objects()
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(consumer, store, metrics, health, history))
+            watching = [group.create_task(_watch(consumer, store, metrics, health, history))]
+            if histories and histories.snapshots:
+                snapshot = histories.snapshots.write_regularly(
+                    histories.features, lambda: histories.follower.positions, pipeline.take_back_unstored
+                )
+                watching.append(group.create_task(snapshot))
             recording = group.create_task(_record_labels(recorder, stop), name="labels")
             await pipeline.run(stop)
-            watching.cancel()
+            for task in watching:
+                task.cancel()
             await asyncio.wait([recording], timeout=settings.drain_seconds)
             recording.cancel()
     log.info("detector_stopped")
@@ -151,12 +149,10 @@ def _require_kept_features(ruleset: Ruleset) -> None:
         )
 
 
-async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthState, stop: asyncio.Event) -> int | None:
+async def _bind(
+    consumer: OrderConsumer, store: DecisionStore, health: HealthState, is_stopped: Callable[[], bool]
+) -> int | None:
     """The epoch of the topic that the group reads; None when the detector is stopped before that is known."""
-
-    def is_stopped() -> bool:
-        health.heartbeat()  # waiting for a dependency is not being stuck
-        return stop.is_set()
 
     async def identify() -> tuple[UUID | None]:
         return (await consumer.identify(),)
@@ -173,46 +169,70 @@ async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthSta
     return epoch
 
 
+class Histories(NamedTuple):
+    """What a ruleset with history features needs: histories, who follows other detectors, where snapshots are kept."""
+
+    features: StreamFeatures
+    follower: HistoryFollower
+    snapshots: Snapshots | None
+
+
+async def _open_histories(
+    stack: AsyncExitStack,
+    settings: DetectorSettings,
+    ruleset: Ruleset,
+    epoch: int,
+    *,
+    health: HealthState,
+    is_stopped: Callable[[], bool],
+) -> Histories | None:
+    """Load the histories; None when the detector is stopped before."""
+    published: PublishedOrders = KafkaPublishedOrders(settings, epoch=epoch)
+    stack.push_async_callback(published.close)
+    snapshots = None
+    if settings.snapshots:
+        snapshots = Snapshots(
+            settings.snapshots, topic=settings.orders_topic, epoch=epoch, every=settings.snapshot_seconds
+        )
+    loaded = await start_histories(
+        ruleset.features,
+        published=published,
+        snapshots=snapshots,
+        database_url=settings.database_url.get_secret_value(),
+        topic=settings.orders_topic,
+        epoch=epoch,
+        health=health,
+        is_stopped=is_stopped,
+    )
+    if loaded is None:
+        return None
+    features, start = loaded
+    follower = HistoryFollower(published, features, start=start, now=lambda: datetime.now(UTC), health=health)
+    return Histories(features, follower, snapshots)
+
+
+def _create_recorder(
+    stack: AsyncExitStack, settings: DetectorSettings, metrics: DetectorMetrics, health: HealthState
+) -> LabelRecorder:
+    labels = KafkaOrderConsumer(settings, settings.labels, accept_lost_offsets=settings.accept_lost_offsets)
+    stack.push_async_callback(labels.close)
+    rejected_labels = KafkaPublisher(settings)
+    stack.push_async_callback(rejected_labels.close)
+    return LabelRecorder(
+        labels,
+        PostgresLabelStore(settings.database_url.get_secret_value(), settings.labels),
+        rejected_labels,
+        now=lambda: datetime.now(UTC),
+        metrics=LabelMetrics(metrics.registry),
+        health=health,
+    )
+
+
 async def _record_labels(recorder: LabelRecorder, stop: asyncio.Event) -> None:
     """Store labels until the detector is stopped."""
     epoch = await recorder.bind(stop)
     if epoch is not None:
         await recorder.run(epoch, stop)
-
-
-async def _load_history(
-    settings: DetectorSettings,
-    ruleset: Ruleset,
-    published: PublishedOrders,
-    *,
-    epoch: int,
-    health: HealthState,
-    stop: asyncio.Event,
-) -> tuple[StreamFeatures, Mapping[int, int]] | None:
-    """The histories, and where on `decisions` the orders begin that they may lack; None when stopped before."""
-
-    def is_stopped() -> bool:
-        health.heartbeat()
-        return stop.is_set()
-
-    # The ends first: what is published by then is stored, so it is loaded.
-    start = await retry_while_unavailable(published.ends, check=Check.FOLLOWING, health=health, is_cancelled=is_stopped)
-    if start is None:
-        return None
-    history = await retry_while_unavailable(
-        lambda: load_history(
-            settings.database_url.get_secret_value(),
-            ruleset.features,
-            topic=settings.orders_topic,
-            epoch=epoch,
-            heartbeat=health.heartbeat,
-        ),
-        check=Check.STORING,
-        health=health,
-        is_cancelled=is_stopped,
-        slow_after=LOADING_SECONDS,
-    )
-    return None if history is None else (history, start)
 
 
 async def _watch(

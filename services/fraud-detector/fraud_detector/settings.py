@@ -1,5 +1,7 @@
 """Settings of the detector, from `ORDERWATCH_*`."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from order_platform.event_settings import EventSettings
@@ -20,6 +22,10 @@ class DetectorSettings(RulesetSettings, EventSettings, KafkaSettings, DatabaseSe
     detector_port: Port = Field(0, description="health and metrics; 0 takes any free port")
     drain_seconds: float = Field(15.0, gt=0, description="budget for finishing what was read, at a stop or rebalance")
     batch_messages: int = Field(10_000, ge=1, description="largest batch that is stored at once")
+    snapshots: Path | None = Field(
+        None, description="directory for snapshots of the histories, from which a detector starts; none when left out"
+    )
+    snapshot_seconds: float = Field(60.0, ge=1, description="time between two snapshots")
     accept_lost_offsets: bool = Field(False, description="resume where messages are gone from the topic, gap recorded")
     dead_letter_limit_share: float | None = Field(
         None,

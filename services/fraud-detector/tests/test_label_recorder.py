@@ -146,11 +146,12 @@ class MemoryPublisher(DecisionPublisher):
         self._broker = broker
         self._random = random
 
-    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> None:
+    async def publish(self, orders: Sequence[OrderRow], dead_letters: Sequence[RejectedMessage]) -> Mapping[int, int]:
         await self._random.pause()
         if self._random.choose(3) == 2:
             raise DependencyUnavailableError("the broker is unavailable")
         self._broker.append_dead_letters(dead_letters)
+        return {}
 
     async def close(self) -> None:
         pass

@@ -20,6 +20,7 @@ from decision_engine.history.large_history import CurrencyHistories, LargeHistor
 from decision_engine.history.series import Key, Series
 
 KEYS_AT_ONCE: Final = 100_000
+LARGEST_FRAME: Final = 2**32
 _BYTES: Final = 8
 
 
@@ -73,7 +74,8 @@ def write_frame(file: BinaryIO, content: bytes) -> None:
 def read_frame(file: BinaryIO) -> bytes:
     """The content of the next frame. Raises SnapshotError."""
     head = file.read(2 * _BYTES)
-    content = file.read(int.from_bytes(head[:_BYTES], sys.byteorder)) if len(head) == 2 * _BYTES else b""
+    length = int.from_bytes(head[:_BYTES], sys.byteorder)
+    content = file.read(length) if length <= LARGEST_FRAME else b""
     if xxhash.xxh3_64_digest(content) != head[_BYTES:]:
         raise SnapshotError("it is incomplete or damaged")
     return content

@@ -113,6 +113,11 @@ class HistoryFollower:
         for partition in self._positions.keys() & published.keys():
             self._positions[partition] = max(self._positions[partition], published[partition])
 
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """Where a detector follows on that knows what this one knows of stored orders."""
+        return {**self._published.positions, **(self._reopen_at or {}), **self._positions}
+
     def release(self) -> None:
         """The partitions are no longer this detector's own: follow them, too."""
         self._reopen_at = {**(self._reopen_at or {}), **self._positions}

@@ -78,6 +78,27 @@ class KafkaPublishedOrders:
         except (KafkaError, TimeoutError) as error:
             raise self._unavailable(error) from error
 
+    @property
+    def positions(self) -> Mapping[int, int]:
+        return self._positions
+
+    async def records_since(self, positions: Mapping[int, int]) -> int | None:
+        consumer = await self._connect()
+        parts = sorted(consumer.assignment())
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                beginnings = await consumer.beginning_offsets(parts)
+                ends = await consumer.end_offsets(parts)
+        except (KafkaError, TimeoutError) as error:
+            raise self._unavailable(error) from error
+        if positions.keys() - {part.partition for part in parts}:
+            return None
+        starts = {part: positions.get(part.partition, 0) for part in parts}
+        if not all(beginnings[part] <= start <= ends[part] for part, start in starts.items()):
+            return None
+        records: int = sum(ends[part] - start for part, start in starts.items())
+        return records
+
     def has_reached(self, ends: Mapping[int, int]) -> bool:
         return all(self._positions.get(partition, -1) >= end for partition, end in ends.items())
 

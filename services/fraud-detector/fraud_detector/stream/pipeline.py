@@ -124,7 +124,7 @@ class Pipeline:
         self._accepting = False
         await self._drain()
         self._assignment += 1
-        self._evaluator.take_back(self._unstored_batches())
+        self.take_back_unstored()
         self._batch_buffer.discard()
         if self._follower:
             self._follower.release()
@@ -287,6 +287,10 @@ class Pipeline:
                 if not is_revoked():
                     self._evaluator.decide_again(self._unstored_batches(), error.origins)
         return None
+
+    def take_back_unstored(self) -> None:
+        """Count no order in the histories that is not known to be stored."""
+        self._evaluator.take_back(self._unstored_batches())
 
     def _unstored_batches(self) -> list[Batch]:
         """What was decided and is not known to be stored, in order."""

@@ -193,6 +193,16 @@ class PublishedOrders(Protocol):
     async def ends(self, partitions: Collection[int] | None = None) -> Mapping[int, int]:
         """The ends of the partitions of `decisions` for these of `orders`, or of all. Raises UnavailableError."""
 
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """Where the next poll reads on."""
+
+    async def records_since(self, positions: Mapping[int, int]) -> int | None:
+        """How many records there are from these positions on; None when one is not on the topic.
+
+        Partitions without a position count from their beginning. Raises UnavailableError.
+        """
+
     def has_reached(self, ends: Mapping[int, int]) -> bool:
         """Whether everything before these ends was returned by `poll`."""
 

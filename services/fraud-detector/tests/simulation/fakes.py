@@ -231,6 +231,14 @@ class FakePublishedOrders:
         ends = self._broker.decision_ends()
         return ends if partitions is None else {partition: ends[partition] for partition in partitions}
 
+    @property
+    def positions(self) -> Mapping[int, int]:
+        return self._positions
+
+    async def records_since(self, positions: Mapping[int, int]) -> int | None:
+        ends = self._broker.decision_ends()
+        return sum(ends[partition] - positions.get(partition, 0) for partition in ends)
+
     def has_reached(self, ends: Mapping[int, int]) -> bool:
         return all(self._positions[partition] >= end for partition, end in ends.items())
 

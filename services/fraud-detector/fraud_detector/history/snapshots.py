@@ -1,0 +1,138 @@
+"""Snapshots of the histories in a file, so that a detector that starts does not read all orders again.
+
+A snapshot has what was stored and followed up to certain offsets, and the positions on topic `decisions` from which
+what came later is followed: a detector that starts with one is like one whose partitions were just revoked. Every
+detector knows the same orders, so several on one machine share a file.
+"""
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from decision_engine.history.declaration import HistoryFeature
+from decision_engine.history.snapshot import SnapshotError, read_frame, write_frame
+from decision_engine.history.stream_features import StreamFeatures
+from order_platform.atomic_write import PRIVATE
+
+log = structlog.get_logger()
+
+LONGEST_WRITE: Final = 600.0
+BUFFER_BYTES: Final = 1024 * 1024
+_NICENESS: Final = 10
+_FORK: Final = multiprocessing.get_context("fork")
+
+
+class Snapshots:
+    """The snapshot of one topic's orders in a directory, written every so many seconds."""
+
+    def __init__(self, directory: Path, *, topic: str, epoch: int, every: float) -> None:
+        self._path = directory / f"{topic}-{epoch}.histories"
+        self._every = every
+
+    def read(self, features: Sequence[HistoryFeature]) -> tuple[StreamFeatures, Mapping[int, int]] | None:
+        """The histories, and the positions on `decisions` that they cover; None when there is no usable snapshot."""
+        started = time.monotonic()
+        history = StreamFeatures(features)
+        # Millions of objects that are all kept: looking for cycles among them would take as long as making them.
+        gc.disable()
+        try:
+            with self._path.open("rb", BUFFER_BYTES) as file:
+                positions = msgspec.msgpack.decode(read_frame(file), type=dict[int, int])
+                history.read(file)
+        except FileNotFoundError:
+            return None
+        except (OSError, SnapshotError, msgspec.DecodeError) as error:
+            log.warning("snapshot_not_used", file=str(self._path), problem=str(error))
+            return None
+        finally:
+            gc.enable()
+        log.info("snapshot_read", histories=history.histories, seconds=round(time.monotonic() - started, 2))
+        return history, positions
+
+    def write(self, history: StreamFeatures, positions: Mapping[int, int]) -> None:
+        """Write a snapshot; the file is replaced once it is complete. Raises OSError."""
+        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
+        try:
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb", BUFFER_BYTES) as file:  # noqa: PTH123
+                write_frame(file, msgspec.msgpack.encode(positions))
+                history.write(file)
+            partial.replace(self._path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    async def write_regularly(
+        self, history: StreamFeatures, positions: Callable[[], Mapping[int, int]], take_back: Callable[[], None]
+    ) -> None:
+        """Write snapshots until it is cancelled, each by a process that is forked: it sees the histories of one moment.
+
+        That process calls `take_back`, which removes from its histories what is not known to be stored.
+        """
+        while True:
+            await asyncio.sleep(self._every)
+            if self._is_recent():
+                continue  # another detector wrote it
+            started = time.monotonic()
+            problem = await _in_fork(lambda: self._write_stored(history, positions, take_back))
+            if problem:
+                log.warning("snapshot_not_written", file=str(self._path), problem=problem)
+            else:
+                log.debug("snapshot_written", file=str(self._path), seconds=round(time.monotonic() - started, 2))
+
+    def _write_stored(
+        self, history: StreamFeatures, positions: Callable[[], Mapping[int, int]], take_back: Callable[[], None]
+    ) -> None:
+        take_back()
+        self.write(history, positions())
+
+    def _is_recent(self) -> bool:
+        with suppress(OSError):
+            return time.time() - self._path.stat().st_mtime < self._every / 2
+        return False
+
+
+async def _in_fork(work: Callable[[], None]) -> str | None:
+    """Do some work in a forked process; the problem when it failed."""
+    said, saying = _FORK.Pipe(duplex=False)
+    process = _FORK.Process(target=_work, args=(work, saying), daemon=True)
+    process.start()
+    saying.close()
+    try:
+        await asyncio.to_thread(process.join, LONGEST_WRITE)
+        if process.exitcode is None:
+            return f"it took more than {LONGEST_WRITE:.0f} s"
+        return None if process.exitcode == 0 else _last_words(said, process.exitcode)
+    finally:
+        said.close()
+        process.kill()
+        process.join()
+
+
+def _last_words(said: Connection, exit_code: int) -> str:
+    with suppress(EOFError):  # of one that was killed
+        return str(said.recv())
+    return f"its process ended with {exit_code}"
+
+
+def _work(work: Callable[[], None], saying: Connection) -> None:
+    """In the forked process: do the work, without touching what belongs to the detector."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    os.nice(_NICENESS)
+    gc.disable()
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001  (the detector logs it)
+        saying.send(f"{type(error).__name__}: {error}")
+        raise SystemExit(1) from None
