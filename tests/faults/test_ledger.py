@@ -44,7 +44,11 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
     load = Load(settings, ledger, rate=RATE)
     with ExitStack() as stack:
         detectors = [
-            stack.enter_context(DetectorProcess(settings, database_url, tmp_path / f"detector-{number}.log", **RULES))
+            stack.enter_context(
+                DetectorProcess(
+                    settings, database_url, tmp_path / f"detector-{number}.log", **RULES, **_snapshots(tmp_path)
+                )
+            )
             for number in range(3)
         ]
         loading = asyncio.create_task(load.run())
@@ -69,6 +73,11 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
     assert counts.total() >= len(ledger.acknowledged) > RATE
     if HISTORY:
         await _verify_features(settings, database_url, counts["stored"])
+
+
+def _snapshots(folder: Path) -> dict[str, str]:
+    """Detectors start again from a snapshot of a second before, at the latest."""
+    return {"ORDERWATCH_SNAPSHOTS": str(folder), "ORDERWATCH_SNAPSHOT_SECONDS": "1"} if HISTORY else {}
 
 
 async def _get_on(ledger: Ledger) -> None:

@@ -71,7 +71,7 @@ def order(chance: random.Random, number: int) -> bytes:
 def decide(evaluator: OrderEvaluator, messages: Sequence[FakeMessage]) -> Batch:
     batch = Batch(has_history=True)
     for message in messages:
-        row = evaluator.evaluate(message, NOW)
+        row = evaluator.evaluate(message, NOW, batch.uncounted)
         assert isinstance(row, OrderRow)
         batch.orders.append((row, message))
         batch.next_offsets[message.partition] = message.offset + 1
@@ -95,7 +95,7 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
     chance = random.Random(1)
     sent = [0] * PARTITIONS
     history = StreamFeatures(FEATURES)
-    evaluator = OrderEvaluator(EventDecoder(), RULESET, history)
+    evaluator = OrderEvaluator(EventDecoder(), RULESET, history, recent=5)
     postgres = PostgresStore(database_url, topic="orders", ruleset=RULESET, copy_from=copy_from)
     unstored = 0
     for start in range(0, 300, 20):

@@ -19,30 +19,46 @@ from order_contract.message import Message, append_time
 
 _FIRST_DECIDED = OrderRow._fields.index(DECISION_COLUMNS[0])
 _AFTER_SEEN = OrderRow._fields.index("seen") + 1
+RECENT_ORDERS = 100_000
 
 
 class OrderEvaluator:
     """Decodes and decides messages by one ruleset; `epoch` is that of the topic from which they are read.
 
-    With `history`, each order counts in the features of those decided after it.
+    With `history`, each order counts in the features of those decided after it; a repeat of one of the `recent` orders
+    does not.
     """
 
     def __init__(
-        self, decoder: EventDecoder, ruleset: Ruleset, history: StreamFeatures | None = None, *, epoch: int = 1
+        self,
+        decoder: EventDecoder,
+        ruleset: Ruleset,
+        history: StreamFeatures | None = None,
+        *,
+        epoch: int = 1,
+        recent: int = RECENT_ORDERS,
     ) -> None:
         self._decoder = decoder
         self._ruleset = ruleset
         self._history = history
         self._state: FeatureState = history or EventFeatures()
         self._epoch = epoch
+        # Ids of the orders that were read last: what is sent again mostly follows soon.
+        self._recent: dict[str, None] = {}
+        self._most_recent = recent
         # Of the previous message, as the next one's are mostly the same.
         self._decision: Decision | None = None
         self._columns: tuple[Any, ...] = ()
         self._timestamp: int | None = None
         self._appended_at = datetime.fromtimestamp(0, UTC)
 
-    def evaluate(self, message: Message, decided_at: datetime) -> OrderRow | RejectedMessage:
-        """The row to store for a message, or a dead letter when it is bad data."""
+    def evaluate(
+        self, message: Message, decided_at: datetime, uncounted: set[tuple[int, int]] | None = None
+    ) -> OrderRow | RejectedMessage:
+        """The row to store for a message, or a dead letter when it is bad data.
+
+        Adds the (partition, offset) to `uncounted` when its order does not count in history features.
+        """
         if message.timestamp != self._timestamp:  # the broker stamps whole batches
             self._timestamp = message.timestamp
             self._appended_at = append_time(message.timestamp, decided_at)
@@ -58,7 +74,10 @@ class OrderEvaluator:
                 fields=error.fields,
                 epoch=self._epoch,
             )
-        columns, seen = self._decide(event, message, decided_at)
+        counts = self._history is not None and self._is_new(event.order_id, message)
+        if not counts and uncounted is not None:
+            uncounted.add((message.partition, message.offset))
+        columns, seen = self._decide(event, message, decided_at, counts=counts)
         attributes = None if event.attributes is None else orjson.dumps(event.attributes).decode()
         return OrderRow._make(
             (
@@ -80,9 +99,22 @@ class OrderEvaluator:
         """Whether features see other orders."""
         return self._history is not None
 
-    def is_counted(self, message: Message) -> bool:
-        """Whether the order of a message counts already: it was stored before, and is read again."""
-        return self._history is not None and self._history.has_read(message.partition, message.offset)
+    def _is_new(self, order_id: str, message: Message) -> bool:
+        """Whether an order may be stored by this message, as far as is known here.
+
+        It was read before when it counts already; and of two messages with one id, the second is not stored.
+        """
+        recent = self._recent
+        is_repeated = order_id in recent
+        if not is_repeated:
+            recent[order_id] = None
+            if len(recent) > self._most_recent:
+                del recent[next(iter(recent))]
+        return not is_repeated and not (self._history and self._history.has_read(message.partition, message.offset))
+
+    def revoked(self) -> None:
+        """What was not stored may be read here again: it is new then."""
+        self._recent.clear()
 
     def decide_again(self, batches: Sequence[Batch], uncounted: Collection[tuple[int, int]]) -> None:
         """Decide all orders of batches again, without counting those at some (partition, offset).

@@ -125,6 +125,7 @@ class Pipeline:
         await self._drain()
         self._assignment += 1
         self.take_back_unstored()
+        self._evaluator.revoked()
         self._batch_buffer.discard()
         if self._follower:
             self._follower.release()
@@ -187,15 +188,14 @@ class Pipeline:
     def _decide_slice(self, partition: int, messages: Sequence[Message]) -> Batch:
         has_history, limit = self._evaluator.has_history, self._dead_letter_limit
         batch = Batch(has_history=has_history)
+        uncounted = batch.uncounted if has_history else None
         expected = self._expected.get(partition, messages[0].offset)
         decided_at = self._now()
         for message in messages:
             if message.offset > expected:
                 batch.gaps.append(Gap(partition, expected, message.offset, "not on the topic"))
             expected = message.offset + 1
-            if has_history and self._evaluator.is_counted(message):
-                batch.uncounted.add((partition, message.offset))
-            decided = self._evaluator.evaluate(message, decided_at)
+            decided = self._evaluator.evaluate(message, decided_at, uncounted)
             if isinstance(decided, RejectedMessage):
                 batch.dead_letters.append(decided)
             else:

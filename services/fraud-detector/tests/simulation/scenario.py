@@ -118,7 +118,7 @@ class Member:
             self.consumer,
             self._store,
             self._publisher,
-            OrderEvaluator(EventDecoder(), _RULESET, history),
+            OrderEvaluator(EventDecoder(), _RULESET, history, recent=2),
             now=now,
             metrics=DetectorMetrics(),
             health=health,
