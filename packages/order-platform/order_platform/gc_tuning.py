@@ -1,6 +1,8 @@
 """Tuning of the garbage collector for responses within milliseconds."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def freeze_startup_objects() -> None:
@@ -12,3 +14,13 @@ def freeze_startup_objects() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+
+
+@contextmanager
+def paused_collector() -> Iterator[None]:
+    """Pause it while millions of objects are made that are all kept."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -12,6 +12,7 @@ from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.stream.ports import DependencyUnavailableError
 from order_contract.event import OrderEvent, event_from_columns
+from order_platform.gc_tuning import paused_collector
 from order_platform.postgres.errors import DATABASE_ERRORS
 
 log = structlog.get_logger()
@@ -39,7 +40,8 @@ async def load_history(
         )
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await _load(connection, features, topic, epoch, heartbeat)
+                with paused_collector():
+                    return await _load(connection, features, topic, epoch, heartbeat)
         finally:
             connection.terminate()
     except DATABASE_ERRORS as error:

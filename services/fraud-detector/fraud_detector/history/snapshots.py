@@ -24,6 +24,7 @@ from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.snapshot import SnapshotError, read_frame, write_frame
 from decision_engine.history.stream_features import StreamFeatures
 from order_platform.atomic_write import PRIVATE
+from order_platform.gc_tuning import paused_collector
 
 log = structlog.get_logger()
 
@@ -44,10 +45,8 @@ class Snapshots:
         """The histories, and the positions on `decisions` that they cover; None when there is no usable snapshot."""
         started = time.monotonic()
         history = StreamFeatures(features)
-        # Millions of objects that are all kept: looking for cycles among them would take as long as making them.
-        gc.disable()
         try:
-            with self._path.open("rb", BUFFER_BYTES) as file:
+            with paused_collector(), self._path.open("rb", BUFFER_BYTES) as file:
                 positions = msgspec.msgpack.decode(read_frame(file), type=dict[int, int])
                 history.read(file)
         except FileNotFoundError:
@@ -55,8 +54,6 @@ class Snapshots:
         except (OSError, SnapshotError, msgspec.DecodeError) as error:
             log.warning("snapshot_not_used", file=str(self._path), problem=str(error))
             return None
-        finally:
-            gc.enable()
         log.info("snapshot_read", histories=history.histories, seconds=round(time.monotonic() - started, 2))
         return history, positions
 
