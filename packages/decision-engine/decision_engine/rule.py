@@ -16,7 +16,7 @@ from order_contract.decision import Decision, Outcome
 MAX_SCORE: Final = 100
 
 SNOOZE: Final = "snooze:"
-"""Begins the name of the list whose members a rule, named behind it, does not fire for."""
+"""Begins the names of lists whose members a rule is snoozed for: `snooze:RULE:FIELD`."""
 
 
 class Mode(StrEnum):
@@ -94,7 +94,6 @@ class Ruleset:
         return Outcome.REVIEW if score >= self.review_at else Outcome.APPROVE
 
 
-def without_snoozed(rules: list[Rule], features: Features) -> list[Rule]:
-    """The rules that are not snoozed for an order."""
-    lists = features.get(LISTS)
-    return [rule for rule in rules if SNOOZE + rule.id not in lists] if lists else rules
+def snoozed_rules(features: Features) -> Collection[str]:
+    """The ids of the rules that are snoozed for an order."""
+    return [name.split(":")[1] for name in features.get(LISTS, ()) if name.startswith(SNOOZE)]

@@ -11,11 +11,13 @@ import structlog
 
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lint import ruleset_warnings
+from decision_engine.lists import ListMembers
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
 from fraud_detector.history.loader import LoadedHistory, load_history
 from fraud_detector.labels.metrics import LabelMetrics
 from fraud_detector.labels.postgres_store import PostgresLabelStore
 from fraud_detector.labels.recorder import LabelRecorder
+from fraud_detector.lists.follower import ListFollower
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import Check, HealthState, log_stacks_when_stuck, retry_while_unavailable
@@ -76,6 +78,9 @@ async def run(settings: DetectorSettings) -> None:
         epoch = await _bind(consumer, store, health, stop)
         if epoch is None:
             return
+        lists = await _load_lists(database_url, ruleset, metrics, health, stop)
+        if lists is None:
+            return
         loaded = await _load_history(settings, ruleset, epoch, health, stop)
         if loaded is None and ruleset.features:
             return
@@ -102,7 +107,9 @@ async def run(settings: DetectorSettings) -> None:
             consumer,
             store,
             publisher,
-            OrderEvaluator(settings.event_decoder(), ruleset, loaded.features if loaded else None, epoch=epoch),
+            OrderEvaluator(
+                settings.event_decoder(), ruleset, loaded.features if loaded else None, lists.members, epoch=epoch
+            ),
             now=lambda: datetime.now(UTC),
             metrics=metrics,
             health=health,
@@ -118,13 +125,15 @@ async def run(settings: DetectorSettings) -> None:
         await retry_while_unavailable(
             lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set
         )
-        await stack.enter_async_context(watch_for_shutdown(database_url, store.disconnect))
+        await stack.enter_async_context(watch_for_shutdown(database_url, store.disconnect, lists.disconnect))
         freeze_startup_objects()
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch(consumer, store, metrics, health, loaded and loaded.features))
+            following = group.create_task(lists.run(), name="follow lists")
             recording = group.create_task(_record_labels(recorder, stop), name="labels")
             await pipeline.run(stop)
             watching.cancel()
+            following.cancel()
             await asyncio.wait([recording], timeout=settings.drain_seconds)
             recording.cancel()
     log.info("detector_stopped")
@@ -132,11 +141,11 @@ async def run(settings: DetectorSettings) -> None:
 
 def _require_kept_features(ruleset: Ruleset) -> None:
     """Refuse rules that need what this detector does not keep, as they would never fire."""
-    missing = [feature.name for feature in ruleset.features if feature.label] + list(ruleset.schema.lists)
+    missing = [feature.name for feature in ruleset.features if feature.label]
     if missing:
         raise RulesetError(
-            f"the ruleset declares {', '.join(missing[:5])}, but this detector keeps no lists and no labels: remove "
-            "what needs them, and the rules that use it"
+            f"the ruleset declares {', '.join(missing[:5])}, but this detector keeps no labels: remove what "
+            "needs them, and the rules that use it"
         )
 
 
@@ -167,6 +176,24 @@ async def _record_labels(recorder: LabelRecorder, stop: asyncio.Event) -> None:
     epoch = await recorder.bind(stop)
     if epoch is not None:
         await recorder.run(epoch, stop)
+
+
+async def _load_lists(
+    database_url: str, ruleset: Ruleset, metrics: DetectorMetrics, health: HealthState, stop: asyncio.Event
+) -> ListFollower | None:
+    """The lists, loaded: in force from the first order on. None when the detector is stopped before."""
+    follower = ListFollower(database_url, ListMembers())
+    metrics.lists(follower.members, lambda: follower.age)
+
+    def is_stopped() -> bool:
+        health.heartbeat()
+        return stop.is_set()
+
+    async def load() -> ListFollower:
+        await follower.load(ruleset)
+        return follower
+
+    return await retry_while_unavailable(load, check=Check.STORING, health=health, is_cancelled=is_stopped)
 
 
 async def _load_history(
@@ -204,6 +231,7 @@ async def _watch(
 ) -> None:
     """Check broker and database from time to time, so that one that is down is not taken for a quiet topic."""
     while True:
+        metrics.list_sizes()
         if history is not None:
             metrics.history(history.histories, history.late_orders)
         try:

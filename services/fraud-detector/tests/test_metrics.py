@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from prometheus_client import generate_latest
 
+from decision_engine.lists import EntryChange, ListMembers
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
 from fraud_detector.stream.metrics import DetectorMetrics, Stage
@@ -82,6 +83,10 @@ def test_every_metric_counts_what_its_help_says() -> None:
     metrics.lag({2: 5})
     metrics.lag({3: 7})
     metrics.history(histories=12, late_orders=2)
+    members = ListMembers()
+    members.load(5, [EntryChange("blocked", "device_id", value, None, True) for value in "ab"])
+    metrics.lists(members, lambda: 3.0)
+    metrics.list_sizes()
     with metrics.timed(Stage.STORE):
         pass
 
@@ -109,5 +114,8 @@ def test_every_metric_counts_what_its_help_says() -> None:
         ("lag_messages", "3"): 7,
         ("histories",): 12,
         ("late_orders",): 2,
+        ("list_entries", "blocked"): 2,
+        ("list_change",): 5,
+        ("list_age_seconds",): 3,
     }
     assert counted == expected

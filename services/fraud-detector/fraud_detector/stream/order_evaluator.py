@@ -9,6 +9,7 @@ import orjson
 from decision_engine.evaluate import evaluate
 from decision_engine.features import EventFeatures, FeatureState
 from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.lists import ListFeatures, ListMembers
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch
 from order_contract.dead_letter_record import RejectedMessage
@@ -18,22 +19,32 @@ from order_contract.event import BadEvent, OrderEvent
 from order_contract.message import Message, append_time
 
 _FIRST_DECIDED = OrderRow._fields.index(DECISION_COLUMNS[0])
-_AFTER_SEEN = OrderRow._fields.index("seen") + 1
+_AFTER_SEEN = OrderRow._fields.index("lists_seen") + 1
 
 
 class OrderEvaluator:
     """Decodes and decides messages by one ruleset; `epoch` is that of the topic from which they are read.
 
-    With `history`, each order counts in the features of those decided after it.
+    With `history`, each order counts in the features of those decided after it. With `lists`, orders are in those that
+    they are members of when they are decided.
     """
 
     def __init__(
-        self, decoder: EventDecoder, ruleset: Ruleset, history: StreamFeatures | None = None, *, epoch: int = 1
+        self,
+        decoder: EventDecoder,
+        ruleset: Ruleset,
+        history: StreamFeatures | None = None,
+        lists: ListMembers | None = None,
+        *,
+        epoch: int = 1,
     ) -> None:
         self._decoder = decoder
         self._ruleset = ruleset
         self._history = history
         self._state: FeatureState = history or EventFeatures()
+        self._lists: ListFeatures | None = None
+        if lists is not None:
+            self._state = self._lists = ListFeatures(self._state, lists, ruleset)
         self._epoch = epoch
         # Of the previous message, as the next one's are mostly the same.
         self._decision: Decision | None = None
@@ -58,7 +69,7 @@ class OrderEvaluator:
                 fields=error.fields,
                 epoch=self._epoch,
             )
-        columns, seen = self._decide(event, message, decided_at)
+        columns, seen, lists_seen = self._decide(event, message, decided_at)
         attributes = None if event.attributes is None else orjson.dumps(event.attributes).decode()
         return OrderRow._make(
             (
@@ -67,6 +78,7 @@ class OrderEvaluator:
                 *columns,
                 decided_at,
                 seen,
+                lists_seen,
                 message.topic,
                 self._epoch,
                 message.partition,
@@ -94,8 +106,8 @@ class OrderEvaluator:
             batch.uncounted |= {(m.partition, m.offset) for _, m in batch.orders}.intersection(uncounted)
             for index, (row, message) in enumerate(batch.orders):
                 counts = (message.partition, message.offset) not in batch.uncounted
-                columns, seen = self._decide(row.event(), message, row.decided_at, counts=counts)
-                again = (*row[:_FIRST_DECIDED], *columns, row.decided_at, seen, *row[_AFTER_SEEN:])
+                columns, *all_seen = self._decide(row.event(), message, row.decided_at, counts=counts)
+                again = (*row[:_FIRST_DECIDED], *columns, row.decided_at, *all_seen, *row[_AFTER_SEEN:])
                 batch.orders[index] = OrderRow._make(again), message
             self.advance(batch.next_offsets)
 
@@ -115,8 +127,8 @@ class OrderEvaluator:
 
     def _decide(
         self, event: OrderEvent, message: Message, decided_at: datetime, *, counts: bool = True
-    ) -> tuple[tuple[Any, ...], bytes | None]:
-        """The columns of the decision on an event, and what had been seen."""
+    ) -> tuple[tuple[Any, ...], bytes | None, int | None]:
+        """The columns of the decision on an event, and what had been seen: offsets, and the last change of lists."""
         history, seen = self._history, None
         if history is not None:
             history.set_time(decided_at)
@@ -126,4 +138,4 @@ class OrderEvaluator:
             history.add(event, message.partition, message.offset)
         if decision is not self._decision:
             self._decision, self._columns = decision, decision_columns(decision)
-        return self._columns, seen
+        return self._columns, seen, None if self._lists is None else self._lists.seen

@@ -38,7 +38,7 @@ _COLUMNS = OrderRow._fields
 _TYPES: Mapping[str, str] = {
     "quantity": "bigint", "amount": "bigint", "created_date": "timestamptz", "account_created_date": "timestamptz",
     "attributes": "json", "risk_score": "smallint", "hits": "json", "features": "json", "decided_at": "timestamptz",
-    "seen": "bytea",
+    "seen": "bytea", "lists_seen": "bigint",
     "source_epoch": "integer", "source_partition": "integer", "source_offset": "bigint", "appended_at": "timestamptz",
 }  # fmt: skip
 _RULE_IDS = _COLUMNS.index("rule_ids")
