@@ -9,27 +9,26 @@ from uuid import UUID
 
 import structlog
 
-from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lint import ruleset_warnings
 from decision_engine.lists import ListMembers
-from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
-from fraud_detector.history.loader import LoadedHistory, load_history
+from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.labels.metrics import LabelMetrics
 from fraud_detector.labels.postgres_store import PostgresLabelStore
 from fraud_detector.labels.recorder import LabelRecorder
 from fraud_detector.lists.follower import ListFollower
+from fraud_detector.preparation import Preparation
 from fraud_detector.settings import DetectorSettings
+from fraud_detector.stream.active_ruleset import ActiveRuleset, StoredRuleset
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import Check, HealthState, log_stacks_when_stuck, retry_while_unavailable
-from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.kafka_consumer import KafkaOrderConsumer
-from fraud_detector.stream.kafka_published_orders import KafkaPublishedOrders
 from fraud_detector.stream.kafka_publisher import KafkaPublisher
+from fraud_detector.stream.limits import Limits
 from fraud_detector.stream.metrics import DetectorMetrics
-from fraud_detector.stream.order_evaluator import OrderEvaluator
-from fraud_detector.stream.pipeline import Limits, Pipeline
+from fraud_detector.stream.pipeline import Pipeline
 from fraud_detector.stream.ports import DecisionPublisher, DecisionStore, DependencyUnavailableError, OrderConsumer
 from fraud_detector.stream.postgres_store import PostgresStore
+from fraud_detector.stream.ruleset_switcher import RulesetSwitcher
 from order_contract.reference_data import PaymentMethods
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import HealthServer
@@ -38,16 +37,11 @@ from order_platform.postgres.shutdown_watch import watch_for_shutdown
 log = structlog.get_logger()
 
 CHECK_EVERY = 5.0
-LOADING_SECONDS = 60.0
 
 
 async def run(settings: DetectorSettings) -> None:
     """Decide orders until SIGTERM or SIGINT; raises what ends the process."""
-    ruleset = load_ruleset(settings.rules)
-    _require_kept_features(ruleset)
     methods = PaymentMethods(settings.payment_methods)
-    for warning in ruleset_warnings(ruleset, str(settings.rules or "default.yaml"), methods):
-        log.warning("ruleset_warning", problem=warning)
     metrics = DetectorMetrics(methods.names)
     health = HealthState(time.monotonic)
     database_url = settings.database_url.get_secret_value()
@@ -67,6 +61,12 @@ async def run(settings: DetectorSettings) -> None:
             )
         )
         stack.enter_context(log_stacks_when_stuck(asyncio.get_running_loop(), health))
+        active = ActiveRuleset(database_url)
+        stack.push_async_callback(active.disconnect)
+        found = await _find_ruleset(settings, active, methods, health, stop)
+        if found is None:
+            return
+        version, ruleset = found
         store: DecisionStore = PostgresStore(
             database_url, topic=settings.orders_topic, ruleset=ruleset, group=settings.consumer_group
         )
@@ -81,35 +81,15 @@ async def run(settings: DetectorSettings) -> None:
         lists = await _load_lists(database_url, ruleset, metrics, health, stop)
         if lists is None:
             return
-        loaded = await _load_history(settings, ruleset, epoch, health, stop)
-        if loaded is None and ruleset.features:
+        preparation = Preparation(settings, lists, epoch=epoch, health=health, stack=stack)
+        prepared = await preparation.start(ruleset, stop.is_set)
+        if prepared is None:
             return
-        follower = None
-        if loaded is not None:
-            published = KafkaPublishedOrders(settings, epoch=epoch)
-            stack.push_async_callback(published.close)
-            follower = HistoryFollower(
-                published, loaded.features, since=loaded.complete_at, now=lambda: datetime.now(UTC), health=health
-            )
-        labels = KafkaOrderConsumer(settings, settings.labels, accept_lost_offsets=settings.accept_lost_offsets)
-        stack.push_async_callback(labels.close)
-        rejected_labels = KafkaPublisher(settings)
-        stack.push_async_callback(rejected_labels.close)
-        recorder = LabelRecorder(
-            labels,
-            PostgresLabelStore(database_url, settings.labels),
-            rejected_labels,
-            now=lambda: datetime.now(UTC),
-            metrics=LabelMetrics(metrics.registry),
-            health=health,
-        )
         pipeline = Pipeline(
             consumer,
             store,
             publisher,
-            OrderEvaluator(
-                settings.event_decoder(), ruleset, loaded.features if loaded else None, lists.members, epoch=epoch
-            ),
+            prepared.evaluator,
             now=lambda: datetime.now(UTC),
             metrics=metrics,
             health=health,
@@ -117,36 +97,86 @@ async def run(settings: DetectorSettings) -> None:
             dead_letter_limit=DeadLetterLimit(
                 share=settings.dead_letter_limit_share, run=settings.dead_letter_limit_run
             ),
-            follower=follower,
+            follower=prepared.follower,
         )
+        metrics.ruleset_active(ruleset.version)
         log.info(
             "detector_started", port=server.port, topic=settings.orders_topic, epoch=epoch, ruleset=ruleset.version
         )
         await retry_while_unavailable(
             lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set
         )
-        await stack.enter_async_context(watch_for_shutdown(database_url, store.disconnect, lists.disconnect))
+        await stack.enter_async_context(
+            watch_for_shutdown(database_url, store.disconnect, lists.disconnect, active.disconnect)
+        )
         freeze_startup_objects()
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(consumer, store, metrics, health, loaded and loaded.features))
-            following = group.create_task(lists.run(), name="follow lists")
-            recording = group.create_task(_record_labels(recorder, stop), name="labels")
+            beside = [group.create_task(_watch(consumer, store, metrics, health, pipeline))]
+            beside.append(group.create_task(lists.run(), name="follow lists"))
+            if version is not None:
+                switcher = RulesetSwitcher(
+                    active,
+                    pipeline,
+                    store,
+                    read=lambda stored: asyncio.to_thread(_read_ruleset, stored, methods),
+                    prepare=preparation.switch,
+                    metrics=metrics,
+                    health=health,
+                )
+                beside.append(group.create_task(switcher.run(version, prepared), name="follow active ruleset"))
+            recording = group.create_task(_record_labels(settings, metrics, health, stop), name="labels")
             await pipeline.run(stop)
-            watching.cancel()
-            following.cancel()
+            for task in beside:
+                task.cancel()
             await asyncio.wait([recording], timeout=settings.drain_seconds)
             recording.cancel()
     log.info("detector_stopped")
 
 
-def _require_kept_features(ruleset: Ruleset) -> None:
-    """Refuse rules that need what this detector does not keep, as they would never fire."""
+async def _find_ruleset(
+    settings: DetectorSettings, active: ActiveRuleset, methods: PaymentMethods, health: HealthState, stop: asyncio.Event
+) -> tuple[str | None, Ruleset] | None:
+    """The active version with its ruleset, or the ruleset of a file without a version; None when stopped before."""
+    if settings.rules is not None:
+        ruleset = load_ruleset(settings.rules)
+        _check(ruleset, str(settings.rules), methods)
+        return None, ruleset
+
+    def is_stopped() -> bool:
+        health.heartbeat()
+        return stop.is_set()
+
+    stored = await retry_while_unavailable(
+        lambda: active.read(load_ruleset()), check=Check.LOADING, health=health, is_cancelled=is_stopped
+    )
+    if stored is None:
+        return None
+    try:
+        return stored.version, _read_ruleset(stored, methods)
+    except RulesetError as error:
+        raise RulesetError(
+            f"{error}. That is the active version: fraud-detector rules rollback makes the one before active, "
+            "rules publish another one"
+        ) from error
+
+
+def _read_ruleset(stored: StoredRuleset, methods: PaymentMethods) -> Ruleset:
+    """The ruleset that decides when a version is active. Raises RulesetError."""
+    ruleset = parse_ruleset(stored.content, f"version {stored.version}")
+    _check(ruleset, f"version {stored.version}", methods)
+    return ruleset
+
+
+def _check(ruleset: Ruleset, name: str, methods: PaymentMethods) -> None:
+    """Refuse rules that need what this detector does not keep, as they would never fire; warn of probable mistakes."""
     missing = [feature.name for feature in ruleset.features if feature.label]
     if missing:
         raise RulesetError(
             f"the ruleset declares {', '.join(missing[:5])}, but this detector keeps no labels: remove what "
             "needs them, and the rules that use it"
         )
+    for warning in ruleset_warnings(ruleset, name, methods):
+        log.warning("ruleset_warning", problem=warning)
 
 
 async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthState, stop: asyncio.Event) -> int | None:
@@ -171,11 +201,26 @@ async def _bind(consumer: OrderConsumer, store: DecisionStore, health: HealthSta
     return epoch
 
 
-async def _record_labels(recorder: LabelRecorder, stop: asyncio.Event) -> None:
+async def _record_labels(
+    settings: DetectorSettings, metrics: DetectorMetrics, health: HealthState, stop: asyncio.Event
+) -> None:
     """Store labels until the detector is stopped."""
-    epoch = await recorder.bind(stop)
-    if epoch is not None:
-        await recorder.run(epoch, stop)
+    async with AsyncExitStack() as stack:
+        labels = KafkaOrderConsumer(settings, settings.labels, accept_lost_offsets=settings.accept_lost_offsets)
+        stack.push_async_callback(labels.close)
+        rejected_labels = KafkaPublisher(settings)
+        stack.push_async_callback(rejected_labels.close)
+        recorder = LabelRecorder(
+            labels,
+            PostgresLabelStore(settings.database_url.get_secret_value(), settings.labels),
+            rejected_labels,
+            now=lambda: datetime.now(UTC),
+            metrics=LabelMetrics(metrics.registry),
+            health=health,
+        )
+        epoch = await recorder.bind(stop)
+        if epoch is not None:
+            await recorder.run(epoch, stop)
 
 
 async def _load_lists(
@@ -196,43 +241,17 @@ async def _load_lists(
     return await retry_while_unavailable(load, check=Check.STORING, health=health, is_cancelled=is_stopped)
 
 
-async def _load_history(
-    settings: DetectorSettings, ruleset: Ruleset, epoch: int, health: HealthState, stop: asyncio.Event
-) -> LoadedHistory | None:
-    """The histories that the ruleset's features need; None when it has none, or the detector is stopped before."""
-    if not ruleset.features:
-        return None
-
-    def is_stopped() -> bool:
-        health.heartbeat()
-        return stop.is_set()
-
-    return await retry_while_unavailable(
-        lambda: load_history(
-            settings.database_url.get_secret_value(),
-            ruleset.features,
-            topic=settings.orders_topic,
-            epoch=epoch,
-            heartbeat=health.heartbeat,
-        ),
-        check=Check.STORING,
-        health=health,
-        is_cancelled=is_stopped,
-        slow_after=LOADING_SECONDS,
-    )
-
-
 async def _watch(
     consumer: OrderConsumer,
     store: DecisionStore,
     metrics: DetectorMetrics,
     health: HealthState,
-    history: StreamFeatures | None,
+    pipeline: Pipeline,
 ) -> None:
     """Check broker and database from time to time, so that one that is down is not taken for a quiet topic."""
     while True:
         metrics.list_sizes()
-        if history is not None:
+        if (history := pipeline.history) is not None:
             metrics.history(history.histories, history.late_orders)
         try:
             metrics.lag(await consumer.lags())

@@ -73,6 +73,14 @@ class ListFollower:
         self._read_at = asked_at
         log.info("lists_loaded", change=number, entries=len(entries))
 
+    async def declare(self, ruleset: Ruleset) -> None:
+        """Create the lists that a ruleset declares and that do not exist; `load` says what it raises."""
+        try:
+            async with self._connected() as connection:
+                await _create_declared(connection, ruleset)
+        except DATABASE_ERRORS as error:
+            raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
+
     async def run(self) -> None:
         """Apply changes as they are committed, until it is cancelled."""
         while True:
@@ -84,8 +92,9 @@ class ListFollower:
 
     async def disconnect(self) -> None:
         """Close the connection; a new one is made as after a loss."""
-        if self._connection is not None:
-            self._connection.terminate()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
 
     async def _follow(self) -> None:
         async with self._connected() as connection:
@@ -116,7 +125,6 @@ class ListFollower:
         try:
             yield connection
         finally:
-            self._connection = None
             connection.terminate()
 
 

@@ -45,7 +45,16 @@ class HistoryFollower:
         self._progress = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow until `stop`."""
+        """Follow until `stop`, and delete from time to time what no feature can reach any more."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                forgetting = group.create_task(self._forget_old(), name="forget")
+                await self._follow()
+                forgetting.cancel()
+        finally:
+            await self._published.close()
+
+    async def _follow(self) -> None:
         while not self._stopping:
             try:
                 if (since := self._since) is not None:
@@ -76,8 +85,7 @@ class HistoryFollower:
             )
         self._history.add(order.event, origin.partition, origin.offset)
 
-    async def forget_old(self) -> None:
-        """Delete from time to time what no feature can reach any more, until it is cancelled."""
+    async def _forget_old(self) -> None:
         while True:
             await asyncio.sleep(FORGET_EVERY)
             self._history.set_time(self._now())

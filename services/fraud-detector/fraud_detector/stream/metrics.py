@@ -65,6 +65,7 @@ class DetectorMetrics:
     def __init__(self, known_payment_methods: Collection[str] = PAYMENT_METHODS) -> None:
         self.registry = registry = CollectorRegistry()
         self._known_payment_methods = frozenset(known_payment_methods)
+        self._ruleset_version = ""
         self._consumed = Counter(
             "orderwatch_detector_messages_consumed",
             "Messages read from topic orders.",
@@ -146,6 +147,32 @@ class DetectorMetrics:
             "Time since the lists were last known to be complete; it rises while the database is unavailable.",
             registry=registry,
         )
+        self._ruleset = Gauge(
+            "orderwatch_detector_ruleset", "1 for the ruleset version that decides.", ["version"], registry=registry
+        )
+        self._ruleset_since = Gauge(
+            "orderwatch_detector_ruleset_since_seconds",
+            "Since when this ruleset version decides here, in seconds since 1970; time() minus it is its age.",
+            registry=registry,
+        )
+        self._ruleset_refused = Gauge(
+            "orderwatch_detector_ruleset_refused",
+            "1 while the active ruleset version cannot be run by this detector, which decides by the one before.",
+            registry=registry,
+        )
+
+    def ruleset_active(self, version: str) -> None:
+        """Orders are decided by this version from now on."""
+        self._ruleset_refused.set(0)
+        if version != self._ruleset_version:
+            self._ruleset_version = version
+            self._ruleset.clear()
+            self._ruleset.labels(version).set(1)
+            self._ruleset_since.set_to_current_time()
+
+    def ruleset_refused(self) -> None:
+        """The active version cannot be run."""
+        self._ruleset_refused.set(1)
 
     def timed(self, stage: Stage) -> AbstractContextManager[object]:
         """Measure the time that a stage takes."""

@@ -88,6 +88,11 @@ class OrderEvaluator:
         )
 
     @property
+    def history(self) -> StreamFeatures | None:
+        """The histories that features see; None without such features."""
+        return self._history
+
+    @property
     def has_history(self) -> bool:
         """Whether features see other orders."""
         return self._history is not None

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
@@ -138,6 +139,9 @@ class DecisionStore(Protocol):
         The first decision of an order stays. Raises UnavailableError, after which it may or may not have happened; and
         for a batch with history UnstoredOrdersError, unless the orders are among its `uncounted` ones.
         """
+
+    async def record_ruleset(self, ruleset: Ruleset) -> None:
+        """Record a ruleset, before anything is decided by it. Raises UnavailableError."""
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         """Record where the group is, by partition, after it was committed. Raises UnavailableError."""

@@ -29,6 +29,7 @@ from order_contract.message import Message
 from order_contract.outcomes import MessageOutcome
 from order_platform.postgres import topic_epochs
 from order_platform.postgres.errors import TRANSIENT_ERRORS
+from order_platform.postgres.ruleset_versions import record_ruleset
 
 # From this many orders on, COPY is cheaper than unnest.
 COPY_FROM = 500
@@ -91,7 +92,6 @@ _GAPS = """
     select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::bigint[], $6::text[])
     on conflict do nothing
 """
-_RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict (version) do nothing"
 
 _NOTHING_INSERTED = "INSERT 0 0"
 
@@ -125,6 +125,11 @@ class PostgresStore:
         async with self._connected() as connection:
             self._epoch = await topic_epochs.bind_group(connection, self._group, self._topic, topic_id)
         return self._epoch
+
+    async def record_ruleset(self, ruleset: Ruleset) -> None:
+        async with self._connected() as connection:
+            await record_ruleset(connection, ruleset.version, ruleset.content)
+        self._ruleset = ruleset
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         async with self._connected() as connection:
@@ -290,7 +295,7 @@ class PostgresStore:
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_encode_moment, decoder=_decode_moment
         )
         await connection.execute(_STAGING)
-        await connection.execute(_RULESET, self._ruleset.version, self._ruleset.content)
+        await record_ruleset(connection, self._ruleset.version, self._ruleset.content)
         return connection
 
 
