@@ -48,6 +48,7 @@ PACKAGES = (
     "packages/order-platform",
     "packages/decision-engine",
     "packages/dead-letters",
+    "packages/order-lists",
     "packages/marketplace-simulator",
     "services/producer",
     "services/fraud-detector",

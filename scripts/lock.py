@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = [*sorted((ROOT / "packages").iterdir()), *sorted((ROOT / "services").iterdir()), ROOT / "cli"]
 DEVSTACK = ROOT / "devstack"
 OWN = (
-    "order-contract", "order-platform", "decision-engine", "dead-letters", "marketplace-simulator",
+    "order-contract", "order-platform", "decision-engine", "dead-letters", "order-lists", "marketplace-simulator",
     "order-producer", "fraud-detector", "order-api", "orderwatch", "devstack",
 )  # fmt: skip
 UV_REQUIREMENT = "uv>=0.13,<0.14"  # the same as in the packages' build-system: uv then builds them by itself

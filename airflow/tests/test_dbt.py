@@ -41,9 +41,9 @@ run_command("order-batch", load)
 
 
 @pytest.fixture
-def dbt_project(installed_dbt_project: Path) -> Path:
-    """The installed dbt: its process is what is tested."""
-    return installed_dbt_project
+def with_installed_dbt(settings: BatchSettings, installed_dbt_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs take the installed dbt, as its process is what is tested."""
+    monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(installed_dbt_project))
 
 
 @pytest.fixture
@@ -134,7 +134,9 @@ def test_a_failing_test_shows_its_first_rows_and_its_sql(settings: BatchSettings
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_dbt_too(settings: BatchSettings, loaded: None, number: signal.Signals) -> None:
+def test_a_signal_stops_dbt_too(
+    settings: BatchSettings, loaded: None, with_installed_dbt: None, number: signal.Signals
+) -> None:
     command = [sys.executable, "-c", INTERRUPTIBLE, "run", str(DAY)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         assert run.stdout is not None

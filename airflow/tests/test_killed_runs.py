@@ -1,6 +1,6 @@
 """kill -9 in the middle of a load and of dbt: a backfill then gives what an undisturbed run gives."""
 
-import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import psutil
@@ -36,9 +35,20 @@ app()
 
 
 @pytest.fixture
-def dbt_project(installed_dbt_project: Path) -> Path:
-    """The installed dbt: it is killed here."""
-    return installed_dbt_project
+def project(
+    settings: BatchSettings, installed_dbt_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The test's own dbt project, which runs take; with the installed dbt, as it is killed here."""
+    folder = tmp_path / "dbt"
+    shutil.copytree(installed_dbt_project, folder, symlinks=True, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(folder))
+    return folder
+
+
+def take_preloaded_dbt(project: Path, preloaded: Path) -> None:
+    """Let the project's dbt start at once from here on; what the killed one left in the folder stays."""
+    (project / ".venv").unlink()
+    (project / ".venv").symlink_to(preloaded / ".venv")
 
 
 def start(dates: str) -> "subprocess.Popen[bytes]":
@@ -88,26 +98,28 @@ def published(connection: "psycopg.Connection[Any]") -> dict[str, list[tuple[Any
 
 
 def test_what_was_killed_and_backfilled_is_what_one_run_gives(
-    settings: BatchSettings, connection: "psycopg.Connection[Any]", store_orders: StoreOrders, tmp_path: Path
-) -> None:
+    settings: BatchSettings, project: Path, connection: "psycopg.Connection[Any]", store_orders: StoreOrders,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     store_orders(FIRST, 3, 3_000)
-    written = settings.dbt_project / "target" / "run"
+    written = project / "target" / "run"
 
     run = start(DATES)
     wait_while_it_runs(run, lambda: holds_staged_orders(settings.staging), "orders on their way to the warehouse")
     kill(run)
-    rmtree(written, ignore_errors=True)
     run = start(DATES)
     wait_while_it_runs(run, lambda: any(written.rglob("agg_daily_user_orders.sql")), "dbt in the middle of its models")
     kill_with_its_dbt(run, settings.warehouse_path)
     assert not published(connection)
 
+    take_preloaded_dbt(project, settings.dbt_project)
     for dates in BACKWARDS:
         assert start(dates).wait() == 0
     backfilled = published(connection)
     assert len(backfilled) == 5
     assert all(backfilled.values())
 
-    os.environ["ORDERWATCH_WAREHOUSE_PATH"] = str(tmp_path / "undisturbed.duckdb")
+    another = settings.warehouse_path.parent / "undisturbed" / settings.warehouse_path.name
+    monkeypatch.setenv("ORDERWATCH_WAREHOUSE_PATH", str(another))
     assert start(DATES).wait() == 0
     assert published(connection) == backfilled

@@ -1,4 +1,4 @@
-"""Topic `decisions` is followed without a gap while the broker is killed, also by a reader that connects meanwhile."""
+"""Topic `decisions` is followed without a gap through kills of the broker, also when connecting while it is down."""
 
 import asyncio
 import uuid

@@ -9,15 +9,17 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from typer.testing import CliRunner, Result
 
+from fraud_detector.cli import app
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import delete_topic
+from tests.support.command import Orderwatch
 from tests.support.consumed import consumed_everything
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
 from tests.support.reading import read_topic
-from tests.support.service import run_command
 from tests.support.waiting import eventually, until
 
 PARTITIONS = 4
@@ -50,6 +52,11 @@ async def create_topic(settings: KafkaSettings) -> None:
             await asyncio.sleep(0.01)
 
 
+def accept_topic() -> Result:
+    """`fraud-detector accept-topic --yes`, in this process: starting one takes longer than what it does."""
+    return CliRunner().invoke(app, ["accept-topic", "--yes"])
+
+
 async def outcomes(database_url: str, epoch: int) -> Counter[str]:
     """How many messages of an epoch have which outcome; each origin counts once."""
     connection = await asyncpg.connect(database_url)
@@ -72,9 +79,9 @@ async def outcomes(database_url: str, epoch: int) -> Counter[str]:
 @pytest.mark.parametrize("state", ["up", "down", "restarting"])
 @pytest.mark.parametrize("count", [BEFORE // 2, BEFORE, 2 * BEFORE], ids=["fewer", "as many", "more"])
 async def test_nothing_is_skipped_and_nothing_is_hidden(
-    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path, state: str, count: int
+    elsewhere: KafkaSettings, database_url: str, tmp_path: Path, orderwatch: Orderwatch, *, state: str, count: int
 ) -> None:
-    settings = kafka_settings
+    settings = elsewhere
     log = tmp_path / "detector.log"
     with DetectorProcess(settings, database_url, log) as detector:
         await publish(settings, "old", BEFORE)
@@ -101,12 +108,12 @@ async def test_nothing_is_skipped_and_nothing_is_hidden(
         assert "fraud-detector accept-topic" in log.read_text()
         assert await outcomes(database_url, 2) == {}
 
-        reconcile = await asyncio.to_thread(run_command, settings, database_url, "orderwatch", "reconcile", "--no-wait")
-        assert reconcile.returncode == 1, reconcile.stdout
+        reconcile = await asyncio.to_thread(orderwatch, "reconcile", "--no-wait")
+        assert reconcile.exit_code == 1, reconcile.stdout
         assert f"{count} messages wait" in reconcile.stdout
 
-        accept = await asyncio.to_thread(run_command, settings, database_url, "fraud_detector", "accept-topic", "--yes")
-        assert accept.returncode == 0, accept.stderr
+        accept = await asyncio.to_thread(accept_topic)
+        assert accept.exit_code == 0, accept.output
         assert f"has read {BEFORE} messages" in accept.stdout
         detector.start()
         await until(lambda: consumed_everything(settings), "the second topic to be consumed")
@@ -122,8 +129,8 @@ async def test_nothing_is_skipped_and_nothing_is_hidden(
     }  # fmt: skip
     letters = [record.key for record in await read_topic(settings, settings.dead_letter_topic)]
     assert len(set(letters)) == len(letters) == BEFORE // 5 + bad
-    reconcile = await asyncio.to_thread(run_command, settings, database_url, "orderwatch", "reconcile")
-    assert reconcile.returncode == 0, reconcile.stdout
+    reconcile = await asyncio.to_thread(orderwatch, "reconcile")
+    assert reconcile.exit_code == 0, reconcile.stdout
     assert f"{BEFORE + count}" in reconcile.stdout
-    again = await asyncio.to_thread(run_command, settings, database_url, "fraud_detector", "accept-topic", "--yes")
+    again = await asyncio.to_thread(accept_topic)
     assert "nothing to accept" in again.stdout

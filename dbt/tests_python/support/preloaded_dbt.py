@@ -5,6 +5,7 @@ as JSON with the descriptors of its standard streams; the response is the proces
 The project is parsed again for the command `parse`, for another target than DuckDB, and after a change of its files.
 """
 
+import gc
 import json
 import os
 import pickle
@@ -26,6 +27,7 @@ def serve(project: Path, path: Path) -> None:
     """Serve commands on a Unix socket at `path`."""
     files = project_files(project)
     manifest = parse(project)
+    gc.freeze()  # what is loaded now stays, so that collections of the forked processes need not look at it
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()

@@ -1,30 +1,30 @@
 """Evaluation of an order by a ruleset: the one function that decides, in the stream and elsewhere."""
 
 from decision_engine.features import FeatureState
-from decision_engine.rule import MAX_SCORE, Mode, Ruleset, without_snoozed
-from order_contract.decision import Decision, RuleHit
+from decision_engine.rule import MAX_SCORE, Mode, Ruleset, snoozed_rules
+from order_contract.decision import SNOOZED, Decision, RuleHit
 from order_contract.event import OrderEvent
 
 
 def evaluate(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> Decision:
     """The decision on an order: live rules with an outcome first, then the scores of the live rules that fired.
 
-    Scores add up to at most 100. Pure: the same order, features and ruleset always give the same decision.
+    Scores add up to at most 100. A rule that is snoozed for the order is recorded, and counts for neither. Pure: the
+    same order, features and ruleset always give the same decision.
     """
     features = state.features(event)
     if not ruleset.any_fires(event, features):
         return ruleset.approval(features)
-    fired = without_snoozed([rule for rule in ruleset.active if rule.condition(event, features)], features)
-    if not fired:
-        return ruleset.approval(features)
-    live = [rule for rule in fired if rule.mode is Mode.LIVE]
+    fired = [rule for rule in ruleset.active if rule.condition(event, features)]
+    snoozed = snoozed_rules(features)
+    live = [rule for rule in fired if rule.mode is Mode.LIVE and rule.id not in snoozed]
     score = min(MAX_SCORE, sum(rule.score for rule in live))
     hits = [
         RuleHit(
             rule=rule.id,
             severity=rule.severity,
             score=rule.score,
-            mode=rule.mode,
+            mode=SNOOZED if rule.id in snoozed else rule.mode,
             reason=rule.sentence(event, features),
         )
         for rule in fired

@@ -8,6 +8,7 @@ from typing import Final
 
 from decision_engine.compilation import LISTS, Condition, Sentence
 from decision_engine.examples import Example
+from decision_engine.expression import names_in
 from decision_engine.features import Features
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.schema import Schema
@@ -16,7 +17,7 @@ from order_contract.decision import Decision, Outcome
 MAX_SCORE: Final = 100
 
 SNOOZE: Final = "snooze:"
-"""Begins the name of the list whose members a rule, named behind it, does not fire for."""
+"""Begins the names of lists whose members a rule is snoozed for: `snooze:RULE:FIELD`."""
 
 
 class Mode(StrEnum):
@@ -78,6 +79,10 @@ class Ruleset:
         object.__setattr__(self, "active", tuple(rule for rule in self.rules if rule.mode is not Mode.OFF))
         self._approvals.append(Decision(Outcome.APPROVE, 0, (), {}, self.version))
 
+    def has_features_of(self, other: "Ruleset") -> bool:
+        """Whether histories of the other's features serve this one: they are the same, in name and meaning."""
+        return _feature_meanings(self) == _feature_meanings(other)
+
     def approval(self, features: Features) -> Decision:
         """The decision on an order on which no rule fires."""
         approval = self._approvals[0]
@@ -94,7 +99,16 @@ class Ruleset:
         return Outcome.REVIEW if score >= self.review_at else Outcome.APPROVE
 
 
-def without_snoozed(rules: list[Rule], features: Features) -> list[Rule]:
-    """The rules that are not snoozed for an order."""
-    lists = features.get(LISTS)
-    return [rule for rule in rules if SNOOZE + rule.id not in lists] if lists else rules
+def snoozed_rules(features: Features) -> Collection[str]:
+    """The ids of the rules that are snoozed for an order."""
+    return [name.split(":")[1] for name in features.get(LISTS, ()) if name.startswith(SNOOZE)]
+
+
+def _feature_meanings(ruleset: Ruleset) -> frozenset[tuple[object, ...]]:
+    """The features, each with what its condition means: the parameters and attributes in it are declared elsewhere."""
+    schema = ruleset.schema
+    types = schema.types
+    return frozenset(
+        (feature, *((name, types.get(name), schema.parameters.get(name)) for name in names_in(feature.where or "True")))
+        for feature in ruleset.features
+    )

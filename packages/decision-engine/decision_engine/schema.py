@@ -13,11 +13,12 @@ Constant = Scalar | tuple[Scalar, ...]
 
 @dataclass(frozen=True, slots=True)
 class OrderList:
-    """A declared list of values: an order is in it by its `field`."""
+    """A declared list of values: an order is in it by its `field`. `values` are members for good, by the ruleset."""
 
     name: str
     kind: str
     field: str
+    values: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,7 @@ def test_an_order_that_was_forgotten_may_be_taken_back() -> None:
 
 
 @pytest.mark.parametrize("chunk", [2, 8, 512])
-def test_a_snapshot_gives_the_same_values_and_goes_on(chunk: int) -> None:
+def test_a_snapshot_gives_the_same_values_and_can_be_continued(chunk: int) -> None:
     chance = random.Random(7)
     state, again = (HistoryState(every_feature(), chunk=chunk) for _ in range(2))
     orders = [random_order(chance, number, START + timedelta(minutes=number), keys=4) for number in range(80)]

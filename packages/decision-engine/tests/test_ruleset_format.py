@@ -80,10 +80,17 @@ def test_a_trusted_order_is_approved_before_anything_else() -> None:
     assert decide(order(amount=10**12)).outcome is Outcome.REVIEW
 
 
-def test_a_snoozed_rule_does_not_fire() -> None:
-    decision = decide(order(amount=10**12), lists=("snooze:large",))
-    assert (decision.outcome, decision.hits) == (Outcome.APPROVE, ())
-    assert decision.features["lists"] == ("snooze:large",)
+def test_a_snoozed_rule_is_recorded_and_does_not_count() -> None:
+    snoozed = "snooze:large:device_id"
+    decision = decide(order(amount=10**12), lists=(snoozed,))
+    assert (decision.outcome, decision.risk_score) == (Outcome.APPROVE, 0)
+    assert [(hit["rule"], hit["mode"]) for hit in decision.hits] == [("large", "snoozed")]
+    assert decision.features["lists"] == (snoozed,)
+    blocked = decide(order(country="KP", amount=10**12), lists=(snoozed,))
+    assert (blocked.outcome, blocked.risk_score) == (Outcome.DECLINE, 0)
+    assert [(hit["rule"], hit["mode"]) for hit in blocked.hits] == [("stop", "live"), ("large", "snoozed")]
+    approved = decide(order(amount=10**12), lists=("trusted_users", "snooze:trusted:user_id"))
+    assert approved.outcome is Outcome.REVIEW
 
 
 @pytest.mark.parametrize(

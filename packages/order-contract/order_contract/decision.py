@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 import orjson
 
@@ -31,10 +31,14 @@ def status_of(outcome: Outcome) -> Status:
     return Status.GENUINE if outcome is Outcome.APPROVE else Status.FRAUD
 
 
+SNOOZED: Final = "snoozed"
+"""The mode of a hit of a rule that is snoozed for the order."""
+
+
 class RuleHit(TypedDict):
     """One rule that fired, as it is stored in JSON; `reason` is a sentence with the values that mattered.
 
-    A hit of mode `shadow` is recorded and does not count in the risk score.
+    A hit of mode `shadow` or `snoozed` is recorded and does not count in the risk score.
     """
 
     rule: str
@@ -64,6 +68,7 @@ class OrderRow(NamedTuple):
     The fields are the table's columns (`stored_at` is the database's own). The JSON columns hold text
     and are of type json, not jsonb, so that what is read back is to the byte what was written. `seen` is what the
     detector's feature state had read (see `order_contract.seen`), None when its ruleset has no history features.
+    `lists_seen` is the number of the last change of lists that it had applied, None when no list concerned the ruleset.
     """
 
     order_id: str
@@ -91,6 +96,7 @@ class OrderRow(NamedTuple):
     ruleset_version: str
     decided_at: datetime
     seen: bytes | None
+    lists_seen: int | None
     source_topic: str
     source_epoch: int
     source_partition: int

@@ -79,6 +79,7 @@ def make_order(order_id: str = "order-1", **changes: Any) -> OrderRow:
         ruleset_version="v1",
         decided_at=NOON + timedelta(milliseconds=12),
         seen=None,
+        lists_seen=None,
         source_topic="orders",
         source_epoch=1,
         source_partition=2,

@@ -194,7 +194,7 @@ async def test_a_label_is_redriven_to_its_own_topic(system: System) -> None:
     printed = await system.command("redrive", origin, "--body", "-", stdin=json.dumps(label).encode())
     assert "1 stored" in printed
     assert await system.query("select order_id, label from labels") == [("o2", "fraud")]
-    assert [message.key for message in await read_topic(system.settings, topic)] == [b"o1", b"o2"]
+    assert {message.key for message in await read_topic(system.settings, topic)} == {b"o1", b"o2"}
     assert await read_topic(system.settings, system.settings.orders_topic) == []
 
 

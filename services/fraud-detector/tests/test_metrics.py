@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from prometheus_client import generate_latest
 
+from decision_engine.lists import EntryChange, ListMembers
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
 from fraud_detector.stream.metrics import DetectorMetrics, Stage
@@ -82,11 +83,20 @@ def test_every_metric_counts_what_its_help_says() -> None:
     metrics.lag({2: 5})
     metrics.lag({3: 7})
     metrics.history(histories=12, late_orders=2)
+    members = ListMembers()
+    members.load(5, [EntryChange("blocked", "device_id", value, None, True) for value in "ab"])
+    metrics.lists(members, lambda: 3.0)
+    metrics.list_sizes()
+    metrics.ruleset_active("v1")
+    metrics.ruleset_refused()
+    metrics.ruleset_active("v2")
+    metrics.ruleset_refused()
     with metrics.timed(Stage.STORE):
         pass
 
     counted = samples(metrics)
     assert counted.pop(("stage_seconds_sum", "store")) > 0
+    assert counted.pop(("ruleset_since_seconds",)) > NOW.timestamp() - 10 * 365 * 86_400
     expected: dict[tuple[str, ...], float] = {
         ("messages_consumed_total", "3"): 6,
         ("messages_recorded_total", "stored"): 3,
@@ -108,6 +118,11 @@ def test_every_metric_counts_what_its_help_says() -> None:
         ("committed_offset", "3"): 6,
         ("lag_messages", "3"): 7,
         ("histories",): 12,
+        ("ruleset", "v2"): 1,
+        ("ruleset_refused",): 1,
         ("late_orders",): 2,
+        ("list_entries", "blocked"): 2,
+        ("list_change",): 5,
+        ("list_age_seconds",): 3,
     }
     assert counted == expected

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
-from fraud_detector.history.snapshots import Snapshots
+from fraud_detector.history.snapshots import Snapshots, StoredHistories
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import OrderEvent
 from tests.support.waiting import until
@@ -42,10 +42,11 @@ def snapshots(folder: Path) -> Snapshots:
 async def test_a_forked_process_writes_what_is_stored_and_leaves_the_detector_as_it_is(tmp_path: Path) -> None:
     history = histories(3)
 
-    def take_back() -> None:
+    def stored() -> StoredHistories:
         history.remove(order(2), 0, 2)
+        return history, {0: 7}
 
-    writing = asyncio.create_task(snapshots(tmp_path).write_regularly(history, lambda: {0: 7}, take_back))
+    writing = asyncio.create_task(snapshots(tmp_path).write_regularly(stored))
     await until(lambda: snapshots(tmp_path).read(FEATURES) is not None, "a snapshot")
     writing.cancel()
     await asyncio.wait([writing])
@@ -60,7 +61,7 @@ async def test_a_forked_process_writes_what_is_stored_and_leaves_the_detector_as
 
 
 async def test_a_snapshot_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    writing = asyncio.create_task(snapshots(tmp_path / "missing").write_regularly(histories(1), dict, lambda: None))
+    writing = asyncio.create_task(snapshots(tmp_path / "missing").write_regularly(lambda: (histories(1), {})))
     with capture_logs() as logs:
         await until(lambda: bool(logs), "a warning")
     writing.cancel()

@@ -102,6 +102,19 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.OPERATOR: "select, insert",
     },
     "ruleset_activations_activation_seq": {},
+    # A detector creates the lists that its ruleset declares; entries are for people to change.
+    "lists": {
+        **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert"),
+        DatabaseRole.READER: "select",
+    },
+    "list_changes": {
+        **dict.fromkeys((DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert"),
+        **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.READER), "select"),
+    },
+    "list_entries": {
+        **dict.fromkeys((DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert, update"),
+        **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.READER), "select"),
+    },
     "api_keys": {
         DatabaseRole.API: "select, insert, update",
         DatabaseRole.OPERATOR: "select, insert, update",
@@ -155,6 +168,7 @@ FUNCTIONS: Final[Mapping[str, Privileges]] = {
     },
     "skip_erased_users()": {},
     "refuse_audit_change()": {},
+    "notify_lists()": {},
     "move_retention(before date)": {},
     "retire_orders(most integer)": {},
 }

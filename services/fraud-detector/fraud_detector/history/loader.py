@@ -29,8 +29,11 @@ async def load_history(
     topic: str,
     epoch: int,
     heartbeat: Callable[[], None],
+    rows_at_once: int = ROWS_AT_ONCE,
 ) -> StreamFeatures:
     """Read all orders of a topic that the features can still see, in one snapshot of the database.
+
+    The event loop is given back after every `rows_at_once` orders.
 
     Raises DependencyUnavailableError.
     """
@@ -41,26 +44,27 @@ async def load_history(
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 with paused_collector():
-                    return await _load(connection, features, topic, epoch, heartbeat)
+                    return await _load(connection, features, topic, epoch, heartbeat, rows_at_once)
         finally:
             connection.terminate()
     except DATABASE_ERRORS as error:
         raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
 
 
-async def _load(
+async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
     connection: asyncpg.Connection[asyncpg.Record],
     features: Sequence[HistoryFeature],
     topic: str,
     epoch: int,
     heartbeat: Callable[[], None],
+    rows_at_once: int,
 ) -> StreamFeatures:
     now: datetime = await connection.fetchval("select clock_timestamp()")
     history = StreamFeatures(features)
     history.set_time(now)
     orders = 0
     cursor = await connection.cursor(_query(features), topic, history.kept_since)
-    while rows := await cursor.fetch(ROWS_AT_ONCE):
+    while rows := await cursor.fetch(rows_at_once):
         for *columns, source_epoch, partition, offset in rows:
             if source_epoch <= epoch:
                 history.load(event_from_columns(columns))

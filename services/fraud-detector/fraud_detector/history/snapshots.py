@@ -34,6 +34,10 @@ _NICENESS: Final = 10
 _FORK: Final = multiprocessing.get_context("fork")
 
 
+StoredHistories = tuple[StreamFeatures, Mapping[int, int]]
+"""Histories, and the positions on topic `decisions` that they cover."""
+
+
 class Snapshots:
     """The snapshot of one topic's orders in a directory, written every so many seconds."""
 
@@ -41,7 +45,7 @@ class Snapshots:
         self._path = directory / f"{topic}-{epoch}.histories"
         self._every = every
 
-    def read(self, features: Sequence[HistoryFeature]) -> tuple[StreamFeatures, Mapping[int, int]] | None:
+    def read(self, features: Sequence[HistoryFeature]) -> StoredHistories | None:
         """The histories, and the positions on `decisions` that they cover; None when there is no usable snapshot."""
         started = time.monotonic()
         history = StreamFeatures(features)
@@ -68,29 +72,25 @@ class Snapshots:
         finally:
             partial.unlink(missing_ok=True)
 
-    async def write_regularly(
-        self, history: StreamFeatures, positions: Callable[[], Mapping[int, int]], take_back: Callable[[], None]
-    ) -> None:
+    async def write_regularly(self, stored: Callable[[], StoredHistories | None]) -> None:
         """Write snapshots until it is cancelled, each by a process that is forked: it sees the histories of one moment.
 
-        That process calls `take_back`, which removes from its histories what is not known to be stored.
+        `stored` is called in that process; it may change the histories to what is stored. None when there are none.
         """
         while True:
             await asyncio.sleep(self._every)
             if self._is_recent():
                 continue  # another detector wrote it
             started = time.monotonic()
-            problem = await _in_fork(lambda: self._write_stored(history, positions, take_back))
+            problem = await _in_fork(lambda: self._write_stored(stored))
             if problem:
                 log.warning("snapshot_not_written", file=str(self._path), problem=problem)
             else:
                 log.debug("snapshot_written", file=str(self._path), seconds=round(time.monotonic() - started, 2))
 
-    def _write_stored(
-        self, history: StreamFeatures, positions: Callable[[], Mapping[int, int]], take_back: Callable[[], None]
-    ) -> None:
-        take_back()
-        self.write(history, positions())
+    def _write_stored(self, stored: Callable[[], StoredHistories | None]) -> None:
+        if (histories := stored()) is not None:
+            self.write(*histories)
 
     def _is_recent(self) -> bool:
         with suppress(OSError):

@@ -1,62 +1,54 @@
-"""The histories of a detector that starts: from a snapshot, or else from Postgres."""
+"""The histories of a ruleset that is to decide: from a snapshot, or else from Postgres."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
-from fraud_detector.history.loader import load_history
 from fraud_detector.history.snapshots import Snapshots
-from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
 from fraud_detector.stream.ports import PublishedOrders
 
 log = structlog.get_logger()
 
-LOADING_SECONDS: Final = 60.0
 MOST_RECORDS: Final = 2_000_000
 """With more records to follow since the snapshot, Postgres is read instead."""
 
 T = TypeVar("T")
 
 
-async def start_histories(
+class Retry(Protocol):
+    """Repeats a call while what it needs is unavailable; None when that is cancelled."""
+
+    async def __call__(self, call: Callable[[], Awaitable[T]], /) -> T | None: ...
+
+
+async def open_histories(
     features: Sequence[HistoryFeature],
     *,
     published: PublishedOrders,
     snapshots: Snapshots | None,
-    database_url: str,
-    topic: str,
-    epoch: int,
-    health: HealthState,
-    is_stopped: Callable[[], bool],
+    load: Callable[[], Awaitable[StreamFeatures]],
+    retry: Retry,
 ) -> tuple[StreamFeatures, Mapping[int, int]] | None:
-    """The histories, and where on `decisions` the orders begin that they may lack; None when stopped before."""
-
-    async def retry(call: Callable[[], Awaitable[T]], check: Check, slow_after: float = LOADING_SECONDS) -> T | None:
-        return await retry_while_unavailable(
-            call, check=check, health=health, is_cancelled=is_stopped, slow_after=slow_after
-        )
-
+    """The histories, and where on `decisions` the orders begin that they may lack; None when cancelled before."""
     read = snapshots.read(features) if snapshots else None
     if read is not None:
-        records = await retry(partial(_count_records, published, read[1]), Check.FOLLOWING)
-        if records is None:
+        is_usable = await retry(lambda: _has_few_records(published, read[1]))
+        if is_usable is None:
             return None
-        if records <= MOST_RECORDS:
+        if is_usable:
             return read
         log.warning("snapshot_not_used", problem="too many decisions were published since, or some are gone")
     # The ends first: what is published by then is stored, so it is loaded.
-    ends = await retry(published.ends, Check.FOLLOWING)
+    ends = await retry(published.ends)
     if ends is None:
         return None
-    load = partial(load_history, database_url, features, topic=topic, epoch=epoch, heartbeat=health.heartbeat)
-    loaded = await retry(load, Check.STORING)
+    loaded = await retry(load)
     return None if loaded is None else (loaded, ends)
 
 
-async def _count_records(published: PublishedOrders, positions: Mapping[int, int]) -> float:
+async def _has_few_records(published: PublishedOrders, positions: Mapping[int, int]) -> bool:
     records = await published.records_since(positions)
-    return float("inf") if records is None else records
+    return records is not None and records <= MOST_RECORDS

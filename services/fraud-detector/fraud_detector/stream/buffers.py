@@ -14,7 +14,7 @@ class BatchBuffer:
     """
 
     def __init__(self, max_messages: int, max_bytes: int) -> None:
-        self._max_messages = max_messages
+        self.max_messages = max_messages
         self._max_bytes = max_bytes
         self._batches: list[Batch] = []
         self._messages = 0
@@ -33,7 +33,7 @@ class BatchBuffer:
     @property
     def full(self) -> bool:
         """Whether nothing should be added before the batches are taken."""
-        return self._messages >= self._max_messages or self._bytes >= self._max_bytes
+        return self._messages >= self.max_messages or self._bytes >= self._max_bytes
 
     def add(self, batch: Batch) -> None:
         """Append a batch."""

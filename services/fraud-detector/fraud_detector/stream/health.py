@@ -42,6 +42,10 @@ class Check(StrEnum):
     STORING = "database-storing"
     DATABASE = "database"
     """Asked from time to time, also while nothing is stored."""
+    LOADING = "database-loading"
+    """Loading the histories of a ruleset that became active."""
+    RULESET = "ruleset"
+    """The active ruleset version can be run by this detector."""
 
     @property
     def dependency(self) -> str:

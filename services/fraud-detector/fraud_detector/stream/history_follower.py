@@ -47,7 +47,16 @@ class HistoryFollower:
         self._progress = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow until `stop`."""
+        """Follow until `stop`, and delete from time to time what no feature can reach any more."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                forgetting = group.create_task(self._forget_old(), name="forget")
+                await self._follow()
+                forgetting.cancel()
+        finally:
+            await self._published.close()
+
+    async def _follow(self) -> None:
         while not self._stopping:
             try:
                 if (positions := self._reopen_at) is not None:
@@ -78,8 +87,7 @@ class HistoryFollower:
             )
         self._history.add(order.event, origin.partition, origin.offset)
 
-    async def forget_old(self) -> None:
-        """Delete from time to time what no feature can reach any more, until it is cancelled."""
+    async def _forget_old(self) -> None:
         while True:
             await asyncio.sleep(FORGET_EVERY)
             self._history.set_time(self._now())
@@ -108,7 +116,7 @@ class HistoryFollower:
     def committed(self, published: Mapping[int, int]) -> None:
         """The group's coordinator accepted a commit of what this detector had published up to these positions.
 
-        So nobody else owned the partitions by then, and what the next owner publishes comes after them.
+        So no other detector owned the partitions by then, and what the next owner publishes comes after them.
         """
         for partition in self._positions.keys() & published.keys():
             self._positions[partition] = max(self._positions[partition], published[partition])

@@ -73,6 +73,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         self._accept_lost_offsets = accept_lost_offsets
         self._listener: RebalanceListener | None = None
         self._resumed: set[TopicPartition] = set()
+        self._has_assignment = False
         self._fetched_at = -math.inf
         self._verifying: asyncio.Task[None] | None = None
         self._consumer = Consumer(
@@ -261,13 +262,15 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         # Also when nothing was resumed yet: what is being opened is not this member's any more.
-        if self._listener is not None:
+        if self._listener is not None and self._has_assignment:
             await self._listener.revoked()
+        self._has_assignment = False
         self._resumed.clear()
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         partitions = list(assigned)
         self._consumer.pause(*partitions)
+        self._has_assignment = True
         log.info("partitions_assigned", partitions=sorted(part.partition for part in partitions))
         if self._listener is not None:
             self._listener.assigned([part.partition for part in partitions])

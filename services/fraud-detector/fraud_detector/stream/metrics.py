@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from decision_engine.lists import ListMembers
 from fraud_detector.stream.batch import Batch, StoreResult
 from order_contract.outcomes import MessageOutcome
 from order_contract.reference_data import PAYMENT_METHODS
@@ -64,6 +65,7 @@ class DetectorMetrics:
     def __init__(self, known_payment_methods: Collection[str] = PAYMENT_METHODS) -> None:
         self.registry = registry = CollectorRegistry()
         self._known_payment_methods = frozenset(known_payment_methods)
+        self._ruleset_version = ""
         self._consumed = Counter(
             "orderwatch_detector_messages_consumed",
             "Messages read from topic orders.",
@@ -80,7 +82,7 @@ class DetectorMetrics:
         )
         self._hits = Counter(
             "orderwatch_detector_rule_hits",
-            "Rules that fired in stored decisions, by mode: live or shadow.",
+            "Rules that fired in stored decisions, by mode: live, shadow or snoozed.",
             ["rule", "mode"],
             registry=registry,
         )
@@ -128,6 +130,50 @@ class DetectorMetrics:
             registry=registry,
         )
 
+        self._list_entries = Gauge(
+            "orderwatch_detector_list_entries",
+            "Entries of lists in memory, expired ones too; snoozes of a rule are a list.",
+            ["list"],
+            registry=registry,
+        )
+        self._list_change = Gauge(
+            "orderwatch_detector_list_change",
+            "Number of the last change of lists that decisions see.",
+            registry=registry,
+        )
+        self._list_members = ListMembers()
+        self._list_age = Gauge(
+            "orderwatch_detector_list_age_seconds",
+            "Time since the lists were last known to be complete; it rises while the database is unavailable.",
+            registry=registry,
+        )
+        self._ruleset = Gauge(
+            "orderwatch_detector_ruleset", "1 for the ruleset version that decides.", ["version"], registry=registry
+        )
+        self._ruleset_since = Gauge(
+            "orderwatch_detector_ruleset_since_seconds",
+            "Since when this ruleset version decides here, in seconds since 1970; time() minus it is its age.",
+            registry=registry,
+        )
+        self._ruleset_refused = Gauge(
+            "orderwatch_detector_ruleset_refused",
+            "1 while the active ruleset version cannot be run by this detector, which decides by the one before.",
+            registry=registry,
+        )
+
+    def ruleset_active(self, version: str) -> None:
+        """Orders are decided by this version from now on."""
+        self._ruleset_refused.set(0)
+        if version != self._ruleset_version:
+            self._ruleset_version = version
+            self._ruleset.clear()
+            self._ruleset.labels(version).set(1)
+            self._ruleset_since.set_to_current_time()
+
+    def ruleset_refused(self) -> None:
+        """The active version cannot be run."""
+        self._ruleset_refused.set(1)
+
     def timed(self, stage: Stage) -> AbstractContextManager[object]:
         """Measure the time that a stage takes."""
         return self._stages[stage].time()
@@ -158,6 +204,17 @@ class DetectorMetrics:
         # The broker stamps whole batches: few different times for many orders.
         for appended_at, orders in groupby(row.appended_at for row in stored.orders):
             self._latency.observe((at - appended_at).total_seconds(), sum(1 for _ in orders))
+
+    def lists(self, members: ListMembers, age: Callable[[], float]) -> None:
+        """Show these members from now on, and their age, whenever metrics are read."""
+        self._list_change.set_function(lambda: members.number)
+        self._list_age.set_function(age)
+        self._list_members = members
+
+    def list_sizes(self) -> None:
+        """Bring the sizes of lists up to date."""
+        for name, size in self._list_members.sizes.items():
+            self._list_entries.labels(name).set(size)
 
     def committed(self, offsets: Mapping[int, int]) -> None:
         """Offsets were committed."""

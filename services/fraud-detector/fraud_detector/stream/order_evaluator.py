@@ -9,6 +9,7 @@ import orjson
 from decision_engine.evaluate import evaluate
 from decision_engine.features import EventFeatures, FeatureState
 from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.lists import ListFeatures, ListMembers
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch
 from order_contract.dead_letter_record import RejectedMessage
@@ -18,7 +19,7 @@ from order_contract.event import BadEvent, OrderEvent
 from order_contract.message import Message, append_time
 
 _FIRST_DECIDED = OrderRow._fields.index(DECISION_COLUMNS[0])
-_AFTER_SEEN = OrderRow._fields.index("seen") + 1
+_AFTER_SEEN = OrderRow._fields.index("lists_seen") + 1
 RECENT_ORDERS = 100_000
 
 
@@ -26,7 +27,7 @@ class OrderEvaluator:
     """Decodes and decides messages by one ruleset; `epoch` is that of the topic from which they are read.
 
     With `history`, each order counts in the features of those decided after it; a repeat of one of the `recent` orders
-    does not.
+    does not. With `lists`, orders are in those that they are members of when they are decided.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class OrderEvaluator:
         decoder: EventDecoder,
         ruleset: Ruleset,
         history: StreamFeatures | None = None,
+        lists: ListMembers | None = None,
         *,
         epoch: int = 1,
         recent: int = RECENT_ORDERS,
@@ -42,6 +44,9 @@ class OrderEvaluator:
         self._ruleset = ruleset
         self._history = history
         self._state: FeatureState = history or EventFeatures()
+        self._lists: ListFeatures | None = None
+        if lists is not None:
+            self._state = self._lists = ListFeatures(self._state, lists, ruleset)
         self._epoch = epoch
         # Ids of the orders that were read last: what is sent again mostly follows soon.
         self._recent: dict[str, None] = {}
@@ -77,7 +82,7 @@ class OrderEvaluator:
         counts = self._history is not None and self._is_new(event.order_id, message)
         if not counts and uncounted is not None:
             uncounted.add((message.partition, message.offset))
-        columns, seen = self._decide(event, message, decided_at, counts=counts)
+        columns, seen, lists_seen = self._decide(event, message, decided_at, counts=counts)
         attributes = None if event.attributes is None else orjson.dumps(event.attributes).decode()
         return OrderRow._make(
             (
@@ -86,6 +91,7 @@ class OrderEvaluator:
                 *columns,
                 decided_at,
                 seen,
+                lists_seen,
                 message.topic,
                 self._epoch,
                 message.partition,
@@ -93,6 +99,11 @@ class OrderEvaluator:
                 self._appended_at,
             )
         )
+
+    @property
+    def history(self) -> StreamFeatures | None:
+        """The histories that features see; None without such features."""
+        return self._history
 
     @property
     def has_history(self) -> bool:
@@ -126,8 +137,8 @@ class OrderEvaluator:
             batch.uncounted |= {(m.partition, m.offset) for _, m in batch.orders}.intersection(uncounted)
             for index, (row, message) in enumerate(batch.orders):
                 counts = (message.partition, message.offset) not in batch.uncounted
-                columns, seen = self._decide(row.event(), message, row.decided_at, counts=counts)
-                again = (*row[:_FIRST_DECIDED], *columns, row.decided_at, seen, *row[_AFTER_SEEN:])
+                columns, *all_seen = self._decide(row.event(), message, row.decided_at, counts=counts)
+                again = (*row[:_FIRST_DECIDED], *columns, row.decided_at, *all_seen, *row[_AFTER_SEEN:])
                 batch.orders[index] = OrderRow._make(again), message
             self.advance(batch.next_offsets)
 
@@ -147,8 +158,8 @@ class OrderEvaluator:
 
     def _decide(
         self, event: OrderEvent, message: Message, decided_at: datetime, *, counts: bool = True
-    ) -> tuple[tuple[Any, ...], bytes | None]:
-        """The columns of the decision on an event, and what had been seen."""
+    ) -> tuple[tuple[Any, ...], bytes | None, int | None]:
+        """The columns of the decision on an event, and what had been seen: offsets, and the last change of lists."""
         history, seen = self._history, None
         if history is not None:
             history.set_time(decided_at)
@@ -158,4 +169,4 @@ class OrderEvaluator:
             history.add(event, message.partition, message.offset)
         if decision is not self._decision:
             self._decision, self._columns = decision, decision_columns(decision)
-        return self._columns, seen
+        return self._columns, seen, None if self._lists is None else self._lists.seen

@@ -11,18 +11,20 @@ first stored decision stays and every member publishes what is stored.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 
 import structlog
 
+from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from fraud_detector.stream.buffers import BatchBuffer, OffsetTracker
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
+from fraud_detector.stream.evaluator_switch import EvaluatorSwitch
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
 from fraud_detector.stream.history_follower import HistoryFollower
+from fraud_detector.stream.limits import Limits
 from fraud_detector.stream.metrics import DetectorMetrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import (
@@ -38,23 +40,6 @@ from order_contract.dead_letter_record import RejectedMessage
 from order_contract.message import Message
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Sizes and times of the pipeline; seconds."""
-
-    batch_messages: int = 10_000
-    batch_bytes: int = 16 * 1024 * 1024
-    # The event loop is given back between slices: a COPY in flight proceeds, heartbeats leave in time.
-    slice_messages: int = 250
-    poll_timeout: float = 0.5
-    # Between publishing a few orders: once for every stored batch would keep broker and detector busy with little, and
-    # it is less urgent than the stored decision itself.
-    publish_every: float = 0.01
-    keep_alive_every: float = 1.0
-    commit_every: float = 0.25
-    drain: float = 15.0
 
 
 class Pipeline:
@@ -93,6 +78,7 @@ class Pipeline:
         self._accepting = True
         self._to_open: set[int] = set()
         self._expected: dict[int, int] = {}
+        self._switch: EvaluatorSwitch | None = None
         self._storing: Batch | None = None
         self._unfinished = 0
         self._finished = asyncio.Event()
@@ -108,7 +94,6 @@ class Pipeline:
             workers = [group.create_task(work(), name=name) for name, work in stages.items()]
             if self._follower:
                 group.create_task(self._follower.run(), name="follow")
-                workers.append(group.create_task(self._follower.forget_old(), name="forget"))
             await group.create_task(self._read(stop), name="poll and decide")
             self._health.stopping()
             await self._drain()
@@ -124,7 +109,7 @@ class Pipeline:
         self._accepting = False
         await self._drain()
         self._assignment += 1
-        self.take_back_unstored()
+        self._evaluator.take_back(self._unstored_batches())
         self._evaluator.revoked()
         self._batch_buffer.discard()
         if self._follower:
@@ -142,6 +127,34 @@ class Pipeline:
         self._to_open = set(partitions)
         self._health.joined()
 
+    @property
+    def history(self) -> StreamFeatures | None:
+        """The histories that features see; None without such features."""
+        return self._evaluator.history
+
+    def stored_histories(self) -> tuple[StreamFeatures, Mapping[int, int]] | None:
+        """The histories of what is known to be stored, and the positions on topic `decisions` that they cover.
+
+        What is not stored yet is taken back: for a forked process that writes them.
+        """
+        history, follower = self._evaluator.history, self._follower
+        if history is None or follower is None:
+            return None
+        self._evaluator.take_back(self._unstored_batches())
+        return history, follower.positions
+
+    async def switch(self, switch: EvaluatorSwitch) -> None:
+        """Decide by another evaluator from between two batches on: at once when its histories are the present ones."""
+        if switch.follower is self._follower:
+            self._evaluator = switch.evaluator
+            switch.done.set()
+            return
+        self._switch = switch
+        try:
+            await switch.done.wait()
+        finally:
+            self._switch = None
+
     # ---- the stages
 
     async def _read(self, stop: asyncio.Event) -> None:
@@ -150,13 +163,17 @@ class Pipeline:
             self._health.heartbeat()
             if self._to_open:
                 await self._open(stop)
+            if self._switch:
+                await self._take_over(self._switch, stop)
+            most = self._limits.messages(has_history=self._evaluator.has_history)
+            self._batch_buffer.max_messages = most
             if self._batch_buffer.full:
                 await self._wait_for_room()
                 continue
             assignment = self._assignment
             try:
                 with self._metrics.timed(Stage.POLL):
-                    polled = await self._consumer.poll(self._limits.batch_messages, self._limits.poll_timeout)
+                    polled = await self._consumer.poll(most, self._limits.poll_timeout)
             except DependencyUnavailableError as error:
                 self._health.unavailable(Check.READING, str(error))
                 await asyncio.sleep(self._limits.poll_timeout)
@@ -171,6 +188,21 @@ class Pipeline:
             for partition, messages in polled.items():
                 if not await self._decide(assignment, partition, messages):
                     break
+
+    async def _take_over(self, switch: EvaluatorSwitch, stop: asyncio.Event) -> None:
+        """Let another evaluator decide, unless the partitions change or it is withdrawn in the meantime."""
+        assignment = self._assignment
+
+        # What was decided is published then: the other histories have it once they have followed up to there.
+        def is_cancelled() -> bool:
+            return stop.is_set() or not self._accepting or assignment != self._assignment or switch is not self._switch
+
+        while not self._finished.is_set() and not is_cancelled():
+            await self._keep_alive_until(self._finished.wait())
+        if await switch.take_over(list(self._expected), self._health, is_cancelled):
+            self._evaluator, self._follower, self._switch = switch.evaluator, switch.follower, None
+            self._evaluator.advance(self._expected)
+            switch.done.set()
 
     async def _decide(self, assignment: int, partition: int, messages: Sequence[Message]) -> bool:
         """Decide a partition's messages, slice by slice; False when they are not assigned any more."""
@@ -238,10 +270,15 @@ class Pipeline:
             log.info("partitions_opened", offsets=starts)
 
     async def _wait_for_room(self) -> None:
+        with self._metrics.timed(Stage.WAITING):
+            await self._keep_alive_until(self._batch_buffer.room())
+
+    async def _keep_alive_until(self, waiting: Awaitable[object]) -> None:
+        """Wait for a while without reading; the group is notified that this member is alive."""
+        self._health.heartbeat()
         try:
-            with self._metrics.timed(Stage.WAITING):
-                async with asyncio.timeout(self._limits.keep_alive_every):
-                    await self._batch_buffer.room()
+            async with asyncio.timeout(self._limits.keep_alive_every):
+                await waiting
         except TimeoutError:
             await self._consumer.keep_alive()
 
@@ -287,10 +324,6 @@ class Pipeline:
                 if not is_revoked():
                     self._evaluator.decide_again(self._unstored_batches(), error.origins)
         return None
-
-    def take_back_unstored(self) -> None:
-        """Count no order in the histories that is not known to be stored."""
-        self._evaluator.take_back(self._unstored_batches())
 
     def _unstored_batches(self) -> list[Batch]:
         """What was decided and is not known to be stored, in order."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
@@ -138,6 +139,9 @@ class DecisionStore(Protocol):
         for a batch with history UnstoredOrdersError, unless the orders are among its `uncounted` ones.
         """
 
+    async def record_ruleset(self, ruleset: Ruleset) -> None:
+        """Record a ruleset, before anything is decided by it. Raises UnavailableError."""
+
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         """Record where the group is, by partition, after it was committed. Raises UnavailableError."""
 
@@ -179,7 +183,7 @@ class PublishedOrders(Protocol):
     """
 
     async def reopen(self, positions: Mapping[int, int]) -> None:
-        """Connect anew and read all partitions that there are now: these on from their positions, others as before.
+        """Connect again and read all partitions that there are now: these on from their positions, others as before.
 
         A partition that was never read is read from its beginning. Raises UnavailableError.
         """

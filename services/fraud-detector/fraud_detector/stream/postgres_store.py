@@ -29,6 +29,7 @@ from order_contract.message import Message
 from order_contract.outcomes import MessageOutcome
 from order_platform.postgres import topic_epochs
 from order_platform.postgres.errors import TRANSIENT_ERRORS
+from order_platform.postgres.ruleset_versions import record_ruleset
 
 # From this many orders on, COPY is cheaper than unnest.
 COPY_FROM = 500
@@ -38,7 +39,7 @@ _COLUMNS = OrderRow._fields
 _TYPES: Mapping[str, str] = {
     "quantity": "bigint", "amount": "bigint", "created_date": "timestamptz", "account_created_date": "timestamptz",
     "attributes": "json", "risk_score": "smallint", "hits": "json", "features": "json", "decided_at": "timestamptz",
-    "seen": "bytea",
+    "seen": "bytea", "lists_seen": "bigint",
     "source_epoch": "integer", "source_partition": "integer", "source_offset": "bigint", "appended_at": "timestamptz",
 }  # fmt: skip
 _RULE_IDS = _COLUMNS.index("rule_ids")
@@ -91,7 +92,6 @@ _GAPS = """
     select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::bigint[], $6::text[])
     on conflict do nothing
 """
-_RULESET = "insert into rulesets (version, content) values ($1, $2) on conflict (version) do nothing"
 
 _NOTHING_INSERTED = "INSERT 0 0"
 
@@ -125,6 +125,11 @@ class PostgresStore:
         async with self._connected() as connection:
             self._epoch = await topic_epochs.bind_group(connection, self._group, self._topic, topic_id)
         return self._epoch
+
+    async def record_ruleset(self, ruleset: Ruleset) -> None:
+        async with self._connected() as connection:
+            await record_ruleset(connection, ruleset.version, ruleset.content)
+        self._ruleset = ruleset
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         async with self._connected() as connection:
@@ -290,7 +295,7 @@ class PostgresStore:
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_encode_moment, decoder=_decode_moment
         )
         await connection.execute(_STAGING)
-        await connection.execute(_RULESET, self._ruleset.version, self._ruleset.content)
+        await record_ruleset(connection, self._ruleset.version, self._ruleset.content)
         return connection
 
 

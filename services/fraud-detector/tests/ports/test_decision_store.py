@@ -1,6 +1,7 @@
 """Tests of the port DecisionStore, on the simulation's fake and on Postgres by either way of writing."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -31,6 +32,7 @@ class Subject(Protocol):
     async def orders(self) -> dict[str, OrderRow]: ...
     async def outcomes(self) -> dict[Origin, str]: ...
     async def gaps(self) -> set[Gap]: ...
+    async def rulesets(self) -> set[str]: ...
 
 
 class FakeSubject:
@@ -47,6 +49,9 @@ class FakeSubject:
     async def gaps(self) -> set[Gap]:
         return self._database.gaps
 
+    async def rulesets(self) -> set[str]:
+        return self._database.rulesets
+
 
 class PostgresSubject:
     def __init__(self, url: str, store: PostgresStore) -> None:
@@ -56,6 +61,9 @@ class PostgresSubject:
     async def orders(self) -> dict[str, OrderRow]:
         rows = await self._fetch(f"select {', '.join(OrderRow._fields)} from orders")
         return {row["order_id"]: OrderRow(*row.values()) for row in rows}
+
+    async def rulesets(self) -> set[str]:
+        return {row["version"] for row in await self._fetch("select version from rulesets")}
 
     async def outcomes(self) -> dict[Origin, str]:
         rows = await self._fetch('select partition, "offset", outcome from stream_outcomes')
@@ -130,6 +138,13 @@ async def test_new_orders_are_stored_as_they_were_decided(subject: Subject) -> N
     rows = [row for row, _ in first.orders]
     assert await subject.orders() == {row.order_id: row for row in rows}
     assert [encode_decision(row) for row in (await subject.orders()).values()] == [encode_decision(row) for row in rows]
+
+
+async def test_a_ruleset_is_recorded_once(subject: Subject) -> None:
+    other = replace(RULESET, version="other")
+    for _ in range(2):
+        await subject.store.record_ruleset(other)
+    assert "other" in await subject.rulesets()
 
 
 async def test_a_repeat_changes_nothing_and_gives_what_is_stored(subject: Subject) -> None:

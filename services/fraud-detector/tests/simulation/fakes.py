@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from fraud_detector.stream.ports import (
     CommitRefusedError,
@@ -42,12 +43,13 @@ class FakeMessage:
 
 @dataclass
 class FakeDatabase:
-    """Tables `orders`, `stream_outcomes`, `stream_gaps` and `group_positions`."""
+    """Tables `orders`, `stream_outcomes`, `stream_gaps`, `group_positions` and `rulesets`."""
 
     orders: dict[str, OrderRow] = field(default_factory=dict)
     outcomes: dict[Origin, str] = field(default_factory=dict)
     gaps: set[Gap] = field(default_factory=set)
     positions: dict[int, int] = field(default_factory=dict)
+    rulesets: set[str] = field(default_factory=set)
 
     def outcome(self, origin: Origin) -> list[str]:
         """Every outcome that is recorded for an origin; there should be one."""
@@ -92,14 +94,16 @@ class FakeDatabase:
 
 
 class FakeStore:
-    """A member's connection to the database; may fail before, or after it happened."""
+    """A member's connection to the database; storing takes `seconds`, and may fail before, or after it happened."""
 
     def __init__(self, database: FakeDatabase, random: ScriptedRandom) -> None:
         self._database = database
         self._random = random
         self.killed = False
+        self.seconds = 0.0
 
     async def store(self, batch: Batch) -> StoreResult:
+        await asyncio.sleep(self.seconds)
         await self._random.pause()
         fate = self._random.choose(6)
         # What a killed process had sent may or may not have arrived.
@@ -110,6 +114,12 @@ class FakeStore:
         if fate == 5:
             raise DependencyUnavailableError("the response was lost")
         return stored
+
+    async def record_ruleset(self, ruleset: Ruleset) -> None:
+        await self._random.pause()
+        if self._random.choose(6) == 3 or self.killed:
+            raise DependencyUnavailableError("the database is unavailable")
+        self._database.rulesets.add(ruleset.version)
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         await self._random.pause()

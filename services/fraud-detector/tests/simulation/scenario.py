@@ -7,15 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
+from decision_engine.evaluate import evaluate
+from decision_engine.features import RecordedFeatures
 from decision_engine.history.stream_features import StreamFeatures
-from decision_engine.ruleset import load_ruleset
+from decision_engine.ruleset import Ruleset, parse_ruleset
+from fraud_detector.stream.active_ruleset import StoredRuleset
 from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.history_follower import HistoryFollower
+from fraud_detector.stream.limits import Limits
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
-from fraud_detector.stream.pipeline import Limits, Pipeline
-from order_contract.decision import OrderRow
+from fraud_detector.stream.pipeline import Pipeline
+from fraud_detector.stream.ruleset_switcher import Prepared, RulesetSwitcher
+from order_contract.decision import DECISION_COLUMNS, OrderRow, decision_columns
 from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.seen import decode_seen
@@ -36,13 +40,25 @@ EPOCH = datetime(2026, 11, 22, tzinfo=UTC)
 # A member that does not finish its revocation in time is expelled and continues as a zombie.
 REBALANCE_TIMEOUT = 10.0
 PATIENCE = 3_600.0
+# Few, so that some repeats are recognised by what was read, and others by the store.
+RECENT = 2
 
-_RULESET = load_ruleset()
-_TWO_HOURS = 7_200 * SECOND
-FEATURES = (
-    HistoryFeature("orders", Aggregate.COUNT, ("user_id",), _TWO_HOURS),
-    HistoryFeature("pieces", Aggregate.SUM, ("user_id",), _TWO_HOURS, "quantity"),
-)
+# The versions that become active; the second has the features of the first.
+_FEATURES = {
+    "count": "orders: {aggregate: count, key: user_id, window: 2h}",
+    "sum": "pieces: {aggregate: sum, field: quantity, key: user_id, window: 2h}",
+}
+_RULES = """
+review_at: {score}
+decline_at: 90
+features: {{{features}}}
+rules: [{{id: any, description: any, when: quantity > 1, severity: low, score: 50}}]
+"""
+VERSIONS = [
+    parse_ruleset(_RULES.format(score=score, features=", ".join(_FEATURES[name] for name in names)), "rules.yaml")
+    for score, names in ((50, ["count", "sum"]), (60, ["count", "sum"]), (60, ["count"]), (60, ["sum"]))
+]
+RULESETS = {ruleset.version: ruleset for ruleset in VERSIONS}
 
 MakePipeline = Callable[..., Pipeline]
 
@@ -98,42 +114,106 @@ class CheckedBroker(FakeBroker):
         return None
 
 
+class ActiveVersion:
+    """Which version is active, for all members."""
+
+    def __init__(self) -> None:
+        self.stored = _stored(VERSIONS[0])
+        self._changed = asyncio.Condition()
+
+    async def activate(self, number: int) -> None:
+        await self.activate_content(*_stored(VERSIONS[number]))
+
+    async def activate_content(self, version: str, content: str) -> None:
+        async with self._changed:
+            self.stored = StoredRuleset(version, content)
+            self._changed.notify_all()
+
+    async def wait_for_other(self, known: str) -> StoredRuleset:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.stored.version != known)
+            return self.stored
+
+
+def _stored(ruleset: Ruleset) -> StoredRuleset:
+    return StoredRuleset(ruleset.version, ruleset.content)
+
+
 class Member:
     """A detector process: the real pipeline over fakes."""
 
-    def __init__(self, broker: FakeBroker, database: FakeDatabase, random: ScriptedRandom, make: MakePipeline) -> None:
+    def __init__(
+        self,
+        broker: FakeBroker,
+        database: FakeDatabase,
+        active: ActiveVersion,
+        random: ScriptedRandom,
+        make: MakePipeline,
+    ) -> None:
         loop = asyncio.get_running_loop()
+        self._broker, self._database, self._random = broker, database, random
         self.consumer = FakeOrderConsumer(broker, random)
-        self._store = FakeStore(database, random)
+        self.store = FakeStore(database, random)
         self._publisher = FakePublisher(broker, random)
-        history, health = StreamFeatures(FEATURES), HealthState(loop.time)
-        # As a detector that starts reads them from the database.
-        for row in sorted(database.orders.values(), key=lambda row: row.source_offset):
-            history.add(row.event(), row.source_partition, row.source_offset)
-
-        def now() -> datetime:
-            return EPOCH + timedelta(seconds=loop.time())
-
+        self.health = HealthState(loop.time)
+        prepared = self._prepare(RULESETS[active.stored.version])
+        database.rulesets.add(prepared.ruleset.version)
+        self.metrics = DetectorMetrics()
         self._pipeline = make(
             self.consumer,
-            self._store,
+            self.store,
             self._publisher,
-            OrderEvaluator(EventDecoder(), _RULESET, history, recent=2),
-            now=now,
-            metrics=DetectorMetrics(),
-            health=health,
+            prepared.evaluator,
+            now=_now,
+            metrics=self.metrics,
+            health=self.health,
             limits=LIMITS,
-            follower=HistoryFollower(
-                FakePublishedOrders(broker, random), history, start=broker.decision_ends(), now=now, health=health
-            ),
+            follower=prepared.follower,
         )
         self.consumer.listen(self._pipeline)
+        self._switcher = RulesetSwitcher(
+            active,
+            self._pipeline,
+            self.store,
+            read=self._read,
+            prepare=self._prepare_beside,
+            metrics=self.metrics,
+            health=self.health,
+        )
         self._stop = asyncio.Event()
-        self.task = asyncio.create_task(self._pipeline.run(self._stop))
+        self.task = asyncio.create_task(self._run(prepared))
+
+    async def _run(self, prepared: Prepared) -> None:
+        async with asyncio.TaskGroup() as group:
+            switching = group.create_task(self._switcher.run(prepared.ruleset.version, prepared))
+            await self._pipeline.run(self._stop)
+            switching.cancel()
+
+    async def _read(self, stored: StoredRuleset) -> Ruleset:
+        await self._random.pause()
+        return parse_ruleset(stored.content, stored.version)
+
+    async def _prepare_beside(self, ruleset: Ruleset, present: Prepared) -> Prepared:
+        if ruleset.has_features_of(present.ruleset):
+            evaluator = OrderEvaluator(EventDecoder(), ruleset, present.evaluator.history, recent=RECENT)
+            return Prepared(ruleset, evaluator, present.follower)
+        prepared = self._prepare(ruleset)
+        await self._random.pause()
+        return prepared
+
+    def _prepare(self, ruleset: Ruleset) -> Prepared:
+        """Histories of all that is stored, as a detector reads them from the database."""
+        history = StreamFeatures(ruleset.features)
+        for row in sorted(self._database.orders.values(), key=lambda row: row.source_offset):
+            history.add(row.event(), row.source_partition, row.source_offset)
+        published = FakePublishedOrders(self._broker, self._random)
+        start = self._broker.decision_ends()
+        follower = HistoryFollower(published, history, start=start, now=_now, health=self.health)
+        return Prepared(ruleset, OrderEvaluator(EventDecoder(), ruleset, history, recent=RECENT), follower)
 
     async def kill(self) -> None:
         """kill -9: nothing of it runs on, what it had sent may still arrive."""
-        self.consumer.killed = self._store.killed = self._publisher.killed = True
+        self.consumer.killed = self.store.killed = self._publisher.killed = True
         self.task.cancel()
         await asyncio.wait([self.task])
 
@@ -148,6 +228,10 @@ class Member:
             self.task.result()
 
 
+def _now() -> datetime:
+    return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
+
+
 class Scenario:
     """A run of the world. `play` raises AssertionError when something is lost, doubled, or stuck."""
 
@@ -157,6 +241,7 @@ class Scenario:
         self._make = make
         self.database = FakeDatabase()
         self.broker = CheckedBroker(self.database)
+        self._active = ActiveVersion()
         self._members: list[Member] = []
 
     async def play(self) -> None:
@@ -178,7 +263,7 @@ class Scenario:
             await asyncio.gather(*(member.task for member in self._members), return_exceptions=True)
 
     async def _something_happens(self) -> None:
-        match self._random.choose(9):
+        match self._random.choose(11):
             case 5 if len(self._members) < 3:
                 await self._start_member()
             case 6:
@@ -187,11 +272,13 @@ class Scenario:
                 await self._lose_member(kill=False)
             case 8:
                 await self._throw_out()
+            case 9 | 10:
+                await self._active.activate(self._random.choose(len(VERSIONS)))
         for member in self._members:
             member.check()
 
     async def _start_member(self) -> None:
-        self._members.append(Member(self.broker, self.database, self._random, self._make))
+        self._members.append(Member(self.broker, self.database, self._active, self._random, self._make))
         await self._rebalance()
 
     async def _lose_member(self, *, kill: bool) -> None:
@@ -256,23 +343,32 @@ class Scenario:
         claimed = {f"o{sent.order}" for sent in self._sent if sent.order is not None}
         assert set(self.database.orders) == claimed
         assert not self.database.gaps
-        self._verify_features()
+        verify_features(self.database)
 
-    def _verify_features(self) -> None:
-        """Every stored value is the aggregate over the other stored orders that had been seen."""
-        rows = list(self.database.orders.values())
-        for row in rows:
-            assert row.seen is not None
-            seen = decode_seen(row.seen, row.source_partition, row.source_offset)
-            seen += [0] * (PARTITIONS - len(seen))
-            others = [
-                other
-                for other in rows
-                if other is not row
-                and other.user_id == row.user_id
-                and other.source_offset < seen[other.source_partition]
-                and row.created_date - timedelta(hours=2) < other.created_date <= row.created_date
-            ]
-            features = orjson.loads(row.features)
-            expected = {"orders": len(others), "pieces": sum(other.quantity for other in others)}
-            assert {name: features[name] for name in expected} == expected, (row, seen, others)
+
+def verify_features(database: FakeDatabase) -> None:
+    """Every stored value is the aggregate over the other stored orders that had been seen, and its version agrees."""
+    rows = list(database.orders.values())
+    for row in rows:
+        assert row.seen is not None
+        seen = decode_seen(row.seen, row.source_partition, row.source_offset)
+        seen += [0] * (PARTITIONS - len(seen))
+        others = [
+            other
+            for other in rows
+            if other is not row
+            and other.user_id == row.user_id
+            and other.source_offset < seen[other.source_partition]
+            and row.created_date - timedelta(hours=2) < other.created_date <= row.created_date
+        ]
+        ruleset = RULESETS[row.ruleset_version]
+        assert ruleset.version in database.rulesets
+        expected = {"orders": len(others), "pieces": sum(other.quantity for other in others)}
+        declared = {feature.name for feature in ruleset.features}
+        features = orjson.loads(row.features)
+        assert features == {
+            "hour": features["hour"],
+            **{name: value for name, value in expected.items() if name in declared},
+        }, (row, seen, others)
+        decided = decision_columns(evaluate(row.event(), RecordedFeatures(features), ruleset))
+        assert decided == tuple(getattr(row, name) for name in DECISION_COLUMNS)

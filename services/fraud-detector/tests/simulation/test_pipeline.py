@@ -10,9 +10,10 @@ from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import HealthState
+from fraud_detector.stream.limits import Limits
 from fraud_detector.stream.metrics import DetectorMetrics, Stage
 from fraud_detector.stream.order_evaluator import OrderEvaluator
-from fraud_detector.stream.pipeline import Limits, Pipeline
+from fraud_detector.stream.pipeline import Pipeline
 from fraud_detector.stream.ports import DeadLetterLimitError, DependencyUnavailableError
 from order_contract.decoding.decoder import EventDecoder
 from order_platform.postgres.topic_epochs import RecreatedTopicError
@@ -68,13 +69,12 @@ class Store(FakeStore):
 
     def __init__(self, database: FakeDatabase) -> None:
         super().__init__(database, ScriptedRandom([]))
-        self.seconds = 0.0
         self.failure: Exception | None = None
         self.sizes: list[int] = []
 
     async def store(self, batch: Batch) -> StoreResult:
-        await asyncio.sleep(self.seconds)
         if self.failure is not None:
+            await asyncio.sleep(self.seconds)
             raise self.failure
         self.sizes.append(len(batch))
         return await super().store(batch)

@@ -1,0 +1,1 @@
+"""Lists that rules use, and snoozes of rules: entries with their history, changed by commands, API and files."""

@@ -1,0 +1,118 @@
+"""Preparing a ruleset to decide by: its histories are loaded, and what other detectors decide is followed."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.ruleset import Ruleset
+from fraud_detector.history.loader import ROWS_AT_ONCE, load_history
+from fraud_detector.history.snapshots import Snapshots, StoredHistories
+from fraud_detector.history.startup import open_histories
+from fraud_detector.lists.follower import ListFollower
+from fraud_detector.settings import DetectorSettings
+from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
+from fraud_detector.stream.history_follower import HistoryFollower
+from fraud_detector.stream.kafka_published_orders import KafkaPublishedOrders
+from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.ruleset_switcher import Prepared
+
+SLOW_SECONDS: Final = 60.0
+ROWS_BESIDE_DECIDING: Final = 500
+"""Orders that are loaded before the event loop is given back: a few milliseconds of deciding."""
+
+
+class Preparation:
+    """Prepares rulesets for one detector; what it connects to is closed with `stack`."""
+
+    def __init__(
+        self, settings: DetectorSettings, lists: ListFollower, *, epoch: int, health: HealthState, stack: AsyncExitStack
+    ) -> None:
+        self._settings = settings
+        self._lists = lists
+        self._epoch = epoch
+        self._health = health
+        self._stack = stack
+        self._snapshots: Snapshots | None = None
+        if settings.snapshots is not None:
+            self._snapshots = Snapshots(
+                settings.snapshots, topic=settings.orders_topic, epoch=epoch, every=settings.snapshot_seconds
+            )
+
+    async def start(self, ruleset: Ruleset, is_stopped: Callable[[], bool]) -> Prepared | None:
+        """Prepare the ruleset that decides first; None when the detector is stopped before it is ready."""
+        if not ruleset.features:
+            return self._without_history(ruleset)
+        return await self._with_history(ruleset, ROWS_AT_ONCE, Check.STORING, is_stopped, self._snapshots)
+
+    async def switch(self, ruleset: Ruleset, present: Prepared) -> Prepared:
+        """Prepare a ruleset while another one decides; with the same features it takes over the histories.
+
+        Raises RulesetError for a declared list that exists with another kind or field.
+        """
+        await retry_while_unavailable(
+            lambda: self._lists.declare(ruleset), check=Check.LOADING, health=self._health, is_cancelled=lambda: False
+        )
+        if not ruleset.features:
+            return self._without_history(ruleset)
+        history = present.evaluator.history
+        if history is not None and ruleset.has_features_of(present.ruleset):
+            return Prepared(ruleset, self._evaluator(ruleset, history), present.follower)
+        prepared = await self._with_history(ruleset, ROWS_BESIDE_DECIDING, Check.LOADING, lambda: False)
+        assert prepared is not None  # it is never stopped
+        return prepared
+
+    async def write_snapshots(self, stored: Callable[[], StoredHistories | None]) -> None:
+        """Write snapshots of the histories until it is cancelled, if the settings say where."""
+        if self._snapshots is not None:
+            await self._snapshots.write_regularly(stored)
+
+    def _without_history(self, ruleset: Ruleset) -> Prepared:
+        return Prepared(ruleset, self._evaluator(ruleset, None), None)
+
+    async def _with_history(
+        self,
+        ruleset: Ruleset,
+        rows_at_once: int,
+        check: Check,
+        is_stopped: Callable[[], bool],
+        snapshots: Snapshots | None = None,
+    ) -> Prepared | None:
+        def must_end() -> bool:
+            self._health.heartbeat()  # loading is not being stuck
+            return is_stopped()
+
+        published = KafkaPublishedOrders(self._settings, epoch=self._epoch)
+        self._stack.push_async_callback(published.close)
+        opened = await open_histories(
+            ruleset.features,
+            published=published,
+            snapshots=snapshots,
+            load=partial(
+                load_history,
+                self._settings.database_url.get_secret_value(),
+                ruleset.features,
+                topic=self._settings.orders_topic,
+                epoch=self._epoch,
+                heartbeat=self._health.heartbeat,
+                rows_at_once=rows_at_once,
+            ),
+            retry=partial(
+                retry_while_unavailable,
+                check=check,
+                health=self._health,
+                is_cancelled=must_end,
+                slow_after=SLOW_SECONDS,
+            ),
+        )
+        if opened is None:
+            return None
+        history, start = opened
+        follower = HistoryFollower(published, history, start=start, now=lambda: datetime.now(UTC), health=self._health)
+        return Prepared(ruleset, self._evaluator(ruleset, history), follower)
+
+    def _evaluator(self, ruleset: Ruleset, history: StreamFeatures | None) -> OrderEvaluator:
+        decoder = self._settings.event_decoder()
+        return OrderEvaluator(decoder, ruleset, history, self._lists.members, epoch=self._epoch)

@@ -1,0 +1,137 @@
+"""Switching to another ruleset version while orders are decided."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from decision_engine.ruleset import Ruleset, RulesetError
+from fraud_detector.stream.active_ruleset import StoredRuleset
+from fraud_detector.stream.evaluator_switch import EvaluatorSwitch
+from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
+from fraud_detector.stream.history_follower import HistoryFollower
+from fraud_detector.stream.metrics import DetectorMetrics
+from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.pipeline import Pipeline
+from fraud_detector.stream.ports import DecisionStore
+
+log = structlog.get_logger()
+
+
+class Prepared(NamedTuple):
+    """What decides by one ruleset: the evaluator, and what its history features follow."""
+
+    ruleset: Ruleset
+    evaluator: OrderEvaluator
+    follower: HistoryFollower | None
+
+
+class RulesetVersions(Protocol):
+    """Where the active version is found."""
+
+    async def wait_for_other(self, known: str) -> StoredRuleset:
+        """Wait until another version than `known` is active."""
+
+
+Read = Callable[[StoredRuleset], Awaitable[Ruleset]]
+"""The ruleset that decides when a version is active. Raises RulesetError when this detector cannot run it."""
+
+Prepare = Callable[[Ruleset, Prepared], Awaitable[Prepared]]
+"""Prepares a ruleset, beside what decides now; histories are taken over, or loaded when features differ."""
+
+
+class RulesetSwitcher:
+    """Follows the active version: each other one is read, prepared in the background, and takes over between batches.
+
+    One that cannot be run is refused, and the present one decides on. While one is prepared another may become active:
+    then that one is prepared.
+    """
+
+    def __init__(
+        self,
+        versions: RulesetVersions,
+        pipeline: Pipeline,
+        store: DecisionStore,
+        *,
+        read: Read,
+        prepare: Prepare,
+        metrics: DetectorMetrics,
+        health: HealthState,
+    ) -> None:
+        self._versions = versions
+        self._pipeline = pipeline
+        self._store = store
+        self._current: Prepared
+        self._followers: asyncio.TaskGroup
+        self._read = read
+        self._prepare = prepare
+        self._metrics = metrics
+        self._health = health
+
+    async def run(self, active: str, prepared: Prepared) -> None:
+        """Follow until cancelled. `active` is the version that was active when `prepared` was."""
+        self._current = prepared
+        async with asyncio.TaskGroup() as group:
+            self._followers = group
+            while True:
+                stored = await self._versions.wait_for_other(active)
+                while (other := await self._switch_unless_replaced(stored)) is not None:
+                    stored = other
+                active = stored.version
+
+    async def _switch_unless_replaced(self, stored: StoredRuleset) -> StoredRuleset | None:
+        """Switch to a version; returns another one that became active before this was ready."""
+        switching = asyncio.create_task(self._switch(stored), name="switch ruleset")
+        waiting = asyncio.create_task(self._versions.wait_for_other(stored.version), name="wait for ruleset")
+        try:
+            await asyncio.wait((switching, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if switching.done():
+                switching.result()
+                return None
+            return waiting.result()
+        finally:
+            for task in (switching, waiting):
+                task.cancel()
+            await asyncio.gather(switching, waiting, return_exceptions=True)
+
+    async def _switch(self, stored: StoredRuleset) -> None:
+        """Let a version that became active decide, if this detector can run it."""
+        current = self._current
+        try:
+            ruleset = await self._read(stored)
+            is_other = ruleset.version != current.ruleset.version
+            prepared = await self._prepare(ruleset, current) if is_other else current
+        except RulesetError as error:
+            log.error(  # noqa: TRY400  (the text says it all)
+                "ruleset_refused", version=stored.version, problem=str(error), consequence="the previous one decides"
+            )
+            self._metrics.ruleset_refused()
+            self._health.unavailable(Check.RULESET, f"version {stored.version} cannot be run: {error}")
+            return
+        if is_other:
+            # A version is recorded before anything is decided by it.
+            await retry_while_unavailable(
+                lambda: self._store.record_ruleset(ruleset),
+                check=Check.STORING,
+                health=self._health,
+                is_cancelled=lambda: False,
+            )
+            await self._let_decide(prepared)
+            log.info("ruleset_switched", version=ruleset.version, before=current.ruleset.version)
+        self._health.recovered(Check.RULESET)
+        self._metrics.ruleset_active(ruleset.version)
+
+    async def _let_decide(self, prepared: Prepared) -> None:
+        follower, before = prepared.follower, self._current.follower
+        switch = EvaluatorSwitch(prepared.evaluator, follower)
+        if follower is not None and follower is not before:
+            self._followers.create_task(follower.run(), name="follow")
+        try:
+            await self._pipeline.switch(switch)
+        finally:
+            if switch.done.is_set():
+                self._current = prepared
+            replaced = before if switch.done.is_set() else follower
+            if replaced is not None and follower is not before:
+                replaced.stop()

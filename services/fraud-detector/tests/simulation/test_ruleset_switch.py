@@ -1,0 +1,90 @@
+"""Switching to another ruleset version with orders in flight, in virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from fraud_detector.stream.pipeline import Pipeline
+from simulation.fakes import FakeDatabase
+from simulation.scenario import VERSIONS, ActiveVersion, CheckedBroker, Member, Sent, verify_features
+from simulation.scripted_random import ScriptedRandom
+from simulation.virtual_time import run_in_virtual_time
+
+
+class World:
+    """One member that stores slowly, so that there are always orders in flight."""
+
+    def __init__(self) -> None:
+        self.database = FakeDatabase()
+        self.broker = CheckedBroker(self.database)
+        self.active = ActiveVersion()
+        self.member = Member(self.broker, self.database, self.active, ScriptedRandom([]), Pipeline)
+        self.member.consumer.assign(range(2))
+        self.member.store.seconds = 4.0
+        self._sent = 0
+
+    async def send(self, orders: int) -> None:
+        """Publish an order every half a second."""
+        for _ in range(orders):
+            self._sent += 1
+            self.broker.append_order(self._sent % 2, Sent(self._sent % 2, self._sent, 1).value())
+            await asyncio.sleep(0.5)
+
+    async def finish(self) -> list[str]:
+        """Stop once all orders are decided; returns the versions that decided, in the order of deciding."""
+        while len(self.database.orders) < self._sent:
+            self.member.check()
+            await asyncio.sleep(1)
+        await self.member.stop()
+        verify_features(self.database)
+        rows = sorted(self.database.orders.values(), key=lambda row: row.decided_at)
+        return list(dict.fromkeys(row.ruleset_version for row in rows))
+
+
+def play(scenario: Callable[[World], Awaitable[list[str]]]) -> list[str]:
+    async def run() -> list[str]:
+        return await scenario(World())
+
+    return run_in_virtual_time(run())
+
+
+@pytest.mark.parametrize("other", [1, 2, 3], ids=["same features", "fewer", "others"])
+def test_orders_in_flight_count_in_the_histories_of_the_next_version(other: int) -> None:
+    async def scenario(world: World) -> list[str]:
+        await world.send(20)
+        await world.active.activate(other)
+        await world.send(60)
+        return await world.finish()
+
+    assert play(scenario) == [VERSIONS[0].version, VERSIONS[other].version]
+
+
+def test_a_version_that_is_replaced_while_it_is_prepared_decides_nothing() -> None:
+    async def scenario(world: World) -> list[str]:
+        await world.send(20)
+        await world.active.activate(2)
+        await asyncio.sleep(0)
+        await world.active.activate(3)
+        await world.send(60)
+        return await world.finish()
+
+    assert play(scenario) == [VERSIONS[0].version, VERSIONS[3].version]
+
+
+def test_a_version_that_cannot_be_run_is_refused_until_another_is_active() -> None:
+    async def scenario(world: World) -> list[str]:
+        await world.send(10)
+        await world.active.activate_content("of a newer release", "rules: [{id: a, when: new_word > 1}]")
+        await world.send(10)
+        assert "version of a newer release cannot be run" in str(world.member.health.unready())
+        assert world.member.metrics.registry.get_sample_value("orderwatch_detector_ruleset_refused") == 1
+        await world.active.activate(1)
+        await world.send(40)
+        assert world.member.health.unready() is None
+        assert world.member.metrics.registry.get_sample_value("orderwatch_detector_ruleset_refused") == 0
+        version = {"version": VERSIONS[1].version}
+        assert world.member.metrics.registry.get_sample_value("orderwatch_detector_ruleset", version) == 1
+        return await world.finish()
+
+    assert play(scenario) == [VERSIONS[0].version, VERSIONS[1].version]
