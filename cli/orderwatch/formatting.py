@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from rich.text import Text
@@ -14,6 +14,7 @@ from order_platform.command_line.terminal_text import printable
 
 SHOWN = 300
 """Characters of a message; it can be megabytes."""
+_WITHOUT_EFFECT: Final = ("shadow", "snoozed")
 _COLOURS = {"approve": "green", "review": "yellow", "decline": "red"}
 
 
@@ -42,14 +43,15 @@ def outcome_text(outcome: str, risk_score: object) -> Text:
     return Text(printable(f"{outcome} {risk_score}"), _COLOURS.get(outcome, ""))
 
 
+def reason(hit: Mapping[str, Any]) -> str:
+    """The reason of a hit, marked when the hit does not count: of a shadow rule, or of one that is snoozed."""
+    mode = hit.get("mode")
+    return f"{hit.get('reason')}{f' ({mode})' if mode in _WITHOUT_EFFECT else ''}"
+
+
 def reasons(hits: Sequence[Any], separator: str = "; ") -> str:
-    """Why, by each rule that fired; a shadow rule's hit is marked as such."""
-    shown = [
-        f"{hit.get('reason')}{' (shadow)' if hit.get('mode') == 'shadow' else ''}"
-        for hit in hits
-        if isinstance(hit, dict)
-    ]
-    return separator.join(map(printable, shown))
+    """Why, by each rule that fired."""
+    return separator.join(printable(reason(hit)) for hit in hits if isinstance(hit, dict))
 
 
 def decision_text(fields: Mapping[str, Any]) -> Text:

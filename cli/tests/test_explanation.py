@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from decision_engine.lists import EntryChange, ListMembers
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers
@@ -114,7 +115,8 @@ def test_what_the_detector_stored_agrees(record: Message) -> None:
 @pytest.mark.parametrize("column", OrderRow._fields)
 def test_a_change_of_any_column_is_found(column: str) -> None:
     evidence = stored(message())
-    explanation = tampered(evidence, **{column: changed(getattr(evidence.row, column))})
+    value = 1 if column == "lists_seen" else changed(getattr(evidence.row, column))
+    explanation = tampered(evidence, **{column: value})
     assert not explanation.agrees
     named = {difference.field.split(".")[0] for section in explanation.sections for difference in section.differences}
     published = {
@@ -124,6 +126,24 @@ def test_a_change_of_any_column_is_found(column: str) -> None:
         "source_offset": "offset",
     }
     assert published.get(column, column) in named
+
+
+def test_lists_and_snoozes_that_an_order_met_are_shown() -> None:
+    members = ListMembers()
+    members.apply(3, [EntryChange("snooze:foreign-country:user_id", "user_id", "U1", None, True)])
+    record = message()
+    row = OrderEvaluator(EventDecoder(), RULESET, lists=members).evaluate(record, NOW)
+    assert isinstance(row, OrderRow)
+    assert row.lists_seen == 3
+    published = Message(encode_decision(row), row.order_id.encode(), topic="decisions")
+    explanation = build_explanation(OrderEvidence(row, Origin("orders", 2, 17), record, RULESET.content, published))
+    assert explanation.agrees, explanation.sentences()
+    sections = {section.name: section for section in explanation.sections}
+    modes = {shown["rule"]: shown["mode"] for shown in sections["rules"].rows if shown["fires"]}
+    assert modes["foreign-country"] == "snoozed"
+    assert {mode for rule, mode in modes.items() if rule != "foreign-country"} == {"live"}
+    reasons = sections["decision"].facts["reasons"]
+    assert [text.endswith(" (snoozed)") for text in reasons].count(True) == 1  # type: ignore[attr-defined]
 
 
 def test_a_changed_outcome_is_said_exactly() -> None:

@@ -53,6 +53,7 @@ def test_values_read_as_people_write_them() -> None:
 def test_a_shadow_rule_is_marked_and_text_of_others_does_not_steer() -> None:
     hits = [{"reason": "One.", "mode": "live"}, {"reason": "Two\x1b.", "mode": "shadow"}, "another format"]
     assert reasons(hits, "\n") == "One.\nTwo\N{REPLACEMENT CHARACTER}. (shadow)"
+    assert reasons([{"reason": "Three.", "mode": "snoozed"}]) == "Three. (snoozed)"
 
 
 def test_bytes_for_programs_are_text_or_base64() -> None:

@@ -117,7 +117,7 @@ RULE_HITS = Table(
         _text("rule", "id of the rule; with order_id the key"),
         _text("severity", "low, medium, high or critical"),
         _integer("score", "0 to 100"),
-        _text("mode", "live, or shadow: recorded without effect"),
+        _text("mode", "live; shadow or snoozed when recorded without effect"),
         _text("reason", "the sentence for a person"),
     ),
     partition_column="business_date",

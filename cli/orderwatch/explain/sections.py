@@ -8,13 +8,15 @@ from typing import Any
 
 import orjson
 
+from decision_engine.compilation import LISTS
 from decision_engine.evaluate import evaluate
 from decision_engine.expression import names_in
 from decision_engine.features import EventFeatures, RecordedFeatures
 from decision_engine.history.declaration import ATTRIBUTE
+from decision_engine.rule import snoozed_rules
 from decision_engine.ruleset import Rule, Ruleset, RulesetError, parse_ruleset
 from order_contract.business_time import business_date
-from order_contract.decision import DECISION_COLUMNS, OrderRow, decision_columns
+from order_contract.decision import DECISION_COLUMNS, SNOOZED, OrderRow, decision_columns
 from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import MAX_FUTURE_HOURS, EventDecoder
 from order_contract.event import BadEvent, OrderEvent, same_numbers
@@ -31,6 +33,7 @@ from orderwatch.explain.explanation import (
     stored_features,
     stored_hits,
 )
+from orderwatch.formatting import reason
 
 MESSAGE_SECTION = Section("message", "The message on the topic")
 
@@ -146,7 +149,7 @@ def rules_section(evidence: OrderEvidence) -> Section:
         "rules",
         f"Ruleset {ruleset.version}, on the stored values",
         facts={"review_at": ruleset.review_at, "decline_at": ruleset.decline_at},
-        rows=[_evaluate_rule(rule, event, features) for rule in ruleset.rules],
+        rows=[_evaluate_rule(rule, ruleset, event, features) for rule in ruleset.rules],
     )
 
 
@@ -166,16 +169,17 @@ def _parse_ruleset(version: str, text: str) -> Ruleset | str:
         return f"ruleset {version} is not accepted by this version of the rules: {error}"
 
 
-def _evaluate_rule(rule: Rule, event: OrderEvent, features: Mapping[str, object]) -> dict[str, object]:
+def _evaluate_rule(rule: Rule, ruleset: Ruleset, event: OrderEvent, features: Mapping[str, Any]) -> dict[str, object]:
     attributes = {ATTRIBUTE + name: value for name, value in (event.attributes or {}).items()}
-    known = {**event._asdict(), **attributes, **features}
+    lists = {name: name in features.get(LISTS, ()) for name in ruleset.schema.lists}
+    known = {**event._asdict(), **attributes, **features, **lists}
     try:
         fired: object = rule.condition(event, features)
     except (KeyError, TypeError) as error:
         fired = f"cannot be evaluated: {error!r}"
     return {
         "rule": rule.id,
-        "mode": rule.mode,
+        "mode": SNOOZED if rule.id in snoozed_rules(features) else rule.mode,
         "score": rule.score,
         "when": rule.when,
         "values": {name: known.get(name) for name in names_in(rule.when)},
@@ -193,7 +197,7 @@ def decision_section(evidence: OrderEvidence) -> Section:
             "status": row.status,
             "outcome": row.outcome,
             "risk_score": row.risk_score,
-            "reasons": [hit.get("reason") for hit in stored_hits(row)] or ["no rule fired"],
+            "reasons": [reason(hit) for hit in stored_hits(row)] or ["no rule fired"],
             "features": stored_features(row),
             "ruleset_version": row.ruleset_version,
             "decided_at": row.decided_at,

@@ -38,7 +38,8 @@ def encode_decision(row: OrderRow) -> bytes:
             "hits": orjson.Fragment(row.hits),
             "features": orjson.Fragment(row.features),
             "seen": None if row.seen is None else decode_seen(row.seen, row.source_partition, row.source_offset),
-            "lists_seen": row.lists_seen,
+            # Left out without lists, so that what earlier releases published is still what is stored.
+            **({} if row.lists_seen is None else {"lists_seen": row.lists_seen}),
             "ruleset_version": row.ruleset_version,
             "decided_at": row.decided_at,
             "topic": row.source_topic,

@@ -59,7 +59,7 @@ class Hit(BaseModel):
     rule: str
     severity: str
     score: int
-    mode: Annotated[str, Field(description="`live`, or `shadow` for a hit that has no part in the decision")]
+    mode: Annotated[str, Field(description="`live`; `shadow` or `snoozed` for a hit that has no part in the decision")]
     reason: Annotated[str, Field(description="why, in a sentence for a person")]
 
 

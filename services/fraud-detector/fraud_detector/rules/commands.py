@@ -11,6 +11,7 @@ from decision_engine.explanation import explain_difference, explain_rule
 from decision_engine.json_schema import ruleset_schema
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
+from fraud_detector.lists.snooze_commands import add_snooze_commands
 from fraud_detector.rules.version_commands import add_version_commands
 from order_contract.nearest import nearest_name
 from order_contract.reference_data import PaymentMethods
@@ -20,6 +21,7 @@ from order_platform.event_settings import EventSettings
 
 app = typer.Typer(no_args_is_help=True, help="Check, try, explain, compare and publish rule files.")
 add_version_commands(app)
+add_snooze_commands(app)
 
 
 @app.command()
