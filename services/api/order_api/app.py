@@ -52,6 +52,8 @@ from order_api.kit.fair_turns import FairPool, FairTurns, OpenRequests
 from order_api.kit.lag_monitor import LagMonitor, OpenLagSource
 from order_api.kit.notification_listener import PostgresListener
 from order_api.kit.registry import ServiceRegistry
+from order_api.lists.routes import router as lists_router
+from order_api.lists.service import ListService
 from order_api.marts.routes import router as marts_router
 from order_api.marts.service import MartService
 from order_api.orders.known_rules import KnownRules
@@ -124,7 +126,7 @@ def create_app(
     app.add_middleware(RequestLogging, metrics=metrics)
     for router in (
         orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router, keys_router,
-        audit_router, sessions_router, health_router, docs_router,
+        audit_router, lists_router, sessions_router, health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -192,8 +194,12 @@ async def open_services(
         services.add(DecisionService(streams, open_requests, rules, database, personal_data))
         dead_letters = services.add(DeadLetterService(settings, database, listings, settings.event_decoder()))
         services.add(StatsService(statistics, CostAwareCache(), lag, settings.labels_topic))
-        services.add(MartService(listings, personal_data))
-        services.add(AuditService(listings))
+        for service in (
+            MartService(listings, personal_data),
+            AuditService(listings),
+            ListService(listings, settings.event_decoder(), personal_data),
+        ):
+            services.add(service)
         services.add(KeyService(database, keys, sessions))
         services.add(
             SessionService(database, sessions, CookieSettings(settings.api_session_hours, settings.api_secure_cookies))

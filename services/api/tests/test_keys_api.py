@@ -21,6 +21,7 @@ PATHS = {
     Scope.DEAD_LETTERS: ["/v1/dead-letters"],
     Scope.KEYS: ["/v1/keys"],
     Scope.AUDIT: ["/v1/audit"],
+    Scope.LISTS: ["/v1/lists"],
 }
 
 

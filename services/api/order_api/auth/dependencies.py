@@ -137,6 +137,11 @@ def reader(scope: Scope) -> Any:
     return Depends(RoleRequirement(Role.READ, scope))
 
 
+def reviewer(scope: Scope) -> Any:
+    """The dependency of routes that need role review, and a key for this part of the API."""
+    return Depends(RoleRequirement(Role.REVIEW, scope))
+
+
 def administrator(scope: Scope) -> Any:
     """The dependency of a router whose routes need role admin, and a key for this part of the API."""
     return Depends(RoleRequirement(Role.ADMIN, scope))

@@ -45,6 +45,8 @@ class Scope(StrEnum):
     DEAD_LETTERS = "dead-letters"
     KEYS = "keys"
     AUDIT = "audit"
+    LISTS = "lists"
+    """Lists and snoozes."""
 
 
 class KeyEntry(NamedTuple):

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
 import structlog
@@ -19,6 +19,8 @@ from order_platform.postgres.shutdown_watch import close_connections
 from order_platform.postgres.sql_builder import QueryExecutor
 
 log = structlog.get_logger(__name__)
+
+PoolConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 CONNECT_SECONDS = 3.0
 # Connections cost the server megabytes each: an idle API holds none.
@@ -52,7 +54,7 @@ STATISTICS: Final = RequestKind("statistics", 3, 10.0)
 
 
 class Database:
-    """Reads from Postgres. Raises DatabaseUnavailable or QueryTooSlow; any other error is a bug."""
+    """Queries of Postgres. Raises DatabaseUnavailable or QueryTooSlow; any other error is a bug."""
 
     def __init__(self, pool: asyncpg.Pool, seconds: float) -> None:
         self._pool = pool
@@ -87,6 +89,13 @@ class Database:
                 self._pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
+                yield connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[PoolConnection]:
+        """A connection, for a change that opens its own transaction."""
+        with self._translate_errors():
+            async with self._pool.acquire() as connection:
                 yield connection
 
     @contextmanager

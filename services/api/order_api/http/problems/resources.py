@@ -141,6 +141,26 @@ class KeyUnknown(Problem):
         super().__init__(f"no valid key has the id {key_id}")
 
 
+class ListUnknown(Problem):
+    """No list has this name: `GET /v1/lists` lists them.
+
+    A list is created by `POST /v1/lists`, or by a detector whose ruleset declares it; that of a rule's snoozes by the
+    first one.
+    """
+
+    status = 404
+    code = "list-unknown"
+    title = "There is no such list"
+
+
+class ListExists(Problem):
+    """A list of this name exists, with another kind or field; both stay as they are. Choose another name."""
+
+    status = 409
+    code = "list-exists"
+    title = "Another list has this name"
+
+
 class MartUnknown(Problem):
     """The batch side has published no mart of this name: `/v1/marts` lists them. There are none before its first run.
 
