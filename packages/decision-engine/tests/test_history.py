@@ -15,7 +15,7 @@ from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, SECON
 from decision_engine.history.series import field_of, microseconds
 from decision_engine.history.snapshot import SnapshotError
 from decision_engine.history.state import HistoryState
-from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE, StreamFeatures
 from order_contract.event import OrderEvent
 
 MINUTE = 60 * SECOND
@@ -274,3 +274,48 @@ def test_a_snapshot_of_other_features_is_refused() -> None:
         file.seek(0)
         with pytest.raises(SnapshotError, match="other features"):
             StreamFeatures(features[1:]).read(file)
+
+
+def bounded(most_bytes: int | None) -> StreamFeatures:
+    return StreamFeatures(every_feature(), most_bytes=most_bytes)
+
+
+def test_beyond_the_bound_on_memory_windows_become_shorter_and_say_so() -> None:
+    chance = random.Random(3)
+    complete, short = bounded(None), bounded(500_000)
+    orders = [random_order(chance, number, START + timedelta(hours=number), keys=9) for number in range(400)]
+    for offset, order in enumerate(orders):
+        for features in (complete, short):
+            features.add(order, 0, offset)
+    for features in (complete, short):
+        list(features.forget())
+    assert short.size <= 500_000 < complete.size
+    assert complete.horizon is None
+    assert short.horizon is not None
+
+    kept = [order for order in orders if order.created_date > short.horizon]
+    assert 10 < len(kept) < len(orders)
+    order = random_order(chance, 1_000, orders[-1].created_date, keys=9)
+    values = dict(short.features(order))
+    assert values.pop(HISTORY_SINCE) == short.horizon.isoformat()
+    assert differences(values, order, kept, []) == {}
+    assert short.shortened_orders == 1
+    assert HISTORY_SINCE not in complete.features(order)
+    # An order before the horizon is late: it is not kept.
+    short.add(order._replace(created_date=short.horizon), 0, 1_000)
+    assert short.late_orders == 1
+
+
+def test_orders_are_late_by_the_newest_order_and_not_by_a_clock() -> None:
+    features = bounded(None)
+    order = random_order(random.Random(1), 1, START, keys=1)
+    for number in range(3):
+        old = order._replace(
+            created_date=datetime(2015, 3, 1 + number, tzinfo=UTC), device_id="D", ip_address="10.0.0.1"
+        )
+        values = features.features(old)
+        assert TOO_LATE not in values
+        assert values[f"count-None-user_id-{WINDOWS[-1]}-None"] == number
+        features.add(old, 0, number)
+    features.add(order, 0, 3)
+    assert features.features(old)[TOO_LATE]

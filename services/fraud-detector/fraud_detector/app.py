@@ -86,7 +86,7 @@ async def run(settings: DetectorSettings) -> None:
         lists = await _load_lists(database_url, ruleset, metrics, health, is_stopped)
         if lists is None:
             return
-        preparation = Preparation(settings, lists, epoch=epoch, health=health, stack=stack)
+        preparation = Preparation(settings, lists, epoch=epoch, health=health, metrics=metrics, stack=stack)
         prepared = await preparation.start(ruleset, is_stopped)
         if prepared is None:
             return
@@ -258,7 +258,7 @@ async def _watch(
     while True:
         metrics.list_sizes()
         if (history := pipeline.history) is not None:
-            metrics.history(history.histories, history.late_orders)
+            metrics.history(history)
         try:
             metrics.lag(await consumer.lags())
             health.recovered(Check.BROKER)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -16,9 +15,11 @@ from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
 from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.kafka_published_orders import KafkaPublishedOrders
+from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ruleset_switcher import Prepared
 
+MEGABYTE: Final = 1_000_000
 SLOW_SECONDS: Final = 60.0
 ROWS_BESIDE_DECIDING: Final = 500
 """Orders that are loaded before the event loop is given back: a few milliseconds of deciding."""
@@ -28,17 +29,29 @@ class Preparation:
     """Prepares rulesets for one detector; what it connects to is closed with `stack`."""
 
     def __init__(
-        self, settings: DetectorSettings, lists: ListFollower, *, epoch: int, health: HealthState, stack: AsyncExitStack
+        self,
+        settings: DetectorSettings,
+        lists: ListFollower,
+        *,
+        epoch: int,
+        health: HealthState,
+        metrics: DetectorMetrics,
+        stack: AsyncExitStack,
     ) -> None:
         self._settings = settings
         self._lists = lists
         self._epoch = epoch
         self._health = health
+        self._metrics = metrics
         self._stack = stack
         self._snapshots: Snapshots | None = None
         if settings.snapshots is not None:
             self._snapshots = Snapshots(
-                settings.snapshots, topic=settings.orders_topic, epoch=epoch, every=settings.snapshot_seconds
+                settings.snapshots,
+                topic=settings.orders_topic,
+                epoch=epoch,
+                every=settings.snapshot_seconds,
+                most_bytes=settings.history_memory * MEGABYTE,
             )
 
     async def start(self, ruleset: Ruleset, is_stopped: Callable[[], bool]) -> Prepared | None:
@@ -84,7 +97,7 @@ class Preparation:
             self._health.heartbeat()  # loading is not being stuck
             return is_stopped()
 
-        published = KafkaPublishedOrders(self._settings, epoch=self._epoch)
+        published = KafkaPublishedOrders(self._settings, epoch=self._epoch, observe=self._metrics.followed)
         self._stack.push_async_callback(published.close)
         opened = await open_histories(
             ruleset.features,
@@ -98,6 +111,7 @@ class Preparation:
                 epoch=self._epoch,
                 heartbeat=self._health.heartbeat,
                 rows_at_once=rows_at_once,
+                most_bytes=self._settings.history_memory * MEGABYTE,
             ),
             retry=partial(
                 retry_while_unavailable,
@@ -110,7 +124,7 @@ class Preparation:
         if opened is None:
             return None
         history, start = opened
-        follower = HistoryFollower(published, history, start=start, now=lambda: datetime.now(UTC), health=self._health)
+        follower = HistoryFollower(published, history, start=start, health=self._health)
         return Prepared(ruleset, self._evaluator(ruleset, history), follower)
 
     def _evaluator(self, ruleset: Ruleset, history: StreamFeatures | None) -> OrderEvaluator:

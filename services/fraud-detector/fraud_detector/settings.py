@@ -22,6 +22,9 @@ class DetectorSettings(RulesetSettings, EventSettings, KafkaSettings, DatabaseSe
     detector_port: Port = Field(0, description="health and metrics; 0 takes any free port")
     drain_seconds: float = Field(15.0, gt=0, description="budget for finishing what was read, at a stop or rebalance")
     batch_messages: int = Field(10_000, ge=1, description="largest batch that is stored at once")
+    history_memory: int = Field(
+        1_000, ge=1, description="megabytes that histories may take; windows become shorter rather than take more"
+    )
     snapshots: Path | None = Field(
         None, description="directory for snapshots of the histories, from which a detector starts; none when left out"
     )

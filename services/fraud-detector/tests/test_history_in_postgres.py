@@ -125,8 +125,6 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
         await connection.close()
 
     loaded = await load_history(database_url, FEATURES, topic="orders", epoch=1, heartbeat=lambda: None)
-    history.set_time(datetime.now(UTC))
-    loaded.set_time(datetime.now(UTC))
     assert loaded.next_offsets.keys() == history.next_offsets.keys()
     for number in range(300, 340):
         event = EventDecoder().decode(order(chance, number), NOW)

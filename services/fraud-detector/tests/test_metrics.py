@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 from prometheus_client import generate_latest
 
+from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
+from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import EntryChange, ListMembers
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
@@ -82,7 +84,14 @@ def test_every_metric_counts_what_its_help_says() -> None:
     metrics.committed({3: 6})
     metrics.lag({2: 5})
     metrics.lag({3: 7})
-    metrics.history(histories=12, late_orders=2)
+    history = StreamFeatures([HistoryFeature("orders", Aggregate.COUNT, ("user_id",), 60 * SECOND)])
+    order, _ = batch.orders[0]
+    history.add(order.event(), 0, 1)
+    history.add(order.event()._replace(created_date=NOW - timedelta(days=365)), 0, 2)
+    list(history.forget())
+    assert history.size > 0
+    metrics.history(history)
+    metrics.followed(0.02)
     members = ListMembers()
     members.load(5, [EntryChange("blocked", "device_id", value, None, True) for value in "ab"])
     metrics.lists(members, lambda: 3.0)
@@ -117,10 +126,16 @@ def test_every_metric_counts_what_its_help_says() -> None:
         **{("stage_seconds_sum", stage.value): 0 for stage in Stage if stage is not Stage.STORE},
         ("committed_offset", "3"): 6,
         ("lag_messages", "3"): 7,
-        ("histories",): 12,
+        ("histories",): 1,
+        ("history_bytes",): history.size,
+        ("history_newest_timestamp_seconds",): history.newest.timestamp(),
+        ("history_since_timestamp_seconds",): 0,
+        ("shortened_orders",): 0,
+        ("followed_seconds_count",): 1,
+        ("followed_seconds_sum",): 0.02,
         ("ruleset", "v2"): 1,
         ("ruleset_refused",): 1,
-        ("late_orders",): 2,
+        ("late_orders",): 1,
         ("list_entries", "blocked"): 2,
         ("list_change",): 5,
         ("list_age_seconds",): 3,

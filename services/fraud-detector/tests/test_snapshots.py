@@ -29,7 +29,6 @@ def order(number: int) -> OrderEvent:
 
 def histories(orders: int) -> StreamFeatures:
     history = StreamFeatures(FEATURES)
-    history.set_time(NOW)
     for number in range(orders):
         history.add(order(number), 0, number)
     return history

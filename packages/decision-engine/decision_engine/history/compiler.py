@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from decision_engine.history.columns import ColumnKind
 from decision_engine.history.declaration import (
@@ -22,6 +22,7 @@ from decision_engine.history.declaration import (
 from decision_engine.history.large_history import CurrencyHistories, LargeHistory
 from decision_engine.history.reader import Value, deviation, read_large
 from decision_engine.history.series import (
+    NO_HORIZON,
     POSITIONS,
     SQUARE_BITS,
     ColumnSource,
@@ -35,8 +36,12 @@ from decision_engine.history.short_history import LARGEST, totals_before
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
-ReadFeatures = Callable[[OrderEvent], dict[str, Value]]
-"""The values of all features for an order."""
+
+class ReadFeatures(Protocol):
+    """Reads the values of all features for an order, over orders after the horizon, in microseconds since 1970."""
+
+    def __call__(self, event: OrderEvent, horizon: int = NO_HORIZON, /) -> dict[str, Any]: ...
+
 
 AddOrder = Callable[[OrderEvent], None]
 """Adds an order to all series."""
@@ -73,12 +78,14 @@ def share_parts(share: HistoryFeature) -> tuple[HistoryFeature, HistoryFeature]:
     )
 
 
-def _large_reader(series: Series) -> Callable[[LargeHistory | CurrencyHistories, int, OrderEvent], tuple[Value, ...]]:
-    return lambda history, time, event: read_large(series, history, time, event)
+def _large_reader(
+    series: Series,
+) -> Callable[[LargeHistory | CurrencyHistories, int, OrderEvent, int], tuple[Value, ...]]:
+    return lambda history, time, event, horizon: read_large(series, history, time, event, horizon)
 
 
 def _read_source(all_series: Sequence[Series], shares: Sequence[HistoryFeature]) -> Iterator[str]:
-    yield "def read(event):"
+    yield f"def read(event, horizon={NO_HORIZON}):"
     yield f"    time = microseconds({_TIME})"
     variables: dict[HistoryFeature, str] = {}
     for number, series in enumerate(all_series):
@@ -96,7 +103,7 @@ def _read_source(all_series: Sequence[Series], shares: Sequence[HistoryFeature])
         if absent:
             yield f"        if {absent}: {' = '.join(names)} = None"
         yield "    else:"
-        yield f"        {target} = read_large{number}(history, time, event)"
+        yield f"        {target} = read_large{number}(history, time, event, horizon)"
     parts = {part for share in shares for part in share_parts(share)}
     values = [f"{feature.name!r}: {name}" for feature, name in variables.items() if feature not in parts]
     for share in shares:
@@ -112,7 +119,8 @@ def _short_reader(series: Series, names: Sequence[str]) -> Iterator[str]:
     for name, feature in zip(names, series.features, strict=True):
         if feature.window != window:
             limit = "end" if window is None else "start"
-            yield f"start = bisect_right(history, time - {feature.window}, 0, {limit})"
+            yield f"since = time - {feature.window}"
+            yield f"start = bisect_right(history, since if since > horizon else horizon, 0, {limit})"
             window = feature.window
         value = _aggregate(series, feature)
         if feature.is_money:

@@ -1,5 +1,6 @@
 """History of a key with many orders: chunks of columns, so that a late order moves a chunk rather than everything."""
 
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
@@ -165,6 +166,17 @@ class LargeHistory:
         for seen in self._seen.values():
             seen.forget(time)
 
+    @property
+    def oldest(self) -> int:
+        """The time of the first order."""
+        return self._chunks[0][0][0]
+
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return sum(sys.getsizeof(column) for chunk in self._chunks for column in chunk) + sum(
+            seen.size() for seen in self._seen.values()
+        )
+
     def chunks(self) -> Sequence[History]:
         """The columns, chunk by chunk."""
         return self._chunks
@@ -236,6 +248,15 @@ class CurrencyHistories:
             own.forget(time)
             if not len(own):
                 del self.by_currency[currency]
+
+    @property
+    def oldest(self) -> int:
+        """The time of the first order."""
+        return self.orders.oldest
+
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return self.orders.size() + sum(own.size() for own in self.by_currency.values())
 
     def __len__(self) -> int:
         return len(self.orders)

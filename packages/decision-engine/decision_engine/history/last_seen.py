@@ -2,8 +2,12 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
+from typing import Final
 
 from sortedcontainers import SortedList
+
+BYTES_OF_ID: Final = 350
+BYTES_OF_TIME: Final = 40
 
 
 class LastSeen:
@@ -24,9 +28,12 @@ class LastSeen:
         lasts = self._lasts
         end = lasts.bisect_left((time + 1,))
         found: int = end - lasts.bisect_left((after + 1,))
+        times_of = self._times
         for _, each in lasts.islice(end):
-            times = self._times[each]
-            found += bisect_right(times, time) > bisect_right(times, after)
+            times = times_of[each]
+            index = bisect_right(times, time)
+            if index and times[index - 1] > after:
+                found += 1
         return found
 
     def fill(self, seen: Iterable[tuple[int, int]]) -> None:
@@ -59,6 +66,10 @@ class LastSeen:
             self._lasts.remove((last, each))
             if times:
                 self._lasts.add((times[-1], each))
+
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return len(self._times) * BYTES_OF_ID + sum(map(len, self._times.values())) * BYTES_OF_TIME
 
     def forget(self, time: int) -> None:
         """Forget what was seen up to a time."""

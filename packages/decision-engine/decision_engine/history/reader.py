@@ -17,27 +17,34 @@ def deviation(count: int, total: int, squares: int) -> float:
 
 
 def read_large(
-    series: Series, history: LargeHistory | CurrencyHistories, time: int, event: OrderEvent
+    series: Series, history: LargeHistory | CurrencyHistories, time: int, event: OrderEvent, horizon: int
 ) -> tuple[Value, ...]:
-    """The values of a series' features for an order, from a history that is kept in chunks."""
+    """The values of a series' features for an order, over orders after the horizon in a history kept in chunks."""
     orders: LargeHistory | None
     if isinstance(history, CurrencyHistories):
         orders, own_currency = history.orders, history.by_currency.get(event.currency)
     else:
         orders, own_currency = history, history if event.currency == DEFAULT_CURRENCY else None
     return tuple(
-        _value(series, feature, own_currency if feature.is_money else orders, time, event)
+        _value(
+            series,
+            feature,
+            own_currency if feature.is_money else orders,
+            (max(time - feature.window, horizon), time),
+            event,
+        )
         for feature in series.features
     )
 
 
 def _value(  # noqa: PLR0911  (one return for each aggregate)
-    series: Series, feature: HistoryFeature, history: LargeHistory | None, time: int, event: OrderEvent
+    series: Series, feature: HistoryFeature, history: LargeHistory | None, window: tuple[int, int], event: OrderEvent
 ) -> Value:
     if not history:
         return WITHOUT_ORDERS.get(feature.aggregate)
+    since, time = window
     end = history.end_of(time)
-    start = history.end_of(time - feature.window)
+    start = history.end_of(since)
     count = history.count(start, end)
 
     def total(part: Part = Part.VALUE) -> int:
@@ -49,7 +56,7 @@ def _value(  # noqa: PLR0911  (one return for each aggregate)
         case Aggregate.SUM:
             return total()
         case Aggregate.DISTINCT:
-            return history.distinct(series.column(feature), time - feature.window, time)
+            return history.distinct(series.column(feature), since, time)
     if not count:
         return None
     match feature.aggregate:

@@ -1,12 +1,13 @@
 """Series: the histories of all values of one key, and the features that are read from them."""
 
+import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, Union
+from typing import Any, Final, NamedTuple, Union
 
 import xxhash
 
@@ -29,6 +30,9 @@ from order_contract.money import DEFAULT_CURRENCY
 
 POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._fields)}
 """The position of each field in an event."""
+
+NO_HORIZON: Final = -(2**63)
+"""A time before any other."""
 
 Key = str | tuple[str, ...]
 
@@ -75,6 +79,17 @@ def key_attribute(attributes: Mapping[str, Any] | None, name: str) -> str | int 
 
 SQUARE_BITS: Final = 50
 """A square is added up in two columns, its lowest bits and the others: sums of squared amounts need more than 64."""
+
+
+KEY_BYTES: Final = 250
+"""What a key takes besides its history: its text, the entry in the dictionary, what the allocator wastes; measured."""
+
+
+class Kept(NamedTuple):
+    """What a series keeps: its size in bytes, about, and the time of its oldest order."""
+
+    size: int
+    oldest: int
 
 
 class Part(Enum):
@@ -129,7 +144,7 @@ class Series:
     features: list[HistoryFeature] = field(default_factory=list)
     columns: list[ColumnSource] = field(default_factory=list)
     histories: dict[Key, KeyHistory] = field(default_factory=dict)
-    forgotten: int = -(2**63)
+    forgotten: int = NO_HORIZON
     """Orders up to this time may have been forgotten."""
 
     @property
@@ -229,9 +244,10 @@ class Series:
         if not isinstance(history, array) and not len(history):
             del self.histories[key]
 
-    def forget(self, time: int) -> Iterator[None]:
-        """Delete the orders up to a time; yields after each key, so that it can be spread."""
-        self.forgotten = time
+    def forget(self, time: int) -> Generator[None, None, Kept]:
+        """Delete the orders up to a time, and return what is kept; yields after each key, so that it can be spread."""
+        self.forgotten = max(self.forgotten, time)
+        size, oldest = 0, 2**63
         for key in list(self.histories):
             history = self.histories.get(key)
             if isinstance(history, array):
@@ -243,7 +259,15 @@ class Series:
                 history.forget(time)
                 if not len(history):
                     del self.histories[key]
+            history = self.histories.get(key)
+            if isinstance(history, array):
+                size += KEY_BYTES + sys.getsizeof(history)
+                oldest = min(oldest, history[0])
+            elif history is not None:
+                size += KEY_BYTES + history.size()
+                oldest = min(oldest, history.oldest)
             yield
+        return Kept(size, oldest)
 
     def _is_usual(self, event: OrderEvent) -> bool:
         """Whether an order can be in a history of one currency."""

@@ -4,12 +4,12 @@ The values are those of the contract: aggregates over the orders that were added
 (t - window, t]. Orders may be added in any order; each counts at its own time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import BinaryIO
 
 from decision_engine.history.compiler import compile_series, share_parts
 from decision_engine.history.declaration import OPTIONAL_FIELDS, Aggregate, HistoryFeature
-from decision_engine.history.series import Series, microseconds
+from decision_engine.history.series import NO_HORIZON, Kept, Series, microseconds
 from decision_engine.history.snapshot import read_histories, write_histories
 from order_contract.event import OrderEvent
 
@@ -45,13 +45,16 @@ class HistoryState:
         """How many histories there are."""
         return sum(len(series.histories) for series in self._series)
 
-    def forget(self, now: int, lateness: int) -> Iterator[None]:
+    def forget(self, now: int, lateness: int, horizon: int = NO_HORIZON) -> Generator[None, None, Kept]:
         """Delete orders that no window of an order can reach that is at most `lateness` behind `now`.
 
-        Yields after each key, so that the work can be spread.
+        Those up to the horizon as well. Yields after each key, so that the work can be spread; returns what is kept.
         """
+        size, oldest = 0, now
         for series in self._series:
-            yield from series.forget(now - lateness - series.features[-1].window)
+            kept = yield from series.forget(max(now - lateness - series.features[-1].window, horizon))
+            size, oldest = size + kept.size, min(oldest, kept.oldest)
+        return Kept(size, oldest)
 
     def write(self, file: BinaryIO) -> None:
         """Write all histories, to be read again by a state of the same features."""

@@ -5,13 +5,13 @@ A deterministic fold: the same orders in the same sequence of partitions and off
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from decision_engine.features import Features
 from decision_engine.history.declaration import HistoryFeature
-from decision_engine.history.series import UNIX_EPOCH, microseconds
+from decision_engine.history.series import NO_HORIZON, UNIX_EPOCH, microseconds
 from decision_engine.history.snapshot import SnapshotError, read_frame, write_frame
 from decision_engine.history.state import HistoryState
 from order_contract.business_time import business_hour
@@ -24,25 +24,47 @@ TOO_LATE: Final = "too_late"
 """Recorded as true with an order that is older than the histories are kept for: its history features are absent."""
 
 
+HISTORY_SINCE: Final = "history_since"
+"""Recorded with an order whose windows begin at this time at the earliest: what is older had to be forgotten."""
+
+FORGOTTEN_SHARE: Final = 0.2
+"""How much of the bound is free again after orders had to be forgotten."""
+
+ADVANCE: Final = timedelta(seconds=1)
+
+
 class StreamFeatures:
     """The FeatureState of one detector.
 
     An order counts once it was added, by `add` for one that is being decided or was decided elsewhere; offsets below
     the partition's next one count nothing, so that what is read again changes nothing. Orders are kept for the longest
-    window and `lateness`: an order later than that is not added, and its features are absent.
+    window and `lateness`, counted from the newest order: one later than that is not added, and its features are absent.
+
+    When the histories are found to take more than `most_bytes`, the oldest orders are forgotten, and every window
+    begins after the `horizon`; a value is exact all the same, for the window that is recorded with it.
     """
 
-    def __init__(self, features: Iterable[HistoryFeature], *, lateness: timedelta = LATENESS) -> None:
+    def __init__(
+        self,
+        features: Iterable[HistoryFeature],
+        *,
+        lateness: timedelta = LATENESS,
+        most_bytes: int | None = None,
+    ) -> None:
         declared = tuple(features)
         self._declared = [repr(feature) for feature in declared]
         self._histories = HistoryState(declared)
         self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
         self._lateness = lateness
-        self._retention = lateness + timedelta(microseconds=max((feature.window for feature in declared), default=0))
-        self._set_time(UNIX_EPOCH)
+        self._longest = timedelta(microseconds=max((feature.window for feature in declared), default=0))
+        self._most_bytes = most_bytes
+        self._newest = UNIX_EPOCH
+        self._set_horizon(None)
         self._next: dict[int, int] = {}
         self._seen: tuple[int, bytes] | None = None
         self.late_orders = 0
+        self.shortened_orders = 0
+        self.size = 0
 
     @property
     def next_offsets(self) -> Mapping[int, int]:
@@ -54,38 +76,64 @@ class StreamFeatures:
         """Orders that were created before or at this time are not kept."""
         return self._kept_since
 
-    def set_time(self, now: datetime) -> None:
-        """Set the time of deciding, by which orders are late; it never moves backwards."""
-        if now > self._now:
-            self._set_time(now)
+    @property
+    def horizon(self) -> datetime | None:
+        """Windows begin after this time, as older orders had to be forgotten; None when they reach back as declared."""
+        return self._horizon
 
-    def _set_time(self, now: datetime) -> None:
-        self._now = now
-        self._complete_since = now - self._lateness
-        self._kept_since = now - self._retention
+    @property
+    def newest(self) -> datetime:
+        """The time of the newest order, to a second."""
+        return self._newest
+
+    def advance_time(self, newest: datetime) -> None:
+        """There is an order of this time: late orders are counted from the newest one."""
+        if newest > self._newest:
+            self._set_newest(newest)
+
+    def _set_newest(self, newest: datetime) -> None:
+        self._newest = newest
+        self._advance_after = newest + ADVANCE
+        self._complete_since = newest - self._lateness
+        self._kept_since = self._complete_since - self._longest
+        if self._horizon is not None:
+            self._kept_since = max(self._kept_since, self._horizon)
+
+    def _set_horizon(self, horizon: datetime | None) -> None:
+        self._horizon = horizon
+        self._horizon_time = NO_HORIZON if horizon is None else microseconds(horizon)
+        self._shortened_until = UNIX_EPOCH if horizon is None else horizon + self._longest
+        self._set_newest(self._newest)
 
     def features(self, event: OrderEvent) -> Features:
         hour = business_hour(event.created_date)
         if event.created_date <= self._complete_since:
             return {"hour": hour, **self._absent, TOO_LATE: True}
-        values = self._histories.values(event)
+        values: dict[str, Any] = self._histories.values(event, self._horizon_time)
         values["hour"] = hour
+        if event.created_date < self._shortened_until:
+            assert self._horizon is not None
+            values[HISTORY_SINCE] = self._horizon.isoformat()
+            self.shortened_orders += 1
         return values
 
     def write(self, file: BinaryIO) -> None:
         """Write everything that is known, as a snapshot."""
-        write_frame(file, msgspec.msgpack.encode((self._declared, self._now, self._next, self.late_orders)))
+        write_frame(
+            file, msgspec.msgpack.encode((self._declared, self._newest, self._horizon, self._next, self.late_orders))
+        )
         self._histories.write(file)
 
     def read(self, file: BinaryIO) -> None:
         """Read a snapshot; nothing was added yet. Raises SnapshotError."""
-        declared, now, following, late_orders = msgspec.msgpack.decode(
-            read_frame(file), type=tuple[list[str], datetime, dict[int, int], int]
+        declared, newest, horizon, following, late_orders = msgspec.msgpack.decode(
+            read_frame(file), type=tuple[list[str], datetime, datetime | None, dict[int, int], int]
         )
         if declared != self._declared:
             raise SnapshotError("it is of other features")
         self._histories.read(file)
-        self._set_time(now)
+        self._newest = newest
+        self._set_horizon(horizon)
         self._next, self.late_orders = following, late_orders
 
     def seen(self, partition: int) -> bytes:
@@ -101,6 +149,8 @@ class StreamFeatures:
     def add(self, event: OrderEvent, partition: int, offset: int) -> None:
         """Count an order, and everything before it as read."""
         self.advance(partition, offset + 1)
+        if event.created_date > self._advance_after:
+            self._set_newest(event.created_date)
         if event.created_date > self._kept_since:
             self._histories.add(event)
         else:
@@ -128,8 +178,20 @@ class StreamFeatures:
         return self._histories.keys
 
     def forget(self) -> Iterator[None]:
-        """Delete what no feature can reach any more; yields after each key, so that the work can be spread."""
-        yield from self._histories.forget(microseconds(self._now), self._lateness // timedelta(microseconds=1))
+        """Delete what no feature can reach any more, or what is more than may be kept.
+
+        Yields after each key, so that the work can be spread.
+        """
+        lateness = self._lateness // timedelta(microseconds=1)
+        while True:
+            kept = yield from self._histories.forget(microseconds(self._newest), lateness, self._horizon_time)
+            self.size = kept.size
+            if self._most_bytes is None or kept.size <= self._most_bytes:
+                return
+            # As if orders came evenly.
+            forgotten = 1 - self._most_bytes * (1 - FORGOTTEN_SHARE) / kept.size
+            oldest = UNIX_EPOCH + timedelta(microseconds=kept.oldest)
+            self._set_horizon(oldest + max(forgotten * (self._newest - oldest), ADVANCE))
 
     def advance(self, partition: int, next_offset: int) -> None:
         """Everything of a partition before this offset was read."""

@@ -21,6 +21,8 @@ ROWS_AT_ONCE = 10_000
 LOGGED_EVERY = 500_000
 CONNECT_SECONDS = 30.0
 
+_NEWEST = "select max(created_date) from orders where source_topic = $1"
+
 
 async def load_history(
     database_url: str,
@@ -30,6 +32,7 @@ async def load_history(
     epoch: int,
     heartbeat: Callable[[], None],
     rows_at_once: int = ROWS_AT_ONCE,
+    most_bytes: int | None = None,
 ) -> StreamFeatures:
     """Read all orders of a topic that the features can still see, in one snapshot of the database.
 
@@ -44,7 +47,7 @@ async def load_history(
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 with paused_collector():
-                    return await _load(connection, features, topic, epoch, heartbeat, rows_at_once)
+                    return await _load(connection, features, topic, epoch, heartbeat, rows_at_once, most_bytes)
         finally:
             connection.terminate()
     except DATABASE_ERRORS as error:
@@ -58,10 +61,12 @@ async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
     epoch: int,
     heartbeat: Callable[[], None],
     rows_at_once: int,
+    most_bytes: int | None,
 ) -> StreamFeatures:
-    now: datetime = await connection.fetchval("select clock_timestamp()")
-    history = StreamFeatures(features)
-    history.set_time(now)
+    history = StreamFeatures(features, most_bytes=most_bytes)
+    newest: datetime | None = await connection.fetchval(_NEWEST, topic)
+    if newest is not None:
+        history.advance_time(newest)
     orders = 0
     cursor = await connection.cursor(_query(features), topic, history.kept_since)
     while rows := await cursor.fetch(rows_at_once):
@@ -74,6 +79,8 @@ async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
         orders += len(rows)
         if orders % LOGGED_EVERY < len(rows):
             log.info("history_loading", orders=orders)
+            for _ in history.forget():  # no more than may be kept
+                pass
     log.info("history_loaded", orders=orders, since=history.kept_since.isoformat(), offsets=dict(history.next_offsets))
     return history
 

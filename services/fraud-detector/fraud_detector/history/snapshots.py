@@ -31,6 +31,8 @@ log = structlog.get_logger()
 LONGEST_WRITE: Final = 600.0
 BUFFER_BYTES: Final = 1024 * 1024
 _NICENESS: Final = 10
+_FIRST_OWN: Final = 3  # after standard input, output and error
+_MOST_DESCRIPTORS: Final = 1_048_576
 _FORK: Final = multiprocessing.get_context("fork")
 
 
@@ -41,14 +43,15 @@ StoredHistories = tuple[StreamFeatures, Mapping[int, int]]
 class Snapshots:
     """The snapshot of one topic's orders in a directory, written every so many seconds."""
 
-    def __init__(self, directory: Path, *, topic: str, epoch: int, every: float) -> None:
+    def __init__(self, directory: Path, *, topic: str, epoch: int, every: float, most_bytes: int | None = None) -> None:
         self._path = directory / f"{topic}-{epoch}.histories"
         self._every = every
+        self._most_bytes = most_bytes
 
     def read(self, features: Sequence[HistoryFeature]) -> StoredHistories | None:
         """The histories, and the positions on `decisions` that they cover; None when there is no usable snapshot."""
         started = time.monotonic()
-        history = StreamFeatures(features)
+        history = StreamFeatures(features, most_bytes=self._most_bytes)
         try:
             with paused_collector(), self._path.open("rb", BUFFER_BYTES) as file:
                 positions = msgspec.msgpack.decode(read_frame(file), type=dict[int, int])
@@ -126,6 +129,9 @@ def _work(work: Callable[[], None], saying: Connection) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    # Connections must not stay open when the detector closes them or is killed.
+    os.closerange(_FIRST_OWN, saying.fileno())
+    os.closerange(saying.fileno() + 1, _MOST_DESCRIPTORS)
     os.nice(_NICENESS)
     gc.disable()
     try:

@@ -18,7 +18,7 @@ import orjson
 
 from decision_engine.history.declaration import ATTRIBUTE, OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
 from decision_engine.history.reader import deviation
-from decision_engine.history.stream_features import TOO_LATE
+from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
 from order_contract.event import OrderEvent, event_from_columns
 
@@ -73,7 +73,10 @@ async def verify_features(connection: asyncpg.Connection[asyncpg.Record], sample
         if stored.get(TOO_LATE):
             too_late += 1
             continue
-        computed = await compute_features(connection, row["order_id"], ruleset.features)
+        since = stored.get(HISTORY_SINCE)
+        computed = await compute_features(
+            connection, row["order_id"], ruleset.features, since and datetime.fromisoformat(since)
+        )
         orders += 1
         values += len(computed)
         differences += [
@@ -85,17 +88,20 @@ async def verify_features(connection: asyncpg.Connection[asyncpg.Record], sample
 
 
 async def compute_features(
-    connection: asyncpg.Connection[asyncpg.Record], order_id: str, features: Sequence[HistoryFeature]
+    connection: asyncpg.Connection[asyncpg.Record],
+    order_id: str,
+    features: Sequence[HistoryFeature],
+    since: datetime | None = None,
 ) -> dict[str, object]:
-    """The values of features for a stored order, from the other stored orders."""
+    """The values of features for a stored order, from the other stored orders; from those after `since` when given."""
     computed: dict[str, object] = {}
     for feature in features:
         window = timedelta(microseconds=feature.window)
         if feature.condition is None:
-            record = await connection.fetchrow(_aggregates_query(feature), order_id, window)
+            record = await connection.fetchrow(_aggregates_query(feature), order_id, window, since)
             aggregates = None if record is None else Aggregates(*record.values())
         else:
-            aggregates = _aggregate(feature, await connection.fetch(_orders_query(feature), order_id, window))
+            aggregates = _aggregate(feature, await connection.fetch(_orders_query(feature), order_id, window, since))
         computed[feature.name] = None if aggregates is None else _value(feature, aggregates)
     return computed
 
@@ -152,7 +158,8 @@ def _query(feature: HistoryFeature, found: str, selected: str) -> str:
             from orders as other
             where {" and ".join(conditions)}
                 and other.order_id <> own.order_id and other.source_topic = own.source_topic
-                and other.created_date > own.created_date - $2::interval and other.created_date <= own.created_date
+                and other.created_date > greatest(own.created_date - $2::interval, $3::timestamptz)
+                and other.created_date <= own.created_date
                 and (other.source_epoch < own.source_epoch or other.source_epoch = own.source_epoch
                     and other.source_offset < coalesce(own.offsets[other.source_partition + 1], 0))
         ) as found on true

@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Final
+
+import structlog
 
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.stream.health import Check, HealthState
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError, PublishedOrders
 from order_contract.decision_record import PublishedOrder
 
+log = structlog.get_logger()
+
 POLL_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 0.5
-FORGET_EVERY: Final = 60.0
+FORGET_EVERY: Final = 30.0
 KEYS_AT_ONCE: Final = 500
 
 
@@ -31,12 +34,10 @@ class HistoryFollower:
         history: StreamFeatures,
         *,
         start: Mapping[int, int],
-        now: Callable[[], datetime],
         health: HealthState,
     ) -> None:
         self._published = published
         self._history = history
-        self._now = now
         self._health = health
         self._own: frozenset[int] = frozenset()
         # Where this detector's own partitions are read from when they are its own no longer: before these positions is
@@ -70,7 +71,6 @@ class HistoryFollower:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._health.recovered(Check.FOLLOWING)
-            self._history.set_time(self._now())
             for order in orders:
                 self._add(order)
             self._progress.set()
@@ -90,10 +90,17 @@ class HistoryFollower:
     async def _forget_old(self) -> None:
         while True:
             await asyncio.sleep(FORGET_EVERY)
-            self._history.set_time(self._now())
+            before = self._history.horizon
             for number, _ in enumerate(self._history.forget()):
                 if number % KEYS_AT_ONCE == 0:
                     await asyncio.sleep(0)
+            if (horizon := self._history.horizon) not in {None, before}:
+                log.warning(
+                    "histories_shortened",
+                    since=horizon,
+                    bytes=self._history.size,
+                    consequence="features see no orders before; ORDERWATCH_HISTORY_MEMORY is the bound",
+                )
 
     def stop(self) -> None:
         """End `run`, at the latest when the poll that is under way returns."""

@@ -1,7 +1,8 @@
 """Topic `decisions` as history features follow it, read by aiokafka without a group."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -21,12 +22,16 @@ MAX_POLLED = 2_000
 class KafkaPublishedOrders:
     """The PublishedOrders of Kafka; connects when first used, and again after a failure.
 
-    `topic` and `epoch` are those of the orders: records of others are passed over.
+    `epoch` is that of the orders: records of others are passed over. `observe` is called with the seconds from the
+    publication of a record to its poll, for the oldest one of each partition.
     """
 
-    def __init__(self, settings: KafkaSettings, *, epoch: int) -> None:
+    def __init__(
+        self, settings: KafkaSettings, *, epoch: int, observe: Callable[[float], None] = lambda _seconds: None
+    ) -> None:
         self._settings = settings
         self._epoch = epoch
+        self._observe = observe
         self._consumer: Consumer | None = None
         self._connecting = asyncio.Lock()
         self._positions: dict[int, int] = {}
@@ -59,6 +64,7 @@ class KafkaPublishedOrders:
             raise self._unavailable(error) from error
         orders = []
         for part, records in polled.items():
+            self._observe(max(0.0, time.time() - records[0].timestamp / 1000))
             orders += [read_published_order(record.value, record.headers) for record in records]
             self._positions[part.partition] = records[-1].offset + 1
         return [

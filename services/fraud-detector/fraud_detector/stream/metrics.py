@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import ListMembers
 from fraud_detector.stream.batch import Batch, StoreResult
 from order_contract.outcomes import MessageOutcome
@@ -124,6 +125,32 @@ class DetectorMetrics:
             "Histories in memory, one per value of a feature's key.",
             registry=registry,
         )
+        self._history_bytes = Gauge(
+            "orderwatch_detector_history_bytes",
+            "What the histories take, about, when it was last counted; ORDERWATCH_HISTORY_MEMORY is the bound.",
+            registry=registry,
+        )
+        self._newest_order = Gauge(
+            "orderwatch_detector_history_newest_timestamp_seconds",
+            "Time of the newest order in the histories.",
+            registry=registry,
+        )
+        self._horizon = Gauge(
+            "orderwatch_detector_history_since_timestamp_seconds",
+            "Windows of features begin then at the earliest, as older orders had to be forgotten; 0 if none had.",
+            registry=registry,
+        )
+        self._shortened_orders = Gauge(
+            "orderwatch_detector_shortened_orders",
+            "Orders since the start that were decided with windows shortened by the bound on memory.",
+            registry=registry,
+        )
+        self._followed = Histogram(
+            "orderwatch_detector_followed_seconds",
+            "From the publication of a decision by another detector to its order counting here.",
+            buckets=STAGE_BUCKETS,
+            registry=registry,
+        )
         self._late_orders = Gauge(
             "orderwatch_detector_late_orders",
             "Orders since the start that came too late for the histories to keep them.",
@@ -227,7 +254,15 @@ class DetectorMetrics:
         for partition, lag in lags.items():
             self._lag.labels(partition).set(lag)
 
-    def history(self, histories: int, late_orders: int) -> None:
-        """How many histories are kept, and how many orders came too late for them."""
-        self._histories.set(histories)
-        self._late_orders.set(late_orders)
+    def history(self, history: StreamFeatures) -> None:
+        """What the histories hold."""
+        self._histories.set(history.histories)
+        self._history_bytes.set(history.size)
+        self._newest_order.set(history.newest.timestamp())
+        self._horizon.set(history.horizon.timestamp() if history.horizon else 0)
+        self._late_orders.set(history.late_orders)
+        self._shortened_orders.set(history.shortened_orders)
+
+    def followed(self, seconds: float) -> None:
+        """A decision of another detector counts in the histories, so long after it was published."""
+        self._followed.observe(seconds)

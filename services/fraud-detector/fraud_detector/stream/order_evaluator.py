@@ -82,7 +82,7 @@ class OrderEvaluator:
         counts = self._history is not None and self._is_new(event.order_id, message)
         if not counts and uncounted is not None:
             uncounted.add((message.partition, message.offset))
-        columns, seen, lists_seen = self._decide(event, message, decided_at, counts=counts)
+        columns, seen, lists_seen = self._decide(event, message, counts=counts)
         attributes = None if event.attributes is None else orjson.dumps(event.attributes).decode()
         return OrderRow._make(
             (
@@ -137,7 +137,7 @@ class OrderEvaluator:
             batch.uncounted |= {(m.partition, m.offset) for _, m in batch.orders}.intersection(uncounted)
             for index, (row, message) in enumerate(batch.orders):
                 counts = (message.partition, message.offset) not in batch.uncounted
-                columns, *all_seen = self._decide(row.event(), message, row.decided_at, counts=counts)
+                columns, *all_seen = self._decide(row.event(), message, counts=counts)
                 again = (*row[:_FIRST_DECIDED], *columns, row.decided_at, *all_seen, *row[_AFTER_SEEN:])
                 batch.orders[index] = OrderRow._make(again), message
             self.advance(batch.next_offsets)
@@ -157,12 +157,11 @@ class OrderEvaluator:
                 self._history.advance(partition, offset)
 
     def _decide(
-        self, event: OrderEvent, message: Message, decided_at: datetime, *, counts: bool = True
+        self, event: OrderEvent, message: Message, *, counts: bool
     ) -> tuple[tuple[Any, ...], bytes | None, int | None]:
         """The columns of the decision on an event, and what had been seen: offsets, and the last change of lists."""
         history, seen = self._history, None
         if history is not None:
-            history.set_time(decided_at)
             seen = history.seen(message.partition)
         decision = evaluate(event, self._state, self._ruleset)
         if history is not None and counts and not history.has_read(message.partition, message.offset):

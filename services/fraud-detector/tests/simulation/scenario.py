@@ -208,7 +208,7 @@ class Member:
             history.add(row.event(), row.source_partition, row.source_offset)
         published = FakePublishedOrders(self._broker, self._random)
         start = self._broker.decision_ends()
-        follower = HistoryFollower(published, history, start=start, now=_now, health=self.health)
+        follower = HistoryFollower(published, history, start=start, health=self.health)
         return Prepared(ruleset, OrderEvaluator(EventDecoder(), ruleset, history, recent=RECENT), follower)
 
     async def kill(self) -> None:
