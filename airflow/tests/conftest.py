@@ -102,7 +102,7 @@ def installed_dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the dbt project whose `dbt` starts at once; modules about the process take the installed one."""
+    """A copy of the dbt project whose `dbt` starts at once; tests of the process take the installed one."""
     folder = _copy_dbt_project(tmp_path_factory)
     with preload_dbt(DBT, folder):
         yield folder

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 
 from order_batch.settings import BatchSettings
+from order_batch.transform.dbt import Dbt
 from order_batch.warehouse.file_lock import is_locked
-
-from .conftest import StoreOrders
+from tests.conftest import StoreOrders
 
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 20)
 DATES = f"{FIRST}..{LAST}"
@@ -38,9 +38,16 @@ app()
 def project(
     settings: BatchSettings, installed_dbt_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """The test's own dbt project, which runs take; with the installed dbt, as it is killed here."""
+    """The test's own dbt project, which runs take; with the installed dbt, as it is killed here.
+
+    It was used before, as far as the versions of its models are known.
+    """
+    Dbt(settings).models()
     folder = tmp_path / "dbt"
     shutil.copytree(installed_dbt_project, folder, symlinks=True, ignore=shutil.ignore_patterns("target", "logs"))
+    (folder / "target").mkdir()
+    for name in ("model_versions.duckdb.json", "manifest.json"):
+        shutil.copy2(settings.dbt_project / "target" / name, folder / "target")
     monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(folder))
     return folder
 

@@ -18,8 +18,7 @@ from order_batch.transform.dbt import Dbt
 from order_batch.transform.log_lines import NodeEvent, read_line
 from order_batch.transform.results import Build, DbtError
 from order_batch.warehouse.file_lock import file_lock, is_locked
-
-from .conftest import StoreOrders
+from tests.conftest import StoreOrders
 
 DAY = date(2026, 11, 20)
 SUCCESS = {"unique_id": "model.orderwatch.others", "status": "success", "execution_time": 1, "message": "OK"}

@@ -13,9 +13,8 @@ from typer.testing import CliRunner, Result
 from order_batch.app import open_pipeline
 from order_batch.cli import app
 from order_batch.settings import BatchSettings
-
-from .conftest import StoreOrders
-from .test_load import DAYS, FIRST, LAST, dates_to_load, raw
+from tests.conftest import StoreOrders
+from tests.test_load import DAYS, FIRST, LAST, dates_to_load, raw
 
 USER, EMAIL, DEVICE = "U-person", "person@mail.example", "device-of-the-person"
 

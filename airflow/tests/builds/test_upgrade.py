@@ -15,9 +15,9 @@ from order_batch.settings import BatchSettings
 from order_batch.warehouse.partitions import business_dates
 from order_batch.warehouse.port import WarehouseError
 from tests.previous_release import FIRST, LAST, restore
+from tests.test_load import raw
 
 from .test_killed_runs import published
-from .test_load import raw
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Dbt
 from order_batch.warehouse.duckdb import DuckDbWarehouse
 from order_batch.warehouse.tables import ORDERS
-
-from .conftest import StoreOrders
+from tests.conftest import StoreOrders
 
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 19)
 DAYS = [FIRST, LAST]
