@@ -132,12 +132,17 @@ class _Lookup(NamedTuple):
 
 
 def _names_of_lists(event: OrderEvent, lookups: Sequence[_Lookup]) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name, read, members, fixed in lookups
-        if (value := read(event)) in fixed
-        or (value in members and ((expires := members[value]) is None or event.created_date < expires))
-    )
+    names: tuple[str, ...] = ()
+    for name, read, members, fixed in lookups:
+        value = read(event)
+        if value in members:
+            expires_at = members[value]
+            if expires_at is None or event.created_date < expires_at:
+                names += (name,)
+                continue
+        if fixed and value in fixed:
+            names += (name,)
+    return names
 
 
 def field_reader(field: str) -> Callable[[OrderEvent], Any]:
