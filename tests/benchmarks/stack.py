@@ -29,6 +29,7 @@ class Place:
     kafka: KafkaSettings
     database_url: str
     logs: Path
+    rules: Path | None = None
 
     @contextmanager
     def process(self, *arguments: str, **settings: str) -> Iterator[psutil.Process]:
@@ -41,6 +42,7 @@ class Place:
             "ORDERWATCH_DEAD_LETTER_TOPIC": self.kafka.dead_letter_topic,
             "ORDERWATCH_CONSUMER_GROUP": self.kafka.consumer_group,
             "ORDERWATCH_DATABASE_URL": self.database_url,
+            **({"ORDERWATCH_RULES": str(self.rules)} if self.rules else {}),
             **settings,
         }
         with (self.logs / f"{arguments[0]}.log").open("ab") as log:
@@ -57,10 +59,13 @@ class Place:
 class Stack:
     """The running broker and database; each measurement takes a new place on them."""
 
-    def __init__(self, bootstrap_servers: str, postgres: EmbeddedPostgres, folder: Path) -> None:
+    def __init__(
+        self, bootstrap_servers: str, postgres: EmbeddedPostgres, folder: Path, rules: Path | None = None
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._postgres = postgres
         self._folder = folder
+        self._rules = rules
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
@@ -78,7 +83,7 @@ class Stack:
         url = self._postgres.url(f"bench_{name}")
         await upgrade(url)
         try:
-            yield Place(settings, url, self._folder)
+            yield Place(settings, url, self._folder, self._rules)
         finally:
             await self._execute(f"drop database bench_{name} with (force)")
 
@@ -101,8 +106,8 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack() -> AsyncIterator[Stack]:
-    """A stack in a temporary folder."""
+async def running_stack(rules: Path | None = None) -> AsyncIterator[Stack]:
+    """A stack in a temporary folder, whose detectors decide by these rules; by the active ones when left out."""
     with tempfile.TemporaryDirectory(prefix="orderwatch-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         kafka, postgres = embedded.new_kafka(folder / "kafka"), embedded.new_postgres(folder / "postgres")
@@ -111,7 +116,7 @@ async def running_stack() -> AsyncIterator[Stack]:
         try:
             await asyncio.to_thread(kafka.wait_ready)
             await asyncio.to_thread(postgres.wait_ready)
-            yield Stack(kafka.bootstrap_servers, postgres, folder)
+            yield Stack(kafka.bootstrap_servers, postgres, folder, rules)
         finally:
             kafka.terminate()
             postgres.terminate()
