@@ -1,8 +1,10 @@
 """kill -9 of everything under load: nothing lost, nothing twice, `decisions` says what Postgres says.
 
-With ORDERWATCH_FAULT_HISTORY=1 the rules have history features, whose values SQL then computes from the stored orders.
+The rules have history features, and SQL then computes their values from the stored orders; detectors that were killed
+start again from snapshots.
 
-ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default).
+ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default), and
+ORDERWATCH_FAULT_SAMPLE of how many orders the features are computed.
 """
 
 import asyncio
@@ -28,9 +30,8 @@ from tests.support.waiting import until
 
 ROUNDS = int(os.environ.get("ORDERWATCH_FAULT_ROUNDS", "1"))
 RATE = 500
-HISTORY = os.environ.get("ORDERWATCH_FAULT_HISTORY") == "1"
-RULES = {"ORDERWATCH_RULES": str(Path(__file__).with_name("history_rules.yaml"))} if HISTORY else {}
-SAMPLE = os.environ.get("ORDERWATCH_FAULT_SAMPLE", "300")
+RULES = Path(__file__).with_name("history_rules.yaml")
+SAMPLE = os.environ.get("ORDERWATCH_FAULT_SAMPLE", "150")
 
 
 @pytest.mark.integration
@@ -46,7 +47,12 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
         detectors = [
             stack.enter_context(
                 DetectorProcess(
-                    settings, database_url, tmp_path / f"detector-{number}.log", **RULES, **_snapshots(tmp_path)
+                    settings,
+                    database_url,
+                    tmp_path / f"detector-{number}.log",
+                    ORDERWATCH_RULES=str(RULES),
+                    ORDERWATCH_SNAPSHOTS=str(tmp_path),
+                    ORDERWATCH_SNAPSHOT_SECONDS="1",
                 )
             )
             for number in range(3)
@@ -71,13 +77,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
     counts = await ledger.verify(settings, database_url)
     assert counts.keys() == {"stored", "duplicate", "conflict", "dead-letter"}
     assert counts.total() >= len(ledger.acknowledged) > RATE
-    if HISTORY:
-        await _verify_features(settings, database_url, counts["stored"])
-
-
-def _snapshots(folder: Path) -> dict[str, str]:
-    """Detectors start again from a snapshot of a second before, at the latest."""
-    return {"ORDERWATCH_SNAPSHOTS": str(folder), "ORDERWATCH_SNAPSHOT_SECONDS": "1"} if HISTORY else {}
+    await _verify_features(settings, database_url, counts["stored"])
 
 
 async def _get_on(ledger: Ledger) -> None:
