@@ -58,7 +58,7 @@ class Recording:
         )
 
     async def run(self) -> None:
-        epoch = await self.recorder.bind(self.stop)
+        epoch = await self.recorder.bind(self.stop.is_set)
         assert epoch == 1
         await self.recorder.run(epoch, self.stop)
 
