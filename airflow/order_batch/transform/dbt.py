@@ -1,11 +1,12 @@
 """dbt as a process in its own environment, because its pins clash with Airflow's."""
 
+import itertools
 import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,14 @@ def log_event(event: NodeEvent) -> None:
     """Write a line into the log when a model or test has ended."""
     if event.ended:
         log.info(event.line())
+
+
+@dataclass(frozen=True, slots=True)
+class _RunningDbt:
+    """A dbt process and its lines; it has ended when the context that started it is left."""
+
+    process: "subprocess.Popen[str]"
+    lines: Iterator[LogLine]
 
 
 class Dbt:
@@ -67,8 +76,8 @@ class Dbt:
             results = self._target / "run_results.json"
             results.unlink(missing_ok=True)
             problems: list[str] = []
-            with self._start(inherited, *arguments) as lines:
-                for line in lines:
+            with self._start(inherited, *arguments) as dbt:
+                for line in dbt.lines:
                     if line.event is not None:
                         listen(line.event)
                     if line.is_problem:
@@ -90,11 +99,10 @@ class Dbt:
                 found = {}
             if found.get("source") == source:
                 return ProjectModels(found["versions"], frozenset(found["incremental"]))
-            done = self._execute("parse", pass_fds=())
-            if done.returncode:
-                raise DbtError(f"dbt parse ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
+            target = self._target / "parse"
+            manifest = self._make(target / "manifest.json", (), "parse", "--target-path", str(target))
             variables = yaml.safe_load((self._project / "dbt_project.yml").read_text()).get("vars", {})
-            models = project_models(self._read_manifest(), variables)
+            models = project_models(orjson.loads(manifest.read_bytes()), variables)
             written = {"source": source, "versions": models.versions, "incremental": sorted(models.incremental)}
             kept.write_bytes(orjson.dumps(written))
             return models
@@ -102,13 +110,9 @@ class Dbt:
     def source_freshness(self) -> dict[str, Any]:
         """The ages of the sources that declare one, as in dbt's sources.json. Raises DbtError when dbt did not run."""
         target = self._target / "freshness"
-        found = target / "sources.json"
         with self._hold_locks() as inherited:
-            found.unlink(missing_ok=True)
-            with self._start(inherited, "source", "freshness", "--target-path", str(target)) as lines:
-                problems = [line.text for line in lines if line.is_problem]
-            if not found.exists():
-                raise DbtError(f"dbt source freshness did not run:\n{chr(10).join(problems)[-_LONGEST_OUTPUT:]}")
+            arguments = ("source", "freshness", "--target-path", str(target))
+            found = self._make(target / "sources.json", inherited, *arguments, may_find_faults=True)
             ages: dict[str, Any] = orjson.loads(found.read_bytes())
             return ages
 
@@ -121,11 +125,8 @@ class Dbt:
         without_file = self._settings.warehouse is WarehouseKind.DUCKDB and not self._settings.warehouse_path.exists()
         environment = {"ORDERWATCH_WAREHOUSE_PATH": ":memory:"} if without_file else {}
         with self._hold_locks() as inherited:
-            done = self._execute(
-                "docs", "generate", "--target-path", str(target), pass_fds=inherited, environment=environment
-            )
-        if done.returncode:
-            raise DbtError(f"dbt docs did not run:\n{done.stdout[-_LONGEST_OUTPUT:]}{done.stderr[-2000:]}")
+            arguments = ("docs", "generate", "--target-path", str(target))
+            self._make(target / "catalog.json", inherited, *arguments, environment=environment)
         return target
 
     def manifest(self) -> dict[str, Any]:
@@ -133,29 +134,36 @@ class Dbt:
         with file_lock(self._run):
             return self._read_manifest()
 
-    def _execute(
-        self, *arguments: str, pass_fds: tuple[int, ...], environment: Mapping[str, str] | None = None
-    ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [self._executable, *arguments, "--target", self._settings.warehouse.value, "--no-use-colors"],
-            cwd=self._project,
-            env={**os.environ, **self._environment(), **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            # If this process is killed, dbt continues; the locks keep others out until it has ended.
-            pass_fds=pass_fds,
-        )
+    def _make(
+        self,
+        file: Path,
+        inherited: tuple[int, ...],
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        may_find_faults: bool = False,
+    ) -> Path:
+        """Run a command that writes a file; `may_find_faults` when its exit code is about what it found.
+
+        Raises DbtError when it failed.
+        """
+        file.unlink(missing_ok=True)
+        with self._start(inherited, *arguments, environment=environment) as dbt:
+            problems = [line.text for line in dbt.lines if line.is_problem]
+        if not file.exists() or (dbt.process.returncode and not may_find_faults):
+            command = " ".join(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
+            raise DbtError(f"dbt {command} did not run:\n{chr(10).join(problems)[-_LONGEST_OUTPUT:]}")
+        return file
 
     @contextmanager
-    def _start(self, inherited: tuple[int, ...], *arguments: str) -> Iterator[Iterator[LogLine]]:
-        """Run dbt, and yield its lines as they are printed; an exception, also of a signal, stops dbt first."""
+    def _start(
+        self, inherited: tuple[int, ...], *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> Iterator["_RunningDbt"]:
+        """Run dbt, whose lines come as they are printed; an exception, also of a signal, stops dbt first."""
         target = ["--target", self._settings.warehouse.value, "--no-use-colors", "--log-format", "json"]
         process = subprocess.Popen(
             [self._executable, *arguments, *target],
             cwd=self._project,
-            env={**os.environ, **self._environment()},
+            env={**os.environ, **self._environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -169,7 +177,7 @@ class Dbt:
         with process:
             try:
                 assert process.stdout is not None
-                yield (read_line(line) for line in process.stdout)
+                yield _RunningDbt(process, (read_line(line) for line in process.stdout))
                 process.wait()
             except BaseException:
                 _stop(process)
@@ -194,8 +202,8 @@ class Dbt:
             return result
         arguments = ["--inline", result.compiled_code, "--limit", str(_FAILING_ROWS), "--output", "json"]
         # In a folder of its own: the manifest and the results of the build stay.
-        with self._start(inherited, "show", *arguments, "--target-path", str(self._target / "show")) as lines:
-            previews = [line.preview for line in lines if line.preview is not None]
+        with self._start(inherited, "show", *arguments, "--target-path", str(self._target / "show")) as dbt:
+            previews = [line.preview for line in dbt.lines if line.preview is not None]
         return replace(result, failing_rows=orjson.loads(previews[0]) if previews else ())
 
     @contextmanager

@@ -185,3 +185,12 @@ def test_pages_without_a_warehouse_make_none(settings: BatchSettings) -> None:
 def test_pages_that_cannot_be_written_say_why(settings: BatchSettings, project: Path) -> None:
     with pytest.raises(DbtError, match="the profile is broken"):
         Dbt(settings.model_copy(update={"dbt_project": project})).write_pages()
+
+
+def test_a_project_that_cannot_be_parsed_says_why(settings: BatchSettings, project: Path) -> None:
+    (project / "dbt_project.yml").write_text("name: broken\n")
+    earlier = project / "target" / "parse" / "manifest.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text('{"nodes": {}, "macros": {}}')
+    with pytest.raises(DbtError, match="dbt parse did not run:\nthe profile is broken"):
+        Dbt(settings.model_copy(update={"dbt_project": project})).models()

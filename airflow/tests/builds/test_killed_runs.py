@@ -46,8 +46,7 @@ def project(
     folder = tmp_path / "dbt"
     shutil.copytree(installed_dbt_project, folder, symlinks=True, ignore=shutil.ignore_patterns("target", "logs"))
     (folder / "target").mkdir()
-    for name in ("model_versions.duckdb.json", "manifest.json"):
-        shutil.copy2(settings.dbt_project / "target" / name, folder / "target")
+    shutil.copy2(settings.dbt_project / "target" / "model_versions.duckdb.json", folder / "target")
     monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(folder))
     return folder
 

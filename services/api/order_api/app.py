@@ -1,5 +1,6 @@
 """The application: settings in, ASGI out; opens the services that the features work with."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -52,6 +53,8 @@ from order_api.kit.fair_turns import FairPool, FairTurns, OpenRequests
 from order_api.kit.lag_monitor import LagMonitor, OpenLagSource
 from order_api.kit.notification_listener import PostgresListener
 from order_api.kit.registry import ServiceRegistry
+from order_api.labels.routes import router as labels_router
+from order_api.labels.service import LabelService
 from order_api.lists.routes import router as lists_router
 from order_api.lists.service import ListService
 from order_api.marts.routes import router as marts_router
@@ -125,8 +128,8 @@ def create_app(
         app.add_middleware(TrustedOriginCors, origins=settings.api_cors_origins)
     app.add_middleware(RequestLogging, metrics=metrics)
     for router in (
-        orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router, keys_router,
-        audit_router, lists_router, sessions_router, health_router, docs_router,
+        labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
+        keys_router, audit_router, lists_router, sessions_router, health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -198,6 +201,7 @@ async def open_services(
             MartService(listings, personal_data),
             AuditService(listings),
             ListService(listings, settings.event_decoder(), personal_data),
+            labels := LabelService(settings, database),
         ):
             services.add(service)
         services.add(KeyService(database, keys, sessions))
@@ -213,7 +217,7 @@ async def open_services(
             long_poll.close()
             await streams.close()
             await listener.close()
-            await dead_letters.close()
+            await asyncio.gather(dead_letters.close(), labels.close())
             await lag.close()
 
 

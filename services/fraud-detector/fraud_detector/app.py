@@ -13,9 +13,8 @@ import structlog
 from decision_engine.lint import ruleset_warnings
 from decision_engine.lists import ListMembers
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
+from fraud_detector.labels.label_tasks import LabelTasks
 from fraud_detector.labels.metrics import LabelMetrics
-from fraud_detector.labels.postgres_store import PostgresLabelStore
-from fraud_detector.labels.recorder import LabelRecorder
 from fraud_detector.lists.follower import ListFollower
 from fraud_detector.preparation import Preparation
 from fraud_detector.settings import DetectorSettings
@@ -86,7 +85,9 @@ async def run(settings: DetectorSettings) -> None:
         lists = await _load_lists(database_url, ruleset, metrics, health, is_stopped)
         if lists is None:
             return
-        preparation = Preparation(settings, lists, epoch=epoch, health=health, metrics=metrics, stack=stack)
+        labels = LabelTasks(settings, LabelMetrics(metrics.registry), health)
+        stack.push_async_callback(labels.close)
+        preparation = Preparation(settings, lists, labels, epoch=epoch, health=health, metrics=metrics, stack=stack)
         prepared = await preparation.start(ruleset, is_stopped)
         if prepared is None:
             return
@@ -104,6 +105,7 @@ async def run(settings: DetectorSettings) -> None:
             ),
             follower=prepared.follower,
         )
+        labels.in_flight = pipeline.unstored_batches
         metrics.ruleset_active(ruleset.version)
         log.info(
             "detector_started", port=server.port, topic=settings.orders_topic, epoch=epoch, ruleset=ruleset.version
@@ -132,7 +134,7 @@ async def run(settings: DetectorSettings) -> None:
                     health=health,
                 )
                 beside.append(group.create_task(switcher.run(version, prepared), name="follow active ruleset"))
-            recording = group.create_task(_record_labels(settings, metrics, health, stop), name="labels")
+            recording = group.create_task(labels.run(stop), name="labels")
             await pipeline.run(stop)
             for task in beside:
                 task.cancel()
@@ -151,7 +153,7 @@ async def _find_ruleset(
     """The active version with its ruleset, or the ruleset of a file without a version; None when stopped before."""
     if settings.rules is not None:
         ruleset = load_ruleset(settings.rules)
-        _check(ruleset, str(settings.rules), methods)
+        _warn(ruleset, str(settings.rules), methods)
         return None, ruleset
 
     stored = await retry_while_unavailable(
@@ -171,18 +173,12 @@ async def _find_ruleset(
 def _read_ruleset(stored: StoredRuleset, methods: PaymentMethods) -> Ruleset:
     """The ruleset that decides when a version is active. Raises RulesetError."""
     ruleset = parse_ruleset(stored.content, f"version {stored.version}")
-    _check(ruleset, f"version {stored.version}", methods)
+    _warn(ruleset, f"version {stored.version}", methods)
     return ruleset
 
 
-def _check(ruleset: Ruleset, name: str, methods: PaymentMethods) -> None:
-    """Refuse rules that need what this detector does not keep, as they would never fire; warn of probable mistakes."""
-    missing = [feature.name for feature in ruleset.features if feature.label]
-    if missing:
-        raise RulesetError(
-            f"the ruleset declares {', '.join(missing[:5])}, but this detector keeps no labels: remove what "
-            "needs them, and the rules that use it"
-        )
+def _warn(ruleset: Ruleset, name: str, methods: PaymentMethods) -> None:
+    """Warn of probable mistakes."""
     for warning in ruleset_warnings(ruleset, name, methods):
         log.warning("ruleset_warning", problem=warning)
 
@@ -205,28 +201,6 @@ async def _bind(
     if epoch is not None:
         consumer.bind(epoch)
     return epoch
-
-
-async def _record_labels(
-    settings: DetectorSettings, metrics: DetectorMetrics, health: HealthState, stop: asyncio.Event
-) -> None:
-    """Store labels until the detector is stopped."""
-    async with AsyncExitStack() as stack:
-        labels = KafkaOrderConsumer(settings, settings.labels, accept_lost_offsets=settings.accept_lost_offsets)
-        stack.push_async_callback(labels.close)
-        rejected_labels = KafkaPublisher(settings)
-        stack.push_async_callback(rejected_labels.close)
-        recorder = LabelRecorder(
-            labels,
-            PostgresLabelStore(settings.database_url.get_secret_value(), settings.labels),
-            rejected_labels,
-            now=lambda: datetime.now(UTC),
-            metrics=LabelMetrics(metrics.registry),
-            health=health,
-        )
-        epoch = await recorder.bind(stop)
-        if epoch is not None:
-            await recorder.run(epoch, stop)
 
 
 async def _load_lists(

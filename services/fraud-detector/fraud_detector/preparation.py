@@ -7,9 +7,11 @@ from typing import Final
 
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.ruleset import Ruleset
-from fraud_detector.history.loader import ROWS_AT_ONCE, load_history
+from fraud_detector.history.loader import ROWS_AT_ONCE, load_history, needed_columns
 from fraud_detector.history.snapshots import Snapshots, StoredHistories
 from fraud_detector.history.startup import open_histories
+from fraud_detector.labels.label_tasks import LabelTasks
+from fraud_detector.labels.postgres_orders import OrderSource
 from fraud_detector.lists.follower import ListFollower
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
@@ -32,6 +34,7 @@ class Preparation:
         self,
         settings: DetectorSettings,
         lists: ListFollower,
+        labels: LabelTasks,
         *,
         epoch: int,
         health: HealthState,
@@ -40,6 +43,7 @@ class Preparation:
     ) -> None:
         self._settings = settings
         self._lists = lists
+        self._labels = labels
         self._epoch = epoch
         self._health = health
         self._metrics = metrics
@@ -97,6 +101,11 @@ class Preparation:
             self._health.heartbeat()  # loading is not being stuck
             return is_stopped()
 
+        labels = None
+        if any(feature.label for feature in ruleset.features):
+            labels = await self._labels.bind(must_end)
+            if labels is None:
+                return None
         published = KafkaPublishedOrders(self._settings, epoch=self._epoch, observe=self._metrics.followed)
         self._stack.push_async_callback(published.close)
         opened = await open_histories(
@@ -112,6 +121,7 @@ class Preparation:
                 heartbeat=self._health.heartbeat,
                 rows_at_once=rows_at_once,
                 most_bytes=self._settings.history_memory * MEGABYTE,
+                labels=labels,
             ),
             retry=partial(
                 retry_while_unavailable,
@@ -120,11 +130,22 @@ class Preparation:
                 is_cancelled=must_end,
                 slow_after=SLOW_SECONDS,
             ),
+            label_epoch=labels.epoch if labels else 1,
         )
         if opened is None:
             return None
         history, start = opened
-        follower = HistoryFollower(published, history, start=start, health=self._health)
+        label_follower = None
+        if labels is not None:
+            orders = OrderSource(self._settings.orders_topic, self._epoch, needed_columns(ruleset.features))
+            label_follower = self._labels.follower(history, orders, labels)
+        follower = HistoryFollower(
+            published,
+            history,
+            start=start,
+            health=self._health,
+            labels=None if label_follower is None else label_follower.run,
+        )
         return Prepared(ruleset, self._evaluator(ruleset, history), follower)
 
     def _evaluator(self, ruleset: Ruleset, history: StreamFeatures | None) -> OrderEvaluator:

@@ -1,25 +1,37 @@
 """History features against SQL over what Postgres stores: decided in batches, stored, loaded, and computed again."""
 
 import random
+import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import orjson
 import pytest
+from prometheus_client import CollectorRegistry
 
 from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.history.loader import load_history
+from fraud_detector.history.loader import load_history, needed_columns
 from fraud_detector.history.verification import compute_features
+from fraud_detector.labels.batch import read_batch
+from fraud_detector.labels.follower import LabelFollower
+from fraud_detector.labels.kafka_published_labels import KafkaPublishedLabels
+from fraud_detector.labels.metrics import LabelMetrics
+from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, PostgresOrders
+from fraud_detector.labels.postgres_store import PostgresLabelStore
 from fraud_detector.stream.batch import Batch
+from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import UnstoredOrdersError
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.decision import OrderRow
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import OrderEvent
+from order_contract.label import Label, LabelEvent
+from order_contract.label_record import encode_label
+from order_platform.settings import KafkaSettings, Subscription
 from simulation.fakes import FakeMessage
 
 RULESET = load_ruleset()
@@ -31,10 +43,17 @@ CONDITIONS: dict[str | None, Callable[[OrderEvent], bool] | None] = {
 }
 FEATURES = [
     HistoryFeature(
-        f"{aggregate}_{'_'.join(key)}_{window // SECOND}_{where}", aggregate, key, window, field, where, None, condition
+        f"{aggregate}_{'_'.join(key)}_{window // SECOND}_{where}_{label}",
+        aggregate,
+        key,
+        window,
+        field,
+        where,
+        label,
+        condition,
     )
     for aggregate in Aggregate
-    if aggregate not in OVER_LABELS
+    for label in (("fraud", "legitimate") if aggregate in OVER_LABELS else (None,))
     for key in (("user_id",), ("device_id",), ("user_id", "ip_address"), ("attributes.shop's",))
     for where, condition in CONDITIONS.items()
     for window in (90 * 60 * SECOND, 30 * 24 * 3_600 * SECOND)
@@ -78,6 +97,38 @@ def decide(evaluator: OrderEvaluator, messages: Sequence[FakeMessage]) -> Batch:
     return batch
 
 
+class Labels:
+    """Topic labels, followed by the histories and stored beside the orders."""
+
+    def __init__(self, chance: random.Random, url: str, history: StreamFeatures) -> None:
+        self._chance = chance
+        self._sent = [0] * PARTITIONS
+        self._store = PostgresLabelStore(url, Subscription("labels", "group-labels"))
+        health = HealthState(lambda: 0.0)
+        self._follower = LabelFollower(
+            KafkaPublishedLabels(KafkaSettings(), {}),  # not asked: the test gives the messages
+            PostgresOrders(url, OrderSource("orders", 1, needed_columns(FEATURES))),
+            history,
+            lambda: (),
+            epoch=1, label_epoch=1, now=lambda: NOW, metrics=LabelMetrics(CollectorRegistry()), health=health,
+        )  # fmt: skip
+
+    async def begin(self) -> None:
+        assert await self._store.bind(None) == 1
+
+    async def send(self, count: int, orders: int) -> None:
+        """Label some orders, those to come as well."""
+        polled: dict[int, list[FakeMessage]] = {}
+        for _ in range(count):
+            order_id = f"O{self._chance.randrange(orders + 20)}"
+            partition = zlib.crc32(order_id.encode()) % PARTITIONS
+            event = LabelEvent(order_id, self._chance.choice(list(Label)), "test", None, NOW, None)
+            offset, self._sent[partition] = self._sent[partition], self._sent[partition] + 1
+            polled.setdefault(partition, []).append(FakeMessage(partition, offset, encode_label(event), topic="labels"))
+        await self._follower.follow(polled)
+        await self._store.store(read_batch(polled, {}, 1, NOW))
+
+
 async def store(store: PostgresStore, evaluator: OrderEvaluator, batch: Batch) -> int:
     """Store a batch as the pipeline does; returns how many of its orders are not stored by it."""
     try:
@@ -97,8 +148,11 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
     history = StreamFeatures(FEATURES)
     evaluator = OrderEvaluator(EventDecoder(), RULESET, history, recent=5)
     postgres = PostgresStore(database_url, topic="orders", ruleset=RULESET, copy_from=copy_from)
+    labels = Labels(chance, database_url, history)
+    await labels.begin()
     unstored = 0
     for start in range(0, 300, 20):
+        await labels.send(chance.randrange(8), start)
         messages = []
         for number in range(start, start + 20):
             partition = chance.randrange(PARTITIONS)
@@ -121,10 +175,15 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
             computed = await compute_features(connection, row["order_id"], FEATURES)
             assert {name: stored[name] for name in computed} == computed, row["order_id"]
         assert 0 < too_late < 30
+        shares = "label_share_user_id_2592000_None_fraud", "label_count_device_id_2592000_quantity > 1_legitimate"
+        assert all(any(orjson.loads(row["features"])[name] for row in rows) for name in shares)
     finally:
         await connection.close()
 
-    loaded = await load_history(database_url, FEATURES, topic="orders", epoch=1, heartbeat=lambda: None)
+    source = LabelSource("labels", 1)
+    loaded = await load_history(database_url, FEATURES, topic="orders", epoch=1, labels=source, heartbeat=lambda: None)
+    assert loaded.next_label_offsets == history.next_label_offsets
+    assert loaded.labels.pending == history.labels.pending > 0
     assert loaded.next_offsets.keys() == history.next_offsets.keys()
     for number in range(300, 340):
         event = EventDecoder().decode(order(chance, number), NOW)

@@ -58,7 +58,7 @@ class Recording:
         )
 
     async def run(self) -> None:
-        epoch = await self.recorder.bind(self.stop)
+        epoch = await self.recorder.bind(self.stop.is_set)
         assert epoch == 1
         await self.recorder.run(epoch, self.stop)
 
@@ -106,6 +106,12 @@ async def test_labels_are_stored_once_with_their_history_and_bad_ones_are_dead_l
         ("o2", "fraud", "test", "me"),
     ]
     assert {row["labelled_at"] for row in stored} == {AT}
+    audited = await database.fetch("select actor, action, subject_id, after ->> 'label' as label from audit_log")
+    assert sorted((row["actor"], row["action"], row["subject_id"], row["label"]) for row in audited) == [
+        ("me", "add", "o1", "fraud"),
+        ("me", "add", "o1", "legitimate"),
+        ("me", "add", "o2", "fraud"),
+    ]
     (letter,) = await database.fetch("select * from dead_letters")
     assert (letter["topic"], letter["order_id"], letter["error_type"]) == (settings.labels_topic, "o1", "missing-field")
     origins = {record.key for record in await read_topic(settings, settings.dead_letter_topic)}

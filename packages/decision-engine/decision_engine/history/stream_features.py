@@ -1,9 +1,9 @@
-"""Features of a stream's orders: the histories of the orders read so far, and how far each partition was read.
+"""Features of a stream's orders: the histories of orders and labels read so far, and how far each partition was read.
 
 A deterministic fold: the same orders in the same sequence of partitions and offsets give the same values.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final
 
@@ -11,12 +11,14 @@ import msgspec
 
 from decision_engine.features import Features
 from decision_engine.history.declaration import HistoryFeature
+from decision_engine.history.labelled_orders import LabelEntry, LabelledOrders, LabelRank
 from decision_engine.history.series import NO_HORIZON, UNIX_EPOCH, microseconds
 from decision_engine.history.snapshot import SnapshotError, read_frame, write_frame
 from decision_engine.history.state import HistoryState
 from order_contract.business_time import business_hour
 from order_contract.event import OrderEvent
-from order_contract.seen import encode_seen
+from order_contract.label import Label
+from order_contract.seen import encode_seen, encode_seen_labels
 
 LATENESS: Final = timedelta(days=7)
 
@@ -39,6 +41,7 @@ class StreamFeatures:
     An order counts once it was added, by `add` for one that is being decided or was decided elsewhere; offsets below
     the partition's next one count nothing, so that what is read again changes nothing. Orders are kept for the longest
     window and `lateness`, counted from the newest order: one later than that is not added, and its features are absent.
+    `label_epoch` is that of topic labels.
 
     When the histories are found to take more than `most_bytes`, the oldest orders are forgotten, and every window
     begins after the `horizon`; a value is exact all the same, for the window that is recorded with it.
@@ -50,10 +53,15 @@ class StreamFeatures:
         *,
         lateness: timedelta = LATENESS,
         most_bytes: int | None = None,
+        label_epoch: int = 1,
     ) -> None:
         declared = tuple(features)
-        self._declared = [repr(feature) for feature in declared]
+        self._declared = [*(repr(feature) for feature in declared), f"labels of epoch {label_epoch}"]
         self._histories = HistoryState(declared)
+        self._labels = LabelledOrders(self._histories)
+        self._label_epoch = label_epoch
+        self._next_labels: dict[int, int] = {}
+        self._seen_labels = encode_seen_labels({}, label_epoch)
         self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
         self._lateness = lateness
         self._longest = timedelta(microseconds=max((feature.window for feature in declared), default=0))
@@ -119,15 +127,16 @@ class StreamFeatures:
 
     def write(self, file: BinaryIO) -> None:
         """Write everything that is known, as a snapshot."""
-        write_frame(
-            file, msgspec.msgpack.encode((self._declared, self._newest, self._horizon, self._next, self.late_orders))
-        )
+        known = self._declared, self._newest, self._horizon, self._next, self.late_orders
+        labels = self._next_labels, list(self._labels.entries())
+        write_frame(file, msgspec.msgpack.encode((*known, *labels)))
         self._histories.write(file)
 
     def read(self, file: BinaryIO) -> None:
         """Read a snapshot; nothing was added yet. Raises SnapshotError."""
-        declared, newest, horizon, following, late_orders = msgspec.msgpack.decode(
-            read_frame(file), type=tuple[list[str], datetime, datetime | None, dict[int, int], int]
+        declared, newest, horizon, following, late_orders, next_labels, entries = msgspec.msgpack.decode(
+            read_frame(file),
+            type=tuple[list[str], datetime, datetime | None, dict[int, int], int, dict[int, int], list[LabelEntry]],
         )
         if declared != self._declared:
             raise SnapshotError("it is of other features")
@@ -135,11 +144,13 @@ class StreamFeatures:
         self._newest = newest
         self._set_horizon(horizon)
         self._next, self.late_orders = following, late_orders
+        self._labels.restore(entries)
+        self.advance_labels(next_labels)
 
     def seen(self, partition: int) -> bytes:
         """What was read until now, for an order of this partition: see `order_contract.seen`."""
         if self._seen is None or self._seen[0] != partition:
-            self._seen = partition, encode_seen(self._next, partition)
+            self._seen = partition, encode_seen(self._next, partition) + self._seen_labels
         return self._seen[1]
 
     def has_read(self, partition: int, offset: int) -> bool:
@@ -153,6 +164,8 @@ class StreamFeatures:
             self._set_newest(event.created_date)
         if event.created_date > self._kept_since:
             self._histories.add(event)
+            if self._labels:
+                self._labels.enter(event, (partition, offset))
         else:
             self.late_orders += 1
 
@@ -164,6 +177,8 @@ class StreamFeatures:
         self._rewind(partition, offset)
         if event.created_date > self._kept_since:
             self._histories.remove(event)
+            if self._labels:
+                self._labels.leave(event.order_id, (partition, offset))
         else:
             self.late_orders -= 1
 
@@ -184,6 +199,7 @@ class StreamFeatures:
         """
         lateness = self._lateness // timedelta(microseconds=1)
         while True:
+            self._labels.forget(self._kept_since)
             kept = yield from self._histories.forget(microseconds(self._newest), lateness, self._horizon_time)
             self.size = kept.size
             if self._most_bytes is None or kept.size <= self._most_bytes:
@@ -192,6 +208,48 @@ class StreamFeatures:
             forgotten = 1 - self._most_bytes * (1 - FORGOTTEN_SHARE) / kept.size
             oldest = UNIX_EPOCH + timedelta(microseconds=kept.oldest)
             self._set_horizon(oldest + max(forgotten * (self._newest - oldest), ADVANCE))
+
+    # ---- labels
+
+    @property
+    def labels(self) -> LabelledOrders:
+        """The labels that were read, and how many of them wait for their order."""
+        return self._labels
+
+    @property
+    def next_label_offsets(self) -> Mapping[int, int]:
+        """The next offset of each partition of topic labels that was read."""
+        return self._next_labels
+
+    def await_orders(self, order_ids: Collection[str]) -> None:
+        """Note the orders of these ids that are added from now on: labels of them are about to be applied."""
+        self._labels.await_orders(order_ids)
+
+    def find_labelled(self, event: OrderEvent, partition: int, offset: int) -> None:
+        """An order of an awaited id is known to be in flight or stored: note it when it counts already."""
+        if self.has_read(partition, offset) and event.created_date > self._kept_since:
+            self._labels.enter(event, (partition, offset))
+
+    def find_labelled_before(self, event: OrderEvent) -> None:
+        """The same for a stored order of an earlier topic of the name."""
+        if event.created_date > self._kept_since:
+            self._labels.enter(event, None)
+
+    def skip_label(self, order_id: str) -> None:
+        """A label of an awaited id is not applied: no feature reaches its order any more."""
+        self._labels.discard(order_id)
+
+    def apply_label(self, order_id: str, label: Label, rank: LabelRank) -> None:
+        """Count the label of an order, now or as soon as the order counts; an older one of the order counts no more."""
+        self._labels.apply(order_id, label, rank)
+
+    def advance_labels(self, next_offsets: Mapping[int, int]) -> None:
+        """Everything on topic labels before these offsets, by partition, is applied."""
+        self._next_labels |= next_offsets
+        self._seen_labels = encode_seen_labels(self._next_labels, self._label_epoch)
+        self._seen = None
+
+    # ---- how far partitions of orders were read
 
     def advance(self, partition: int, next_offset: int) -> None:
         """Everything of a partition before this offset was read."""

@@ -27,8 +27,10 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "User": _link("get_user", "the user who placed it", user_id="$response.body#/user_id"),
         "OrdersOfUser": _link("list_orders", "their other orders", user_id="$response.body#/user_id"),
         "OrdersOfProduct": _link("list_orders", "who else ordered it", product_id="$response.body#/product_id"),
+        "Labels": _link("list_labels", "what it turned out to be", order_id="$response.body#/order_id"),
         "Again": _link("get_order", "it does not change", order_id="$response.body#/order_id"),
     },
+    "add_label": {"Labels": _link("list_labels", "all labels of the order", order_id="$response.body#/order_id")},
     "list_orders": _order_listing("list_orders"),
     "list_flags": _order_listing("list_flags"),
     "get_user": {

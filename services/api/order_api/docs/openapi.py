@@ -12,6 +12,7 @@ from order_api.http.problems.openapi import problem_components, responses
 
 TAGS: Final = [
     {"name": "orders", "description": "Orders with their decisions: one, or pages of them."},
+    {"name": "labels", "description": "What orders turned out to be."},
     {"name": "users", "description": "Users as their orders show them."},
     {"name": "decisions", "description": "Decisions as they are made."},
     {"name": "dead letters", "description": "Messages that were refused; role admin."},

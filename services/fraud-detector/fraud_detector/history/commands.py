@@ -12,10 +12,15 @@ from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import ERR, OUT, AsJson, failure, print_json
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.postgres.errors import DATABASE_ERRORS
-from order_platform.settings import DatabaseSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings
 
 CONNECT_SECONDS = 5.0
 MOST_SHOWN = 20
+
+
+class VerificationSettings(KafkaSettings, DatabaseSettings):
+    """Settings of the command: the database, and which topic the labels in it are of."""
+
 
 app = typer.Typer(no_args_is_help=True, help="Look at history features of stored orders.")
 
@@ -34,12 +39,12 @@ def verify(
     """Compute the history features of stored orders again, by SQL, and compare.
 
     A value is the aggregate over the other stored orders with the same key, an event time in (t - window, t], and an
-    offset below what had been seen in their partition. Exits 1 when a stored value is another one, or when there was
-    nothing to compare.
+    offset below what had been seen in their partition; labels count if they had been seen. Exits 1 when a stored value
+    is another one, or when there was nothing to compare.
     """
-    settings = read_settings(DatabaseSettings)
+    settings = read_settings(VerificationSettings)
     try:
-        verification = asyncio.run(_verify(settings.database_url.get_secret_value(), sample))
+        verification = asyncio.run(_verify(settings, sample))
     except DATABASE_ERRORS as error:
         raise failure("fraud-detector", f"Postgres is unavailable: {error}", ExitCode.UNAVAILABLE) from None
     if as_json:
@@ -49,10 +54,10 @@ def verify(
     raise typer.Exit(0 if verification.orders and not verification.differences and not verification.unknown else 1)
 
 
-async def _verify(database_url: str, sample: int) -> Verification:
-    connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
+async def _verify(settings: VerificationSettings, sample: int) -> Verification:
+    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=CONNECT_SECONDS)
     try:
-        return await verify_features(connection, sample)
+        return await verify_features(connection, sample, settings.labels_topic)
     finally:
         connection.terminate()
 

@@ -10,6 +10,7 @@ import structlog
 
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
+from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load_labels
 from fraud_detector.stream.ports import DependencyUnavailableError
 from order_contract.event import OrderEvent, event_from_columns
 from order_platform.gc_tuning import paused_collector
@@ -33,10 +34,11 @@ async def load_history(
     heartbeat: Callable[[], None],
     rows_at_once: int = ROWS_AT_ONCE,
     most_bytes: int | None = None,
+    labels: LabelSource | None = None,
 ) -> StreamFeatures:
     """Read all orders of a topic that the features can still see, in one snapshot of the database.
 
-    The event loop is given back after every `rows_at_once` orders.
+    With `labels`, their labels, too. The event loop is given back after every `rows_at_once` orders.
 
     Raises DependencyUnavailableError.
     """
@@ -47,7 +49,12 @@ async def load_history(
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 with paused_collector():
-                    return await _load(connection, features, topic, epoch, heartbeat, rows_at_once, most_bytes)
+                    history = StreamFeatures(features, most_bytes=most_bytes, label_epoch=labels.epoch if labels else 1)
+                    await _load(connection, history, _query(features), topic, epoch, heartbeat, rows_at_once)
+                    if labels is not None:
+                        orders = OrderSource(topic, epoch, needed_columns(features))
+                        await load_labels(connection, history, orders, labels, heartbeat)
+                    return history
         finally:
             connection.terminate()
     except DATABASE_ERRORS as error:
@@ -56,19 +63,18 @@ async def load_history(
 
 async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
     connection: asyncpg.Connection[asyncpg.Record],
-    features: Sequence[HistoryFeature],
+    history: StreamFeatures,
+    query: str,
     topic: str,
     epoch: int,
     heartbeat: Callable[[], None],
     rows_at_once: int,
-    most_bytes: int | None,
-) -> StreamFeatures:
-    history = StreamFeatures(features, most_bytes=most_bytes)
+) -> None:
     newest: datetime | None = await connection.fetchval(_NEWEST, topic)
     if newest is not None:
         history.advance_time(newest)
     orders = 0
-    cursor = await connection.cursor(_query(features), topic, history.kept_since)
+    cursor = await connection.cursor(query, topic, history.kept_since)
     while rows := await cursor.fetch(rows_at_once):
         for *columns, source_epoch, partition, offset in rows:
             if source_epoch <= epoch:
@@ -82,18 +88,20 @@ async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
             for _ in history.forget():  # no more than may be kept
                 pass
     log.info("history_loaded", orders=orders, since=history.kept_since.isoformat(), offsets=dict(history.next_offsets))
-    return history
 
 
-def _query(features: Sequence[HistoryFeature]) -> str:
-    """The orders with the fields that features read; the others are null, and cost nothing."""
+def needed_columns(features: Sequence[HistoryFeature]) -> list[str]:
+    """The columns of an event with the fields that features read; the others are null, and cost nothing."""
     needed = {"created_date", "currency"}
     for feature in features:
         needed |= {name.split(".")[0] for name in feature.key} | ({feature.field} if feature.field else set())
     if any(feature.where is not None for feature in features):
         needed = set(OrderEvent._fields)
-    columns = [name if name in needed else f"null as {name}" for name in OrderEvent._fields]
+    return [f"orders.{name}" if name in needed else f"null as {name}" for name in OrderEvent._fields]
+
+
+def _query(features: Sequence[HistoryFeature]) -> str:
     return f"""
-        select {", ".join(columns)}, source_epoch, source_partition, source_offset
+        select {", ".join(needed_columns(features))}, source_epoch, source_partition, source_offset
         from orders where source_topic = $1 and created_date > $2
     """  # noqa: S608  (our own column names)

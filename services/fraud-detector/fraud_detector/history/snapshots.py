@@ -48,10 +48,10 @@ class Snapshots:
         self._every = every
         self._most_bytes = most_bytes
 
-    def read(self, features: Sequence[HistoryFeature]) -> StoredHistories | None:
+    def read(self, features: Sequence[HistoryFeature], label_epoch: int = 1) -> StoredHistories | None:
         """The histories, and the positions on `decisions` that they cover; None when there is no usable snapshot."""
         started = time.monotonic()
-        history = StreamFeatures(features, most_bytes=self._most_bytes)
+        history = StreamFeatures(features, most_bytes=self._most_bytes, label_epoch=label_epoch)
         try:
             with paused_collector(), self._path.open("rb", BUFFER_BYTES) as file:
                 positions = msgspec.msgpack.decode(read_frame(file), type=dict[int, int])

@@ -31,9 +31,10 @@ async def open_histories(
     snapshots: Snapshots | None,
     load: Callable[[], Awaitable[StreamFeatures]],
     retry: Retry,
+    label_epoch: int = 1,
 ) -> tuple[StreamFeatures, Mapping[int, int]] | None:
     """The histories, and where on `decisions` the orders begin that they may lack; None when cancelled before."""
-    read = snapshots.read(features) if snapshots else None
+    read = snapshots.read(features, label_epoch) if snapshots else None
     if read is not None:
         is_usable = await retry(lambda: _has_few_records(published, read[1]))
         if is_usable is None:

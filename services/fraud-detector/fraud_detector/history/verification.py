@@ -1,8 +1,9 @@
 """Verification of stored features: each value is computed again from the stored orders, by SQL, and compared.
 
 A feature's value is the aggregate over the other stored orders with the same key, an event time in (t - window, t], and
-an offset below what had been seen in their partition. SQL gives counts and exact sums; averages and deviations are the
-same division and root of them as the detector's.
+an offset below what had been seen in their partition. An order counts as labelled by the newest of its labels whose
+offset is below what had been seen in its partition of topic labels. SQL gives counts and exact sums; averages and
+deviations are the same division and root of them as the detector's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from order_contract.event import OrderEvent, event_from_columns
 
 _RANDOM_ORDERS: Final = """
     select order_id, ruleset_version, features::text from orders
-    where seen is not null order by random() limit $1
+    where seen is not null and not exists (
+        select from seen_labels(seen) as saw, unnest(saw.offsets) with ordinality as label (next_offset, number)
+        where label.next_offset > coalesce((
+            select max(next_offset) from group_positions
+            where topic = $2 and epoch = saw.epoch and partition = label.number - 1
+        ), 0)
+    )
+    order by random() limit $1
 """
 _RULESETS: Final = "select version, content from rulesets where version = any($1::text[])"
 
@@ -53,9 +61,14 @@ class Verification:
     differences: Sequence[Difference]
 
 
-async def verify_features(connection: asyncpg.Connection[asyncpg.Record], sample: int) -> Verification:
-    """Compute the history features of randomly chosen stored orders again."""
-    rows = await connection.fetch(_RANDOM_ORDERS, sample)
+async def verify_features(
+    connection: asyncpg.Connection[asyncpg.Record], sample: int, labels_topic: str
+) -> Verification:
+    """Compute the history features of randomly chosen stored orders again.
+
+    Orders that saw labels which are not stored yet are left out.
+    """
+    rows = await connection.fetch(_RANDOM_ORDERS, sample, labels_topic)
     versions = sorted({row["ruleset_version"] for row in rows})
     rulesets: dict[str, Ruleset] = {}
     for row in await connection.fetch(_RULESETS, versions):
@@ -75,7 +88,11 @@ async def verify_features(connection: asyncpg.Connection[asyncpg.Record], sample
             continue
         since = stored.get(HISTORY_SINCE)
         computed = await compute_features(
-            connection, row["order_id"], ruleset.features, since and datetime.fromisoformat(since)
+            connection,
+            row["order_id"],
+            ruleset.features,
+            since and datetime.fromisoformat(since),
+            labels_topic=labels_topic,
         )
         orders += 1
         values += len(computed)
@@ -92,16 +109,19 @@ async def compute_features(
     order_id: str,
     features: Sequence[HistoryFeature],
     since: datetime | None = None,
+    *,
+    labels_topic: str = "labels",
 ) -> dict[str, object]:
     """The values of features for a stored order, from the other stored orders; from those after `since` when given."""
     computed: dict[str, object] = {}
     for feature in features:
         window = timedelta(microseconds=feature.window)
+        arguments = order_id, window, since, labels_topic, feature.label
         if feature.condition is None:
-            record = await connection.fetchrow(_aggregates_query(feature), order_id, window, since)
+            record = await connection.fetchrow(_aggregates_query(feature), *arguments)
             aggregates = None if record is None else Aggregates(*record.values())
         else:
-            aggregates = _aggregate(feature, await connection.fetch(_orders_query(feature), order_id, window, since))
+            aggregates = _aggregate(feature, await connection.fetch(_orders_query(feature), *arguments))
         computed[feature.name] = None if aggregates is None else _value(feature, aggregates)
     return computed
 
@@ -110,6 +130,7 @@ class Aggregates(NamedTuple):
     """What a feature's value is computed from: aggregates over the other orders, and the order's own value and time."""
 
     orders: int
+    labelled: int
     distinct: int
     total: Decimal | int | None
     squares: Decimal | int | None
@@ -126,7 +147,7 @@ def _aggregates_query(feature: HistoryFeature) -> str:
     field, is_number = f"other.{feature.field}", feature.aggregate in OVER_NUMBERS
     numbers = f"sum({field}::numeric), sum({field}::numeric * {field}), min({field}), max({field})"
     found = f"""
-        select count(*), count(distinct {field if feature.field else "null"}),
+        select count(*), count(*) filter (where {_IS_LABELLED}), count(distinct {field if feature.field else "null"}),
             {numbers if is_number else "null, null, null, null"},
             min(other.created_date), max(other.created_date)
     """
@@ -136,7 +157,13 @@ def _aggregates_query(feature: HistoryFeature) -> str:
 def _orders_query(feature: HistoryFeature) -> str:
     """The other orders for one order, with its own value and time; one row without an order when there are none."""
     names = ", ".join(f"other.{name}" for name in OrderEvent._fields)
-    return _query(feature, f"select {names}", f"{_own_value(feature)}, own.created_date, found.*")
+    return _query(
+        feature, f"select {_IS_LABELLED} as is_labelled, {names}", f"{_own_value(feature)}, own.created_date, found.*"
+    )
+
+
+# A chargeback counts as fraud.
+_IS_LABELLED: Final = "replace(newest.label, 'chargeback', 'fraud') = $5"
 
 
 def _own_value(feature: HistoryFeature) -> str:
@@ -152,10 +179,19 @@ def _query(feature: HistoryFeature, found: str, selected: str) -> str:
     ]
     return f"""
         select {selected} from (
-            select *, seen_offsets(seen, source_partition, source_offset) as offsets from orders where order_id = $1
+            select orders.*, seen_offsets(seen, source_partition, source_offset) as offsets,
+                saw.epoch as label_epoch, saw.offsets as label_offsets
+            from orders, seen_labels(seen) as saw where order_id = $1
         ) as own left join lateral (
             {found}
-            from orders as other
+            from orders as other left join lateral (
+                select label from labels
+                where labels.order_id = other.order_id and labels.topic = $4 and (
+                    labels.epoch < own.label_epoch or labels.epoch = own.label_epoch
+                    and labels."offset" < coalesce(own.label_offsets[labels.partition + 1], 0)
+                )
+                order by labels.epoch desc, labels."offset" desc, labels.partition desc limit 1
+            ) as newest on $5::text is not null
             where {" and ".join(conditions)}
                 and other.order_id <> own.order_id and other.source_topic = own.source_topic
                 and other.created_date > greatest(own.created_date - $2::interval, $3::timestamptz)
@@ -181,13 +217,15 @@ def _aggregate(feature: HistoryFeature, rows: Sequence[asyncpg.Record]) -> Aggre
     if not rows:
         return None
     own_value, own_time = rows[0][:2]
-    events = [event_from_columns(columns) for _, _, *columns in rows if columns[0] is not None]
-    events = [event for event in events if feature.condition is None or feature.condition(event)]
+    orders = [(event_from_columns(columns), labelled) for _, _, labelled, *columns in rows if columns[0] is not None]
+    orders = [order for order in orders if feature.condition is None or feature.condition(order[0])]
+    events = [event for event, _ in orders]
     times = sorted(event.created_date for event in events)
     values: list[Any] = [getattr(event, feature.field) for event in events] if feature.field else []
     numbers: list[int] = values if feature.aggregate in OVER_NUMBERS else []
     return Aggregates(
         orders=len(events),
+        labelled=sum(labelled is True for _, labelled in orders),
         distinct=len(set(values)),
         total=sum(numbers),
         squares=sum(number * number for number in numbers),
@@ -204,6 +242,8 @@ def _value(feature: HistoryFeature, found: Aggregates) -> object:  # noqa: PLR09
     match feature.aggregate:
         case Aggregate.COUNT:
             return found.orders
+        case Aggregate.LABEL_COUNT:
+            return found.labelled
         case Aggregate.DISTINCT:
             return found.distinct
         case Aggregate.SUM:
@@ -220,6 +260,8 @@ def _value(feature: HistoryFeature, found: Aggregates) -> object:  # noqa: PLR09
         return None
     total = int(found.total or 0)
     match feature.aggregate:
+        case Aggregate.LABEL_SHARE:
+            return found.labelled / found.orders
         case Aggregate.AVERAGE:
             return total / found.orders
         case Aggregate.RATIO_TO_AVERAGE:

@@ -26,6 +26,21 @@ class LabelMetrics:
             ["partition"],
             registry=registry,
         )
+        self._followed = Counter(
+            "orderwatch_detector_labels_followed",
+            "Messages of topic labels that the history features of this detector have read.",
+            registry=registry,
+        )
+        self._pending = Gauge(
+            "orderwatch_detector_labels_pending",
+            "Labels in memory that wait for their order, which is not decided yet or does not exist.",
+            registry=registry,
+        )
+        self._dropped = Gauge(
+            "orderwatch_detector_labels_dropped",
+            "Labels since the start that waited for their order when too many did, and were dropped.",
+            registry=registry,
+        )
         for label in Label:
             self._stored.labels(label)
 
@@ -40,3 +55,9 @@ class LabelMetrics:
         self._lag.clear()
         for partition, lag in lags.items():
             self._lag.labels(partition).set(lag)
+
+    def followed(self, messages: int, pending: int, dropped: int) -> None:
+        """History features have read so many more messages; so many labels wait for their order, or were dropped."""
+        self._followed.inc(messages)
+        self._pending.set(pending)
+        self._dropped.set(dropped)

@@ -17,15 +17,24 @@ from order_platform.postgres.errors import TRANSIENT_ERRORS
 from order_platform.settings import Subscription
 
 _TIMEOUT: Final = 30.0
+# A label is in the audit log when it is stored, and then once.
 _LABELS: Final = """
-    insert into labels (
-        topic, epoch, partition, "offset", order_id, label, source, author, labelled_at, note, appended_at
+    with stored as (
+        insert into labels (
+            topic, epoch, partition, "offset", order_id, label, source, author, labelled_at, note, appended_at
+        )
+        select $1, $2, * from unnest(
+            $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
+            $11::timestamptz[]
+        )
+        on conflict do nothing
+        returning *
     )
-    select $1, $2, * from unnest(
-        $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
-        $11::timestamptz[]
+    insert into audit_log (actor, action, subject_kind, subject_id, reason, after)
+    select coalesce(author, source), 'add', 'label', order_id, note, jsonb_build_object(
+        'label', label, 'source', source, 'at', labelled_at, 'topic', topic, 'partition', partition, 'offset', "offset"
     )
-    on conflict do nothing
+    from stored order by partition, "offset"
 """
 _OUTCOMES: Final = """
     insert into stream_outcomes (topic, epoch, partition, "offset", outcome, order_id, error_type, error)

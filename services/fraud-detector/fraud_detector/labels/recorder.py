@@ -86,16 +86,16 @@ class LabelRecorder:
 
     # ---- the loop
 
-    async def bind(self, stop: asyncio.Event) -> int | None:
+    async def bind(self, is_stopped: Callable[[], bool]) -> int | None:
         """The epoch of the topic that is read; None when the detector is stopped before that is known."""
 
         async def identify() -> tuple[UUID | None]:
             return (await self._consumer.identify(),)
 
-        identified = await self._retry(identify, Check.LABELS_READING, stop.is_set)
+        identified = await self._retry(identify, Check.LABELS_READING, is_stopped)
         if identified is None:
             return None
-        epoch = await self._retry(lambda: self._store.bind(*identified), Check.LABELS_STORING, stop.is_set)
+        epoch = await self._retry(lambda: self._store.bind(*identified), Check.LABELS_STORING, is_stopped)
         if epoch is not None:
             self._consumer.bind(epoch)
         return epoch

@@ -1,7 +1,7 @@
 """Following topic `decisions`: orders that other detectors decide count in history features, too."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -25,7 +25,7 @@ class HistoryFollower:
 
     All partitions are followed but those that this detector decides itself: `take_over` ends following a partition
     once everything on it counts, `release` follows all of them again. `start` is where the records begin that the
-    histories may lack.
+    histories may lack. `labels` follows topic labels for the same histories, until it is cancelled.
     """
 
     def __init__(
@@ -35,10 +35,12 @@ class HistoryFollower:
         *,
         start: Mapping[int, int],
         health: HealthState,
+        labels: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
         self._published = published
         self._history = history
         self._health = health
+        self._labels = labels
         self._own: frozenset[int] = frozenset()
         # Where this detector's own partitions are read from when they are its own no longer: before these positions is
         # only what counts already.
@@ -51,9 +53,12 @@ class HistoryFollower:
         """Follow until `stop`, and delete from time to time what no feature can reach any more."""
         try:
             async with asyncio.TaskGroup() as group:
-                forgetting = group.create_task(self._forget_old(), name="forget")
+                beside = [group.create_task(self._forget_old(), name="forget")]
+                if self._labels is not None:
+                    beside.append(group.create_task(self._labels(), name="follow labels"))
                 await self._follow()
-                forgetting.cancel()
+                for task in beside:
+                    task.cancel()
         finally:
             await self._published.close()
 

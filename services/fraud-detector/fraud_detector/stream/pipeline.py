@@ -109,7 +109,7 @@ class Pipeline:
         self._accepting = False
         await self._drain()
         self._assignment += 1
-        self._evaluator.take_back(self._unstored_batches())
+        self._evaluator.take_back(self.unstored_batches())
         self._evaluator.revoked()
         self._batch_buffer.discard()
         if self._follower:
@@ -140,7 +140,7 @@ class Pipeline:
         history, follower = self._evaluator.history, self._follower
         if history is None or follower is None:
             return None
-        self._evaluator.take_back(self._unstored_batches())
+        self._evaluator.take_back(self.unstored_batches())
         return history, follower.positions
 
     async def switch(self, switch: EvaluatorSwitch) -> None:
@@ -322,10 +322,10 @@ class Pipeline:
             except UnstoredOrdersError as error:
                 # What was decided after them counted orders that do not count.
                 if not is_revoked():
-                    self._evaluator.decide_again(self._unstored_batches(), error.origins)
+                    self._evaluator.decide_again(self.unstored_batches(), error.origins)
         return None
 
-    def _unstored_batches(self) -> list[Batch]:
+    def unstored_batches(self) -> list[Batch]:
         """What was decided and is not known to be stored, in order."""
         return [*([self._storing] if self._storing else []), *self._batch_buffer.batches]
 

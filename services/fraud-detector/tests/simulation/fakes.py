@@ -5,11 +5,13 @@ holds on the real ones. A call of a member that was killed has no effect any mor
 """
 
 import asyncio
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from decision_engine.ruleset import Ruleset
+from fraud_detector.labels.labelling import StoredOrder
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
 from fraud_detector.stream.ports import (
     CommitRefusedError,
@@ -22,6 +24,8 @@ from order_contract.decision import OrderRow
 from order_contract.decision_record import PublishedOrder, encode_decision
 from order_contract.error_types import ErrorType
 from order_contract.event import fingerprint
+from order_contract.label import LabelEvent
+from order_contract.label_record import encode_label, label_key
 from order_contract.message import Message
 from simulation.scripted_random import ScriptedRandom
 
@@ -174,6 +178,7 @@ class FakeBroker:
         self.orders: list[list[FakeMessage]] = [[] for _ in range(partitions)]
         self.decisions: list[tuple[str, bytes]] = []
         self.published: list[list[PublishedOrder]] = [[] for _ in range(partitions)]
+        self.labels: list[list[FakeMessage]] = [[] for _ in range(partitions)]
         self.dead_letters: list[Origin] = []
         self.committed: dict[int, int] = {}
         self.owners: dict[int, FakeOrderConsumer] = {}
@@ -182,6 +187,11 @@ class FakeBroker:
         log = self.orders[partition]
         log.append(FakeMessage(partition, len(log), value))
         return partition, len(log) - 1
+
+    def append_label(self, event: LabelEvent) -> None:
+        partition = zlib.crc32(event.order_id.encode()) % len(self.labels)
+        log = self.labels[partition]
+        log.append(FakeMessage(partition, len(log), encode_label(event), label_key(event.order_id), topic="labels"))
 
     def append_decisions(self, orders: Sequence[OrderRow]) -> None:
         self.decisions += [(row.order_id, encode_decision(row)) for row in orders]
@@ -254,6 +264,47 @@ class FakePublishedOrders:
 
     async def close(self) -> None:
         pass
+
+
+class FakePublishedLabels:
+    """One member's view of topic labels; reads it in parts, and fails at times."""
+
+    def __init__(self, broker: FakeBroker, random: ScriptedRandom, next_offsets: Mapping[int, int]) -> None:
+        self._broker = broker
+        self._random = random
+        self._positions = [next_offsets.get(partition, 0) for partition in range(len(broker.labels))]
+
+    async def poll(self, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
+        await asyncio.sleep(0.1 + self._random.choose(3) * 2.0)
+        if self._random.choose(6) == 3:
+            raise DependencyUnavailableError("the broker is unavailable")
+        polled: dict[int, Sequence[Message]] = {}
+        for partition, log in enumerate(self._broker.labels):
+            start = self._positions[partition]
+            if read := log[start : start + 1 + self._random.choose(4)]:
+                polled[partition] = read
+                self._positions[partition] += len(read)
+        return polled
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeStoredOrders:
+    """The orders in the database, as they are at some moment between request and response."""
+
+    def __init__(self, database: FakeDatabase, random: ScriptedRandom) -> None:
+        self._database = database
+        self._random = random
+
+    async def find(self, order_ids: Collection[str]) -> Sequence[StoredOrder]:
+        await self._random.pause()
+        if self._random.choose(6) == 3:
+            raise DependencyUnavailableError("the database is unavailable")
+        orders = self._database.orders
+        found = [StoredOrder(orders[each].event(), orders[each].origin) for each in order_ids if each in orders]
+        await self._random.pause()
+        return found
 
 
 class FakeOrderConsumer:

@@ -4,14 +4,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import orjson
+from prometheus_client import CollectorRegistry
 
 from decision_engine.evaluate import evaluate
 from decision_engine.features import RecordedFeatures
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.ruleset import Ruleset, parse_ruleset
+from fraud_detector.labels.batch import RecordedLabel
+from fraud_detector.labels.follower import LabelFollower
+from fraud_detector.labels.labelling import StoredOrder, apply_label
+from fraud_detector.labels.metrics import LabelMetrics
 from fraud_detector.stream.active_ruleset import StoredRuleset
+from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.limits import Limits
@@ -22,15 +29,19 @@ from fraud_detector.stream.ruleset_switcher import Prepared, RulesetSwitcher
 from order_contract.decision import DECISION_COLUMNS, OrderRow, decision_columns
 from order_contract.decision_record import encode_decision
 from order_contract.decoding.decoder import EventDecoder
-from order_contract.seen import decode_seen
+from order_contract.label import Label, LabelEvent
+from order_contract.label_record import decode_label
+from order_contract.origin import Origin
+from order_contract.seen import decode_seen, decode_seen_labels
 from simulation.fakes import (
     FakeBroker,
     FakeDatabase,
     FakeOrderConsumer,
+    FakePublishedLabels,
     FakePublishedOrders,
     FakePublisher,
     FakeStore,
-    Origin,
+    FakeStoredOrders,
 )
 from simulation.scripted_random import ScriptedRandom
 
@@ -47,7 +58,11 @@ RECENT = 2
 _FEATURES = {
     "count": "orders: {aggregate: count, key: user_id, window: 2h}",
     "sum": "pieces: {aggregate: sum, field: quantity, key: user_id, window: 2h}",
+    "frauds": "frauds: {aggregate: label_count, label: fraud, key: user_id, window: 2h}",
+    "legitimate": "legitimate: {aggregate: label_count, label: legitimate, key: user_id, window: 2h}",
+    "share": "share: {aggregate: label_share, label: fraud, key: user_id, window: 2h}",
 }
+_LABELS = ["frauds", "legitimate", "share"]
 _RULES = """
 review_at: {score}
 decline_at: 90
@@ -56,7 +71,12 @@ rules: [{{id: any, description: any, when: quantity > 1, severity: low, score: 5
 """
 VERSIONS = [
     parse_ruleset(_RULES.format(score=score, features=", ".join(_FEATURES[name] for name in names)), "rules.yaml")
-    for score, names in ((50, ["count", "sum"]), (60, ["count", "sum"]), (60, ["count"]), (60, ["sum"]))
+    for score, names in (
+        (50, ["count", "sum", *_LABELS]),
+        (60, ["count", "sum", *_LABELS]),
+        (60, ["count", *_LABELS]),
+        (60, ["sum"]),
+    )
 ]
 RULESETS = {ruleset.version: ruleset for ruleset in VERSIONS}
 
@@ -79,6 +99,16 @@ class Sent:
             b'"country":"ID","created_date":"2026-11-22T%02d:00:00"}'
             % (self.order, self.order % 2, self.content + 1, 10 - self.order % 3)
         )
+
+
+class Labelled(NamedTuple):
+    """A label of a scenario: on which order, which may be unknown, what it says."""
+
+    order: int
+    label: Label
+
+    def event(self) -> LabelEvent:
+        return LabelEvent(f"o{self.order}", self.label, "test", None, EPOCH, None)
 
 
 class CheckedBroker(FakeBroker):
@@ -107,7 +137,7 @@ class CheckedBroker(FakeBroker):
             assert encode_decision(row) == encode_decision(stands), f"{row.order_id} was published as it is not stored"
         super().append_decisions(orders)
 
-    def _order_of(self, origin: Origin) -> str | None:
+    def _order_of(self, origin: tuple[int, int]) -> str | None:
         for row in self._database.orders.values():
             if (row.source_partition, row.source_offset) == origin:
                 return row.order_id
@@ -206,10 +236,31 @@ class Member:
         history = StreamFeatures(ruleset.features)
         for row in sorted(self._database.orders.values(), key=lambda row: row.source_offset):
             history.add(row.event(), row.source_partition, row.source_offset)
+        _load_labels(history, self._broker, self._database, self._random)
         published = FakePublishedOrders(self._broker, self._random)
+        labels = LabelFollower(
+            FakePublishedLabels(self._broker, self._random, history.next_label_offsets),
+            FakeStoredOrders(self._database, self._random),
+            history,
+            self._unstored_batches,
+            epoch=1,
+            label_epoch=1,
+            now=_now,
+            metrics=LabelMetrics(CollectorRegistry()),
+            health=self.health,
+        )
         start = self._broker.decision_ends()
-        follower = HistoryFollower(published, history, start=start, health=self.health)
+        follower = HistoryFollower(
+            published,
+            history,
+            start=start,
+            health=self.health,
+            labels=labels.run if any(feature.label for feature in ruleset.features) else None,
+        )
         return Prepared(ruleset, OrderEvaluator(EventDecoder(), ruleset, history, recent=RECENT), follower)
+
+    def _unstored_batches(self) -> list[Batch]:
+        return self._pipeline.unstored_batches()
 
     async def kill(self) -> None:
         """kill -9: nothing of it runs on, what it had sent may still arrive."""
@@ -228,6 +279,22 @@ class Member:
             self.task.result()
 
 
+def _load_labels(history: StreamFeatures, broker: FakeBroker, database: FakeDatabase, random: ScriptedRandom) -> None:
+    """As a detector that starts reads them from the database, which has not stored all labels of the topic yet."""
+    stored = [log[: len(log) - min(random.choose(3), len(log))] for log in broker.labels]
+    for message in (message for log in stored for message in log):
+        event = decode_label(message.value, EPOCH)
+        order = database.orders.get(event.order_id)
+        history.await_orders([event.order_id])
+        apply_label(
+            history,
+            RecordedLabel(event, Origin("labels", message.partition, message.offset), EPOCH),
+            None if order is None else StoredOrder(order.event(), order.origin),
+            epoch=1,
+        )
+    history.advance_labels({partition: len(log) for partition, log in enumerate(stored)})
+
+
 def _now() -> datetime:
     return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
 
@@ -235,8 +302,16 @@ def _now() -> datetime:
 class Scenario:
     """A run of the world. `play` raises AssertionError when something is lost, doubled, or stuck."""
 
-    def __init__(self, sent: Sequence[Sent], script: Sequence[int], make: MakePipeline = Pipeline) -> None:
+    def __init__(
+        self,
+        sent: Sequence[Sent],
+        script: Sequence[int],
+        make: MakePipeline = Pipeline,
+        *,
+        labels: Sequence[Labelled] = (),
+    ) -> None:
         self._sent = list(sent)
+        self._labels = list(labels)
         self._random = ScriptedRandom(script)
         self._make = make
         self.database = FakeDatabase()
@@ -247,9 +322,12 @@ class Scenario:
     async def play(self) -> None:
         try:
             await self._start_member()
-            waiting = list(self._sent)
+            waiting, labels = list(self._sent), list(self._labels)
             while waiting:
                 await self._something_happens()
+                for labelled in labels[: self._random.choose(3) if labels else 0]:
+                    self.broker.append_label(labelled.event())
+                    labels.remove(labelled)
                 for sent in waiting[: 1 + self._random.choose(4)]:
                     self.broker.append_order(sent.partition, sent.value())
                     waiting.remove(sent)
@@ -343,10 +421,10 @@ class Scenario:
         claimed = {f"o{sent.order}" for sent in self._sent if sent.order is not None}
         assert set(self.database.orders) == claimed
         assert not self.database.gaps
-        verify_features(self.database)
+        verify_features(self.database, self.broker)
 
 
-def verify_features(database: FakeDatabase) -> None:
+def verify_features(database: FakeDatabase, broker: FakeBroker) -> None:
     """Every stored value is the aggregate over the other stored orders that had been seen, and its version agrees."""
     rows = list(database.orders.values())
     for row in rows:
@@ -363,7 +441,15 @@ def verify_features(database: FakeDatabase) -> None:
         ]
         ruleset = RULESETS[row.ruleset_version]
         assert ruleset.version in database.rulesets
-        expected = {"orders": len(others), "pieces": sum(other.quantity for other in others)}
+        labels = _labels_seen(broker, row.seen)
+        counted = [labels.get(other.order_id) for other in others]
+        expected = {
+            "orders": len(others),
+            "pieces": sum(other.quantity for other in others),
+            "frauds": counted.count("fraud"),
+            "legitimate": counted.count("legitimate"),
+            "share": counted.count("fraud") / len(others) if others else None,
+        }
         declared = {feature.name for feature in ruleset.features}
         features = orjson.loads(row.features)
         assert features == {
@@ -372,3 +458,14 @@ def verify_features(database: FakeDatabase) -> None:
         }, (row, seen, others)
         decided = decision_columns(evaluate(row.event(), RecordedFeatures(features), ruleset))
         assert decided == tuple(getattr(row, name) for name in DECISION_COLUMNS)
+
+
+def _labels_seen(broker: FakeBroker, seen: bytes) -> dict[str, str]:
+    """What each order's newest label says, of those below the offsets that had been seen."""
+    decoded = decode_seen_labels(seen)
+    newest: dict[str, str] = {}
+    for partition, next_offset in enumerate(decoded.next_offsets if decoded else ()):
+        for message in broker.labels[partition][:next_offset]:
+            event = decode_label(message.value, EPOCH)
+            newest[event.order_id] = "legitimate" if event.label is Label.LEGITIMATE else "fraud"
+    return newest

@@ -37,7 +37,7 @@ class World:
             self.member.check()
             await asyncio.sleep(1)
         await self.member.stop()
-        verify_features(self.database)
+        verify_features(self.database, self.broker)
         rows = sorted(self.database.orders.values(), key=lambda row: row.decided_at)
         return list(dict.fromkeys(row.ruleset_version for row in rows))
 

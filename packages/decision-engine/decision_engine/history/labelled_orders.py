@@ -1,0 +1,144 @@
+"""Labelled orders: labels as history features count them, and labels that wait for their order."""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from decision_engine.history.state import HistoryState
+from order_contract.event import OrderEvent
+from order_contract.label import Label
+
+MOST_PENDING: Final = 500_000
+"""How many labels may wait for their order; the one that has waited longest is dropped for another."""
+
+COUNTED_AS: Final = {Label.FRAUD: "fraud", Label.CHARGEBACK: "fraud", Label.LEGITIMATE: "legitimate"}
+"""The label that features declare, by that of the event."""
+
+Place = tuple[int, int] | None
+"""Partition and offset of an order on topic `orders`; None for one of an earlier topic of the name."""
+
+
+class LabelRank(NamedTuple):
+    """The place of a label among those of its order: the highest is the current one."""
+
+    epoch: int
+    offset: int
+    partition: int
+
+
+LabelEntry = tuple[str, str, LabelRank, list[tuple[Place, OrderEvent]]]
+"""A label in a snapshot: id and label of the order, the label's rank, and the orders that count."""
+
+
+class _Entry:
+    """The current label of an order, and the orders of this id that count: one, or a duplicate beside it in flight."""
+
+    __slots__ = ("label", "orders", "rank")
+
+    def __init__(self) -> None:
+        self.label: str | None = None
+        self.rank: LabelRank | None = None
+        self.orders: dict[Place, OrderEvent] = {}
+
+
+class LabelledOrders:
+    """Joins labels with the orders that count in the histories, whichever comes first.
+
+    `enter` and `leave` are called for each order that begins or ceases to count. A label is in force from `apply` on;
+    `await_orders` before that makes sure that orders of these ids that enter in the meantime are known.
+    """
+
+    def __init__(self, histories: HistoryState, *, most_pending: int = MOST_PENDING) -> None:
+        self._histories = histories
+        self._most_pending = most_pending
+        self._entries: dict[str, _Entry] = {}
+        self._pending: dict[str, None] = {}
+        self.dropped = 0
+        """Labels that were dropped, as too many waited."""
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    @property
+    def pending(self) -> int:
+        """Labels that wait for their order."""
+        return len(self._pending)
+
+    def enter(self, event: OrderEvent, place: Place) -> None:
+        """An order counts now."""
+        entry = self._entries.get(event.order_id)
+        if entry is not None and place not in entry.orders:
+            self._pending.pop(event.order_id, None)
+            entry.orders[place] = event
+            if entry.label is not None:
+                self._histories.add_label(event, entry.label)
+
+    def leave(self, order_id: str, place: Place) -> None:
+        """An order does not count any more."""
+        entry = self._entries.get(order_id)
+        event = None if entry is None else entry.orders.pop(place, None)
+        if entry is not None and event is not None and entry.label is not None:
+            self._histories.remove_label(event, entry.label)
+            if not entry.orders:
+                self._wait(order_id)
+
+    def await_orders(self, order_ids: Collection[str]) -> None:
+        """Note orders of these ids from now on: a label of each is about to be applied."""
+        for order_id in order_ids:
+            if order_id not in self._entries:
+                self._entries[order_id] = _Entry()
+
+    def apply(self, order_id: str, label: Label, rank: LabelRank) -> None:
+        """Let a label count, unless a newer one does."""
+        entry = self._entries.get(order_id)
+        if entry is None:
+            entry = self._entries[order_id] = _Entry()
+        if entry.rank is not None and entry.rank >= rank:
+            return
+        counted, before = COUNTED_AS[label], entry.label
+        entry.label, entry.rank = counted, rank
+        if before == counted:
+            return
+        for event in entry.orders.values():
+            if before is not None:
+                self._histories.remove_label(event, before)
+            self._histories.add_label(event, counted)
+        if before is None and not entry.orders:
+            self._wait(order_id)
+
+    def forget(self, until: datetime) -> None:
+        """Drop the labels of orders that were created up to a time."""
+        forgotten = [
+            order_id
+            for order_id, entry in self._entries.items()
+            if entry.orders and all(event.created_date <= until for event in entry.orders.values())
+        ]
+        for order_id in forgotten:
+            del self._entries[order_id]
+
+    def entries(self) -> Iterator[LabelEntry]:
+        """All labels, for a snapshot; those that wait in the order in which they came."""
+        for order_id, entry in self._entries.items():
+            if entry.label is not None and entry.rank is not None:
+                yield order_id, entry.label, entry.rank, list(entry.orders.items())
+
+    def restore(self, entries: Iterable[LabelEntry]) -> None:
+        """Take over the labels of a snapshot, whose histories count them already."""
+        for order_id, label, rank, orders in entries:
+            entry = self._entries[order_id] = _Entry()
+            entry.label, entry.rank, entry.orders = label, rank, dict(orders)
+            if not orders:
+                self._wait(order_id)
+
+    def discard(self, order_id: str) -> None:
+        """Drop an id that is awaited: its order is too old to count."""
+        entry = self._entries.get(order_id)
+        if entry is not None and entry.label is None and not entry.orders:
+            del self._entries[order_id]
+
+    def _wait(self, order_id: str) -> None:
+        self._pending[order_id] = None
+        if len(self._pending) > self._most_pending:
+            oldest = next(iter(self._pending))
+            del self._pending[oldest], self._entries[oldest]
+            self.dropped += 1

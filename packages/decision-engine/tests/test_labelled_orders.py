@@ -1,0 +1,127 @@
+"""Labels joined with the orders that count: whichever comes first, newer ones, duplicates in flight, snapshots."""
+
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import pytest
+
+from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
+from decision_engine.history.labelled_orders import LabelledOrders, LabelRank
+from decision_engine.history.snapshot import SnapshotError
+from decision_engine.history.state import HistoryState
+from decision_engine.history.stream_features import StreamFeatures
+from order_contract.event import OrderEvent
+from order_contract.label import Label
+from order_contract.seen import SeenLabels, decode_seen_labels
+
+NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
+FEATURES = [
+    HistoryFeature("frauds", Aggregate.LABEL_COUNT, ("user_id",), 3_600 * SECOND, label="fraud"),
+    HistoryFeature("legitimate", Aggregate.LABEL_COUNT, ("user_id",), 3_600 * SECOND, label="legitimate"),
+    HistoryFeature("share", Aggregate.LABEL_SHARE, ("user_id",), 3_600 * SECOND, label="fraud"),
+]
+
+
+def order(order_id: str, *, minutes: int = 0, user: str = "u") -> OrderEvent:
+    created = NOON + timedelta(minutes=minutes)
+    return OrderEvent(
+        order_id, user, "p", 1, 1, "IDR", "OVO", "ID", created, None, None, None, None, None, None, {"note": [1, 2.5]}
+    )
+
+
+def rank(offset: int) -> LabelRank:
+    return LabelRank(1, offset, 0)
+
+
+def values(history: StreamFeatures) -> tuple[object, object, object]:
+    found = history.features(order("next", minutes=1))
+    return found["frauds"], found["legitimate"], found["share"]
+
+
+@pytest.fixture
+def history() -> StreamFeatures:
+    history = StreamFeatures(FEATURES)
+    history.advance_time(NOON)
+    return history
+
+
+def test_a_label_counts_once_its_order_does(history: StreamFeatures) -> None:
+    history.apply_label("o1", Label.CHARGEBACK, rank(0))
+    assert values(history) == (0, 0, None)
+    assert history.labels.pending == 1
+    history.add(order("o1"), 0, 0)
+    history.add(order("o2"), 0, 1)
+    assert values(history) == (1, 0, 0.5)
+    assert history.labels.pending == 0
+
+
+def test_a_newer_label_replaces_an_older_one_whatever_the_sequence(history: StreamFeatures) -> None:
+    history.apply_label("o1", Label.LEGITIMATE, rank(7))
+    history.add(order("o1"), 0, 0)
+    history.apply_label("o1", Label.FRAUD, rank(3))
+    assert values(history) == (0, 1, 0)
+    history.apply_label("o1", Label.FRAUD, rank(9))
+    assert values(history) == (1, 0, 1)
+    history.apply_label("o1", Label.CHARGEBACK, rank(10))
+    history.apply_label("o1", Label.CHARGEBACK, rank(10))
+    assert values(history) == (1, 0, 1)
+
+
+def test_an_order_in_flight_takes_its_label_along_and_leaves_it_for_the_one_that_is_stored(
+    history: StreamFeatures,
+) -> None:
+    history.apply_label("o1", Label.FRAUD, rank(0))
+    history.add(order("o1"), 0, 4)
+    history.add(order("o1", user="other"), 1, 8)  # the one that is stored, of another user
+    history.remove(order("o1"), 0, 4)
+    assert values(history) == (0, 0, None)
+    assert history.features(order("next", minutes=1, user="other"))["frauds"] == 1
+    history.remove(order("o1", user="other"), 1, 8)
+    assert history.labels.pending == 1
+
+
+def test_an_order_that_enters_while_its_label_is_awaited_is_known(history: StreamFeatures) -> None:
+    history.await_orders(["o1", "o2", "o3"])
+    history.add(order("o1"), 0, 0)
+    assert values(history) == (0, 0, 0)
+    history.find_labelled(order("o2"), 0, 5)  # stored, and not followed up to there
+    history.apply_label("o1", Label.FRAUD, rank(0))
+    history.apply_label("o2", Label.FRAUD, rank(1))
+    history.skip_label("o3")
+    assert (values(history), history.labels.pending) == ((1, 0, 1), 1)
+
+
+def test_too_many_labels_without_orders_drop_the_oldest() -> None:
+    labels = LabelledOrders(HistoryState(FEATURES), most_pending=2)
+    for number in range(4):
+        labels.apply(f"o{number}", Label.FRAUD, rank(number))
+    assert (labels.pending, labels.dropped) == (2, 2)
+    assert [entry[0] for entry in labels.entries()] == ["o2", "o3"]
+
+
+def test_labels_are_forgotten_with_their_orders(history: StreamFeatures) -> None:
+    history.apply_label("o1", Label.FRAUD, rank(0))
+    history.apply_label("waiting", Label.FRAUD, rank(1))
+    history.add(order("o1"), 0, 0)
+    history.advance_time(NOON + timedelta(days=8))
+    list(history.forget())
+    assert [entry[0] for entry in history.labels.entries()] == ["waiting"]
+
+
+def test_a_snapshot_has_the_labels(history: StreamFeatures) -> None:
+    history.apply_label("o1", Label.FRAUD, rank(0))
+    history.apply_label("later", Label.FRAUD, rank(1))
+    history.add(order("o1"), 0, 0)
+    history.advance_labels({0: 2, 2: 300})
+    file = BytesIO()
+    history.write(file)
+
+    again = StreamFeatures(FEATURES)
+    again.read(BytesIO(file.getvalue()))
+    assert decode_seen_labels(again.seen(0)) == SeenLabels(1, [2, 0, 300])
+    for each in (history, again):
+        each.add(order("later"), 0, 1)
+        each.apply_label("o1", Label.LEGITIMATE, rank(2))
+        assert values(each) == (1, 1, 0.5)
+    with pytest.raises(SnapshotError, match="other features"):
+        StreamFeatures(FEATURES, label_epoch=2).read(BytesIO(file.getvalue()))

@@ -1,0 +1,1 @@
+"""Labels of orders: publishing one, and the history of those that are stored."""
