@@ -230,7 +230,7 @@ def test_old_rows_of_a_raw_table(
     assert all("What to do: `make reconcile` says whether" in message for message in webhook.messages)
 
 
-def test_one_odd_day_hardly_moves_the_band() -> None:
+def test_an_outlier_hardly_moves_the_band() -> None:
     usual = [100.0, 104, 96, 98, 101, 103, 99, 97, 102, 100]
     with_odd_day = Band.of([*usual, 5_000.0], 10)
     assert with_odd_day.center == pytest.approx(100, abs=1)

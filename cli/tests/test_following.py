@@ -111,7 +111,7 @@ def test_the_server_sets_where_it_starts_and_when_to_reconnect(server: ScriptedS
     [[stream(decision("a", "0:1")), stream("id: 0:500\nevent: reset\ndata: {}", decision("z", "0:501"))]],
     indirect=True,
 )
-def test_what_is_lost_for_good_is_said(server: ScriptedServer) -> None:
+def test_a_gap_beyond_retention_is_reported(server: ScriptedServer) -> None:
     following = Following(server.url)
     assert following.take(2) == ["a", "z"]
     assert "not kept any more" in following.said[-1]

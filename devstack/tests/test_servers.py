@@ -31,7 +31,7 @@ async def test_postgres_keeps_what_was_committed_over_a_kill(private_postgres: E
     assert private_postgres.pid != first
 
 
-async def test_postgres_wants_its_password(private_postgres: EmbeddedPostgres) -> None:
+async def test_postgres_requires_its_password(private_postgres: EmbeddedPostgres) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(private_postgres.url().replace(":test@", ":guess@"))
 

@@ -39,7 +39,7 @@ def server() -> Iterator[str]:
             thread.join()
 
 
-def test_what_works_has_no_problem(server: str) -> None:
+def test_a_healthy_airflow_has_no_problems(server: str) -> None:
     assert problem("metadatabase", server) is None
 
 

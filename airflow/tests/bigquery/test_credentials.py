@@ -48,5 +48,5 @@ def test_with_a_key_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tm
         BigQueryWarehouse(settings()).prepare()
 
 
-def test_the_name_needs_neither() -> None:
+def test_the_warehouse_name_needs_no_credentials() -> None:
     assert BigQueryWarehouse(settings()).name == "bigquery:test-project.orderwatch_"

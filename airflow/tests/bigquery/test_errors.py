@@ -43,14 +43,14 @@ LASTING = [
 
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)
-def test_what_passes_is_unavailable(error: Exception) -> None:
+def test_transient_errors_mean_unavailable(error: Exception) -> None:
     assert is_transient(error)
     with pytest.raises(WarehouseUnavailableError, match="trying"), translate_errors("trying"):
         raise error
 
 
 @pytest.mark.parametrize("error", LASTING, ids=repr)
-def test_what_lasts_is_refused(error: Exception) -> None:
+def test_permanent_errors_are_not_retried(error: Exception) -> None:
     assert not is_transient(error)
     with pytest.raises(WarehouseError), translate_errors("trying"):
         raise error
@@ -64,7 +64,7 @@ def test_a_quota_is_neither_tried_again_nor_final(kind: Made) -> None:
         raise error
 
 
-def test_behind_tries_that_came_to_their_end_stands_their_error() -> None:
+def test_exhausted_retries_show_the_last_error() -> None:
     ended: Made = RetryError
     with pytest.raises(WarehouseUnavailableError, match="try later"), translate_errors("trying"):
         raise ended("Timeout of 300s exceeded", cause=_made(ServiceUnavailable, "try later"))

@@ -40,7 +40,7 @@ def _held(fake: FakeBigQuery) -> int:
 
 @pytest.mark.parametrize("call", ["jobs.list", "jobs.get", "jobs.insert", "jobs.query"])
 @pytest.mark.parametrize("fault", PASSING, ids=str)
-def test_what_passes_is_waited_out(
+def test_transient_faults_are_retried(
     fake: FakeBigQuery, warehouse: BigQueryWarehouse, tmp_path: Path, call: str, fault: Fault
 ) -> None:
     fake.faults.plan(call, fault, fault)

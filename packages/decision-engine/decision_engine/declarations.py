@@ -3,7 +3,7 @@
 import dataclasses
 import keyword
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
@@ -21,20 +21,26 @@ from decision_engine.history.declaration import (
     HistoryFeature,
 )
 from decision_engine.history.stream_features import TOO_LATE
+from decision_engine.list_values import normalise_value, read_value_lines
 from decision_engine.schema import Constant, OrderList, Schema
-from decision_engine.yaml_nodes import NodeReader, Scalar, shorten
+from decision_engine.yaml_nodes import NodeReader, RulesetError, Scalar, shorten
+from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import OrderEvent
 
 DECLARATION_KEYS: Final = ("attributes", "parameters", "lists", "features")
 ATTRIBUTE_TYPES: Final[Mapping[str, type]] = {"text": str, "integer": int, "number": float, "boolean": bool}
+LIST_KEYS: Final = ("kind", "field", "values", "file")
 LIST_KINDS: Final = ("block", "trust", "watch", "other")
 LABELS: Final = ("fraud", "legitimate")
 NUMBER_FIELDS: Final = ("amount", "quantity")
 MOST_DECLARATIONS: Final = 300
+MOST_VALUES: Final = 5_000
 _MAX_NUMBER: Final = 10**18
 _FEATURE_KEYS = ("aggregate", "field", "key", "window", "where", "label")
+_DECODER: Final = EventDecoder()
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": 86_400 * SECOND}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_VALUE_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.txt")
 _WINDOW = re.compile(r"([1-9][0-9]{0,7})([smhd])")
 _FLOATS = frozenset(
     {
@@ -50,8 +56,13 @@ _FLOATS = frozenset(
 Source = tuple[NodeReader, Mapping[str, yaml.Node]]
 """A file's reader, and its top-level entries."""
 
+ReadFile = Callable[[str], str]
+"""Reads a file of the ruleset's folder. Raises RulesetError."""
 
-def read_declarations(sources: Iterable[Source], base: Schema) -> tuple[Schema, tuple[HistoryFeature, ...]]:
+
+def read_declarations(
+    sources: Iterable[Source], base: Schema, read: ReadFile | None
+) -> tuple[Schema, tuple[HistoryFeature, ...]]:
     """The schema of a ruleset's rules and its history features, from all of its files. Raises RulesetError."""
     sources = list(sources)
     taken = {*base.types, LISTS, TOO_LATE, "attributes", "event", "features"}
@@ -59,7 +70,7 @@ def read_declarations(sources: Iterable[Source], base: Schema) -> tuple[Schema, 
     parameters: Mapping[str, Constant] = _collect(sources, "parameters", taken, _parameter)
     schema = dataclasses.replace(base, attributes={**base.attributes, **attributes}, parameters=parameters)
     lists: Mapping[str, OrderList] = _collect(
-        sources, "lists", taken, lambda reader, name, node: _list(reader, name, node, schema)
+        sources, "lists", taken, lambda reader, name, node: _list(reader, name, node, schema, read)
     )
     features: Mapping[str, HistoryFeature] = _collect(
         sources, "features", taken, lambda reader, name, node: _feature(reader, name, node, schema)
@@ -116,12 +127,49 @@ def _constant(reader: NodeReader, name: str, node: yaml.Node) -> Scalar:
     return value
 
 
-def _list(reader: NodeReader, name: str, node: yaml.Node, schema: Schema) -> OrderList:
-    entries = reader.mapping(node, ("kind", "field"), required=("kind", "field"), what=f"list '{name}'")
-    fields = _names_of(schema, (str,))
+def _list(reader: NodeReader, name: str, node: yaml.Node, schema: Schema, read: ReadFile | None) -> OrderList:
+    what = f"list '{name}'"
+    entries = reader.mapping(node, LIST_KEYS, required=("kind", "field"), what=what)
+    field = reader.choice(entries["field"], "field", _names_of(schema, (str,)))
+    values: list[tuple[yaml.Node, str, str]] = []
+    if "values" in entries:
+        nodes = reader.items(entries["values"], f"values of {what} is a list, such as [d-77aa, d-1042]")
+        values = [(each, reader.text(each, "a value"), "") for each in nodes]
+    if "file" in entries:
+        if "values" in entries:
+            raise reader.error(entries["file"], f"{what} has values or a file, not both; remove one")
+        values = [*_file_values(reader, entries["file"], read)]
+    if len(values) > MOST_VALUES:
+        raise reader.error(
+            node, f"{what} has {len(values):,} values, and a ruleset's list at most {MOST_VALUES:,}; import the others"
+        )
     return OrderList(
-        name, reader.choice(entries["kind"], "kind", LIST_KINDS), reader.choice(entries["field"], "field", fields)
+        name,
+        reader.choice(entries["kind"], "kind", LIST_KINDS),
+        field,
+        frozenset(_normalise(reader, each, field, value, place) for each, value, place in values),
     )
+
+
+def _file_values(reader: NodeReader, node: yaml.Node, read: ReadFile | None) -> Iterator[tuple[yaml.Node, str, str]]:
+    """The values of a file beside the rules, with their places in it."""
+    file = reader.text(node, "file")
+    if _VALUE_FILE.fullmatch(file) is None:
+        raise reader.error(node, f"file names a .txt file in the same folder, one value per line, got {shorten(file)}")
+    if read is None:
+        raise reader.error(node, f"'{file}' cannot be read here, as this text is not read from a folder")
+    try:
+        text = read(file)
+    except RulesetError as error:
+        raise reader.error(node, f"file: {error}") from None
+    yield from ((node, value, f"{file}:{line}: ") for line, value in read_value_lines(text))
+
+
+def _normalise(reader: NodeReader, node: yaml.Node, field: str, value: str, place: str) -> str:
+    try:
+        return normalise_value(field, value, _DECODER)
+    except ValueError as error:
+        raise reader.error(node, f"{place}{error}") from None
 
 
 def _names_of(schema: Schema, types: tuple[type, ...]) -> tuple[str, ...]:

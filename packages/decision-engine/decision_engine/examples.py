@@ -14,7 +14,7 @@ from decision_engine.declarations import LABELS
 from decision_engine.features import EventFeatures, Features
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.state import HistoryState
-from decision_engine.schema import Schema
+from decision_engine.schema import Schema, field_reader
 from decision_engine.yaml_nodes import NodeReader
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent, OrderEvent
@@ -51,12 +51,13 @@ class PastOrder:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One example. `lists` are the names of the lists in which its order is."""
+    """One example. `lists` are the lists in which its order is, besides those `holding` it by the ruleset's values."""
 
     name: str
     order: OrderEvent
     history: tuple[PastOrder, ...]
     lists: tuple[str, ...]
+    holding: tuple[str, ...]
     expect: bool
     line: int
 
@@ -68,7 +69,8 @@ class Example:
             if past.label is not None:
                 state.add_label(past.event, past.label)
         values = {**EventFeatures().features(self.order), **state.values(self.order)}
-        return {**values, LISTS: self.lists} if self.lists else values
+        lists = tuple(sorted({*self.lists, *self.holding}))
+        return {**values, LISTS: lists} if lists else values
 
 
 def read_examples(reader: NodeReader, node: yaml.Node, schema: Schema) -> tuple[Example, ...]:
@@ -95,6 +97,7 @@ def _example(reader: NodeReader, node: yaml.Node, number: int, schema: Schema) -
         order=order,
         history=tuple(history),
         lists=tuple(sorted({reader.choice(each, "a list", tuple(schema.lists)) for each in lists})),
+        holding=tuple(each.name for each in schema.lists.values() if field_reader(each.field)(order) in each.values),
         expect=reader.choice(entries["expect"], "expect", ("true", "false")) == "true",
         line=node.start_mark.line + 1,
     )

@@ -2,11 +2,13 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from decision_engine.expression import name_of, names_in
 from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
 from decision_engine.rule import Mode, Rule, Ruleset
+from decision_engine.schema import OrderList
 from order_contract.business_time import business_text
 
 _COMPARISONS: Final[Mapping[type, str]] = {
@@ -28,6 +30,7 @@ _AGGREGATES: Final[Mapping[Aggregate, str]] = {
     Aggregate.RATIO_TO_AVERAGE: "the order's {field} divided by the average {field}",
     Aggregate.LABEL_COUNT: "the number labelled {label}", Aggregate.LABEL_SHARE: "the share labelled {label}",
 }  # fmt: skip
+_SHOWN_VALUES: Final = 20
 _COMPARED: Final = ("description", "when", "severity", "score", "outcome", "mode", "owner", "tags", "valid_from",
                     "valid_before", "notes")  # fmt: skip
 
@@ -43,7 +46,8 @@ def explain_rule(rule: Rule, ruleset: Ruleset) -> Iterator[str]:
     names = names_in(rule.when)
     yield from (f"{each.name} is {_feature_phrase(each)}." for each in ruleset.features if each.name in names)
     for each in (ruleset.schema.lists[name] for name in names if name in ruleset.schema.lists):
-        yield f"{each.name} is a {each.kind} list of values of {each.field}."
+        by_ruleset = f", {len(each.values):,} of them by this ruleset" if each.values else ""
+        yield f"{each.name} is a {each.kind} list of values of {each.field}{by_ruleset}."
     absent = sorted(name for name in names if name in ruleset.schema.may_be_absent)
     if absent:
         yield f"An order may lack {', '.join(absent)}: a comparison with a value that is not there is false."
@@ -163,8 +167,20 @@ def _changed_names(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) ->
     yield from (f"{kind} {name} is removed." for name in old if name not in new)
     yield from (f"{kind} {name} is added: {_shown(new[name])}." for name in new if name not in old)
     for name in new:
-        if name in old:
+        if name not in old:
+            continue
+        if isinstance(new[name], OrderList):
+            yield from _changed_list(old[name], new[name])
+        else:
             yield from _changed(f"{kind} {name}", old[name], new[name])
+
+
+def _changed_list(old: OrderList, new: OrderList) -> Iterator[str]:
+    yield from _changed(f"List {new.name}", replace(old, values=frozenset()), replace(new, values=frozenset()))
+    for verb, values in (("no longer has", old.values - new.values), ("has got", new.values - old.values)):
+        if values:
+            more = f" and {len(values) - _SHOWN_VALUES:,} more" if len(values) > _SHOWN_VALUES else ""
+            yield f"List {new.name} {verb} {', '.join(sorted(values)[:_SHOWN_VALUES])}{more}."
 
 
 def _changed(what: str, old: object, new: object) -> Iterator[str]:
@@ -175,6 +191,8 @@ def _changed(what: str, old: object, new: object) -> Iterator[str]:
 def _shown(value: object) -> str:
     if isinstance(value, type):
         return {"str": "text", "int": "integer", "float": "number", "bool": "boolean"}[value.__name__]
-    if hasattr(value, "kind"):
-        return f"a {value.kind} list by {getattr(value, 'field', '')}"
+    if isinstance(value, OrderList):
+        values = f" with {', '.join(sorted(value.values)[:_SHOWN_VALUES])}" if value.values else ""
+        more = f" and {len(value.values) - _SHOWN_VALUES:,} more" if len(value.values) > _SHOWN_VALUES else ""
+        return f"a {value.kind} list by {value.field}{values}{more}"
     return "nothing" if value is None else _value(value)

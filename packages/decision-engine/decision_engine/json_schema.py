@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from decision_engine.declarations import ATTRIBUTE_TYPES, LABELS, LIST_KINDS, NUMBER_FIELDS
+from decision_engine.declarations import (
+    ATTRIBUTE_TYPES,
+    LABELS,
+    LIST_KEYS,
+    LIST_KINDS,
+    MOST_VALUES,
+    NUMBER_FIELDS,
+)
 from decision_engine.examples import EXAMPLE_KEYS
 from decision_engine.expression import MAX_LENGTH
 from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, Aggregate
@@ -40,7 +47,7 @@ def ruleset_schema() -> Schema:
         },
         "parameters": _named({"oneOf": [_CONSTANT, {"type": "array", "items": _CONSTANT, "minItems": 1}]}),
         "attributes": _named({"enum": list(ATTRIBUTE_TYPES)}),
-        "lists": _named(_object({"kind": {"enum": list(LIST_KINDS)}, "field": {"type": "string"}}, ("kind", "field"))),
+        "lists": _named(_list()),
         "features": _named(_feature()),
         "rules": {"type": "array", "maxItems": MOST_RULES, "items": _rule()},
     }
@@ -51,6 +58,28 @@ def ruleset_schema() -> Schema:
         # A file with neither rules nor thresholds is one that others include.
         "if": {"anyOf": [{"required": [name]} for name in RULESET_KEYS if name not in INCLUDED_KEYS]},
         "then": {"required": list(REQUIRED)},
+    }
+
+
+def _list() -> Schema:
+    properties: Mapping[str, Schema] = {
+        "kind": {"enum": list(LIST_KINDS)},
+        "field": {"type": "string"},
+        "values": {
+            "description": "Members by the ruleset, besides the entries that are added while it runs.",
+            "type": "array",
+            "maxItems": MOST_VALUES,
+            "items": _TEXT,
+        },
+        "file": {
+            "description": "A text file of the same folder with such members, one per line.",
+            "type": "string",
+            "pattern": r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.txt$",
+        },
+    }
+    return {
+        **_object({name: properties[name] for name in LIST_KEYS}, ("kind", "field")),
+        "not": {"required": ["values", "file"]},
     }
 
 

@@ -6,13 +6,12 @@ replay needs. An entry holds for orders that were created before it expires; the
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from decision_engine.compilation import LISTS
 from decision_engine.features import Features, FeatureState
-from decision_engine.history.declaration import ATTRIBUTE
 from decision_engine.rule import SNOOZE, Ruleset
+from decision_engine.schema import field_reader
 from order_contract.event import OrderEvent
 
 Expiry = datetime | None
@@ -143,19 +142,6 @@ def _names_of_lists(event: OrderEvent, lookups: Sequence[_Lookup]) -> tuple[str,
         if fixed and value in fixed:
             names += (name,)
     return names
-
-
-def field_reader(field: str) -> Callable[[OrderEvent], Any]:
-    """Reads a text field or attribute of an order; None where the order lacks it."""
-    if not field.startswith(ATTRIBUTE):
-        return itemgetter(OrderEvent._fields.index(field))
-    name = field.removeprefix(ATTRIBUTE)
-
-    def read(event: OrderEvent) -> str | None:
-        value = (event.attributes or {}).get(name)
-        return value if type(value) is str else None
-
-    return read
 
 
 def snooze_name(rule_id: str, field: str) -> str:

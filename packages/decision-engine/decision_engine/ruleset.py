@@ -51,7 +51,9 @@ def load_ruleset(path: Path | None = None, schema: Schema = DEFAULT_SCHEMA) -> R
     if path is None:
         source = resources.files("decision_engine") / "default.yaml"
         return parse_ruleset(source.read_text(encoding="utf-8"), "default.yaml", schema)
-    return _read_ruleset(_read(path), str(path), schema, lambda name: _read(path.parent / name))
+    hint = "put it into the folder of the rule file"
+    text = _read(path, "ORDERWATCH_RULES names a YAML file of rules")
+    return _read_ruleset(text, str(path), schema, lambda name: _read(path.parent / name, hint))
 
 
 def parse_ruleset(text: str, name: str, schema: Schema = DEFAULT_SCHEMA) -> Ruleset:
@@ -62,7 +64,7 @@ def parse_ruleset(text: str, name: str, schema: Schema = DEFAULT_SCHEMA) -> Rule
     return _read_ruleset(text, name, schema, None)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, hint: str) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -73,7 +75,7 @@ def _read(path: Path) -> str:
             why = f"byte {error.start:,} is not UTF-8"
         elif isinstance(error, OSError):
             why = error.strerror or "unknown reason"
-        raise RulesetError(f"{path}: cannot be read ({why}); ORDERWATCH_RULES names a YAML file of rules") from error
+        raise RulesetError(f"{path}: cannot be read ({why}); {hint}") from error
     if len(content) > MAX_BYTES:
         raise RulesetError(f"{path}: is larger than {MAX_BYTES:,} bytes; split it, or check that it holds rules")
     return text
@@ -87,17 +89,18 @@ def _read_ruleset(text: str, name: str, schema: Schema, read: Callable[[str], st
     entries = dict(reader.mapping(root, RULESET_KEYS, required=REQUIRED, what="a ruleset"))
     sources: list[Source] = [(reader, entries)]
     _included(sources, read)
-    declared, features = read_declarations(sources, schema)
+    declared, features = read_declarations(sources, schema, read)
     review_at = reader.integer(entries["review_at"], "review_at", 1, MAX_SCORE)
     decline_at = reader.integer(entries["decline_at"], "decline_at", review_at, MAX_SCORE + 1)
     rules = _RuleReader(reader, declared).rules(entries["rules"])
-    content = _merged(sources)
+    content = _merged(sources, declared)
     # Of the parsed content, so that comments and layout do not make another version.
     version = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    # Stored, and read again without the files that it includes. JSON is YAML, too.
+    is_complete = len(sources) == 1 and not _uses_files(sources)
     return Ruleset(
         version=version,
-        # Stored, and read again without the files that it includes. JSON is YAML, too.
-        content=text if len(sources) == 1 else orjson.dumps(content, option=orjson.OPT_INDENT_2).decode(),
+        content=text if is_complete else orjson.dumps(content, option=orjson.OPT_INDENT_2).decode(),
         review_at=review_at,
         decline_at=decline_at,
         rules=rules,
@@ -147,7 +150,16 @@ def _included(sources: list[Source], read: Callable[[str], str] | None) -> None:
             pending.append((included, found, (*path, name)))
 
 
-def _merged(sources: list[Source]) -> dict[str, Any]:
+def _uses_files(sources: list[Source]) -> bool:
+    """Whether lists take their values from files, which are part of the content then."""
+    return any("file" in each for reader, entries in sources for each in _lists(reader, entries).values())
+
+
+def _lists(reader: NodeReader, entries: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]]:
+    return reader.plain(entries["lists"]) if "lists" in entries else {}
+
+
+def _merged(sources: list[Source], declared: Schema) -> dict[str, Any]:
     """The content of all files as one."""
     merged: dict[str, Any] = {}
     for reader, entries in sources:
@@ -156,6 +168,9 @@ def _merged(sources: list[Source]) -> dict[str, Any]:
                 merged[section] = {**merged[section], **reader.plain(node)}
             elif section != "include":
                 merged[section] = reader.plain(node)
+    for name, entries in merged.get("lists", {}).items():
+        if entries.pop("file", None) is not None:
+            entries["values"] = sorted(declared.lists[name].values)
     return merged
 
 

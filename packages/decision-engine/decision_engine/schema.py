@@ -1,12 +1,15 @@
 """Schema of rules: the fields, attributes, parameters, features and lists that a rule may name, with their types."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
+from typing import Any
 
 from decision_engine.features import FEATURES
 from decision_engine.history.declaration import ATTRIBUTE
 from decision_engine.yaml_nodes import Scalar
+from order_contract.event import OrderEvent
 
 Constant = Scalar | tuple[Scalar, ...]
 
@@ -19,6 +22,19 @@ class OrderList:
     kind: str
     field: str
     values: frozenset[str] = frozenset()
+
+
+def field_reader(field: str) -> Callable[[OrderEvent], Any]:
+    """Reads a text field or attribute of an order; None where the order lacks it."""
+    if not field.startswith(ATTRIBUTE):
+        return itemgetter(OrderEvent._fields.index(field))
+    name = field.removeprefix(ATTRIBUTE)
+
+    def read(event: OrderEvent) -> str | None:
+        value = (event.attributes or {}).get(name)
+        return value if type(value) is str else None
+
+    return read
 
 
 @dataclass(frozen=True, slots=True)

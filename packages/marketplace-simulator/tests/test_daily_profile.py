@@ -31,7 +31,7 @@ def test_each_hour_has_its_share() -> None:
         assert abs(hours[hour] - expected) < 6 * expected**0.5
 
 
-def test_a_day_has_no_hole_at_its_ends() -> None:
+def test_orders_cover_the_day_up_to_midnight() -> None:
     moments = list(day_moments(date(2026, 11, 22), 100_000, SeededRandom(1)))
     midnight = datetime(2026, 11, 22, tzinfo=BUSINESS_ZONE)
 

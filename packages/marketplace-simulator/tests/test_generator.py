@@ -146,5 +146,5 @@ def test_labels_are_beside_the_orders_and_never_in_them() -> None:
         assert message.pattern is None or message.pattern.encode() not in message.value
 
 
-def test_without_fraud_there_is_none() -> None:
+def test_a_fraud_share_of_zero_gives_no_fraud() -> None:
     assert {message.pattern for message in past_orders(replace(CONFIG, fraud_share=0), DAY, 1, 1_000)} == {None}

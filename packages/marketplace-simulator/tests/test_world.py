@@ -49,7 +49,7 @@ def test_answers_do_not_depend_on_what_was_asked_before() -> None:
     assert asked.product(17, EPOCH + timedelta(days=33)) == fresh.product(17, EPOCH + timedelta(days=33))
 
 
-def test_the_world_is_not_changed_unawares() -> None:
+def test_the_world_of_a_seed_stays_the_same() -> None:
     # What has been published and loaded names these: with another world it would lose its partners.
     assert WORLD.user(123_456) == SimulatedUser(
         "U123457",

@@ -66,7 +66,7 @@ def test_a_moment_with_offset_is_that_moment(moment: datetime, minutes: int) -> 
 @pytest.mark.parametrize(
     "text", ["2026-11-22", "20261122", "2026-W47-7", "", "now", "1969-12-31T00:00", "9999-01-01T00:00"]
 )
-def test_what_is_no_moment(text: str) -> None:
+def test_text_that_is_not_a_time_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_moment(text)
 

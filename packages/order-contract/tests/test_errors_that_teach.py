@@ -144,7 +144,7 @@ def test_the_error_of_a_bare_date_names_what_it_lacks() -> None:
      ("order_id", "x" * 65, "it has 65 characters"), ("ip_address", "1.2.3.4:80", "write 1.2.3.4, without the port"),
      ("ip_address", "[::1]", "write ::1"), ("ip_address", "10.0.0.1, 10.0.0.2", "write one address, such as 10.0.0.1")],
 )  # fmt: skip
-def test_what_is_meant_is_offered(field: str, given_: object, hint: str) -> None:
+def test_errors_suggest_the_likely_value(field: str, given_: object, hint: str) -> None:
     assert str(refused(**{field: given_})).endswith(f": {hint}")
 
 

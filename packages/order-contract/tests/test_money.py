@@ -32,7 +32,7 @@ def test_other_spellings_of_the_form(text: str, amount: int) -> None:
     ["", "Rp.", "1000", "Rp.1,00", "Rp.1,0000", "Rp.,000", "Rp.1.000", "Rp.1,000.00", "rp.1,000", "Rp.-1", " Rp.1",
      "Rp.1\n", "Rp.\N{ARABIC-INDIC DIGIT ONE}"],
 )  # fmt: skip
-def test_what_is_not_that_form(text: str) -> None:
+def test_text_of_another_form_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="neither an integer nor"):
         parse_rupiah(text)
 

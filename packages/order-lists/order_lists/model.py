@@ -3,16 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, NamedTuple
 
-import orjson
-
+from decision_engine import list_values
 from decision_engine.declarations import LIST_KINDS
-from decision_engine.history.declaration import ATTRIBUTE
 from decision_engine.schema import DEFAULT_SCHEMA
 from order_contract.decoding.decoder import EventDecoder
-from order_contract.event import MAX_TEXT_LENGTH, BadEvent
 from order_contract.nearest import nearest_name
 
 SNOOZE_KIND: Final = "snooze"
@@ -26,12 +23,6 @@ MAX_REASON: Final = 500
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ATTRIBUTE_NAME: Final = re.compile(r"attributes\.[A-Za-z_][A-Za-z0-9_]{0,63}")
-_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
-# A valid order, of which one field is replaced by the value in question.
-_ORDER: Final[Mapping[str, object]] = {
-    "order_id": "o", "user_id": "u", "product_id": "p", "quantity": 1, "amount": 1, "payment_method": "GoPay",
-    "country": "ID", "created_date": "2026-01-01T00:00:00Z",
-}  # fmt: skip
 
 
 class ListError(ValueError):
@@ -132,18 +123,8 @@ def check_reason(reason: str) -> str:
 
 
 def normalise_value(field_name: str, value: str, decoder: EventDecoder) -> str:
-    """A value as the detector normalises the field of an order: codes in upper case, addresses in their short form.
-
-    Raises ListError.
-    """
-    is_attribute = field_name.startswith(ATTRIBUTE)
-    if is_attribute and not 0 < len(value) <= MAX_TEXT_LENGTH:
-        raise ListError(f"{field_name} must be text of 1 to {MAX_TEXT_LENGTH} characters")
+    """A value as the detector normalises the field of an order. Raises ListError."""
     try:
-        event = decoder.decode(orjson.dumps({**_ORDER, field_name.removeprefix(ATTRIBUTE): value}), _LATEST)
-    except (BadEvent, TypeError) as error:  # orjson refuses lone surrogates by TypeError
+        return list_values.normalise_value(field_name, value, decoder)
+    except ValueError as error:
         raise ListError(str(error)) from None
-    normalised = value if is_attribute else getattr(event, field_name)
-    if normalised is None or value == "":
-        raise ListError(f"{field_name} must not be empty")
-    return str(normalised)

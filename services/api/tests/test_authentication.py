@@ -22,7 +22,9 @@ async def stranger(client: httpx.AsyncClient) -> httpx.AsyncClient:
     "authorization",
     [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Bearer nonsense", f"Bearer ow_{'0' * 12}_{'a' * 64}", "é"],
 )
-async def test_strangers_are_challenged(stranger: httpx.AsyncClient, authorization: str | None) -> None:
+async def test_requests_without_a_valid_key_are_challenged(
+    stranger: httpx.AsyncClient, authorization: str | None
+) -> None:
     headers = [] if authorization is None else [(b"authorization", authorization.encode("latin-1"))]
     for path in ("/v1/orders", "/v1/orders/a", "/v1/flags", "/v1/stats", "/v1/orders?limit=nonsense"):
         response = await stranger.get(path, headers=headers)

@@ -124,7 +124,7 @@ around_orders = api.include(path_regex="^/$|^/v1/(orders|flags|users|stats|sessi
 LINKED = {"user_id", "cursor"}
 
 
-def test_links(served: Served) -> None:
+def test_links_between_operations_hold(served: Served) -> None:
     """From answer to answer, as the document's links lead: order, user, the user's orders, the next page, and so on."""
     followed: set[str] = set()
 

@@ -27,7 +27,7 @@ def test_round_trip(position: Position) -> None:
 
 
 @given(POSITIONS, st.data())
-def test_no_other_character_will_do(position: Position, data: st.DataObject) -> None:
+def test_a_changed_character_invalidates_the_cursor(position: Position, data: st.DataObject) -> None:
     cursor = write_position(position, ALL)
     at = data.draw(st.integers(0, len(cursor) - 1))
     other = data.draw(st.sampled_from("ABCxyz019-_").filter(lambda character: character != cursor[at]))
@@ -36,7 +36,7 @@ def test_no_other_character_will_do(position: Position, data: st.DataObject) -> 
 
 
 @given(st.text(st.sampled_from("ABCDEFabcdef0123456789-_"), min_size=16, max_size=640))
-def test_garbage(text: str) -> None:
+def test_invalid_cursors_are_rejected(text: str) -> None:
     with pytest.raises(CursorUnknown):
         read_position(text, ALL)
 
@@ -50,7 +50,7 @@ def test_it_serves_its_own_filters_only(other: Criteria) -> None:
         read_position(cursor, other)
 
 
-def test_a_forged_place_is_no_way_in() -> None:
+def test_forged_positions_are_rejected() -> None:
     beyond = write_position(Position(datetime(9999, 12, 31, tzinfo=UTC), "o"), ALL)
     nul = write_position(Position(datetime(2026, 11, 22, tzinfo=UTC), "a\0b"), ALL)
     for cursor in (beyond, nul):

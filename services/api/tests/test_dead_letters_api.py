@@ -153,7 +153,7 @@ async def test_many_of_a_type(caller: httpx.AsyncClient, settings: ApiSettings) 
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("detector")
-async def test_a_conflict_wants_again(caller: httpx.AsyncClient, settings: ApiSettings) -> None:
+async def test_a_conflict_is_redriven_only_with_again(caller: httpx.AsyncClient, settings: ApiSettings) -> None:
     _, origin = await publish(settings, line(), line(quantity=2))
     problem = refused(await caller.post(f"{PATH}/{origin}/redrive"), 409, "conflict-stands")
     assert "Different: quantity" in problem["detail"]
@@ -209,7 +209,7 @@ async def test_bytes_that_are_gone(caller: httpx.AsyncClient, recorded: str) -> 
 @pytest.mark.parametrize(
     "body", [{"body": "ÿ", "encoding": "base64"}, {"body": "\ud800"}, {"body": {"amount": 10**30}}, {"body": "[]"}]
 )
-async def test_a_correction_that_is_none(caller: httpx.AsyncClient, recorded: str, body: dict[str, Any]) -> None:
+async def test_invalid_corrections_are_refused(caller: httpx.AsyncClient, recorded: str, body: dict[str, Any]) -> None:
     answer = await caller.post(
         f"{PATH}/{recorded}/redrive", content=json.dumps(body), headers={"Content-Type": "application/json"}
     )

@@ -24,7 +24,7 @@ def test_traits_are_read_from_the_value() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"7", b"{}", b'{"outcome":1}', b"\xff", b'"text"'])
-def test_what_is_no_decision_has_no_traits(value: bytes) -> None:
+def test_invalid_decisions_have_no_filter_fields(value: bytes) -> None:
     assert read_filter_fields(value) == FilterFields()
 
 

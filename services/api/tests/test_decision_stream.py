@@ -98,7 +98,7 @@ async def test_filters(harness: StreamHarness) -> None:
             assert listener.last_id == f"0:{PLACES[expected[-1]]},1:0,2:0,3:0"
 
 
-async def test_what_is_wrong_is_named(harness: StreamHarness) -> None:
+async def test_invalid_parameters_are_named(harness: StreamHarness) -> None:
     wrong = {
         "flagged": "maybe",
         "outcome": "reject",

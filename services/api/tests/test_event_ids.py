@@ -20,7 +20,7 @@ def test_what_is_written_is_read(position: tuple[int, ...]) -> None:
     "text",
     ["", " ", "0", "0:", ":1", "0:1,", ",0:1", "0:1 ,1:2", "0:-1", "0:1;1:2", "a:1", "0:1\n", "0:٣", "0:" + "9" * 19],
 )
-def test_what_is_none_is_refused(text: str) -> None:
+def test_invalid_event_ids_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="is not an event's id like 0:1234"):
         read_id(text)
 
@@ -30,7 +30,7 @@ def test_of_a_partition_named_twice_the_smaller_counts() -> None:
 
 
 @given(positions)
-def test_the_furthest_covers_both(position: tuple[int, ...]) -> None:
+def test_the_furthest_position_covers_both(position: tuple[int, ...]) -> None:
     other = position[::-1]
     assert covers(furthest(position, other), position)
     assert covers(furthest(position, other), other)

@@ -24,7 +24,7 @@ async def test_what_is_missing_is_named(client_without_database: httpx.AsyncClie
 
 
 @pytest.mark.integration
-async def test_ready(client: httpx.AsyncClient) -> None:
+async def test_readyz_reports_all_checks(client: httpx.AsyncClient) -> None:
     response = await client.get("/readyz")
     assert (response.status_code, response.json()) == (
         200,
@@ -61,7 +61,7 @@ async def test_the_documentation_loads_nothing_from_elsewhere(client_without_dat
         assert (await client_without_database.get(f"/docs/assets/{asset}")).status_code == 200
 
 
-async def test_the_index_leads_on(client_without_database: httpx.AsyncClient) -> None:
+async def test_the_links_of_the_index_exist(client_without_database: httpx.AsyncClient) -> None:
     index = (await client_without_database.get("/")).json()
     assert index["name"] == "Orderwatch API"
     for path in (index["documentation"], index["openapi"], index["problems"]):

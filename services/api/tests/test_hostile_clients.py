@@ -35,7 +35,7 @@ UNREAD = b"GET /openapi.json HTTP/1.1\r\nHost: api\r\n\r\n" * 200
 
 
 @pytest.mark.parametrize("sent", [HEAD, BODY, LARGE_BODY, UNREAD], ids=["head", "body", "large body", "unread answers"])
-async def test_they_are_kept_small(sent: bytes, tmp_path: Path) -> None:
+async def test_memory_stays_bounded(sent: bytes, tmp_path: Path) -> None:
     with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), NOWHERE, tmp_path / "log") as api:
         process = psutil.Process(api.process.pid)
         async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=api.url, trust_env=False) as polite:

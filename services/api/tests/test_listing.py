@@ -102,7 +102,7 @@ async def test_a_cursor_of_other_filters_is_unknown(client: httpx.AsyncClient, s
     assert await ids(client, "/v1/orders", cursor=cursor, limit=10) == ["c", "b", "a"]
 
 
-async def test_the_link_leads_on(client: httpx.AsyncClient, store: Any, order: Any) -> None:
+async def test_the_next_link_continues_the_list(client: httpx.AsyncClient, store: Any, order: Any) -> None:
     user = 'a&b="\r\n>;ü'
     await store(*(order(f"o{number}", user_id=user) for number in range(3)))
     response = await client.get("/v1/orders", params={"user_id": user, "limit": 2})

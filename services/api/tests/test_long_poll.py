@@ -42,7 +42,7 @@ async def stays() -> None:
     await asyncio.Event().wait()
 
 
-async def test_what_is_there_is_answered_at_once() -> None:
+async def test_a_recorded_order_is_returned_at_once() -> None:
     table = Table()
     table.recorded["a"] = letter("a")
     waiting = OrderLongPoll(table.find, table.find_nothing)
@@ -87,7 +87,7 @@ async def test_dead_letters_end_the_waiting_too() -> None:
     assert await asyncio.wait_for(caller, 2) == letter("a")
 
 
-async def test_time_runs_out() -> None:
+async def test_a_wait_without_result_ends_with_none() -> None:
     table = Table()
     waiting = OrderLongPoll(table.find, table.find_nothing)
     assert await waiting.wait("a", 0.02, stays) is None
@@ -168,7 +168,7 @@ async def test_a_bug_fails_the_waiting_requests_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("table", ["orders", "stream_outcomes"])
-async def test_a_word_is_acted_on_at_once(table: str) -> None:
+async def test_a_notification_wakes_the_request_at_once(table: str) -> None:
     orders, letters = Table(), Table()
     waiting = OrderLongPoll(orders.find, letters.find, notify_seconds=3600)
     caller = asyncio.create_task(waiting.wait("a", 10, stays))
@@ -178,7 +178,7 @@ async def test_a_word_is_acted_on_at_once(table: str) -> None:
     assert await asyncio.wait_for(caller, 5) == letter("a")
 
 
-async def test_who_comes_later_is_looked_for_at_once() -> None:
+async def test_a_later_request_is_looked_up_at_once() -> None:
     table = Table()
     waiting = OrderLongPoll(table.find, table.find_nothing, notify_seconds=3600)
     first = asyncio.create_task(waiting.wait("a", 0.1, stays))

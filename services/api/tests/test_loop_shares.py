@@ -6,14 +6,14 @@ from functools import partial
 from order_api.http.connection_limits import UNITS, UNITS_FOR_MORE, LoopShares
 
 
-async def test_so_much_at_once_and_no_more() -> None:
+async def test_a_turn_of_the_loop_has_a_fixed_number_of_shares() -> None:
     shares = LoopShares(asyncio.get_running_loop())
     assert [shares.take() for _ in range(UNITS + 1)] == [True] * UNITS + [False]
     await asyncio.sleep(0)
     assert shares.take()
 
 
-async def test_who_waits_comes_in_order_and_in_portions() -> None:
+async def test_waiting_work_runs_in_order_and_in_portions() -> None:
     shares, done = LoopShares(asyncio.get_running_loop()), list[str]()
     for number in range(40):
         shares.wait(partial(done.append, f"more{number}"), is_more=True)
@@ -33,7 +33,7 @@ async def test_who_waits_comes_in_order_and_in_portions() -> None:
     assert sorted(done) == sorted(first + more)
 
 
-async def test_work_may_bring_more_work() -> None:
+async def test_work_may_queue_more_work() -> None:
     shares, done = LoopShares(asyncio.get_running_loop()), list[int]()
 
     def work() -> None:

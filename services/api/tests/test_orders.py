@@ -127,7 +127,7 @@ async def test_waiting_has_an_end(client: httpx.AsyncClient) -> None:
     assert 0.2 <= time.perf_counter() - started < 2
 
 
-async def test_many_wait(client: httpx.AsyncClient, app: FastAPI, store: Any, order: Any) -> None:
+async def test_many_requests_wait_at_once(client: httpx.AsyncClient, app: FastAPI, store: Any, order: Any) -> None:
     asked = [asyncio.create_task(client.get(f"/v1/orders/o{number}?wait=20s")) for number in range(500)]
     await until(lambda: app.state.services.get(OrderLongPoll).count == 500, "500 requests to wait")
     assert app.state.services.get(Databases).connections[0] <= 2

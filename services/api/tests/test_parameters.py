@@ -51,7 +51,7 @@ def test_bounds_never_fail_otherwise(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5s", 5), ("500ms", 0.5), ("0s", 0), ("30s", 30), ("30000ms", 30)])
-def test_waits(text: str, seconds: float) -> None:
+def test_valid_waits_are_parsed(text: str, seconds: float) -> None:
     assert take(parameters.Wait, text) == seconds
 
 
@@ -100,6 +100,6 @@ def test_canonical_forms(kind: Any, given_text: str, taken: object) -> None:
         (parameters.Amount, "-1"),
     ],
 )
-def test_refused(kind: Any, text: str) -> None:
+def test_invalid_values_are_rejected(kind: Any, text: str) -> None:
     with pytest.raises(ValidationError):
         take(kind, text)

@@ -66,7 +66,7 @@ async def seen(client: httpx.AsyncClient) -> str:
         ("review", "read", True), ("review", "review", True), ("review", "admin", False),
     ],
 )  # fmt: skip
-async def test_who_sees_what(serve: Any, setting: str, role: str, masked: bool) -> None:
+async def test_roles_see_masked_or_full_data(serve: Any, setting: str, role: str, masked: bool) -> None:
     async with serve(role, api_mask_personal_data=setting) as client:
         text = await seen(client)
         for secret in SECRETS:
@@ -80,7 +80,7 @@ async def test_who_sees_what(serve: Any, setting: str, role: str, masked: bool) 
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("stored")
-async def test_what_stays(serve: Any) -> None:
+async def test_masked_orders_keep_what_identifies_no_person(serve: Any) -> None:
     async with serve("read", api_mask_personal_data="read") as client:
         order = (await client.get("/v1/orders/order-1")).json()
         assert order["hits"][0]["reason"] == f"{MASK} ordered 9 times from {MASK} ({MASK})."

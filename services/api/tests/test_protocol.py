@@ -60,7 +60,7 @@ async def api(lag: Any) -> AsyncIterator[Api]:
         b"POST /echo HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\nhow many\r\n",
     ],
 )
-async def test_nonsense(api: Api, sent: bytes) -> None:
+async def test_invalid_requests_are_rejected(api: Api, sent: bytes) -> None:
     async with api.call() as caller:
         await caller.send(sent)
         assert await caller.problem() == (400, "malformed-request")

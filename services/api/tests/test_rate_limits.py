@@ -81,13 +81,13 @@ async def test_keys_are_not_guessed_at_speed(serve: Any, connection: asyncpg.Con
         assert response.status_code == 429
 
 
-async def test_guessing_sessions_is_guessing(serve: Any) -> None:
+async def test_invalid_sessions_count_as_guesses(serve: Any) -> None:
     async with serve(None, api_guess_limit="2/hour") as client:
         cookie = {"Cookie": f"orderwatch_session=ows_{'a' * 64}"}
         assert [(await client.get("/v1/orders", headers=cookie)).status_code for _ in range(3)] == [401, 401, 429]
 
 
-async def test_what_has_no_keys_form_is_no_guess(serve: Any) -> None:
+async def test_requests_without_a_well_formed_key_are_not_guesses(serve: Any) -> None:
     async with serve(None, api_guess_limit="1/hour") as client:
         for _ in range(3):
             assert (await client.get("/v1/orders")).status_code == 401

@@ -56,7 +56,7 @@ def test_the_host_of_the_target_comes_before_that_of_the_header(target: bytes, h
 
 @pytest.mark.parametrize("host", [b"api", b"api:8000", b"127.0.0.1:80", b"[::1]:80", b"", b"api:", b"a_b-c.d~e"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_hosts(host: bytes, version: str) -> None:
+def test_valid_hosts_are_accepted(host: bytes, version: str) -> None:
     assert read(b"/", (b"host", host), version=version).path == b"/"
 
 
@@ -119,7 +119,7 @@ def test_an_upgrade_has_no_body(framing: Field) -> None:
     ],
     ids=["one", "names", "tiny", "empty"],
 )
-def test_sizes(fields: list[Field]) -> None:
+def test_heads_beyond_the_limit_are_rejected(fields: list[Field]) -> None:
     with pytest.raises(HeadTooLarge):
         read(b"/", HOST, *fields)
 

@@ -72,7 +72,7 @@ ENCODINGS = [
 ]
 
 
-async def test_only_who_accepts_gzip_gets_it(client: httpx.AsyncClient) -> None:
+async def test_gzip_only_when_accepted(client: httpx.AsyncClient) -> None:
     for accepted, compressed in ENCODINGS:
         async with client.stream("GET", "/openapi.json", headers={"Accept-Encoding": accepted}) as response:
             assert (response.headers.get("content-encoding") == "gzip") is compressed, accepted
@@ -156,7 +156,7 @@ async def test_head_is_get_without_a_body(
         assert head.headers["content-length"] == got.headers["content-length"]
 
 
-async def test_head_of_a_known_answer(client: httpx.AsyncClient, store: Any, order: Any) -> None:
+async def test_head_honours_if_none_match(client: httpx.AsyncClient, store: Any, order: Any) -> None:
     await store(order("o"))
     tag = (await client.head("/v1/orders/o")).headers["etag"]
     assert (await client.head("/v1/orders/o", headers={"If-None-Match": tag})).status_code == 304
@@ -168,7 +168,7 @@ async def test_head_is_for_what_can_be_read(client: httpx.AsyncClient) -> None:
     assert response.headers["allow"] == "OPTIONS, POST"
 
 
-async def test_head_is_counted_as_such(client: httpx.AsyncClient) -> None:
+async def test_head_requests_are_counted_by_method(client: httpx.AsyncClient) -> None:
     await client.head("/healthz")
     metrics = (await client.get("/metrics")).text
     assert 'orderwatch_api_requests_total{method="HEAD",route="/healthz",status="200"} 1.0' in metrics

@@ -22,7 +22,7 @@ def counted(*groups: OrderGroup) -> Counted:
     return Counted(NOW - timedelta(days=1), NOW, NOW, groups, [], {"duplicate": 3})
 
 
-def test_nothing_adds_up_to_nothing() -> None:
+def test_statistics_of_no_orders_are_zero() -> None:
     answer = build_statistics(counted(), Reading(None))
     assert (answer.orders, answer.flagged, answer.flagged_share, answer.amounts) == (0, 0, 0.0, [])
     assert (answer.stream.lag, answer.stream.partitions) == (None, None)
@@ -141,7 +141,9 @@ async def test_no_more_is_kept_than_there_is_room_for() -> None:
 
 
 @pytest.mark.integration
-async def test_the_answer(client: httpx.AsyncClient, store: Any, order: Any, connection: asyncpg.Connection) -> None:
+async def test_statistics_of_the_last_day(
+    client: httpx.AsyncClient, store: Any, order: Any, connection: asyncpg.Connection
+) -> None:
     now = datetime.now(UTC)
     await store(
         order("a", created_date=now - timedelta(hours=1)),

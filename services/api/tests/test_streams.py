@@ -188,7 +188,7 @@ async def test_a_filtered_stream_says_where_it_stands(topic: FakeTopic, streams:
     await listener.close()
 
 
-async def test_a_release_ends_them_all(streams: DecisionStreams) -> None:
+async def test_a_shutdown_ends_all_streams(streams: DecisionStreams) -> None:
     listener = Listener(streams, From.NOW)
     await listener.read()
     reading = asyncio.create_task(listener.names(1))

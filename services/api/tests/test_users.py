@@ -28,7 +28,7 @@ pytestmark = pytest.mark.integration
         (99, Standing.BLACKLIST),
     ],
 )
-def test_standing(flagged: int, standing: Standing) -> None:
+def test_standing_follows_the_number_of_flagged_orders(flagged: int, standing: Standing) -> None:
     assert classify_standing(flagged) == standing
 
 
@@ -64,7 +64,7 @@ async def test_all_about_a_user(client: httpx.AsyncClient, store: Any, order: An
     assert body["latest_flags"]["next"] is None
 
 
-async def test_latest_orders_lead_on(client: httpx.AsyncClient, store: Any, order: Any) -> None:
+async def test_latest_orders_link_to_all_orders(client: httpx.AsyncClient, store: Any, order: Any) -> None:
     user_id = "a/b?c=d&e#ü"
     noon = order().created_date
     await store(

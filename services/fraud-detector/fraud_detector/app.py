@@ -12,6 +12,7 @@ import structlog
 
 from decision_engine.lint import ruleset_warnings
 from decision_engine.lists import ListMembers
+from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.labels.label_tasks import LabelTasks
 from fraud_detector.labels.metrics import LabelMetrics
@@ -128,7 +129,7 @@ async def run(settings: DetectorSettings) -> None:
                     active,
                     pipeline,
                     store,
-                    read=lambda stored: asyncio.to_thread(_read_ruleset, stored, methods),
+                    read=lambda stored: asyncio.to_thread(_read_ruleset, stored, settings.marketplace_pack, methods),
                     prepare=preparation.switch,
                     metrics=metrics,
                     health=health,
@@ -152,9 +153,7 @@ async def _find_ruleset(
 ) -> tuple[str | None, Ruleset] | None:
     """The active version with its ruleset, or the ruleset of a file without a version; None when stopped before."""
     if settings.rules is not None:
-        ruleset = load_ruleset(settings.rules)
-        _warn(ruleset, str(settings.rules), methods)
-        return None, ruleset
+        return None, _complete(load_ruleset(settings.rules), str(settings.rules), settings.marketplace_pack, methods)
 
     stored = await retry_while_unavailable(
         lambda: active.read(load_ruleset()), check=Check.LOADING, health=health, is_cancelled=is_stopped
@@ -162,7 +161,7 @@ async def _find_ruleset(
     if stored is None:
         return None
     try:
-        return stored.version, _read_ruleset(stored, methods)
+        return stored.version, _read_ruleset(stored, settings.marketplace_pack, methods)
     except RulesetError as error:
         raise RulesetError(
             f"{error}. That is the active version: fraud-detector rules rollback makes the one before active, "
@@ -170,17 +169,18 @@ async def _find_ruleset(
         ) from error
 
 
-def _read_ruleset(stored: StoredRuleset, methods: PaymentMethods) -> Ruleset:
+def _read_ruleset(stored: StoredRuleset, pack: PackMode, methods: PaymentMethods) -> Ruleset:
     """The ruleset that decides when a version is active. Raises RulesetError."""
-    ruleset = parse_ruleset(stored.content, f"version {stored.version}")
-    _warn(ruleset, f"version {stored.version}", methods)
-    return ruleset
+    name = f"version {stored.version}"
+    return _complete(parse_ruleset(stored.content, name), name, pack, methods)
 
 
-def _warn(ruleset: Ruleset, name: str, methods: PaymentMethods) -> None:
-    """Warn of probable mistakes."""
-    for warning in ruleset_warnings(ruleset, name, methods):
+def _complete(own: Ruleset, name: str, pack: PackMode, methods: PaymentMethods) -> Ruleset:
+    """A ruleset with the marketplace pack, as the setting says; warns of probable mistakes in the ruleset."""
+    ruleset = add_marketplace_pack(own, pack)
+    for warning in ruleset_warnings(own, name, methods):
         log.warning("ruleset_warning", problem=warning)
+    return ruleset
 
 
 async def _bind(

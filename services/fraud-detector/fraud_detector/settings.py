@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from decision_engine.marketplace_pack import PackMode
 from order_platform.event_settings import EventSettings
 from order_platform.setting_types import FilePath, Port
 from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings
@@ -13,6 +14,9 @@ class RulesetSettings(ProcessSettings):
     """Which ruleset decides."""
 
     rules: FilePath | None = Field(None, description="YAML file of rules; the active version when left out")
+    marketplace_pack: PackMode = Field(
+        PackMode.OFF, description="off, shadow or live: the rules of the marketplace pack beside the ruleset's own"
+    )
 
 
 class DetectorSettings(RulesetSettings, EventSettings, KafkaSettings, DatabaseSettings):

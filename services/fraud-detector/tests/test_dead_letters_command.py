@@ -198,7 +198,7 @@ async def test_a_label_is_redriven_to_its_own_topic(system: System) -> None:
     assert await read_topic(system.settings, system.settings.orders_topic) == []
 
 
-async def test_a_conflict_wants_to_be_meant(system: System) -> None:
+async def test_a_conflict_is_redriven_only_with_again(system: System) -> None:
     _, origin = await system.publish(order(), order(quantity=2))
     refused = await system.command("redrive", origin, code=1)
     assert "is a conflict" in refused

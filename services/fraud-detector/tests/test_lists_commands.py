@@ -23,7 +23,7 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["lists", *map(str, arguments)])
 
 
-def test_from_nothing_to_an_entry_and_back() -> None:
+def test_an_entry_is_added_and_removed() -> None:
     nothing = run("show")
     assert (nothing.exit_code, nothing.stdout) == (1, "there are no lists\n")
     made = run("create", "blocked_devices", "--kind", "block", "--field", "device_id")

@@ -115,6 +115,16 @@ def test_rollback_refuses_what_was_never_active(file: Path) -> None:
     assert "no version 'ffff' was ever active" in str(run("show", "ffff").exception)
 
 
+def test_a_ruleset_that_does_not_go_with_the_pack_is_not_published(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = publish(file, 50)
+    file.write_text(RULES.replace("include: [shared.yaml]", "parameters: {most_amount: 1, most_device_accounts: many}"))
+    monkeypatch.setenv("ORDERWATCH_MARKETPLACE_PACK", "live")
+    assert "ORDERWATCH_MARKETPLACE_PACK to off" in str(run("publish", file).exception)
+    assert json.loads(run("active", "--json").output)["version"] == version
+    monkeypatch.setenv("ORDERWATCH_MARKETPLACE_PACK", "off")
+    assert run("publish", file).exit_code == 0
+
+
 async def test_rollback_refuses_what_this_release_cannot_read(file: Path, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await activate(connection, "of-another-release", "rules: 1", action=Action.PUBLISH, author="ana")

@@ -101,7 +101,7 @@ async def test_no_more_is_read_than_is_asked_for() -> None:
     theirs.close()
 
 
-async def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+async def test_unreadable_files_are_errors(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(IsADirectoryError):

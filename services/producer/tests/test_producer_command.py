@@ -126,7 +126,7 @@ def test_a_reader_that_closes_the_pipe_causes_no_message() -> None:
         (("generate", "--count", "0"), "--count"),
     ],
 )
-def test_what_cannot_be_is_said(arguments: tuple[str, ...], said: str) -> None:
+def test_impossible_arguments_are_rejected(arguments: tuple[str, ...], said: str) -> None:
     done = CliRunner().invoke(app, arguments, terminal_width=200)
 
     assert done.exit_code == 2
@@ -279,7 +279,9 @@ def test_a_missing_topic_makes_the_exit_code(broker: str) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_stop_drains(kafka_settings: KafkaSettings, tmp_path: Path, number: signal.Signals) -> None:
+async def test_a_signal_ends_it_after_all_sent_is_acknowledged(
+    kafka_settings: KafkaSettings, tmp_path: Path, number: signal.Signals
+) -> None:
     truth = tmp_path / "truth"
     with running("generate", "--rate", "2000", "--truth", str(truth), settings=kafka_settings) as process:
         await until(lambda: truth.exists() and truth.stat().st_size > 1_000, "some orders")

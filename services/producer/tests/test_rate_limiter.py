@@ -57,7 +57,7 @@ async def test_a_rate_is_kept_message_by_message() -> None:
 
 @pytest.mark.parametrize("rate", [7, 500, 2_000, 50_000])
 @pytest.mark.parametrize("oversleep", [0.0, 0.0007, 0.02])
-async def test_errors_do_not_add_up(rate: int, oversleep: float) -> None:
+async def test_late_wakeups_do_not_accumulate(rate: int, oversleep: float) -> None:
     clock = FakeClock(oversleep)
     count = 3 * rate
 

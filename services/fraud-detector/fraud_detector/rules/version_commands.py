@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from decision_engine.example_runner import run_examples
+from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.settings import RulesetSettings
 from order_contract.business_time import business_text
@@ -64,9 +65,12 @@ def publish(
             f"Nothing was published. fraud-detector rules test {file} shows what is different.",
         )
     _require_same_content(ruleset, file)
-
-    who, why = _author(author), _message(message)
     settings = read_settings(RulesetSettings)
+    try:
+        add_marketplace_pack(ruleset, settings.marketplace_pack)
+    except RulesetError as error:
+        raise CommandError(str(error), "Nothing was published.") from None
+    who, why = _author(author), _message(message)
 
     async def run(connection: Connection) -> str | None:
         return await activate(
