@@ -182,6 +182,7 @@ def _query(feature: HistoryFeature, found: str, selected: str) -> str:
             select orders.*, seen_offsets(seen, source_partition, source_offset) as offsets,
                 saw.epoch as label_epoch, saw.offsets as label_offsets
             from orders, seen_labels(seen) as saw where order_id = $1
+            offset 0  -- so that the offsets are decoded once, and not for every other order
         ) as own left join lateral (
             {found}
             from orders as other left join lateral (
