@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ FILTER = re.compile(r"\bwhere\b.*\bbusiness_date (?:>=|between) date '", re.DOTA
 """A condition on the partitions that BigQuery can resolve before it reads any."""
 RANGE = re.compile(r"\bwhere\b.*\b(?:business_date|month_start) (?:>=|between) date '(?!0001)", re.DOTALL)
 """One that leaves some partitions only."""
+BOUNDS = re.compile(
+    r"\b(?:business_date|month_start) "
+    r"(?:between date '(?!0001)(\S+)' and|>= date '(?!0001)(\S+)' and \S+ <) date '(\S+)'"
+)
+"""The first and the last date of such a range; the date after it where a month ends."""
 
 
 class Compiled:
@@ -245,6 +250,25 @@ def test_a_day_reads_all_dates_of_short_aggregates_only(dated: Compiled) -> None
     assert read_whole == {
         "agg_daily_payment_hour_orders", "agg_monthly_user_orders", "agg_monthly_product_payment_orders"
     }  # fmt: skip
+
+
+def test_a_day_reads_partitions_of_its_dates_and_months_only(dated: Compiled) -> None:
+    """And of the dates beside them where a test looks for orders that moved: that many partitions in any history."""
+    day = timedelta(days=1)
+    months = (REBUILT[0].replace(day=1), date(2026, 11, 1))
+    allowed = {REBUILT, (REBUILT[0] - day, REBUILT[1] + day), months}
+    read: Counter[tuple[date, date]] = Counter()
+    for node in [*dated.models(), *dated.tests()]:
+        for table, query in references(node["compiled_code"]):
+            if table in dated.partitioned() and RANGE.search(query):
+                found = {
+                    (date.fromisoformat(first or month), date.fromisoformat(last))
+                    for first, month, last in BOUNDS.findall(query)
+                }
+                assert found, f"{node['name']} reads an open range of {table}: {query}"
+                assert found <= allowed, f"{node['name']} reads other partitions of {table}: {query}"
+                read.update(found)
+    assert read.keys() == allowed
 
 
 def test_a_reference_without_a_filter_is_found() -> None:

@@ -11,6 +11,9 @@ from devstack.postgres import EmbeddedPostgres
 from devstack.server import LAUNCHER
 from devstack.settings import EmbeddedSettings
 
+LABEL_DELAY = 60
+"""Seconds after which the embedded producer labels its own fraud, on average: soon enough to be seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
@@ -143,6 +146,7 @@ def service_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[Proce
             service_spec(
                 "producer",
                 *("order_producer", "generate", "--rate", f"{settings.producer_rate:g}"),
+                *("--label-delay", str(LABEL_DELAY)),
                 kind="producer",
                 stage=3,
                 stop_seconds=15,

@@ -62,6 +62,24 @@ def test_orders_are_retired_and_users_erased_as_the_owner_alone(
     assert done.returncode == 0, done.stderr
     before, user = asyncio.run(stored())
 
+    async def label() -> None:
+        async with prepared.connected(DatabaseRole.DETECTOR) as detector:
+            await detector.execute(
+                """
+                insert into labels (
+                    topic, epoch, partition, "offset", order_id, label, source, labelled_at, note, appended_at
+                )
+                select 'labels', 1, 0, row_number() over (), order_id, 'fraud', 'test', now(), user_id, now()
+                from orders
+                """
+            )
+
+    async def notes() -> int:
+        async with prepared.connected(DatabaseRole.READER) as reader:
+            return int(await reader.fetchval("select count(*) from labels where note = $1", user))
+
+    asyncio.run(label())
+    assert asyncio.run(notes()) > 0
     for command in (["retire", "--before", f"{second}", "--yes"], ["erase-user", user, "--yes"]):
         refused = order_batch(*command, owner=False)
         assert (refused.returncode, "ORDERWATCH_OWNER_DATABASE_URL" in refused.stderr) == (2, True), refused.stderr
@@ -75,6 +93,7 @@ def test_orders_are_retired_and_users_erased_as_the_owner_alone(
     assert f"removed {before - left:,} orders" in retired.stdout
     erased = order_batch("erase-user", user, "--yes", owner=True)
     assert erased.returncode == 0, erased.stderr
+    assert asyncio.run(notes()) == 0
     count, newest = asyncio.run(stored())
     assert count == left
     assert newest != user

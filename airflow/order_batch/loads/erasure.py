@@ -23,6 +23,11 @@ _OUTCOMES: Final = f"""
     where error is not null
         and (order_id = any(%(order_ids)s) or order_id in (select order_id from orders where user_id = %(user_id)s))
 """
+_LABELS: Final = f"""
+    update labels set note = '{ERASED}'
+    where note is not null
+        and (order_id = any(%(order_ids)s) or order_id in (select order_id from orders where user_id = %(user_id)s))
+"""
 _ORDERS: Final = f"""
     update orders
     set user_id = %(pseudonym)s, {assignments(ORDER_VALUES)},
@@ -80,7 +85,7 @@ class Erasure:
             ).fetchone()
             assert found is not None
             names = {"user_id": user_id, "pseudonym": found[0], "order_ids": order_ids}
-            for statement in (_OUTCOMES, _ORDERS, _USERS):
+            for statement in (_OUTCOMES, _LABELS, _ORDERS, _USERS):
                 self._connection.execute(statement, names)
         # The pseudonym stays recorded until here, so that a repeat after a kill uses the same one.
         self._warehouse.erase_user(user_id, found[0])

@@ -231,7 +231,8 @@ async def _watch(
     """Check broker and database from time to time, so that one that is down is not taken for a quiet topic."""
     while True:
         metrics.list_sizes()
-        if (history := pipeline.history) is not None:
+        metrics.rule_times(pipeline.evaluator.time_rules(time.perf_counter))
+        if (history := pipeline.evaluator.history) is not None:
             metrics.history(history)
         try:
             metrics.lag(await consumer.lags())

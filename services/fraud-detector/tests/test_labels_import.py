@@ -9,10 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from fraud_detector.cli import app
-from fraud_detector.labels.csv_file import LabelFileError, read_labels
+from fraud_detector.labels.csv_file import read_labels
 from order_contract.label import Label, LabelEvent
 from order_contract.label_record import decode_label
 from order_platform.command_line.errors import CommandError, UnavailableError, UsageError
+from order_platform.csv_rows import CsvFileError
 from order_platform.settings import KafkaSettings
 from tests.support.ports import free_port
 from tests.support.reading import read_topic
@@ -53,13 +54,13 @@ def test_lines_are_labels_with_defaults_or_refused_with_their_place() -> None:
     [
         ("", "it is empty; the first line names the columns"),
         ("order_id\no1\n", "the header has no column label"),
-        ("order_id,lable\n", "a column 'lable', which labels do not have; write label"),
+        ("order_id,lable\n", "an unknown column 'lable'; write label"),
         ("order_id,label,label\n", "the column label twice"),
         ('order_id,label\n"o1"x,fraud\n', "line 2 is not valid CSV"),
     ],
 )
 def test_a_file_that_is_not_labels_is_refused_as_a_whole(text: str, problem: str) -> None:
-    with pytest.raises(LabelFileError, match=problem):
+    with pytest.raises(CsvFileError, match=problem):
         read_labels(text.splitlines(keepends=True), DEFAULTS, LATEST)
 
 

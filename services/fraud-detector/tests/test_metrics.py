@@ -63,6 +63,9 @@ def samples(metrics: DetectorMetrics) -> dict[tuple[str, ...], float]:
     }
 
 
+SHADOW_RULES = parse_ruleset(SHADOW, "f.yaml").active
+
+
 def test_every_metric_counts_what_its_help_says() -> None:
     metrics = DetectorMetrics()
     evaluator = OrderEvaluator(EventDecoder(), parse_ruleset(SHADOW, "f.yaml"))
@@ -96,6 +99,8 @@ def test_every_metric_counts_what_its_help_says() -> None:
     members.load(5, [EntryChange("blocked", "device_id", value, None, True) for value in "ab"])
     metrics.lists(members, lambda: 3.0)
     metrics.list_sizes()
+    ticks = iter(range(100))
+    metrics.rule_times(evaluator.time_rules(lambda: next(ticks)))
     metrics.ruleset_active("v1")
     metrics.ruleset_refused()
     metrics.ruleset_active("v2")
@@ -127,6 +132,9 @@ def test_every_metric_counts_what_its_help_says() -> None:
         ("committed_offset", "3"): 6,
         ("lag_messages", "3"): 7,
         ("histories",): 1,
+        ("feature_keys", "orders"): 1,
+        **{("rule_seconds_count", rule.id): 1 for rule in SHADOW_RULES},
+        **{("rule_seconds_sum", rule.id): 1 for rule in SHADOW_RULES},
         ("history_bytes",): history.size,
         ("history_newest_timestamp_seconds",): history.newest.timestamp(),
         ("history_since_timestamp_seconds",): 0,

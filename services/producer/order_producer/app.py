@@ -10,14 +10,18 @@ import structlog
 
 from marketplace_simulator.orders import OrderMessage
 from order_platform.health_server import HealthServer
+from order_producer.publish.delayed_labels import DelayedLabels
 from order_producer.publish.metrics import ProducerMetrics
 from order_producer.publish.publisher import Publisher
-from order_producer.publish.pump import LabelFile, pump_until
+from order_producer.publish.pump import LabelFile, LabelRecorder, pump_until
 from order_producer.publish.report import Report
 from order_producer.publish.sink import Counts, FileSink, Sink
 from order_producer.settings import ProducerSettings
 
 log = structlog.get_logger()
+
+# For the labels that are due when it stops, after the orders had theirs.
+LABEL_SECONDS = 2.0
 
 
 async def run(
@@ -27,11 +31,13 @@ async def run(
     *,
     output: Path | None = None,
     labels: Path | None = None,
+    label_delay: float | None = None,
     counts: Counts | None = None,
     broker_timeout: float | None = None,
 ) -> Counts:
     """Publish the messages, or write them to the file `output`, until their end, SIGTERM or SIGINT.
 
+    With `label_delay` the labels of fraud orders are published on topic labels, so many seconds later on average.
     Returns the counts of their outcomes, which `counts`, if given, holds at any time. Raises OSError for files, and
     the error that stopped publishing.
     """
@@ -39,13 +45,18 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        label_file = stack.enter_context(LabelFile(labels))
+        recorders: list[LabelRecorder] = [stack.enter_context(LabelFile(labels))]
+        if label_delay is not None:
+            delayed = DelayedLabels(
+                settings, delay=label_delay, drain_seconds=min(settings.drain_seconds, LABEL_SECONDS)
+            )
+            recorders.append(await stack.enter_async_context(delayed))
         sink: Sink
         if output is None:
             sink = await _open_publisher(settings, stack, counts or Counts(), broker_timeout)
         else:
             sink = stack.enter_context(FileSink(output))
-        await pump_until(stop, messages, sink, labels=label_file, report=report, drain_seconds=settings.drain_seconds)
+        await pump_until(stop, messages, sink, labels=recorders, report=report, drain_seconds=settings.drain_seconds)
         return sink.counts
 
 

@@ -83,6 +83,14 @@ def generate(
         Path | None,
         typer.Option(dir_okay=False, help="Write the labels of fraud orders, one JSON line each: order_id, pattern."),
     ] = None,
+    label_delay: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Publish labels of the fraud orders on topic labels, so many seconds after them on average.",
+            show_default="no labels",
+        ),
+    ] = None,
     amounts_as_text: Annotated[
         bool, typer.Option("--amounts-as-text", help="Write amounts as Rp.125,000,000, not as integers.")
     ] = False,
@@ -106,6 +114,10 @@ def generate(
     2,000 a second for a minute, and which of them are fraud:
 
         order-producer generate --rate 2000 --count 120000 --truth truth.jsonl
+
+    Five a second, and what the fraud among them turned out to be, a minute later:
+
+        order-producer generate --label-delay 60
 
     Three past days; run again, the same orders to the byte:
 
@@ -133,6 +145,10 @@ def generate(
         rate = LIVE_RATE if first_day is None else 0
     config = GeneratorConfig(World(settings.world_seed), seed, fraud_share, amounts_as_text)
     output = STANDARD if to_stdout else output
+    if label_delay is not None and output is not None:
+        raise typer.BadParameter(
+            "nothing is published with --output; --truth FILE writes them", param_hint="--label-delay"
+        )
     if output == STANDARD:
         # `order-producer generate --to-stdout | head` ends silently, as other tools do.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -142,6 +158,7 @@ def generate(
         share=lambda counts: None if count is None else counts.sent / count,
         output=output,
         truth=truth,
+        label_delay=label_delay,
     )
 
 
@@ -257,9 +274,10 @@ def _publish_and_exit(
     share: Share,
     output: Path | None = None,
     truth: Path | None = None,
+    label_delay: float | None = None,
 ) -> NoReturn:
     """Publish or write the messages, and exit with the code of their outcome."""
-    counts, failed = _publish(messages, settings, share=share, output=output, truth=truth)
+    counts, failed = _publish(messages, settings, share=share, output=output, truth=truth, label_delay=label_delay)
     sys.exit(_exit_code(failed) if failed is not None or counts.failed else ExitCode.OK)
 
 
@@ -275,6 +293,7 @@ def _publish(
     share: Share,
     output: Path | None = None,
     truth: Path | None = None,
+    label_delay: float | None = None,
     broker_timeout: float | None = None,
 ) -> tuple[Counts, Exception | None]:
     """Publish or write the messages; returns the counts of their outcomes, and the error that ended it."""
@@ -293,6 +312,7 @@ def _publish(
                     report,
                     output=output,
                     labels=truth,
+                    label_delay=label_delay,
                     counts=counts,
                     broker_timeout=broker_timeout,
                 )

@@ -83,7 +83,7 @@ async def run(
 ) -> FakeReport:
     report = FakeReport()
     with LabelFile(labels) as label_file:
-        await pump_until(stop or asyncio.Event(), source, sink, labels=label_file, report=report, drain_seconds=SHORT)
+        await pump_until(stop or asyncio.Event(), source, sink, labels=[label_file], report=report, drain_seconds=SHORT)
     assert report.finished is sink.counts
     return report
 

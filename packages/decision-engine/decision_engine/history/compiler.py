@@ -46,6 +46,10 @@ class ReadFeatures(Protocol):
 AddOrder = Callable[[OrderEvent], None]
 """Adds an order to all series."""
 
+LABELLED_PART: Final = " labelled"
+ORDERS_PART: Final = " orders"
+"""End the names of the two counts of which a share is the quotient."""
+
 _TIME: Final = f"event[{POSITIONS['created_date']}]"
 _CURRENCY: Final = f"event[{POSITIONS['currency']}]"
 
@@ -73,8 +77,8 @@ def compile_series(
 def share_parts(share: HistoryFeature) -> tuple[HistoryFeature, HistoryFeature]:
     """The two counts of which a share of labelled orders is the quotient."""
     return (
-        replace(share, name=f"{share.name} labelled", aggregate=Aggregate.LABEL_COUNT),
-        replace(share, name=f"{share.name} orders", aggregate=Aggregate.COUNT, label=None),
+        replace(share, name=share.name + LABELLED_PART, aggregate=Aggregate.LABEL_COUNT),
+        replace(share, name=share.name + ORDERS_PART, aggregate=Aggregate.COUNT, label=None),
     )
 
 

@@ -4,10 +4,10 @@ The values are those of the contract: aggregates over the orders that were added
 (t - window, t]. Orders may be added in any order; each counts at its own time.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from typing import BinaryIO
 
-from decision_engine.history.compiler import compile_series, share_parts
+from decision_engine.history.compiler import LABELLED_PART, ORDERS_PART, compile_series, share_parts
 from decision_engine.history.declaration import OPTIONAL_FIELDS, Aggregate, HistoryFeature
 from decision_engine.history.series import NO_HORIZON, Kept, Series, microseconds
 from decision_engine.history.snapshot import read_histories, write_histories
@@ -44,6 +44,16 @@ class HistoryState:
     def keys(self) -> int:
         """How many histories there are."""
         return sum(len(series.histories) for series in self._series)
+
+    @property
+    def keys_by_feature(self) -> Mapping[str, int]:
+        """How many histories each feature is read from; a share has those of its orders."""
+        return {
+            feature.name.removesuffix(ORDERS_PART): len(series.histories)
+            for series in self._series
+            for feature in series.features
+            if not feature.name.endswith(LABELLED_PART)
+        }
 
     def forget(self, now: int, lateness: int, horizon: int = NO_HORIZON) -> Generator[None, None, Kept]:
         """Delete orders that no window of an order can reach that is at most `lateness` behind `now`.

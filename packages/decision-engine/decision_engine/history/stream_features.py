@@ -192,6 +192,11 @@ class StreamFeatures:
         """How many histories are kept, one per key."""
         return self._histories.keys
 
+    @property
+    def keys_by_feature(self) -> Mapping[str, int]:
+        """How many histories each feature is read from."""
+        return self._histories.keys_by_feature
+
     def forget(self) -> Iterator[None]:
         """Delete what no feature can reach any more, or what is more than may be kept.
 

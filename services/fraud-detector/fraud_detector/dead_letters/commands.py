@@ -1,8 +1,6 @@
 """The subcommands of `fraud-detector dead-letters`: list, show and redrive."""
 
 import asyncio
-import getpass
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -34,6 +32,7 @@ from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
 from order_platform.command_line.confirmation import require_confirmation
 from order_platform.command_line.errors import ExitCode
+from order_platform.command_line.operator import current_operator
 from order_platform.command_line.output import (
     ERR,
     OUT,
@@ -155,7 +154,7 @@ def redrive(
     if body is not None and len(origins or ()) != 1:
         raise _failure("--body corrects one letter: give its ORIGIN", ExitCode.USAGE)
     correction = _read_correction(body, origins[0]) if body is not None and origins else None
-    redriven_by = by or f"{getpass.getuser()}@{socket.gethostname()}"
+    redriven_by = by or current_operator()
 
     async def redrive_chosen(settings: DeadLetterSettings, database: asyncpg.Connection) -> Results:
         if origins:

@@ -1,28 +1,25 @@
 """The subcommand `fraud-detector labels import`."""
 
 import asyncio
-import csv
-import getpass
-import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from fraud_detector.labels.csv_file import LabelFile, LabelFileError, Refusal, read_labels
+from fraud_detector.labels.csv_file import LabelFile, read_labels
 from fraud_detector.labels.publisher import NotPublishedError, publish_labels
 from order_contract.label import LabelEvent
-from order_platform.command_line.errors import CommandError, ExitCode, UnavailableError, UsageError
+from order_platform.command_line.errors import ExitCode, UnavailableError, UsageError
+from order_platform.command_line.operator import current_operator
 from order_platform.command_line.output import ERR, OUT
+from order_platform.command_line.refusals import report_refusals
 from order_platform.command_line.settings_errors import read_settings
-from order_platform.command_line.terminal_text import printable
+from order_platform.csv_rows import CsvFileError
 from order_platform.logging import silence_kafka_client
 from order_platform.settings import KafkaSettings
-
-_SHOWN: Final = 20
 
 app = typer.Typer(no_args_is_help=True, help="Publish labels: what orders turned out to be.")
 
@@ -49,17 +46,9 @@ def import_(
     a line without `at` gets the time of the import. Exits 1 when lines were refused: the others are published.
     """
     now = datetime.now(UTC)
-    defaults = {"source": source, "author": author or f"{getpass.getuser()}@{socket.gethostname()}"}
+    defaults = {"source": source, "author": author or current_operator()}
     found = _read(file, {**defaults, "at": now.isoformat()}, now)
-    if refused is not None:
-        _write_report(refused, found.refusals)
-    for refusal in found.refusals[:_SHOWN]:
-        ERR.print(f"{file}:{refusal.line}: {printable(refusal.problem)}", markup=False)
-    if len(found.refusals) > _SHOWN:
-        more = f"and {len(found.refusals) - _SHOWN:,} more lines"
-        ERR.print(
-            f"{more}, all in {refused}" if refused else f"{more}; --refused FILE writes all of them", markup=False
-        )
+    report_refusals(file, found.refusals, refused, consequence="Nothing was published.")
     if dry_run:
         OUT.print(f"{len(found.events):,} labels are valid, {len(found.refusals):,} lines refused; nothing published")
     else:
@@ -75,18 +64,8 @@ def _read(file: Path, defaults: dict[str, str], latest: datetime) -> LabelFile:
             return read_labels(lines, defaults, latest)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except LabelFileError as error:
+    except CsvFileError as error:
         raise UsageError(f"{file}: {error}", "Nothing was published.") from None
-
-
-def _write_report(path: Path, refusals: Sequence[Refusal]) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(Refusal._fields)
-            writer.writerows(refusals)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}", "Nothing was published.") from None
 
 
 async def _publish(settings: KafkaSettings, events: Sequence[LabelEvent]) -> None:

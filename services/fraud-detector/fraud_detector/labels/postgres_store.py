@@ -17,7 +17,7 @@ from order_platform.postgres.errors import TRANSIENT_ERRORS
 from order_platform.settings import Subscription
 
 _TIMEOUT: Final = 30.0
-# A label is in the audit log when it is stored, and then once.
+# A label is in the audit log when it is stored, and then once; without its note, which can be erased.
 _LABELS: Final = """
     with stored as (
         insert into labels (
@@ -30,8 +30,8 @@ _LABELS: Final = """
         on conflict do nothing
         returning *
     )
-    insert into audit_log (actor, action, subject_kind, subject_id, reason, after)
-    select coalesce(author, source), 'add', 'label', order_id, note, jsonb_build_object(
+    insert into audit_log (actor, action, subject_kind, subject_id, after)
+    select coalesce(author, source), 'add', 'label', order_id, jsonb_build_object(
         'label', label, 'source', source, 'at', labelled_at, 'topic', topic, 'partition', partition, 'offset', "offset"
     )
     from stored order by partition, "offset"

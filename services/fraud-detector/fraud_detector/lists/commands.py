@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from fraud_detector.lists.output import describe_change, entries_table, list_errors, lists_table, report_refusals
+from fraud_detector.lists.output import describe_change, entries_table, list_errors, lists_table
 from order_contract.business_time import parse_typed_time
 from order_lists import repository
 from order_lists.csv_file import COLUMNS, EntryFile, read_entries
@@ -29,6 +29,7 @@ from order_platform.command_line.database import run_on_database
 from order_platform.command_line.errors import ExitCode, UsageError
 from order_platform.command_line.operator import current_operator
 from order_platform.command_line.output import ERR, OUT, AsJson, parse_argument, print_json
+from order_platform.command_line.refusals import report_refusals
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.csv_rows import CsvFileError
 from order_platform.event_settings import EventSettings
@@ -153,7 +154,7 @@ def import_(
         why = check_reason(reason)
         spec = run_on_database(settings, lambda c: repository.find_list(c, name))
         found = _read(file, spec, settings, expires)
-        report_refusals(file, found.refusals, refused)
+        report_refusals(file, found.refusals, refused, consequence="Nothing was changed.")
         if dry_run:
             text = f"{len(found.entries):,} values are valid, nothing was changed"
         else:

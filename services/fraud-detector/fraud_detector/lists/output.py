@@ -1,21 +1,14 @@
 """Tables and sentences of `fraud-detector lists`."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
 
 from rich.table import Table
 
 from order_contract.business_time import business_text
 from order_lists.model import ChangeResult, ListEntry, ListError, ListSpec, OrderListSummary, UnknownListError
 from order_platform.command_line.errors import CommandError, UsageError
-from order_platform.command_line.output import ERR
 from order_platform.command_line.terminal_text import printable
-from order_platform.csv_rows import Refusal
-
-_SHOWN: Final = 20
 
 
 @contextmanager
@@ -62,20 +55,3 @@ def describe_change(name: str, result: ChangeResult) -> str:
         return f"{name}: nothing to change"
     parts = ((result.added, "added"), (result.removed, "removed"), (result.unchanged, "unchanged"))
     return f"{name}: {', '.join(f'{count:,} {what}' for count, what in parts if count)} (change {result.number:,})"
-
-
-def report_refusals(file: Path, refusals: Sequence[Refusal], report: Path | None) -> None:
-    """Print the first refused lines, and write all of them to a file if one is given. Raises CommandError."""
-    if report is not None:
-        try:
-            with report.open("w", encoding="utf-8", newline="") as lines:
-                writer = csv.writer(lines)
-                writer.writerow(Refusal._fields)
-                writer.writerows(refusals)
-        except OSError as error:
-            raise CommandError(f"{report} cannot be written: {error.strerror}", "Nothing was changed.") from None
-    for refusal in refusals[:_SHOWN]:
-        ERR.print(f"{file}:{refusal.line}: {printable(refusal.problem)}", markup=False)
-    if len(refusals) > _SHOWN:
-        more = f"and {len(refusals) - _SHOWN:,} more lines"
-        ERR.print(f"{more}, all in {report}" if report else f"{more}; --refused FILE writes all of them", markup=False)

@@ -1,14 +1,9 @@
 """The subcommands of `fraud-detector rules` for versions in Postgres: publish, rollback, versions, show and active."""
 
-import asyncio
-import getpass
-import os
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
-import asyncpg
 import typer
 from rich.table import Table
 
@@ -17,10 +12,11 @@ from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.settings import RulesetSettings
 from order_contract.business_time import business_text
-from order_platform.command_line.errors import CommandError, UnavailableError, UsageError
+from order_platform.command_line.database import run_on_database
+from order_platform.command_line.errors import CommandError, UsageError
+from order_platform.command_line.operator import current_operator
 from order_platform.command_line.output import ERR, OUT, AsJson, print_json
 from order_platform.command_line.settings_errors import read_settings
-from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.postgres.ruleset_versions import (
     Action,
     Activation,
@@ -33,7 +29,6 @@ from order_platform.postgres.ruleset_versions import (
 )
 from order_platform.settings import DatabaseSettings
 
-CONNECT_SECONDS: Final = 5.0
 MAX_MESSAGE: Final = 1_000
 _NONE_ACTIVE: Final = (
     "no ruleset is active yet: the first detector that starts activates the default one, or publish a file"
@@ -179,25 +174,7 @@ def add_version_commands(app: typer.Typer) -> None:
 
 def _execute(run: Callable[[Connection], Awaitable[Result]]) -> Result:
     """The result of `run` on a connection to the database."""
-    database_url = read_settings(DatabaseSettings).database_url.get_secret_value()
-
-    async def execute() -> Result:
-        connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
-        try:
-            return await run(connection)
-        finally:
-            connection.terminate()
-
-    try:
-        return asyncio.run(execute())
-    except asyncpg.UndefinedTableError:
-        raise UnavailableError("the database has no table of ruleset versions", "Run orderwatch migrate.") from None
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise CommandError(
-            f"the database refuses: {error}", "ORDERWATCH_DATABASE_URL is to name the operator's role."
-        ) from None
-    except DATABASE_ERRORS as error:
-        raise UnavailableError(f"Postgres is unavailable: {error}") from None
+    return run_on_database(read_settings(DatabaseSettings), run)
 
 
 def _load(file: Path) -> Ruleset:
@@ -236,13 +213,7 @@ async def _find(connection: Connection, prefix: str) -> str:
 
 
 def _author(author: str | None) -> str:
-    if author is not None:
-        return _text(author, "--author")
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # the user has no entry in the password database, as in some containers
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
+    return current_operator() if author is None else _text(author, "--author")
 
 
 def _message(message: str | None) -> str | None:

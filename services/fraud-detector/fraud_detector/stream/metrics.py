@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import groupby
 
 import orjson
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -188,6 +188,24 @@ class DetectorMetrics:
             registry=registry,
         )
 
+        self._rule_seconds = Summary(
+            "orderwatch_detector_rule_seconds",
+            "Time that a rule takes on one order, measured on one order every few seconds.",
+            ["rule"],
+            registry=registry,
+        )
+        self._feature_keys = Gauge(
+            "orderwatch_detector_feature_keys",
+            "Histories in memory by feature; features of one key and condition share theirs.",
+            ["feature"],
+            registry=registry,
+        )
+
+    def rule_times(self, seconds: Mapping[str, float]) -> None:
+        """The time that each rule took on an order."""
+        for rule, taken in seconds.items():
+            self._rule_seconds.labels(rule).observe(taken)
+
     def ruleset_active(self, version: str) -> None:
         """Orders are decided by this version from now on."""
         self._ruleset_refused.set(0)
@@ -257,6 +275,9 @@ class DetectorMetrics:
     def history(self, history: StreamFeatures) -> None:
         """What the histories hold."""
         self._histories.set(history.histories)
+        self._feature_keys.clear()
+        for feature, keys in history.keys_by_feature.items():
+            self._feature_keys.labels(feature).set(keys)
         self._history_bytes.set(history.size)
         self._newest_order.set(history.newest.timestamp())
         self._horizon.set(history.horizon.timestamp() if history.horizon else 0)

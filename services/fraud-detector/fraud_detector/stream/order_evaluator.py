@@ -1,13 +1,13 @@
 """Evaluation of messages: each is decoded, decided and counted, and becomes a row to store or a dead letter. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from decision_engine.evaluate import evaluate
-from decision_engine.features import EventFeatures, FeatureState
+from decision_engine.features import EventFeatures, Features, FeatureState
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import ListFeatures, ListMembers
 from decision_engine.ruleset import Ruleset
@@ -54,6 +54,7 @@ class OrderEvaluator:
         # Of the previous message, as the next one's are mostly the same.
         self._decision: Decision | None = None
         self._columns: tuple[Any, ...] = ()
+        self._latest: tuple[OrderEvent, Features] | None = None
         self._timestamp: int | None = None
         self._appended_at = datetime.fromtimestamp(0, UTC)
 
@@ -104,6 +105,17 @@ class OrderEvaluator:
     def history(self) -> StreamFeatures | None:
         """The histories that features see; None without such features."""
         return self._history
+
+    def time_rules(self, clock: Callable[[], float]) -> Mapping[str, float]:
+        """The seconds that each rule takes on the order that was decided last; empty before the first."""
+        seconds = {}
+        if self._latest is not None:
+            event, features = self._latest
+            for rule in self._ruleset.active:
+                start = clock()
+                rule.condition(event, features)
+                seconds[rule.id] = clock() - start
+        return seconds
 
     @property
     def has_history(self) -> bool:
@@ -164,6 +176,7 @@ class OrderEvaluator:
         if history is not None:
             seen = history.seen(message.partition)
         decision = evaluate(event, self._state, self._ruleset)
+        self._latest = event, decision.features
         if history is not None and counts and not history.has_read(message.partition, message.offset):
             history.add(event, message.partition, message.offset)
         if decision is not self._decision:

@@ -128,9 +128,9 @@ class Pipeline:
         self._health.joined()
 
     @property
-    def history(self) -> StreamFeatures | None:
-        """The histories that features see; None without such features."""
-        return self._evaluator.history
+    def evaluator(self) -> OrderEvaluator:
+        """What decides now."""
+        return self._evaluator
 
     def stored_histories(self) -> tuple[StreamFeatures, Mapping[int, int]] | None:
         """The histories of what is known to be stored, and the positions on topic `decisions` that they cover.

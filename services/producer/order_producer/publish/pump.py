@@ -1,15 +1,22 @@
 """Pump: moves messages from a source to a sink until the end or a stop, and writes their labels."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import orjson
 
 from marketplace_simulator.orders import OrderMessage
 from order_producer.publish.report import Report
 from order_producer.publish.sink import Sink
+
+
+class LabelRecorder(Protocol):
+    """What is done with the labels of generated orders."""
+
+    def record(self, order_id: str, pattern: str) -> None:
+        """An order belongs to a fraud pattern."""
 
 
 class LabelFile:
@@ -39,13 +46,14 @@ class LabelFile:
 _YIELD_EVERY = 64
 
 
-async def pump(messages: AsyncIterator[OrderMessage], sink: Sink, labels: LabelFile) -> None:
-    """Put every message into the sink, write the labels, and flush."""
+async def pump(messages: AsyncIterator[OrderMessage], sink: Sink, labels: Sequence[LabelRecorder]) -> None:
+    """Put every message into the sink, record the labels, and flush."""
     count = 0
     async for message in messages:
         await sink.put(message)
         if message.pattern is not None:
-            labels.record(message.name, message.pattern)
+            for each in labels:
+                each.record(message.name, message.pattern)
         count += 1
         if count % _YIELD_EVERY == 0:
             await asyncio.sleep(0)
@@ -57,7 +65,7 @@ async def pump_until(
     messages: AsyncIterator[OrderMessage],
     sink: Sink,
     *,
-    labels: LabelFile,
+    labels: Sequence[LabelRecorder],
     report: Report,
     drain_seconds: float,
 ) -> None:
