@@ -65,6 +65,11 @@ class SystemPaths:
         return self.logs / f"{process}.log"
 
     @property
+    def snapshots(self) -> Path:
+        """Of the detectors' histories."""
+        return self.home / "snapshots"
+
+    @property
     def supervisor_configuration(self) -> Path:
         """Generated at every `up`."""
         return self.home / "supervisord.conf"
@@ -100,7 +105,7 @@ class SystemPaths:
 
     def all_files(self) -> Iterator[Path]:
         """All that the system puts into the home folder, which may be a folder that holds other things, too."""
-        yield from (self.kafka, self.postgres, self.logs, self.home / "cache", self.home / "bench.json")
+        yield from (self.kafka, self.postgres, self.logs, self.snapshots, self.home / "cache", self.home / "bench.json")
         yield from (self.airflow, self.airflow_env, self.staging, *self.home.glob(f"{self.warehouse.name}*"))
         yield from (self.supervisor_configuration, self.env, self.admin_env, self.migrate_env)
         yield from map(self.process_env, (*PROCESSES, OLD_PROCESSES))

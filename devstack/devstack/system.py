@@ -109,7 +109,11 @@ class System:
         kafka = {"ORDERWATCH_KAFKA": self.bootstrap_servers}
         batch_side = airflow.batch_settings(self.paths)
         processes = {
-            "detector": {**kafka, **self._database_variable(DatabaseRole.DETECTOR)},
+            "detector": {
+                **kafka,
+                **self._database_variable(DatabaseRole.DETECTOR),
+                "ORDERWATCH_SNAPSHOTS": str(self.paths.snapshots),
+            },
             "api": {**kafka, **self._database_variable(DatabaseRole.API)},
             "producer": kafka,
             "batch": {**kafka, **self._database_variable(DatabaseRole.BATCH), **batch_side},

@@ -60,13 +60,15 @@ async def test_a_forked_process_writes_what_is_stored_and_leaves_the_detector_as
 
 
 async def test_a_snapshot_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    writing = asyncio.create_task(snapshots(tmp_path / "missing").write_regularly(lambda: (histories(1), {})))
+    folder = tmp_path / "file"
+    folder.touch()
+    writing = asyncio.create_task(snapshots(folder).write_regularly(lambda: (histories(1), {})))
     with capture_logs() as logs:
         await until(lambda: bool(logs), "a warning")
     writing.cancel()
     await asyncio.wait([writing])
     assert [entry["event"] for entry in logs] == ["snapshot_not_written"]
-    assert "No such file or directory" in logs[0]["problem"]
+    assert "File exists" in logs[0]["problem"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 100])

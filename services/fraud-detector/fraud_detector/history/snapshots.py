@@ -66,6 +66,7 @@ class Snapshots:
 
     def write(self, history: StreamFeatures, positions: Mapping[int, int]) -> None:
         """Write a snapshot; the file is replaced once it is complete. Raises OSError."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         try:
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb", BUFFER_BYTES) as file:  # noqa: PTH123
