@@ -65,11 +65,13 @@ def ordered(stack: Stack) -> int:
             parameters["cursor"] = page["next"]
 
 
-def test_the_pages_show_four_dags_that_run(stack: Stack) -> None:
+def test_the_pages_show_all_dags_and_the_plugin(stack: Stack) -> None:
     with logged_in(stack) as airflow:
         dags = airflow.get("dags")["dags"]
         assert {dag["dag_id"] for dag in dags if not dag["is_paused"]} == DAGS
         assert airflow.get("importErrors")["total_entries"] == 0
+        assert "orderwatch" in {plugin["name"] for plugin in airflow.get("plugins")["plugins"]}
+        assert airflow.get("plugins/importErrors")["total_entries"] == 0
         assert airflow.get("pools/warehouse")["slots"] == 1
 
 

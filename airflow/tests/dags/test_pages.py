@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 
+def test_the_plugin_is_found_by_its_entry_point_and_listed(bag: "DagBag") -> None:
+    from airflow.api_fastapi.common.parameters import LimitFilter, OffsetFilter  # noqa: PLC0415
+    from airflow.api_fastapi.core_api.routes.public.plugins import get_plugins, import_errors  # noqa: PLC0415
+
+    listed = get_plugins(LimitFilter().set_value(100), OffsetFilter().set_value(0))
+    assert "orderwatch" in {plugin.name for plugin in listed.plugins}
+    assert import_errors().total_entries == 0
+
+
 def test_the_pages_load_the_default_of_their_zone(bag: "DagBag") -> None:
     from fastapi import FastAPI  # noqa: PLC0415
     from starlette.testclient import TestClient  # noqa: PLC0415

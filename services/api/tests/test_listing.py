@@ -62,6 +62,25 @@ async def test_filters(client: httpx.AsyncClient, store: Any, order: Any) -> Non
     assert await ids(client, "/v1/flags", outcome="review") == ["review"]
 
 
+async def test_the_newest_label_is_a_filter(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, store: Any, order: Any
+) -> None:
+    await store(*(order(f"o{number}", flagged=number == 2, user_id="u") for number in range(4)))
+    await connection.execute(
+        """
+        insert into labels (topic, epoch, partition, "offset", order_id, label, source, labelled_at, appended_at)
+        select 'labels', 1, 0, number, order_id, label, 'bank', now(), now()
+        from (values (1, 'o1', 'legitimate'), (2, 'o2', 'fraud'), (3, 'o1', 'fraud'), (4, 'o3', 'legitimate'))
+            as labels (number, order_id, label)
+        """
+    )
+    assert set(await ids(client, "/v1/orders", label="fraud")) == {"o1", "o2"}
+    assert set(await ids(client, "/v1/orders", label="fraud", user_id="u")) == {"o1", "o2"}
+    assert await ids(client, "/v1/orders", label="legitimate") == ["o3"]
+    assert await ids(client, "/v1/orders", label="chargeback") == []
+    assert await ids(client, "/v1/flags", label="fraud") == ["o2"]
+
+
 @pytest.mark.parametrize(
     ("path", "query", "field"),
     [

@@ -21,7 +21,13 @@ from order_api.kit.query_parameters import (
     Wait,
 )
 from order_contract.decision import Outcome, Status
+from order_contract.label import Label
 from order_contract.money import DEFAULT_CURRENCY
+
+_CURRENT_LABEL: Final = """
+    select label from labels
+    where labels.order_id = orders.order_id order by epoch desc, "offset" desc, partition desc limit 1
+"""  # found by index labels_by_order, for each order that is searched
 
 
 class IndexUse(Enum):
@@ -89,6 +95,9 @@ class PageParameters(BaseModel):
         QueryParam[Currency],
         Condition("currency = {}", IndexUse.BY_USER),
         Field(description="ISO 4217; IDR when only an amount is given"),
+    ] = None
+    label: Annotated[
+        QueryParam[Label], Condition(f"{{}} = ({_CURRENT_LABEL})"), Field(description="the order's newest label")
     ] = None
     created_from: Annotated[
         QueryParam[TimeBound],
