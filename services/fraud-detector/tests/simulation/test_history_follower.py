@@ -87,11 +87,13 @@ class Published(PublishedOrders):
 
 
 class Store(FakeStore):
-    """A database that is down when the test says so."""
+    """A database that is down, or does not respond, when the test says so."""
 
     is_down = False
+    response_seconds = 0.0
 
     async def store(self, batch: Batch) -> StoreResult:
+        await asyncio.sleep(self.response_seconds)
         if self.is_down:
             raise DependencyUnavailableError("the database is down")
         return await super().store(batch)
@@ -222,6 +224,28 @@ def test_a_former_partition_is_followed_from_what_was_published_at_the_last_comm
         await asyncio.sleep(5)
         assert member.published.reopened[-1] == {PARTITION: 5}
         assert (member.counted, member.history.next_offsets[PARTITION]) == (7, 7)
+        await member.stop()
+
+    run_in_virtual_time(play())
+
+
+def test_what_is_dropped_is_taken_back_once_however_long_the_store_takes() -> None:
+    async def play() -> None:
+        member = Member()
+        member.consumer.assign([PARTITION])
+        member.send(3)
+        await asyncio.sleep(5)
+        member.store.is_down, member.store.response_seconds = True, 60.0
+        member.send(4)
+        for _ in range(3):
+            await asyncio.sleep(5)
+            assert (member.counted, member.history.next_offsets[PARTITION]) == (7, 7)
+            await member.consumer.revoke()
+            assert (member.counted, member.history.next_offsets[PARTITION]) == (3, 3)
+            member.consumer.assign([PARTITION])
+        member.store.is_down, member.store.response_seconds = False, 0.0
+        await asyncio.sleep(120)
+        assert (member.counted, member.broker.committed) == (7, {PARTITION: 7})
         await member.stop()
 
     run_in_virtual_time(play())
