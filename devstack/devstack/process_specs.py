@@ -105,7 +105,7 @@ def service_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[Proce
     environment = {f"ORDERWATCH_{name.upper()}": str(value) for name, value in settings.ports().items()}
 
     def service_spec(
-        name: str, *command: str, kind: str, stage: int, stop_seconds: int, port: int, port_setting: str
+        name: str, *command: str, kind: str, stage: int, stop_seconds: int, port: int, port_setting: str, **more: str
     ) -> ProcessSpec:
         return ProcessSpec(
             name,
@@ -115,7 +115,7 @@ def service_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[Proce
             port=port,
             port_setting=port_setting,
             has_readyz=True,
-            environment={**environment, port_setting: str(port)},
+            environment={**environment, port_setting: str(port), **more},
         )
 
     programs = [
@@ -127,6 +127,7 @@ def service_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[Proce
             stop_seconds=20,
             port=settings.detector_port if number == 1 else 0,
             port_setting="ORDERWATCH_DETECTOR_PORT",
+            ORDERWATCH_MARKETPLACE_PACK=settings.marketplace_pack.value,
         )
         for number in range(1, settings.detectors + 1)
     ]

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from decision_engine.marketplace_pack import PackMode
 from devstack.paths import HOME
 from order_platform.setting_types import FilePath, Port, invalid, repeated
 from order_platform.settings import ProcessSettings
@@ -36,6 +37,9 @@ class EmbeddedSettings(ProcessSettings):
         5.0, ge=0, allow_inf_nan=False, description="orders per second; 0 switches the producer off"
     )
     batch: bool = Field(True, description="whether Airflow runs, for the batch side")
+    marketplace_pack: PackMode = Field(
+        PackMode.SHADOW, description="off, shadow or live: the rules of the marketplace pack beside the others"
+    )
     detectors: int = Field(1, ge=1, le=64, description="how many share the partitions")
 
     @model_validator(mode="after")
