@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from decision_engine.lists import EntryChange, ListMembers, snooze_name
 from decision_engine.ruleset import load_ruleset
+from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers
-from order_contract.decision import OrderRow
+from order_contract.decision import DECISION_COLUMNS, OrderRow
 from order_contract.decoding.decoder import EventDecoder
 from simulation.fakes import FakeMessage
 from tests.support.plain_order import plain_order
@@ -62,3 +64,25 @@ def test_a_dead_letter_of_no_field_names_none() -> None:
 
     assert isinstance(letter, RejectedMessage)
     assert not {"error_field", "error_fields"} & dict(dead_letter_headers(letter)).keys()
+
+
+def test_an_order_that_is_decided_again_sees_the_lists_of_then() -> None:
+    """The decision and the number of the change that it saw always belong together."""
+    ruleset, members = load_ruleset(), ListMembers()
+    evaluator = OrderEvaluator(EventDecoder(), ruleset, lists=members)
+    message = FakeMessage(1, 7, orjson.dumps(plain_order(country="SG", device_id="d")), timestamp=milliseconds(NOW))
+    row = evaluator.evaluate(message, NOW)
+    assert isinstance(row, OrderRow)
+    assert (row.outcome, row.lists_seen) == ("review", None)
+    batch = Batch(orders=[(row, message)])
+    snooze = EntryChange(snooze_name("foreign-country", "device_id"), "device_id", "d", None, True)
+    members.apply(4, [snooze])
+    evaluator.decide_again([batch], set())
+    ((again, _),) = batch.orders
+    assert (again.outcome, again.lists_seen, again.risk_score) == ("approve", 4, 0)
+    assert [(hit["rule"], hit["mode"]) for hit in orjson.loads(again.hits)] == [("foreign-country", "snoozed")]
+    assert again._replace(**{name: getattr(row, name) for name in (*DECISION_COLUMNS, "lists_seen")}) == row
+    members.apply(5, [snooze._replace(is_added=False)])
+    evaluator.decide_again([batch], set())
+    ((last, _),) = batch.orders
+    assert (last.outcome, last.lists_seen) == ("review", 5)
