@@ -5,6 +5,7 @@ import dataclasses
 import os
 import platform
 import statistics
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from decision_engine.marketplace_pack import PackMode
 from tests.benchmarks.api import PATHS, ApiSpeed, measure_api
 from tests.benchmarks.history import HistoryCost, HistorySize, measure_history_cost, measure_history_size
 from tests.benchmarks.latency import Latency, measure_latency
@@ -41,18 +43,20 @@ def main(
     rules: Annotated[
         Path | None, typer.Option(help="Rules of the detectors; the default ones when left out.", exists=True)
     ] = None,
+    pack: Annotated[PackMode, typer.Option(help="How the marketplace pack decides beside them.")] = PackMode.OFF,
     history_orders: Annotated[int, typer.Option(help="Orders whose histories are measured.")] = 1_000_000,
     output: Annotated[Path, typer.Option(help="Where the figures go.")] = Path(".orderwatch/bench.json"),
 ) -> None:
     """Measure topic -> Postgres against a bare COPY, publish -> REST at 500 and 2,000 orders/s, API, and histories."""
-    measured = asyncio.run(_measure(orders, pairs, seconds, history_orders, rules))
+    settings = {"ORDERWATCH_MARKETPLACE_PACK": pack.value} | ({"ORDERWATCH_RULES": str(rules)} if rules else {})
+    measured = asyncio.run(_measure(orders, pairs, seconds, history_orders, settings))
     _show(measured)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(orjson.dumps(_figures(measured), option=orjson.OPT_INDENT_2))
     console.print(f"written to {output}")
 
 
-async def _measure(orders: int, pairs: int, seconds: int, history_orders: int, rules: Path | None) -> Measured:
+async def _measure(orders: int, pairs: int, seconds: int, history_orders: int, rules: Mapping[str, str]) -> Measured:
     with console.status("starting a broker and a database") as status:
         # Memory first: what was freed before would be used again.
         history_size = measure_history_size(history_orders, history_orders // 10, status.update)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,8 @@ class Place:
     kafka: KafkaSettings
     database_url: str
     logs: Path
-    rules: Path | None = None
+    rules: Mapping[str, str]
+    """Settings that say by which rules is decided."""
 
     @contextmanager
     def process(self, *arguments: str, **settings: str) -> Iterator[psutil.Process]:
@@ -42,7 +43,7 @@ class Place:
             "ORDERWATCH_DEAD_LETTER_TOPIC": self.kafka.dead_letter_topic,
             "ORDERWATCH_CONSUMER_GROUP": self.kafka.consumer_group,
             "ORDERWATCH_DATABASE_URL": self.database_url,
-            **({"ORDERWATCH_RULES": str(self.rules)} if self.rules else {}),
+            **self.rules,
             **settings,
         }
         with (self.logs / f"{arguments[0]}.log").open("ab") as log:
@@ -60,7 +61,7 @@ class Stack:
     """The running broker and database; each measurement takes a new place on them."""
 
     def __init__(
-        self, bootstrap_servers: str, postgres: EmbeddedPostgres, folder: Path, rules: Path | None = None
+        self, bootstrap_servers: str, postgres: EmbeddedPostgres, folder: Path, rules: Mapping[str, str]
     ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._postgres = postgres
@@ -106,8 +107,8 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(rules: Path | None = None) -> AsyncIterator[Stack]:
-    """A stack in a temporary folder, whose detectors decide by these rules; by the active ones when left out."""
+async def running_stack(rules: Mapping[str, str]) -> AsyncIterator[Stack]:
+    """A stack in a temporary folder; `rules` are settings that say by which rules is decided."""
     with tempfile.TemporaryDirectory(prefix="orderwatch-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         kafka, postgres = embedded.new_kafka(folder / "kafka"), embedded.new_postgres(folder / "postgres")

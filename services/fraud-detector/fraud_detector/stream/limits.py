@@ -10,7 +10,7 @@ class Limits:
     batch_messages: int = 10_000
     # With history, what follows an order that turns out to be a duplicate is decided again in one go: of 10,000 on a
     # busy machine that takes so long that the detector is expelled from its group.
-    batch_with_history: int = 2_000
+    batch_with_history: int = 5_000
     batch_bytes: int = 16 * 1024 * 1024
     # The event loop is given back between slices: a COPY in flight proceeds, heartbeats leave in time.
     slice_messages: int = 250

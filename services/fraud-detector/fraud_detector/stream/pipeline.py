@@ -19,17 +19,17 @@ import structlog
 
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.stream.batch import Batch, Gap, StoreResult
-from fraud_detector.stream.buffers import BatchBuffer, OffsetTracker
+from fraud_detector.stream.buffers import BatchBuffer
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.evaluator_switch import EvaluatorSwitch
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
 from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.limits import Limits
 from fraud_detector.stream.metrics import DetectorMetrics, Stage
+from fraud_detector.stream.offset_committer import OffsetCommitter
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import (
     AcceptedLossError,
-    CommitRefusedError,
     DecisionPublisher,
     DecisionStore,
     DependencyUnavailableError,
@@ -71,9 +71,7 @@ class Pipeline:
         self._dead_letter_limit = dead_letter_limit or DeadLetterLimit()
         self._batch_buffer = BatchBuffer(self._limits.batch_messages, self._limits.batch_bytes)
         self._publish_queue = BatchBuffer(self._limits.batch_messages, self._limits.batch_bytes)
-        self._offsets = OffsetTracker()
-        self._published: dict[int, int] = {}
-        self._committing = asyncio.Lock()
+        self._committer = OffsetCommitter(consumer, store, committed=self._committed, metrics=metrics, health=health)
         self._assignment = 0
         self._accepting = True
         self._to_open: set[int] = set()
@@ -90,8 +88,12 @@ class Pipeline:
         Raises an ExceptionGroup with what ends the process: our own bugs, ActionRequiredError.
         """
         async with asyncio.TaskGroup() as group:
-            stages = {"store": self._store_batches, "publish": self._publish_stored, "commit": self._commit_finished}
-            workers = [group.create_task(work(), name=name) for name, work in stages.items()]
+            stages = {
+                "store": self._store_batches(),
+                "publish": self._publish_stored(),
+                "commit": self._committer.run(self._limits.commit_every),
+            }
+            workers = [group.create_task(work, name=name) for name, work in stages.items()]
             if self._follower:
                 group.create_task(self._follower.run(), name="follow")
             await group.create_task(self._read(stop), name="poll and decide")
@@ -116,8 +118,7 @@ class Pipeline:
         if self._follower:
             self._follower.release()
         self._count_finished()
-        self._offsets.reset()
-        self._published.clear()
+        self._committer.reset()
         self._expected.clear()
         self._dead_letter_limit.reset()
         self._to_open.clear()
@@ -353,55 +354,22 @@ class Pipeline:
                 )
             # Of an earlier assignment: the new owner publishes it again, whether or not this succeeded.
             if newest == self._assignment and published is not None:
-                self._published.update(published)
-                for batch in batches:
-                    self._offsets.advance(batch.next_offsets)
+                self._committer.advance((batch.next_offsets for batch in batches), published)
             self._unfinished -= len(taken)
             self._count_finished()
             if len(orders) < self._limits.slice_messages:
                 await asyncio.sleep(self._limits.publish_every)
 
-    async def _commit_finished(self) -> None:
-        """Commit from time to time what is finished."""
-        while True:
-            await self._offsets.wait()
-            await asyncio.sleep(self._limits.commit_every)
-            await self._commit()
-
-    async def _commit(self) -> None:
-        async with self._committing:
-            offsets, published = self._offsets.uncommitted(), dict(self._published)
-            if not offsets:
-                return
-            try:
-                with self._metrics.timed(Stage.COMMIT):
-                    await self._consumer.commit(offsets)
-            except CommitRefusedError as error:
-                log.info("commit_refused", problem=str(error))
-            except DependencyUnavailableError as error:
-                self._health.unavailable(Check.COMMITTING, str(error))
-                self._offsets.mark_dirty()
-            else:
-                self._health.recovered(Check.COMMITTING)
-                self._offsets.mark_committed(offsets)
-                self._metrics.committed(offsets)
-                if self._follower:
-                    self._follower.committed(published)
-                await self._record_positions(offsets)
-
-    async def _record_positions(self, offsets: Mapping[int, int]) -> None:
-        try:
-            await self._store.record_positions(offsets)
-        except DependencyUnavailableError as error:
-            # Recorded positions may trail: the next commit brings them up to date, and storing reports the outage.
-            log.info("positions_not_recorded", problem=str(error))
+    def _committed(self, published: Mapping[int, int]) -> None:
+        if self._follower:
+            self._follower.committed(published)
 
     async def _drain(self) -> bool:
         """Finish what was read, then commit; False when the budget is over before."""
         try:
             async with asyncio.timeout(self._limits.drain):
                 await self._finished.wait()
-                await self._commit()
+                await self._committer.commit()
         except TimeoutError:
             log.warning("drain_timed_out", seconds=self._limits.drain, consequence="the rest is read again")
             return False
