@@ -126,6 +126,7 @@ def test_who_is_not_let_in_says_so_and_keeps_the_secret(
     wrong: str, servers: Servers, database: dict[str, str], tmp_path: Path
 ) -> None:
     settings = _broker("SCRAM-SHA-512", servers, tmp_path) | database
+    _run("orderwatch", "migrate", settings=settings)
     if wrong == "password":
         (tmp_path / "kafka-password").write_text("guessed")
     else:

@@ -125,3 +125,24 @@ def test_a_snapshot_has_the_labels(history: StreamFeatures) -> None:
         assert values(each) == (1, 1, 0.5)
     with pytest.raises(SnapshotError, match="other features"):
         StreamFeatures(FEATURES, label_epoch=2).read(BytesIO(file.getvalue()))
+
+
+def test_after_a_snapshot_a_label_may_change_whose_order_was_forgotten() -> None:
+    # Labels are read for a day, and orders for a month: the label series forgets an order that is kept otherwise.
+    features = [
+        HistoryFeature("frauds", Aggregate.LABEL_COUNT, ("user_id",), 24 * 3_600 * SECOND, label="fraud"),
+        HistoryFeature("orders", Aggregate.COUNT, ("user_id",), 30 * 24 * 3_600 * SECOND),
+    ]
+    history, again = StreamFeatures(features), StreamFeatures(features)
+    history.add(order("o1"), 0, 0)
+    history.apply_label("o1", Label.FRAUD, rank(0))
+    history.add(order("o2", minutes=9 * 24 * 60), 0, 1)
+    list(history.forget())
+    with BytesIO() as file:
+        history.write(file)
+        file.seek(0)
+        again.read(file)
+    for features_of in (history, again):
+        features_of.apply_label("o1", Label.LEGITIMATE, rank(1))
+        found = features_of.features(order("o3", minutes=9 * 24 * 60 + 1))
+        assert (found["frauds"], found["orders"]) == (0, 2)

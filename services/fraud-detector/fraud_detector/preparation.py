@@ -133,6 +133,7 @@ class Preparation:
             label_epoch=labels.epoch if labels else 1,
         )
         if opened is None:
+            await published.close()
             return None
         history, start = opened
         label_follower = None

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
+from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import EntryChange, ListMembers, snooze_name
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch
@@ -12,6 +14,7 @@ from fraud_detector.stream.order_evaluator import OrderEvaluator
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers
 from order_contract.decision import DECISION_COLUMNS, OrderRow
 from order_contract.decoding.decoder import EventDecoder
+from order_contract.error_types import ErrorType
 from simulation.fakes import FakeMessage
 from tests.support.plain_order import plain_order
 
@@ -86,3 +89,47 @@ def test_an_order_that_is_decided_again_sees_the_lists_of_then() -> None:
     evaluator.decide_again([batch], set())
     ((last, _),) = batch.orders
     assert (last.outcome, last.lists_seen) == ("review", 5)
+
+
+HISTORY_FEATURES = (HistoryFeature("orders", Aggregate.COUNT, ("user_id",), 3_600 * SECOND),)
+
+
+def decide(evaluator: OrderEvaluator, partition: int, offset: int, order_id: str) -> Batch:
+    """A batch of one message."""
+    batch = Batch(has_history=True)
+    evaluator.note_start(batch, partition)
+    message = FakeMessage(partition, offset, orjson.dumps(plain_order(order_id)))
+    row = evaluator.evaluate(message, NOW, batch.uncounted)
+    assert isinstance(row, OrderRow)
+    batch.orders.append((row, message))
+    batch.next_offsets[partition] = offset + 1
+    evaluator.advance(batch.next_offsets)
+    return batch
+
+
+def test_a_repeat_that_is_taken_back_may_be_read_again_and_count() -> None:
+    history = StreamFeatures(HISTORY_FEATURES)
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history)
+    first, repeat, other = (decide(evaluator, *each) for each in ((0, 10, "o1"), (1, 20, "o1"), (1, 21, "o2")))
+    assert [bool(batch.uncounted) for batch in (first, repeat, other)] == [False, True, False]
+    evaluator.take_back([first, repeat, other])
+    assert not history.has_read(1, 20)
+    assert not history.has_read(0, 10)
+
+
+def test_what_was_read_by_following_stays_read_when_a_batch_is_taken_back() -> None:
+    history = StreamFeatures(HISTORY_FEATURES)
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history)
+    history.advance(0, 8)
+    batches = [decide(evaluator, 0, 5, "o1"), decide(evaluator, 0, 8, "o2")]
+    evaluator.take_back(batches)
+    assert history.next_offsets == {0: 8}
+
+
+def test_an_order_with_the_id_of_one_that_was_not_stored_counts() -> None:
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), StreamFeatures(HISTORY_FEATURES))
+    batch = decide(evaluator, 0, 1, "o1")
+    row, message = batch.orders[0]
+    evaluator.were_not_stored([RejectedMessage(message, ErrorType.RETIRED_DATE, "retired", None, row.order_id)])
+    assert not decide(evaluator, 0, 2, "o1").uncounted
+    assert decide(evaluator, 0, 3, "o1").uncounted

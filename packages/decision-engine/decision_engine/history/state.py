@@ -66,6 +66,11 @@ class HistoryState:
             size, oldest = size + kept.size, min(oldest, kept.oldest)
         return Kept(size, oldest)
 
+    def mark_forgotten(self, now: int, lateness: int, horizon: int) -> None:
+        """Orders that `forget` would delete may be gone already: one that is taken back need not be there."""
+        for series in self._series:
+            series.forgotten = max(now - lateness - series.features[-1].window, horizon)
+
     def write(self, file: BinaryIO) -> None:
         """Write all histories, to be read again by a state of the same features."""
         write_histories(self._series, file)

@@ -33,6 +33,10 @@ FORGOTTEN_SHARE: Final = 0.2
 """How much of the bound is free again after orders had to be forgotten."""
 
 ADVANCE: Final = timedelta(seconds=1)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+SNAPSHOT_FORMAT: Final = 1
+"""Changes when a snapshot cannot be read as before."""
 
 
 class StreamFeatures:
@@ -56,7 +60,11 @@ class StreamFeatures:
         label_epoch: int = 1,
     ) -> None:
         declared = tuple(features)
-        self._declared = [*(repr(feature) for feature in declared), f"labels of epoch {label_epoch}"]
+        self._declared = [
+            f"format {SNAPSHOT_FORMAT}",
+            *(repr(feature) for feature in declared),
+            f"labels of epoch {label_epoch}",
+        ]
         self._histories = HistoryState(declared)
         self._labels = LabelledOrders(self._histories)
         self._label_epoch = label_epoch
@@ -143,6 +151,7 @@ class StreamFeatures:
         self._histories.read(file)
         self._newest = newest
         self._set_horizon(horizon)
+        self._histories.mark_forgotten(microseconds(newest), self._lateness // MICROSECOND, self._horizon_time)
         self._next, self.late_orders = following, late_orders
         self._labels.restore(entries)
         self.advance_labels(next_labels)
@@ -174,7 +183,7 @@ class StreamFeatures:
 
         Orders of a partition are taken back from the last one on.
         """
-        self._rewind(partition, offset)
+        self.rewind(partition, offset)
         if event.created_date > self._kept_since:
             self._histories.remove(event)
             if self._labels:
@@ -202,7 +211,7 @@ class StreamFeatures:
 
         Yields after each key, so that the work can be spread.
         """
-        lateness = self._lateness // timedelta(microseconds=1)
+        lateness = self._lateness // MICROSECOND
         while True:
             self._labels.forget(self._kept_since)
             kept = yield from self._histories.forget(microseconds(self._newest), lateness, self._horizon_time)
@@ -262,7 +271,8 @@ class StreamFeatures:
             self._next[partition] = next_offset
             self._forget_seen(partition)
 
-    def _rewind(self, partition: int, next_offset: int) -> None:
+    def rewind(self, partition: int, next_offset: int) -> None:
+        """Nothing of a partition from this offset on was read."""
         self._next[partition] = next_offset
         self._forget_seen(partition)
 

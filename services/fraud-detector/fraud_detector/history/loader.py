@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from order_platform.postgres.errors import DATABASE_ERRORS
 log = structlog.get_logger()
 
 ROWS_AT_ONCE = 10_000
+KEYS_AT_ONCE = 500
 LOGGED_EVERY = 500_000
 CONNECT_SECONDS = 30.0
 
@@ -85,8 +87,9 @@ async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
         orders += len(rows)
         if orders % LOGGED_EVERY < len(rows):
             log.info("history_loading", orders=orders)
-            for _ in history.forget():  # no more than may be kept
-                pass
+            for number, _ in enumerate(history.forget()):  # no more than may be kept
+                if number % KEYS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
     log.info("history_loaded", orders=orders, since=history.kept_since.isoformat(), offsets=dict(history.next_offsets))
 
 

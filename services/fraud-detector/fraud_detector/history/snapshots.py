@@ -45,6 +45,8 @@ class Snapshots:
 
     def __init__(self, directory: Path, *, topic: str, epoch: int, every: float, most_bytes: int | None = None) -> None:
         self._path = directory / f"{topic}-{epoch}.histories"
+        # Of this process and the one that it forks to write, which may be killed and leave it.
+        self._partial = directory / f".{self._path.name}.{os.getpid()}.partial"
         self._every = every
         self._most_bytes = most_bytes
 
@@ -67,14 +69,15 @@ class Snapshots:
     def write(self, history: StreamFeatures, positions: Mapping[int, int]) -> None:
         """Write a snapshot; the file is replaced once it is complete. Raises OSError."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         try:
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb", BUFFER_BYTES) as file:  # noqa: PTH123
+            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+            with open(descriptor, "wb", BUFFER_BYTES) as file:  # noqa: PTH123
                 write_frame(file, msgspec.msgpack.encode(positions))
                 history.write(file)
-            partial.replace(self._path)
+            self._partial.replace(self._path)
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._partial.unlink(missing_ok=True)
 
     async def write_regularly(self, stored: Callable[[], StoredHistories | None]) -> None:
         """Write snapshots until it is cancelled, each by a process that is forked: it sees the histories of one moment.
@@ -86,7 +89,11 @@ class Snapshots:
             if self._is_recent():
                 continue  # another detector wrote it
             started = time.monotonic()
-            problem = await _in_fork(lambda: self._write_stored(stored))
+            try:
+                problem = await _in_fork(lambda: self._write_stored(stored))
+            finally:
+                with suppress(OSError):
+                    self._partial.unlink(missing_ok=True)
             if problem:
                 log.warning("snapshot_not_written", file=str(self._path), problem=problem)
             else:
@@ -104,39 +111,39 @@ class Snapshots:
 
 async def _in_fork(work: Callable[[], None]) -> str | None:
     """Do some work in a forked process; the problem when it failed."""
-    said, saying = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_work, args=(work, saying), daemon=True)
+    receiver, sender = _FORK.Pipe(duplex=False)
+    process = _FORK.Process(target=_work, args=(work, sender), daemon=True)
     process.start()
-    saying.close()
+    sender.close()
     try:
         await asyncio.to_thread(process.join, LONGEST_WRITE)
         if process.exitcode is None:
             return f"it took more than {LONGEST_WRITE:.0f} s"
-        return None if process.exitcode == 0 else _last_words(said, process.exitcode)
+        return None if process.exitcode == 0 else _failure_message(receiver, process.exitcode)
     finally:
-        said.close()
+        receiver.close()
         process.kill()
         process.join()
 
 
-def _last_words(said: Connection, exit_code: int) -> str:
+def _failure_message(receiver: Connection, exit_code: int) -> str:
     with suppress(EOFError):  # of one that was killed
-        return str(said.recv())
+        return str(receiver.recv())
     return f"its process ended with {exit_code}"
 
 
-def _work(work: Callable[[], None], saying: Connection) -> None:
+def _work(work: Callable[[], None], sender: Connection) -> None:
     """In the forked process: do the work, without touching what belongs to the detector."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     # Connections must not stay open when the detector closes them or is killed.
-    os.closerange(_FIRST_OWN, saying.fileno())
-    os.closerange(saying.fileno() + 1, _MOST_DESCRIPTORS)
+    os.closerange(_FIRST_OWN, sender.fileno())
+    os.closerange(sender.fileno() + 1, _MOST_DESCRIPTORS)
     os.nice(_NICENESS)
     gc.disable()
     try:
         work()
     except Exception as error:  # noqa: BLE001  (the detector logs it)
-        saying.send(f"{type(error).__name__}: {error}")
+        sender.send(f"{type(error).__name__}: {error}")
         raise SystemExit(1) from None

@@ -39,7 +39,8 @@ class Batch:
     Decided: `orders` pairs each row with its message. `next_offsets` is what may be committed for a partition once
     everything here is stored and published. Stored: `result` holds what is to be published besides the dead letters,
     and `assignment` the number of the assignment of partitions in which it was stored. `uncounted` are the (partition,
-    offset) of orders that do not count in history features, as they are known not to be stored by this batch.
+    offset) of orders that do not count in history features, as they are known not to be stored by this batch, and
+    `read_before` is how far the histories had read its partitions before it was decided.
     """
 
     orders: list[tuple[OrderRow, Message]] = field(default_factory=list)
@@ -51,6 +52,7 @@ class Batch:
     assignment: int = 0
     has_history: bool = False
     uncounted: set[tuple[int, int]] = field(default_factory=set)
+    read_before: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.orders) + len(self.dead_letters)
@@ -63,3 +65,4 @@ class Batch:
         self.next_offsets.update(later.next_offsets)
         self.value_bytes += later.value_bytes
         self.uncounted |= later.uncounted
+        self.read_before = {**later.read_before, **self.read_before}

@@ -125,6 +125,16 @@ class HistoryFollower:
         self._own, self._positions = frozenset(partitions), dict(ends)
         return True
 
+    async def catch_up(self) -> None:
+        """Wait until everything that is published by now counts. Raises DependencyUnavailableError."""
+
+        def never() -> bool:
+            return False
+
+        await self._wait_for(lambda: self._reopen_at is None, never)
+        ends = await self._published.ends()
+        await self._wait_for(lambda: self._published.has_reached(ends), never)
+
     def committed(self, published: Mapping[int, int]) -> None:
         """The group's coordinator accepted a commit of what this detector had published up to these positions.
 

@@ -106,7 +106,7 @@ class KafkaPublishedOrders:
         return records
 
     def has_reached(self, ends: Mapping[int, int]) -> bool:
-        return all(self._positions.get(partition, -1) >= end for partition, end in ends.items())
+        return all(self._positions.get(partition, 0) >= end for partition, end in ends.items())
 
     async def close(self) -> None:
         """Disconnect, if it is connected."""

@@ -1,6 +1,6 @@
 """Evaluation of messages: each is decoded, decided and counted, and becomes a row to store or a dead letter. Pure."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -135,6 +135,17 @@ class OrderEvaluator:
                 del recent[next(iter(recent))]
         return not is_repeated and not (self._history and self._history.has_read(message.partition, message.offset))
 
+    def were_not_stored(self, letters: Iterable[RejectedMessage]) -> None:
+        """Orders that the store rejected: another message with the id of one may be stored."""
+        for letter in letters:
+            if letter.order_id is not None:
+                self._recent.pop(letter.order_id, None)
+
+    def note_start(self, batch: Batch, partition: int) -> None:
+        """Messages of a partition are about to be decided for a batch."""
+        if self._history is not None:
+            batch.read_before.setdefault(partition, self._history.next_offsets.get(partition, 0))
+
     def revoked(self) -> None:
         """What was not stored may be read here again: it is new then."""
         self._recent.clear()
@@ -161,6 +172,9 @@ class OrderEvaluator:
                 for row, message in reversed(batch.orders):
                     if (message.partition, message.offset) not in batch.uncounted:
                         self._history.remove(row.event(), message.partition, message.offset)
+                # What did not count may be read again, too, and count then.
+                for partition, offset in batch.read_before.items():
+                    self._history.rewind(partition, offset)
 
     def advance(self, next_offsets: Mapping[int, int]) -> None:
         """Everything before these offsets, by partition, was decided."""

@@ -223,6 +223,7 @@ class Pipeline:
         has_history, limit = self._evaluator.has_history, self._dead_letter_limit
         batch = Batch(has_history=has_history)
         uncounted = batch.uncounted if has_history else None
+        self._evaluator.note_start(batch, partition)
         expected = self._expected.get(partition, messages[0].offset)
         decided_at = self._now()
         for message in messages:
@@ -302,6 +303,7 @@ class Pipeline:
                 continue
             self._metrics.stored(batch, result, self._now())
             batch.result = result
+            self._evaluator.were_not_stored(result.retired)
             if self._publish_queue.full:
                 with self._metrics.timed(Stage.WAITING):
                     await self._publish_queue.room()

@@ -94,6 +94,7 @@ class RulesetSwitcher:
             for task in (switching, waiting):
                 task.cancel()
             await asyncio.gather(switching, waiting, return_exceptions=True)
+            self._health.recovered(Check.LOADING)
 
     async def _switch(self, stored: StoredRuleset) -> None:
         """Let a version that became active decide, if this detector can run it."""
@@ -128,6 +129,11 @@ class RulesetSwitcher:
         if follower is not None and follower is not before:
             self._followers.create_task(follower.run(), name="follow")
         try:
+            if follower is not None and follower is not before:
+                # Beside deciding, so that the switch itself waits for a few orders only.
+                await retry_while_unavailable(
+                    follower.catch_up, check=Check.LOADING, health=self._health, is_cancelled=lambda: False
+                )
             await self._pipeline.switch(switch)
         finally:
             if switch.done.is_set():
