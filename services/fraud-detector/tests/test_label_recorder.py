@@ -252,3 +252,41 @@ def test_an_outage_of_the_database_is_named_until_it_is_over() -> None:
         await running
 
     run_in_virtual_time(scenario())
+
+
+def test_labels_that_were_polled_are_stored_while_the_lag_cannot_be_read() -> None:
+    async def scenario() -> None:
+        random, broker = ScriptedRandom([]), FakeBroker(1)
+        broker.append_order(0, label("o1"))
+        store, stop = MemoryStore(random), asyncio.Event()
+        available = asyncio.Event()
+        consumer = FakeOrderConsumer(broker, random)
+        real = consumer.lags
+
+        async def failing() -> dict[int, int]:
+            if not available.is_set():
+                raise DependencyUnavailableError("the broker does not respond")
+            return await real()
+
+        consumer.lags = failing  # type: ignore[method-assign]
+        health = HealthState(asyncio.get_running_loop().time)
+        health.joined()
+        recorder = LabelRecorder(
+            consumer, store, MemoryPublisher(broker, random),
+            now=lambda: AT, metrics=LabelMetrics(CollectorRegistry()), health=health,
+        )  # fmt: skip
+        await consumer.join(recorder)
+        consumer.assign([0])
+        running = asyncio.create_task(recorder.run(1, stop))
+        await asyncio.sleep(30)
+        assert health.unready() == "broker: the broker does not respond"
+        broker.append_order(0, label("o2"))
+        available.set()
+        await asyncio.sleep(30)
+        assert health.unready() is None
+        assert store.labels == {(0, 0): "o1", (0, 1): "o2"}
+        assert broker.committed == {0: 2}
+        stop.set()
+        await running
+
+    run_in_virtual_time(scenario())

@@ -108,7 +108,6 @@ class LabelRecorder:
                 if self._to_open:
                     await self._open()
                 polled = await self._consumer.poll(BATCH_MESSAGES, POLL_SECONDS)
-                await self._read_lag()
             except DependencyUnavailableError as error:
                 self._health.unavailable(Check.LABELS_READING, str(error))
                 await asyncio.sleep(POLL_SECONDS)
@@ -116,9 +115,9 @@ class LabelRecorder:
             except AcceptedLossError as error:
                 self._to_open.add(error.partition)
                 continue
-            self._health.recovered(Check.LABELS_READING)
             if polled:
                 await self._record(read_batch(polled, self._expected, epoch, self._now()), stop)
+            await self._read_lag()
 
     async def _open(self) -> None:
         """Find where to resume newly assigned partitions, and resume them there."""
@@ -173,10 +172,20 @@ class LabelRecorder:
             log.info("labels_not_committed", problem=str(error))
 
     async def _read_lag(self) -> None:
+        """Read the lag at times: the round trip that shows whether the broker responds, as an empty poll does not.
+
+        After the batch is recorded: what was polled is not polled again.
+        """
         now = asyncio.get_running_loop().time()
         if now >= self._lag_at:
+            try:
+                self._metrics.lag(await self._consumer.lags())
+            except DependencyUnavailableError as error:
+                self._health.unavailable(Check.LABELS_READING, str(error))
+                await asyncio.sleep(POLL_SECONDS)
+                return
             self._lag_at = now + LAG_EVERY
-            self._metrics.lag(await self._consumer.lags())
+        self._health.recovered(Check.LABELS_READING)
 
     async def _retry(
         self, call: Callable[[], Awaitable[T]], check: Check, is_cancelled: Callable[[], bool]
