@@ -117,7 +117,7 @@ async def retry_while_unavailable(
     longest_wait: float = 5.0,
     slow_after: float = 10.0,
 ) -> T | None:
-    """The result of `call`, repeated while it raises UnavailableError; None when `is_cancelled` became true.
+    """The result of `call`, repeated while it raises DependencyUnavailableError; None when `is_cancelled` became true.
 
     Backoff with jitter: waits are drawn from 0 to a bound that doubles from `first_wait` to `longest_wait` seconds, so
     that members do not reconnect in step. A client may retry by itself without an end, so a call that takes longer

@@ -195,7 +195,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         return starts, gaps
 
     async def _verify_identity(self) -> None:
-        """Raises RecreatedTopicError when the topic is another one than at the start, UnavailableError."""
+        """Raises RecreatedTopicError when the topic is another one than at the start, DependencyUnavailableError."""
         if self._topic_id is None:
             return
         started = time.monotonic()

@@ -77,13 +77,16 @@ class OrderConsumer(Protocol):
     """Topic `orders`, as one member of the consumer group reads it: `identify`, `bind`, `join`, .., `close`."""
 
     async def identify(self) -> UUID | None:
-        """Connect and read the topic's id; None when the broker gives none. Raises UnavailableError, RefusedError."""
+        """Connect and read the topic's id; None when the broker gives none.
+
+        Raises DependencyUnavailableError, RefusedError.
+        """
 
     def bind(self, epoch: int) -> None:
         """Commit for this epoch of the topic: see `Origin`."""
 
     async def join(self, listener: RebalanceListener) -> None:
-        """Connect and ask for a share of the partitions. Raises UnavailableError."""
+        """Connect and ask for a share of the partitions. Raises DependencyUnavailableError."""
 
     async def close(self) -> None:
         """Leave the group, so that others get the partitions at once rather than after the session time-out."""
@@ -91,19 +94,19 @@ class OrderConsumer(Protocol):
     async def lags(self) -> Mapping[int, int]:
         """Messages behind, by assigned partition; a round trip that shows whether the broker responds.
 
-        Raises UnavailableError, RecreatedTopicError.
+        Raises DependencyUnavailableError, RecreatedTopicError.
         """
 
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
         """Messages by partition, in offset order; waits up to `wait_seconds` for the first, may return nothing.
 
-        Raises UnavailableError, LostOffsetsError, RecreatedTopicError.
+        Raises DependencyUnavailableError, LostOffsetsError, RecreatedTopicError.
         """
 
     async def confirm_polled(self) -> None:
         """Make sure that what was polled until now is of the topic that was opened: nothing is stored before.
 
-        Raises UnavailableError, RecreatedTopicError.
+        Raises DependencyUnavailableError, RecreatedTopicError.
         """
 
     async def keep_alive(self) -> None:
@@ -112,15 +115,15 @@ class OrderConsumer(Protocol):
     async def start_offsets(self, partitions: Collection[int]) -> tuple[dict[int, int], list[Gap]]:
         """Where to resume: the committed offset, or the beginning for a new group; and gaps that were accepted.
 
-        Raises UnavailableError; LostOffsetsError when that offset is not on the topic any more, unless the settings
-        accept it; RecreatedTopicError.
+        Raises DependencyUnavailableError; LostOffsetsError when that offset is not on the topic any more, unless the
+        settings accept it; RecreatedTopicError.
         """
 
     def resume(self, offsets: Mapping[int, int]) -> None:
         """Read on from these offsets; partitions that are not assigned any more are passed over."""
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
-        """Commit next offsets by partition. Raises UnavailableError, CommitRefusedError."""
+        """Commit next offsets by partition. Raises DependencyUnavailableError, CommitRefusedError."""
 
 
 class DecisionStore(Protocol):
@@ -129,26 +132,26 @@ class DecisionStore(Protocol):
     async def bind(self, topic_id: UUID | None) -> int:
         """Find which epoch of the topic the group reads, and record for that one; `topic_id` is the topic's id now.
 
-        Raises UnavailableError, RecreatedTopicError.
+        Raises DependencyUnavailableError, RecreatedTopicError.
         """
 
     async def store(self, batch: Batch) -> StoreResult:
         """Record exactly one outcome for every message of the batch, durably, in one transaction; idempotent.
 
-        The first decision of an order stays. Raises UnavailableError, after which it may or may not have happened; and
-        for a batch with history UnstoredOrdersError, unless the orders are among its `uncounted` ones.
+        The first decision of an order stays. Raises DependencyUnavailableError, after which it may or may not have
+        happened; and for a batch with history UnstoredOrdersError, unless the orders are among its `uncounted` ones.
         """
 
     async def record_ruleset(self, ruleset: Ruleset) -> None:
-        """Record a ruleset, before anything is decided by it. Raises UnavailableError."""
+        """Record a ruleset, before anything is decided by it. Raises DependencyUnavailableError."""
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
-        """Record where the group is, by partition, after it was committed. Raises UnavailableError."""
+        """Record where the group is, by partition, after it was committed. Raises DependencyUnavailableError."""
 
     async def check(self) -> bool:
         """Make a round trip to the database; False when it was left out, as something is being stored.
 
-        Raises UnavailableError.
+        Raises DependencyUnavailableError.
         """
 
     async def disconnect(self) -> None:
@@ -168,7 +171,7 @@ class DecisionPublisher(Protocol):
         the first records of a partition's orders are in its sequence. Returns offsets of topic `decisions`, by its
         partitions: everything that was published before this call is before them.
 
-        Raises UnavailableError, after which some may have been published: a repeat is identical to the byte;
+        Raises DependencyUnavailableError, after which some may have been published: a repeat is identical to the byte;
         PublishRefusedError for what no retry cures.
         """
 
@@ -185,17 +188,23 @@ class PublishedOrders(Protocol):
     async def reopen(self, positions: Mapping[int, int]) -> None:
         """Connect again and read all partitions that there are now: these on from their positions, others as before.
 
-        A partition that was never read is read from its beginning. Raises UnavailableError.
+        A partition that was never read is read from its beginning. Raises DependencyUnavailableError.
         """
 
     def pause(self, partitions: Collection[int]) -> None:
         """Read all partitions but those to which the decisions of these partitions of `orders` go."""
 
     async def poll(self, wait_seconds: float) -> Sequence[PublishedOrder]:
-        """The next orders; waits up to `wait_seconds` for the first, may return none. Raises UnavailableError."""
+        """The next orders; waits up to `wait_seconds` for the first, may return none.
+
+        Raises DependencyUnavailableError.
+        """
 
     async def ends(self, partitions: Collection[int] | None = None) -> Mapping[int, int]:
-        """The ends of the partitions of `decisions` for these of `orders`, or of all. Raises UnavailableError."""
+        """The ends of the partitions of `decisions` for these of `orders`, or of all.
+
+        Raises DependencyUnavailableError.
+        """
 
     @property
     def positions(self) -> Mapping[int, int]:
@@ -204,7 +213,7 @@ class PublishedOrders(Protocol):
     async def records_since(self, positions: Mapping[int, int]) -> int | None:
         """How many records there are from these positions on; None when one is not on the topic.
 
-        Partitions without a position count from their beginning. Raises UnavailableError.
+        Partitions without a position count from their beginning. Raises DependencyUnavailableError.
         """
 
     def has_reached(self, ends: Mapping[int, int]) -> bool:

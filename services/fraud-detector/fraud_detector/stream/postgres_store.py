@@ -271,7 +271,10 @@ class PostgresStore:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """The connection, made again after a failure; errors that a retry may cure become UnavailableError."""
+        """The connection, made again after a failure.
+
+        Errors that a retry may cure become DependencyUnavailableError.
+        """
         async with self._in_use:
             try:
                 if self._connection is None or self._connection.is_closed():
