@@ -1,5 +1,6 @@
 """Snoozes: one rule does not count for one user, device or address until a time. Each is an entry of a list."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -37,17 +38,27 @@ def snooze_expiry(now: datetime, days: int) -> datetime:
 
 async def require_known_rule(database: QueryExecutor, rule: str) -> None:
     """Raises UnknownRuleError, which names the nearest rule, unless a recorded ruleset has the rule."""
-    known: dict[str, str] = {}
-    for version, content in await database.fetch(_RULESETS):
-        try:
-            known |= {each.id: each.id for each in parse_ruleset(content, version).rules}
-        except RulesetError:
-            continue  # written for another release
+    rulesets = [(version, content) for version, content in await database.fetch(_RULESETS)]
+    # In a thread: parsing takes long enough to be noticed by whatever else the event loop serves.
+    known = await asyncio.to_thread(_read_rule_ids, rulesets, rule)
     if rule in known:
         return
     nearest = nearest_name(rule.lower()[:64], known)
     there_are = f"there are {', '.join(list(known)[:20])}" if known else "no ruleset was recorded yet: start a detector"
     raise UnknownRuleError(f"rule '{rule[:64]}' does not exist; {f'write {nearest}' if nearest else there_are}")
+
+
+def _read_rule_ids(rulesets: Sequence[tuple[str, str]], wanted: str) -> dict[str, str]:
+    """Ids of the rules of rulesets, given as (version, content), up to the first one that has the wanted rule."""
+    known: dict[str, str] = {}
+    for version, content in rulesets:
+        try:
+            known |= {each.id: each.id for each in parse_ruleset(content, version).rules}
+        except RulesetError:
+            continue  # written for another release
+        if wanted in known:
+            break
+    return known
 
 
 async def snooze_rule(
