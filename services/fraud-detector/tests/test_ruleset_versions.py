@@ -125,6 +125,19 @@ def test_a_ruleset_that_does_not_go_with_the_pack_is_not_published(file: Path, m
     assert run("publish", file).exit_code == 0
 
 
+def test_rollback_refuses_what_does_not_go_with_the_pack(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(RULES.replace("include: [shared.yaml]", "parameters: {most_amount: 1, most_device_accounts: many}"))
+    assert run("publish", file).exit_code == 0
+    version = publish(file, 50)
+    monkeypatch.setenv("ORDERWATCH_MARKETPLACE_PACK", "live")
+    done = run("rollback")
+    assert isinstance(done.exception, CommandError)
+    assert "ORDERWATCH_MARKETPLACE_PACK to off" in str(done.exception)
+    assert json.loads(run("active", "--json").output)["version"] == version
+    monkeypatch.setenv("ORDERWATCH_MARKETPLACE_PACK", "off")
+    assert run("rollback").exit_code == 0
+
+
 async def test_rollback_refuses_what_this_release_cannot_read(file: Path, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await activate(connection, "of-another-release", "rules: 1", action=Action.PUBLISH, author="ana")

@@ -102,11 +102,15 @@ def rollback(
         content = await read_content(connection, chosen)
         assert content is not None  # activations refer to stored versions
         try:
-            parse_ruleset(content, chosen)
+            ruleset = parse_ruleset(content, chosen)
         except RulesetError as error:
             raise CommandError(
                 f"version {chosen} is not accepted by this release: {error}", "The active version stays."
             ) from None
+        try:
+            add_marketplace_pack(ruleset, settings.marketplace_pack)
+        except RulesetError as error:
+            raise CommandError(str(error), "The active version stays.") from None
         before = await activate(connection, chosen, content, action=Action.ROLLBACK, author=who, message=why)
         return chosen, before
 
