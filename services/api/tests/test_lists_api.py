@@ -125,6 +125,8 @@ async def test_changes_need_role_review(serve: Any, path: str, body: dict[str, A
         ("/v1/lists/addresses/entries", {"reason": " "}, "reason"),
         ("/v1/lists/addresses/entries", {"reason": "a\nb"}, "reason"),
         ("/v1/lists/addresses/entries", {"expires_at": "2030-01-01T00:00:00"}, "expires_at"),
+        ("/v1/lists/addresses/entries", {"expires_at": "9999-12-31T23:59:59-01:00"}, "expires_at"),
+        ("/v1/lists/addresses/entries", {"expires_at": "0001-01-01T00:00:00+14:00"}, "expires_at"),
         ("/v1/snoozes", {"rule": "foreign-contry"}, "rule"),
         ("/v1/snoozes", {"field": "country"}, "field"),
         ("/v1/snoozes", {"field": "ip_address"}, "value"),
@@ -173,8 +175,10 @@ async def test_a_rule_is_snoozed_and_counts_again(serve: Any, connection: asyncp
 
 async def test_personal_data_is_kept_from_keys_that_must_not_see_it(serve: Any, connection: asyncpg.Connection) -> None:
     await create_list(connection, ListSpec(**BLOCKED), "test")
+    await create_list(connection, ListSpec("phones", "block", "attributes.phone"), "test")
     await create_list(connection, ListSpec("users", "trust", "user_id"), "test")
     async with serve("read", api_mask_personal_data="read") as client:
-        response = await client.get(ENTRIES)
-        assert (response.status_code, response.json()["code"]) == (403, "not-permitted")
+        for path in (ENTRIES, "/v1/lists/phones/entries"):
+            response = await client.get(path)
+            assert (response.status_code, response.json()["code"]) == (403, "not-permitted")
         assert (await client.get("/v1/lists/users/entries")).status_code == 200

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from decision_engine.history.declaration import ATTRIBUTE
 from order_api.auth.credential_cache import Principal
 from order_api.auth.keys import Role
 from order_api.http.problems.requests import NotPermitted
@@ -32,6 +33,11 @@ class PersonalDataPolicy:
     def masks(self, principal: Principal) -> bool:
         """Whether personal data is masked for a key."""
         return self.masked != "never" and Role(self.masked).includes(principal.role)
+
+
+def is_personal(field: str) -> bool:
+    """Whether a field of orders is personal data; attributes are: what the contract does not know may be anything."""
+    return field in ORDER_FIELDS or field.startswith(ATTRIBUTE)
 
 
 def reject_personal_filters(given: Mapping[str, object], personal: Iterable[str] = FILTERS) -> None:

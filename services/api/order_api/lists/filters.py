@@ -1,13 +1,14 @@
 """Path and query parameters and request bodies of lists and snoozes."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from decision_engine.declarations import LIST_KINDS
-from order_api.kit.pagination import CursorText
+from order_api.kit.pagination import EARLIEST, LATEST, CursorText
 from order_api.kit.query_parameters import Limit, QueryParam, Text, TimeBound
 from order_lists.model import MAX_REASON, SNOOZE_KIND
 from order_lists.snoozes import MAX_DAYS
@@ -68,6 +69,13 @@ class NewList(BaseModel):
     field: Annotated[Text, Field(description="a text field of orders, or `attributes.NAME`")]
 
 
+def _check_expiry(moment: datetime) -> datetime:
+    """Refuse a time that no order can have; one at the edge of what a datetime holds has no UTC equivalent."""
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError(f"is not from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}; leave it out for no expiry")
+    return moment
+
+
 _Values = Annotated[list[Text], Field(min_length=1, max_length=MOST_VALUES)]
 
 
@@ -86,7 +94,7 @@ class NewEntries(BaseModel):
     values: Annotated[_Values, Field(description="as orders have them")]
     reason: Annotated[Reason, Field(description="one line")]
     expires_at: Annotated[
-        AwareDatetime | None,
+        Annotated[AwareDatetime, AfterValidator(_check_expiry)] | None,
         Field(description="for orders that are created before; left out or null: it does not expire"),
     ] = None
 

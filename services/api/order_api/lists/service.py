@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 
 from order_api.auth.dependencies import principal_of
-from order_api.auth.personal_data import ORDER_FIELDS, PersonalDataPolicy
+from order_api.auth.personal_data import PersonalDataPolicy, is_personal
 from order_api.auth.repository import find_key_name
 from order_api.http.problems.requests import NotPermitted
 from order_api.http.problems.resources import ListExists, ListUnknown
@@ -63,7 +63,7 @@ class ListService:
 
         async def read(database: Database) -> tuple[ListSpec, Sequence[ListEntry]]:
             spec = await repository.find_list(database, name)
-            if spec.field in ORDER_FIELDS and self.personal_data.masks(principal_of(request)):
+            if is_personal(spec.field) and self.personal_data.masks(principal_of(request)):
                 raise NotPermitted(f"list {name} holds values of {spec.field}, which is masked for your key")
             try:
                 wanted = None if value is None else normalise_value(spec.field, value, self.decoder)
