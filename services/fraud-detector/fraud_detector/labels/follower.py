@@ -27,7 +27,10 @@ class PublishedLabels(Protocol):
     """Topic `labels`, read without a group from the offsets that the histories cover."""
 
     async def poll(self, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
-        """The next messages by partition; waits up to `wait_seconds` for the first. Raises UnavailableError."""
+        """The next messages by partition; waits up to `wait_seconds` for the first.
+
+        Raises DependencyUnavailableError, ActionRequiredError.
+        """
 
     async def close(self) -> None:
         """Disconnect."""
@@ -37,7 +40,7 @@ class StoredOrders(Protocol):
     """The orders in the database."""
 
     async def find(self, order_ids: Collection[str]) -> Sequence[StoredOrder]:
-        """Those of the topic that are stored. Raises UnavailableError."""
+        """Those of the topic that are stored. Raises DependencyUnavailableError."""
 
 
 class LabelFollower:
@@ -92,8 +95,10 @@ class LabelFollower:
         """Let the labels of some messages count, all at once."""
         now = self._now()
         read = [read_label(message, self._label_epoch, now) for messages in polled.values() for message in messages]
-        # Of several labels of an order the last is its newest: they are in one partition.
-        newest = {label.event.order_id: label for label in read if isinstance(label, RecordedLabel)}
+        # Of several labels of an order the newest is the one with the highest offset. They are in one partition, unless
+        # the topic got more partitions.
+        labels = sorted((label for label in read if isinstance(label, RecordedLabel)), key=_rank)
+        newest = {label.event.order_id: label for label in labels}
         if newest:
             self._await_orders(newest.keys())
             found = await retry_while_unavailable(
@@ -118,3 +123,7 @@ class LabelFollower:
         orders = {order.event.order_id: order for order in found}
         for order_id, label in newest.items():
             apply_label(self._history, label, orders.get(order_id), self._epoch)
+
+
+def _rank(label: RecordedLabel) -> tuple[int, int]:
+    return label.origin.offset, label.origin.partition

@@ -3,22 +3,33 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+import structlog
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError
+from order_platform.kafka.consumer import Consumer
 from order_platform.settings import KafkaSettings
+
+log = structlog.get_logger()
 
 MAX_POLLED: Final = 2_000
 
 
 class KafkaPublishedLabels:
-    """The PublishedLabels of Kafka, from `next_offsets` on; connects when first used, and again after a failure."""
+    """The PublishedLabels of Kafka, from `next_offsets` on; connects when first used, and again after a failure.
 
-    def __init__(self, settings: KafkaSettings, next_offsets: Mapping[int, int]) -> None:
+    A partition without an offset is read from its beginning. With `accept_lost_offsets`, so is one whose offset is not
+    on the topic any more when following begins.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, next_offsets: Mapping[int, int], *, accept_lost_offsets: bool = False
+    ) -> None:
         self._settings = settings
         self._positions = dict(next_offsets)
-        self._consumer: AIOKafkaConsumer | None = None
+        self._accepts_loss = accept_lost_offsets
+        self._consumer: Consumer | None = None
 
     async def poll(self, wait_seconds: float) -> Mapping[int, Sequence[ConsumerRecord]]:
         topic = self._settings.labels_topic
@@ -26,10 +37,8 @@ class KafkaPublishedLabels:
             consumer = await self._connect()
             polled = await consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=MAX_POLLED)
         except OffsetOutOfRangeError as error:
-            raise ActionRequiredError(
-                f"labels of topic {topic} were deleted (retention) before they were read, so label features lack them; "
-                "start the detector again: it reads the labels that are stored from Postgres"
-            ) from error
+            part, position = next(iter(error.args[0].items()))
+            raise _lost(part, f"from offset {position} on") from error
         except KafkaError as error:
             await self.close()
             raise DependencyUnavailableError(f"topic {topic} cannot be read: {error!r}") from error
@@ -43,7 +52,7 @@ class KafkaPublishedLabels:
         if consumer is not None:
             await consumer.stop()
 
-    async def _connect(self) -> AIOKafkaConsumer:
+    async def _connect(self) -> Consumer:
         topic, consumer = self._settings.labels_topic, self._consumer
         if consumer is not None and len(consumer.assignment()) < len(consumer.partitions_for_topic(topic) or ()):
             await self.close()  # the topic got more partitions
@@ -54,9 +63,9 @@ class KafkaPublishedLabels:
             raise DependencyUnavailableError(f"topic {topic} does not exist: run `orderwatch migrate`")
         return self._consumer
 
-    async def _create_consumer(self) -> AIOKafkaConsumer:
+    async def _create_consumer(self) -> Consumer:
         topic = self._settings.labels_topic
-        consumer = AIOKafkaConsumer(
+        consumer = Consumer(
             topic,
             **self._settings.client_options(),
             enable_auto_commit=False,
@@ -70,8 +79,29 @@ class KafkaPublishedLabels:
             consumer.unsubscribe()
             consumer.assign(parts)
             for part, beginning in (await consumer.beginning_offsets(parts)).items():
-                consumer.seek(part, max(beginning, self._positions.get(part.partition, 0)))
+                consumer.seek(part, self._start_offset(part, beginning))
         except BaseException:
             await consumer.stop()
             raise
+        # Labels that are deleted from now on may be stored, and these histories would lack them.
+        self._accepts_loss = False
         return consumer
+
+    def _start_offset(self, part: TopicPartition, beginning: int) -> int:
+        """Where to read a partition on. Raises ActionRequiredError when labels were deleted before they were read."""
+        position = self._positions.setdefault(part.partition, beginning)
+        if position < beginning:
+            if not self._accepts_loss:
+                raise _lost(part, f"from offset {position} to {beginning - 1}")
+            log.error("lost_labels_accepted", partition=part.partition, first=position, next=beginning)
+            self._positions[part.partition] = position = beginning
+        return position
+
+
+def _lost(part: TopicPartition, offsets: str) -> ActionRequiredError:
+    return ActionRequiredError(
+        f"{part.topic}/{part.partition}: labels {offsets} were deleted (retention) before they were read, so label "
+        "features lack them; delete the snapshots of the histories, if there are any (ORDERWATCH_SNAPSHOTS), and start "
+        "the detector again: it reads the labels that are stored from Postgres. Those that were not stored are lost: "
+        "ORDERWATCH_ACCEPT_LOST_OFFSETS=true continues without them"
+    )

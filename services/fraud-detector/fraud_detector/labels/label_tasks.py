@@ -55,8 +55,15 @@ class LabelTasks:
 
     def follower(self, history: StreamFeatures, orders: OrderSource, source: LabelSource) -> LabelFollower:
         """What follows labels for some histories."""
+        snapshots = self._settings.snapshots
+        # Histories of a snapshot may lack labels that are stored, which are not lost: Postgres has them.
+        may_lack_stored = snapshots is not None and any(snapshots.glob(f"{orders.topic}-{orders.epoch}.*"))
         return LabelFollower(
-            KafkaPublishedLabels(self._settings, history.next_label_offsets),
+            KafkaPublishedLabels(
+                self._settings,
+                history.next_label_offsets,
+                accept_lost_offsets=self._settings.accept_lost_offsets and not may_lack_stored,
+            ),
             PostgresOrders(self._settings.database_url.get_secret_value(), orders),
             history,
             self._batches_in_flight,
