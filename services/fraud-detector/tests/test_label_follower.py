@@ -1,7 +1,9 @@
 """Labels as a detector follows them: the newest of an order counts, and none is left out without a word."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -11,8 +13,11 @@ from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeatur
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.labels.follower import LabelFollower
 from fraud_detector.labels.kafka_published_labels import KafkaPublishedLabels
+from fraud_detector.labels.label_tasks import LabelTasks
 from fraud_detector.labels.labelling import StoredOrder
 from fraud_detector.labels.metrics import LabelMetrics
+from fraud_detector.labels.postgres_orders import LabelSource, OrderSource
+from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.ports import ActionRequiredError
 from order_contract.label import Label, LabelEvent
@@ -22,6 +27,7 @@ from order_platform.kafka.consumer import Consumer
 from order_platform.settings import KafkaSettings
 from simulation.fakes import FakeMessage
 from tests.support.broker_topics import delete_records
+from tests.support.waiting import until
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FRAUDS = HistoryFeature(
@@ -108,6 +114,40 @@ async def test_a_loss_is_accepted_when_following_begins_and_not_afterwards(kafka
     await delete_records(kafka_settings, kafka_settings.labels_topic, 0, 6)
     with pytest.raises(ActionRequiredError, match="labels from offset 5 to 5 were deleted"):
         await poll_offsets(labels)
+
+
+@pytest.mark.integration
+async def test_a_loss_is_accepted_unless_the_histories_may_be_of_a_snapshot(
+    kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    """Labels that a snapshot lacks may be stored, so they are not lost."""
+    topic = kafka_settings.labels_topic
+    async with AIOKafkaProducer(**kafka_settings.client_options()) as producer:
+        for _ in range(5):
+            await producer.send_and_wait(topic, b"broken", partition=0)
+    await delete_records(kafka_settings, topic, 0, 3)
+    settings = DetectorSettings(
+        **kafka_settings.model_dump(exclude_unset=True), snapshots=tmp_path, accept_lost_offsets=True
+    )
+    tasks = LabelTasks(settings, LabelMetrics(CollectorRegistry()), HealthState(lambda: 0.0))
+
+    def follower(history: StreamFeatures) -> LabelFollower:
+        history.advance_labels({0: 1})
+        return tasks.follower(history, OrderSource(settings.orders_topic, 1, ()), LabelSource(topic, 1))
+
+    loaded = StreamFeatures([FRAUDS])
+    following = asyncio.create_task(follower(loaded).run())
+
+    async def is_followed() -> bool:
+        return loaded.next_label_offsets == {0: 5}
+
+    await until(is_followed, "the labels to be followed")
+    following.cancel()
+    await asyncio.wait([following])
+    (tmp_path / f"{settings.orders_topic}-1.histories").touch()
+    with pytest.raises(ActionRequiredError, match="labels from offset 1 to 2 were deleted"):
+        await asyncio.wait_for(follower(StreamFeatures([FRAUDS])).run(), 10.0)
+    await tasks.close()
 
 
 @pytest.mark.integration
