@@ -134,7 +134,7 @@ async def store(store: PostgresStore, evaluator: OrderEvaluator, batch: Batch) -
     try:
         await store.store(batch)
     except UnstoredOrdersError as error:
-        evaluator.decide_again([batch], error.origins)
+        list(evaluator.decide_again([batch], error.origins))
         await store.store(batch)
         return len(error.origins)
     return 0

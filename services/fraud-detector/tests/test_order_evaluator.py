@@ -80,13 +80,13 @@ def test_an_order_that_is_decided_again_sees_the_lists_of_then() -> None:
     batch = Batch(orders=[(row, message)])
     snooze = EntryChange(snooze_name("foreign-country", "device_id"), "device_id", "d", None, True)
     members.apply(4, [snooze])
-    evaluator.decide_again([batch], set())
+    list(evaluator.decide_again([batch], set()))
     ((again, _),) = batch.orders
     assert (again.outcome, again.lists_seen, again.risk_score) == ("approve", 4, 0)
     assert [(hit["rule"], hit["mode"]) for hit in orjson.loads(again.hits)] == [("foreign-country", "snoozed")]
     assert again._replace(**{name: getattr(row, name) for name in (*DECISION_COLUMNS, "lists_seen")}) == row
     members.apply(5, [snooze._replace(is_added=False)])
-    evaluator.decide_again([batch], set())
+    list(evaluator.decide_again([batch], set()))
     ((last, _),) = batch.orders
     assert (last.outcome, last.lists_seen) == ("review", 5)
 
@@ -133,3 +133,21 @@ def test_an_order_with_the_id_of_one_that_was_not_stored_counts() -> None:
     evaluator.were_not_stored([RejectedMessage(message, ErrorType.RETIRED_DATE, "retired", None, row.order_id)])
     assert not decide(evaluator, 0, 2, "o1").uncounted
     assert decide(evaluator, 0, 3, "o1").uncounted
+
+
+def test_what_is_taken_back_while_it_is_decided_again_is_taken_back_once() -> None:
+    history = StreamFeatures(HISTORY_FEATURES)
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history)
+    stored = decide(evaluator, 0, 0, "stored")
+    batch, later = decide(evaluator, 0, 1, "o1"), decide(evaluator, 0, 500, "later")
+    for offset in range(2, 400):
+        batch.extend(decide(evaluator, 0, offset, f"o{offset}"))
+    again = evaluator.decide_again([batch, later], {(0, 7)})
+    for _ in range(3):
+        next(again)
+    assert len(batch.decided()) == 300
+    assert not later.decided()
+    evaluator.take_back([batch, later])
+    event = stored.orders[0][0].event()
+    assert history.features(event)["orders"] == 1
+    assert history.next_offsets == {0: 1}

@@ -114,7 +114,7 @@ class LabelFollower:
     def _await_orders(self, order_ids: Collection[str]) -> None:
         self._history.await_orders(order_ids)
         for batch in self._in_flight():
-            for row, message in batch.orders:
+            for row, message in batch.decided():
                 place = message.partition, message.offset
                 if row.order_id in order_ids and place not in batch.uncounted:
                     self._history.find_labelled(row.event(), *place)

@@ -40,7 +40,8 @@ class Batch:
     everything here is stored and published. Stored: `result` holds what is to be published besides the dead letters,
     and `assignment` the number of the assignment of partitions in which it was stored. `uncounted` are the (partition,
     offset) of orders that do not count in history features, as they are known not to be stored by this batch, and
-    `read_before` is how far the histories had read its partitions before it was decided.
+    `read_before` is how far the histories had read its partitions before it was decided. While it is decided again, the
+    first `redecided` of its orders are decided; all of them when that is None.
     """
 
     orders: list[tuple[OrderRow, Message]] = field(default_factory=list)
@@ -53,9 +54,14 @@ class Batch:
     has_history: bool = False
     uncounted: set[tuple[int, int]] = field(default_factory=set)
     read_before: dict[int, int] = field(default_factory=dict)
+    redecided: int | None = None
 
     def __len__(self) -> int:
         return len(self.orders) + len(self.dead_letters)
+
+    def decided(self) -> Sequence[tuple[OrderRow, Message]]:
+        """The orders that are decided, and counted unless they are among the uncounted ones."""
+        return self.orders if self.redecided is None else self.orders[: self.redecided]
 
     def extend(self, later: "Batch") -> None:
         """Append what was decided after this."""

@@ -1,6 +1,6 @@
 """Evaluation of messages: each is decoded, decided and counted, and becomes a row to store or a dead letter. Pure."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from order_contract.message import Message, append_time
 _FIRST_DECIDED = OrderRow._fields.index(DECISION_COLUMNS[0])
 _AFTER_SEEN = OrderRow._fields.index("lists_seen") + 1
 RECENT_ORDERS = 100_000
+ORDERS_AT_ONCE = 100
 
 
 class OrderEvaluator:
@@ -150,12 +151,15 @@ class OrderEvaluator:
         """What was not stored may be read here again: it is new then."""
         self._recent.clear()
 
-    def decide_again(self, batches: Sequence[Batch], uncounted: Collection[tuple[int, int]]) -> None:
+    def decide_again(self, batches: Sequence[Batch], uncounted: Collection[tuple[int, int]]) -> Iterator[None]:
         """Decide all orders of batches again, without counting those at some (partition, offset).
 
-        The batches are the latest that were decided, none of them is stored. Their rows are replaced.
+        The batches are the latest that were decided, none of them is stored. Their rows are replaced. Yields from time
+        to time, so that it can be spread; nothing else may be decided in the meantime.
         """
         self.take_back(batches)
+        for batch in batches:
+            batch.redecided = 0
         for batch in batches:
             batch.uncounted |= {(m.partition, m.offset) for _, m in batch.orders}.intersection(uncounted)
             for index, (row, message) in enumerate(batch.orders):
@@ -163,13 +167,17 @@ class OrderEvaluator:
                 columns, *all_seen = self._decide(row.event(), message, counts=counts)
                 again = (*row[:_FIRST_DECIDED], *columns, row.decided_at, *all_seen, *row[_AFTER_SEEN:])
                 batch.orders[index] = OrderRow._make(again), message
+                batch.redecided = index + 1
+                if index % ORDERS_AT_ONCE == ORDERS_AT_ONCE - 1:
+                    yield
+            batch.redecided = None
             self.advance(batch.next_offsets)
 
     def take_back(self, batches: Sequence[Batch]) -> None:
         """Count none of the orders of these batches any more: they are the latest that were decided."""
         if self._history is not None:
             for batch in reversed(batches):
-                for row, message in reversed(batch.orders):
+                for row, message in reversed(batch.decided()):
                     if (message.partition, message.offset) not in batch.uncounted:
                         self._history.remove(row.event(), message.partition, message.offset)
                 # What did not count may be read again, too, and count then.

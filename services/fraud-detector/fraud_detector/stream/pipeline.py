@@ -78,6 +78,8 @@ class Pipeline:
         self._expected: dict[int, int] = {}
         self._switch: EvaluatorSwitch | None = None
         self._storing: Batch | None = None
+        self._may_decide = asyncio.Event()
+        self._may_decide.set()
         self._unfinished = 0
         self._finished = asyncio.Event()
         self._finished.set()
@@ -209,6 +211,7 @@ class Pipeline:
     async def _decide(self, assignment: int, partition: int, messages: Sequence[Message]) -> bool:
         """Decide a partition's messages, slice by slice; False when they are not assigned any more."""
         for start in range(0, len(messages), self._limits.slice_messages):
+            await self._may_decide.wait()
             if assignment != self._assignment or not self._accepting:
                 return False
             part = messages[start : start + self._limits.slice_messages]
@@ -324,10 +327,20 @@ class Pipeline:
                     lambda: self._store.store(batch), check=Check.STORING, health=self._health, is_cancelled=is_revoked
                 )
             except UnstoredOrdersError as error:
-                # What was decided after them counted orders that do not count.
                 if not is_revoked():
-                    self._evaluator.decide_again(self.unstored_batches(), error.origins)
+                    await self._decide_again(error.origins, is_revoked)
         return None
+
+    async def _decide_again(self, unstored: Collection[tuple[int, int]], is_revoked: Callable[[], bool]) -> None:
+        """Decide again what counted orders that do not count; the reader decides nothing in the meantime."""
+        self._may_decide.clear()
+        try:
+            for _ in self._evaluator.decide_again(self.unstored_batches(), unstored):
+                await asyncio.sleep(0)
+                if is_revoked():
+                    return
+        finally:
+            self._may_decide.set()
 
     def unstored_batches(self) -> list[Batch]:
         """What was decided and is not known to be stored, in order."""
