@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic_core import SchemaError
 
 from order_platform.command_line.errors import CommandError, ExitCode, SettingsError, UnavailableError
 from order_platform.command_line.run import run_command
@@ -61,6 +62,7 @@ def _within(inner: BaseException, outer: BaseException) -> BaseException:
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, ""),
         (_within(BrokenPipeError(errno.EPIPE, "Broken pipe"), SystemExit(1)), 141, ""),
         (_within(KeyboardInterrupt(), RuntimeError("Error calling __set_name__")), 130, ""),
+        (SchemaError("Error building `model` serializer:\n  KeyboardInterrupt: "), 130, ""),
         (BaseExceptionGroup("", [ValueError(), BaseExceptionGroup("", [KeyboardInterrupt()])]), 130, ""),
         (ExceptionGroup("", [CommandError("no such order")]), 1, "name: no such order\n"),
         (SystemExit(7), 7, ""),

@@ -106,8 +106,7 @@ def _explain(name: str, error: BaseException, *, as_service: bool) -> int:
     """Say what happened; returns the exit code."""
     error = _first(error)
     _show_traceback_when_asked(error)
-    if any(isinstance(each, KeyboardInterrupt) for each in _chain(error)):
-        # While a class is created, Python turns an interrupt into an error of its creation.
+    if any(_is_interrupt(each) for each in _chain(error)):
         return int(ExitCode.INTERRUPTED)
     if isinstance(error, BrokenPipeError):
         _discard_output()
@@ -118,6 +117,16 @@ def _explain(name: str, error: BaseException, *, as_service: bool) -> int:
         return int(expected.exit_code)
     _report_bug(name, error, as_service=as_service)
     return int(ExitCode.BUG)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether it is an interrupt, or what one was turned into while a class was created.
+
+    Python keeps the interrupt as the cause of its error; pydantic keeps only its name, in the text of a SchemaError.
+    """
+    return isinstance(error, KeyboardInterrupt) or (
+        type(error).__name__ == "SchemaError" and KeyboardInterrupt.__name__ in str(error)
+    )
 
 
 def _expected(error: BaseException) -> CommandError | None:
