@@ -5,6 +5,12 @@ import asyncio
 from aiokafka import AIOKafkaConsumer
 
 
+def task_is_cancelled() -> bool:
+    """Whether the running task was cancelled: aiokafka may swallow that, and a loop around its calls has to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
     """An AIOKafkaConsumer whose `stop` closes everything and raises nothing of its own requests."""
 
@@ -17,6 +23,5 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
             for fetch in self._fetcher._pending_tasks:  # noqa: SLF001  (it has no other way)
                 fetch.cancel()
             await self._client.close()
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if task_is_cancelled():
                 raise

@@ -19,6 +19,7 @@ from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
 from fraud_detector.stream.ports import DependencyUnavailableError
 from order_contract.message import Message
+from order_platform.kafka.consumer import task_is_cancelled
 
 POLL_SECONDS: Final = 0.5
 
@@ -80,7 +81,7 @@ class LabelFollower:
             await self._labels.close()
 
     async def _follow_all(self) -> None:
-        while True:
+        while not task_is_cancelled():
             try:
                 polled = await self._labels.poll(POLL_SECONDS)
             except DependencyUnavailableError as error:

@@ -25,6 +25,7 @@ from fraud_detector.stream.ports import (
     DependencyUnavailableError,
     OrderConsumer,
 )
+from order_platform.kafka.consumer import task_is_cancelled
 
 log = structlog.get_logger()
 
@@ -103,7 +104,7 @@ class LabelRecorder:
     async def run(self, epoch: int, stop: asyncio.Event) -> None:
         """Store labels until `stop` is set; `epoch` is that of the topic."""
         await self._retry(lambda: self._consumer.join(self), Check.LABELS_READING, stop.is_set)
-        while not stop.is_set():
+        while not stop.is_set() and not task_is_cancelled():
             try:
                 if self._to_open:
                     await self._open()

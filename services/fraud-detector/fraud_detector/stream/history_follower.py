@@ -11,6 +11,7 @@ from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.stream.health import Check, HealthState
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError, PublishedOrders
 from order_contract.decision_record import PublishedOrder
+from order_platform.kafka.consumer import task_is_cancelled
 
 log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ class HistoryFollower:
             await self._published.close()
 
     async def _follow(self) -> None:
-        while not self._stopping:
+        while not self._stopping and not task_is_cancelled():
             try:
                 if (positions := self._reopen_at) is not None:
                     await self._published.reopen(positions)
