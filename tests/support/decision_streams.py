@@ -79,7 +79,7 @@ class Listener:
         raise AssertionError("the stream ended")
 
     async def started(self) -> str:
-        """Wait until it says where it stands."""
+        """Wait for its first event id, from which it can be resumed."""
         async with asyncio.timeout(30):
             async for event in self._events:
                 if event.id:

@@ -51,7 +51,7 @@ class Snapshots:
         self._most_bytes = most_bytes
 
     def read(self, features: Sequence[HistoryFeature], label_epoch: int = 1) -> StoredHistories | None:
-        """The histories, and the positions on `decisions` that they cover; None when there is no usable snapshot."""
+        """The histories, and the positions on `decisions` that they cover; None without a usable snapshot."""
         started = time.monotonic()
         history = StreamFeatures(features, most_bytes=self._most_bytes, label_epoch=label_epoch)
         try:

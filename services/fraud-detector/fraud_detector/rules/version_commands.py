@@ -90,7 +90,7 @@ def rollback(
 ) -> None:
     """Make an earlier version active again: the one before the active one, or the one that is named.
 
-    Running it twice returns to where it started. Exits 1 when there is no such version.
+    Without a version, running it twice makes the first one active again. Exits 1 when the version does not exist.
     """
 
     who, why = _author(author), _message(message)
@@ -201,7 +201,7 @@ def _require_same_content(ruleset: Ruleset, file: Path) -> None:
 async def _previous(connection: Connection, active: str | None) -> str:
     found = [each for each in await find_activated(connection, "", 2) if each != active]
     if not found:
-        raise CommandError("there is no earlier version to return to", "fraud-detector rules versions lists them.")
+        raise CommandError("no earlier version to return to", "fraud-detector rules versions lists them.")
     return found[0]
 
 

@@ -150,7 +150,7 @@ class ListUnknown(Problem):
 
     status = 404
     code = "list-unknown"
-    title = "There is no such list"
+    title = "The list does not exist"
 
 
 class ListExists(Problem):
@@ -169,7 +169,7 @@ class MartUnknown(Problem):
 
     status = 404
     code = "mart-unknown"
-    title = "There is no such mart"
+    title = "The mart does not exist"
 
     def __init__(self, name: str) -> None:
         super().__init__(f"no mart {name} is published")
