@@ -1,8 +1,11 @@
-"""aiokafka's consumer, which can be stopped while the broker is down, too."""
+"""aiokafka's consumer: one that can be stopped while the broker is down, and one of all partitions without a group."""
 
 import asyncio
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+
+from order_platform.settings import KafkaSettings
 
 
 def task_is_cancelled() -> bool:
@@ -25,3 +28,24 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
             await self._client.close()
             if task_is_cancelled():
                 raise
+
+
+async def start_consumer_of_all(settings: KafkaSettings, topic: str, **options: Any) -> Consumer:
+    """A connected consumer in no group, to which all partitions that the topic has now are assigned.
+
+    It reads nothing of a partition before `seek`. `options` are further ones. Raises KafkaError.
+    """
+    consumer = Consumer(
+        topic, **settings.client_options(), enable_auto_commit=False, auto_offset_reset="none", **options
+    )
+    try:
+        await consumer.start()
+        parts = list(consumer.assignment())
+        # Assigned by hand, they keep their positions when the topic gets more partitions. The subscription was needed
+        # all the same: without one, aiokafka does not know the partitions.
+        consumer.unsubscribe()
+        consumer.assign(parts)
+    except BaseException:
+        await consumer.stop()
+        raise
+    return consumer

@@ -17,6 +17,7 @@ from order_api.labels.filters import NewLabel
 from order_api.labels.repository import list_labels
 from order_contract.label import LabelEvent
 from order_contract.label_record import encode_label, label_key
+from order_platform.kafka.producer import start_producer
 from order_platform.settings import KafkaSettings
 
 BROKER_SECONDS: Final = 4.0
@@ -80,18 +81,7 @@ class LabelService:
     async def _connect(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
-                producer = AIOKafkaProducer(
-                    **self._settings.client_options(),
-                    enable_idempotence=True,
-                    acks="all",
-                    request_timeout_ms=_REQUEST_TIMEOUT_MS,
-                )
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
-                self._producer = producer
+                self._producer = await start_producer(self._settings, request_timeout_ms=_REQUEST_TIMEOUT_MS)
             return self._producer
 
     def _disconnect(self) -> None:

@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError
-from order_platform.kafka.consumer import Consumer
+from order_platform.kafka.consumer import Consumer, start_consumer_of_all
 from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -64,21 +64,11 @@ class KafkaPublishedLabels:
         return self._consumer
 
     async def _create_consumer(self) -> Consumer:
-        topic = self._settings.labels_topic
-        consumer = Consumer(
-            topic,
-            **self._settings.client_options(),
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
+        consumer = await start_consumer_of_all(
+            self._settings, self._settings.labels_topic, isolation_level="read_committed"
         )
         try:
-            await consumer.start()
-            parts = sorted(consumer.assignment())
-            # Assigned by hand, they keep their positions when the topic gets more partitions.
-            consumer.unsubscribe()
-            consumer.assign(parts)
-            for part, beginning in (await consumer.beginning_offsets(parts)).items():
+            for part, beginning in (await consumer.beginning_offsets(sorted(consumer.assignment()))).items():
                 consumer.seek(part, self._start_offset(part, beginning))
         except BaseException:
             await consumer.stop()

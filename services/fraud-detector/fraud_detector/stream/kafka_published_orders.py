@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError
 from order_contract.decision_record import PublishedOrder, read_published_order
 from order_contract.partitioning import decision_partition
-from order_platform.kafka.consumer import Consumer
+from order_platform.kafka.consumer import Consumer, start_consumer_of_all
 from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -122,23 +122,12 @@ class KafkaPublishedOrders:
             return self._consumer
 
     async def _create_consumer(self) -> Consumer:
-        topic = self._settings.decisions_topic
-        consumer = Consumer(
-            topic, **self._settings.client_options(), enable_auto_commit=False, auto_offset_reset="none"
-        )
         try:
-            await consumer.start()
-            parts = consumer.assignment()
-            # Assigned by hand, they keep their positions when the topic gets more partitions.
-            consumer.unsubscribe()
-            consumer.assign(list(parts))
-            for part in parts:
-                consumer.seek(part, self._positions.get(part.partition, 0))
-        except BaseException as error:
-            await consumer.stop()
-            if isinstance(error, KafkaError):
-                raise self._unavailable(error) from error
-            raise
+            consumer = await start_consumer_of_all(self._settings, self._settings.decisions_topic)
+        except KafkaError as error:
+            raise self._unavailable(error) from error
+        for part in consumer.assignment():
+            consumer.seek(part, self._positions.get(part.partition, 0))
         return consumer
 
     def _unavailable(self, error: KafkaError | TimeoutError) -> DependencyUnavailableError:

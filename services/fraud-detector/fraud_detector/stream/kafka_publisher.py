@@ -14,6 +14,7 @@ from order_contract.decision import OrderRow
 from order_contract.decision_record import decision_headers, decision_key, encode_decision
 from order_contract.partitioning import decision_partition
 from order_platform.kafka.errors import describe, is_permanent
+from order_platform.kafka.producer import start_producer
 from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
 from order_platform.settings import KafkaSettings
 
@@ -73,21 +74,13 @@ class KafkaPublisher:
 
     async def _connect(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
-                **self._settings.client_options(),
-                enable_idempotence=True,
-                acks="all",
+            self._producer = await start_producer(
+                self._settings,
                 compression_type="snappy",
                 max_batch_size=BATCH_BYTES,
                 max_request_size=MAX_DEAD_LETTER_BYTES,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
             )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
         return self._producer
 
     async def _send_decisions(

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from marketplace_simulator.labels import label_of
 from order_contract.label import LabelEvent
 from order_contract.label_record import encode_label, label_key
+from order_platform.kafka.producer import start_producer
 from order_platform.outage_log import OutageLog
 from order_platform.settings import KafkaSettings
 from order_producer.publish.connection import stop
@@ -103,16 +104,5 @@ class DelayedLabels:
 
     async def _connect(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
-                **self._settings.client_options(),
-                enable_idempotence=True,
-                acks="all",
-                request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await stop(producer)
-                raise
-            self._producer = producer
+            self._producer = await start_producer(self._settings, request_timeout_ms=_REQUEST_TIMEOUT_MS)
         return self._producer
