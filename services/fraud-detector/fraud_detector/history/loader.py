@@ -12,17 +12,15 @@ import structlog
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load_labels
-from fraud_detector.stream.ports import DependencyUnavailableError
+from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_contract.event import OrderEvent, event_from_columns
 from order_platform.gc_tuning import paused_collector
-from order_platform.postgres.errors import DATABASE_ERRORS
 
 log = structlog.get_logger()
 
 ROWS_AT_ONCE = 10_000
 KEYS_AT_ONCE = 500
 LOGGED_EVERY = 500_000
-CONNECT_SECONDS = 30.0
 
 _NEWEST = "select max(created_date) from orders where source_topic = $1"
 
@@ -44,23 +42,19 @@ async def load_history(
 
     Raises DependencyUnavailableError.
     """
-    try:
-        connection = await asyncpg.connect(
-            database_url, timeout=CONNECT_SECONDS, server_settings={"application_name": "fraud-detector"}
-        )
-        try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                with paused_collector():
-                    history = StreamFeatures(features, most_bytes=most_bytes, label_epoch=labels.epoch if labels else 1)
-                    await _load(connection, history, _query(features), topic, epoch, heartbeat, rows_at_once)
-                    if labels is not None:
-                        orders = OrderSource(topic, epoch, needed_columns(features))
-                        await load_labels(connection, history, orders, labels, heartbeat)
-                    return history
-        finally:
-            connection.terminate()
-    except DATABASE_ERRORS as error:
-        raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
+    with errors_as_unavailable():
+        # Reading all orders takes longer than any timeout of a command.
+        async with (
+            connected(database_url, "fraud-detector", command_timeout=None) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            with paused_collector():
+                history = StreamFeatures(features, most_bytes=most_bytes, label_epoch=labels.epoch if labels else 1)
+                await _load(connection, history, _query(features), topic, epoch, heartbeat, rows_at_once)
+                if labels is not None:
+                    orders = OrderSource(topic, epoch, needed_columns(features))
+                    await load_labels(connection, history, orders, labels, heartbeat)
+                return history
 
 
 async def _load(  # noqa: PLR0917  (the arguments of `load_history`)

@@ -12,15 +12,14 @@ from decision_engine.history.labelled_orders import MOST_PENDING
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.labels.batch import RecordedLabel
 from fraud_detector.labels.labelling import StoredOrder, apply_label
-from fraud_detector.stream.ports import DependencyUnavailableError
+from fraud_detector.labels.postgres_store import APPLICATION_NAME
+from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_contract.event import event_from_columns
 from order_contract.label import Label, LabelEvent
 from order_contract.origin import Origin
-from order_platform.postgres.errors import DATABASE_ERRORS
 
 log = structlog.get_logger()
 
-_TIMEOUT: Final = 30.0
 _ROWS_AT_ONCE: Final = 10_000
 _LABEL_WIDTH: Final = 9
 _PLACE: Final = "orders.source_topic, orders.source_partition, orders.source_offset, orders.source_epoch"
@@ -79,19 +78,9 @@ class PostgresOrders:
         """  # noqa: S608
 
     async def find(self, order_ids: Collection[str]) -> Sequence[StoredOrder]:
-        try:
-            connection = await asyncpg.connect(
-                self._database_url,
-                timeout=_TIMEOUT,
-                command_timeout=_TIMEOUT,
-                server_settings={"application_name": "fraud-detector labels"},
-            )
-            try:
+        with errors_as_unavailable():
+            async with connected(self._database_url, APPLICATION_NAME) as connection:
                 rows = await connection.fetch(self._query, list(order_ids), self._topic)
-            finally:
-                connection.terminate()
-        except DATABASE_ERRORS as error:
-            raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
         return [_stored_order(tuple(row)) for row in rows]
 
 

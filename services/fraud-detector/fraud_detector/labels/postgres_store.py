@@ -10,13 +10,13 @@ from uuid import UUID
 import asyncpg
 
 from fraud_detector.labels.batch import LabelBatch, RecordedLabel
-from fraud_detector.stream.ports import DependencyUnavailableError
-from order_contract.outcomes import MessageOutcome
+from fraud_detector.stream.message_outcomes import outcome_of, record_gaps, record_outcomes
+from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_platform.postgres import topic_epochs
 from order_platform.postgres.errors import TRANSIENT_ERRORS
 from order_platform.settings import Subscription
 
-_TIMEOUT: Final = 30.0
+APPLICATION_NAME: Final = "fraud-detector labels"
 # A label is in the audit log when it is stored, and then once; without its note, which can be erased.
 _LABELS: Final = """
     with stored as (
@@ -35,18 +35,6 @@ _LABELS: Final = """
         'label', label, 'source', source, 'at', labelled_at, 'topic', topic, 'partition', partition, 'offset', "offset"
     )
     from stored order by partition, "offset"
-"""
-_OUTCOMES: Final = """
-    insert into stream_outcomes (topic, epoch, partition, "offset", outcome, order_id, error_type, error)
-    select $1, $2, partition, "offset", $3, order_id, error_type, error
-    from unnest($4::integer[], $5::bigint[], $6::text[], $7::text[], $8::text[])
-        as rejected (partition, "offset", order_id, error_type, error)
-    on conflict do nothing
-"""
-_GAPS: Final = """
-    insert into stream_gaps (topic, epoch, partition, first_offset, next_offset, reason)
-    select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::bigint[], $6::text[])
-    on conflict do nothing
 """
 
 
@@ -75,35 +63,16 @@ class PostgresLabelStore:
         async with self._connected() as connection, connection.transaction():
             if batch.labels:
                 await connection.execute(_LABELS, self._topic, self._epoch, *_as_columns(batch.labels))
-            if batch.dead_letters:
-                rejected = [
-                    (each.message.partition, each.message.offset, each.order_id, each.error_type, each.error)
-                    for each in batch.dead_letters
-                ]
-                columns = zip(*rejected, strict=True)
-                await connection.execute(_OUTCOMES, self._topic, self._epoch, MessageOutcome.DEAD_LETTER, *columns)
-            if batch.gaps:
-                gaps = [(gap.partition, gap.first, gap.next, gap.reason) for gap in batch.gaps]
-                await connection.execute(_GAPS, self._topic, self._epoch, *zip(*gaps, strict=True))
+            letters = [outcome_of(letter) for letter in batch.dead_letters]
+            await record_outcomes(connection, self._topic, self._epoch, letters)
+            await record_gaps(connection, self._topic, self._epoch, batch.gaps)
             await topic_epochs.record_positions(connection, self._group, self._topic, self._epoch, batch.next_offsets)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        try:
-            connection = await asyncpg.connect(
-                self._database_url,
-                timeout=_TIMEOUT,
-                command_timeout=_TIMEOUT,
-                server_settings={"application_name": "fraud-detector labels"},
-            )
-            try:
+        with errors_as_unavailable(TRANSIENT_ERRORS):
+            async with connected(self._database_url, APPLICATION_NAME) as connection:
                 yield connection
-            finally:
-                connection.terminate()
-        except TRANSIENT_ERRORS as error:
-            if isinstance(error, ValueError):  # asyncpg refused our own arguments: a bug, not the database
-                raise
-            raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
 
 
 def _as_columns(labels: Sequence[RecordedLabel]) -> list[Sequence[Any]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import asyncpg
@@ -13,7 +13,7 @@ import structlog
 
 from decision_engine.lists import ListMembers
 from decision_engine.ruleset import Ruleset, RulesetError
-from fraud_detector.stream.ports import DependencyUnavailableError
+from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_contract.notifications import LISTS_CHANNEL
 from order_lists.model import ListSpec, OtherListError
 from order_lists.repository import create_list, read_changes, read_members
@@ -25,7 +25,6 @@ log = structlog.get_logger()
 POLL_SECONDS: Final = 1.0
 """How long a change can take when its notification is lost."""
 RETRY_SECONDS: Final = 0.5
-TIMEOUT_SECONDS: Final = 30.0
 
 
 class ListFollower:
@@ -62,24 +61,20 @@ class ListFollower:
 
         Raises DependencyUnavailableError; RulesetError for a declared list that exists with another kind or field.
         """
-        try:
+        with errors_as_unavailable():
             async with self._connected() as connection:
                 await _create_declared(connection, ruleset)
                 asked_at = self._clock()
                 number, entries = await read_members(connection)
-        except DATABASE_ERRORS as error:
-            raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
         self.members.load(number, entries)
         self._read_at = asked_at
         log.info("lists_loaded", change=number, entries=len(entries))
 
     async def declare(self, ruleset: Ruleset) -> None:
         """Create the lists that a ruleset declares and that do not exist; `load` says what it raises."""
-        try:
+        with errors_as_unavailable():
             async with self._connected() as connection:
                 await _create_declared(connection, ruleset)
-        except DATABASE_ERRORS as error:
-            raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
 
     async def run(self) -> None:
         """Apply changes as they are committed, until it is cancelled."""
@@ -114,18 +109,8 @@ class ListFollower:
                 except TimeoutError:
                     continue
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        connection = await asyncpg.connect(
-            self._database_url,
-            timeout=TIMEOUT_SECONDS,
-            command_timeout=TIMEOUT_SECONDS,
-            server_settings={"application_name": "fraud-detector lists"},
-        )
-        try:
-            yield connection
-        finally:
-            connection.terminate()
+    def _connected(self) -> AbstractAsyncContextManager[asyncpg.Connection[asyncpg.Record]]:
+        return connected(self._database_url, "fraud-detector lists")
 
 
 async def _create_declared(connection: asyncpg.Connection[asyncpg.Record], ruleset: Ruleset) -> None:

@@ -19,7 +19,9 @@ import asyncpg
 
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
+from fraud_detector.stream.message_outcomes import outcome_of, record_gaps, record_outcomes
 from fraud_detector.stream.ports import DependencyUnavailableError, UnstoredOrdersError
+from fraud_detector.stream.postgres_connection import errors_as_unavailable
 from order_contract.business_time import business_date, business_text
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
@@ -82,17 +84,6 @@ _RETIRED = """
             and given."offset" >= retired.first_offset and given."offset" < retired.next_offset
     )
 """
-_OUTCOMES = """
-    insert into stream_outcomes (topic, epoch, partition, "offset", outcome, order_id, error_type, error)
-    select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
-    on conflict do nothing
-"""
-_GAPS = """
-    insert into stream_gaps (topic, epoch, partition, first_offset, next_offset, reason)
-    select $1, $2, * from unnest($3::integer[], $4::bigint[], $5::bigint[], $6::text[])
-    on conflict do nothing
-"""
-
 _NOTHING_INSERTED = "INSERT 0 0"
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -231,14 +222,16 @@ class PostgresStore:
         retired = [
             letter for letter in retired if (letter.message.partition, letter.message.offset) not in already_stored
         ]
-        await self._record_outcomes(
+        await record_outcomes(
             connection,
+            self._topic,
+            self._epoch,
             [
                 (row.source_partition, row.source_offset, MessageOutcome.DUPLICATE, row.order_id, None, None)
                 for row in duplicates
             ]
-            + [_outcome(letter, MessageOutcome.CONFLICT) for letter in conflicts]
-            + [_outcome(letter, MessageOutcome.DEAD_LETTER) for letter in retired],
+            + [outcome_of(letter, MessageOutcome.CONFLICT) for letter in conflicts]
+            + [outcome_of(letter) for letter in retired],
         )
         return StoreResult(orders, len(duplicates) + len(already_stored), conflicts, retired)
 
@@ -253,19 +246,9 @@ class PostgresStore:
         return {(partition, offset) for partition, offset in found}
 
     async def _record(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> None:
-        if batch.dead_letters:
-            await self._record_outcomes(
-                connection, [_outcome(letter, MessageOutcome.DEAD_LETTER) for letter in batch.dead_letters]
-            )
-        if batch.gaps:
-            gaps = [(gap.partition, gap.first, gap.next, gap.reason) for gap in batch.gaps]
-            await connection.execute(_GAPS, self._topic, self._epoch, *zip(*gaps, strict=True))
-
-    async def _record_outcomes(
-        self, connection: asyncpg.Connection[asyncpg.Record], outcomes: Sequence[tuple[Any, ...]]
-    ) -> None:
-        if outcomes:
-            await connection.execute(_OUTCOMES, self._topic, self._epoch, *zip(*outcomes, strict=True))
+        letters = [outcome_of(letter) for letter in batch.dead_letters]
+        await record_outcomes(connection, self._topic, self._epoch, letters)
+        await record_gaps(connection, self._topic, self._epoch, batch.gaps)
 
     # ---- the connection
 
@@ -276,16 +259,15 @@ class PostgresStore:
         Errors that a retry may cure become DependencyUnavailableError.
         """
         async with self._in_use:
-            try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await self._connect()
-                yield self._connection
-            except TRANSIENT_ERRORS as error:
-                # What was in flight is rolled back or committed; a repeat shows which.
-                await self.close()
-                if isinstance(error, ValueError):  # asyncpg refused our own arguments: a bug, not the database
+            with errors_as_unavailable(TRANSIENT_ERRORS):
+                try:
+                    if self._connection is None or self._connection.is_closed():
+                        self._connection = await self._connect()
+                    yield self._connection
+                except TRANSIENT_ERRORS:
+                    # What was in flight is rolled back or committed; a repeat shows which.
+                    await self.close()
                     raise
-                raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         connection = await asyncpg.connect(
@@ -361,8 +343,3 @@ def _retired(row: OrderRow, message: Message, storable_from: datetime) -> Reject
         fields=("created_date",),
         epoch=row.source_epoch,
     )
-
-
-def _outcome(letter: RejectedMessage, outcome: MessageOutcome) -> tuple[Any, ...]:
-    message = letter.message
-    return message.partition, message.offset, outcome, letter.order_id, letter.error_type, letter.error
