@@ -60,6 +60,11 @@ def compile_any(conditions: Iterable[str | ConditionText], schema: Schema) -> Co
     return binder.compile(ast.BoolOp(ast.Or(), bodies) if len(bodies) > 1 else [*bodies, _FALSE][0])
 
 
+def compile_value(name: str, schema: Schema) -> Callable[[OrderEvent, Mapping[str, Any]], Any]:
+    """Compile the look-up of one name that has a value; None where an order lacks it."""
+    return _Binder(schema).compile_name(name)
+
+
 def compile_sentence(text: str, schema: Schema) -> Sentence:
     """Compile a description with `{name}` or `{name:,}` in it, over the same names. Raises ExpressionError."""
     binder = _Binder(schema)
@@ -126,6 +131,9 @@ class _Binder(ast.NodeTransformer):
         names = {"__builtins__": {}, **_HELPERS, **self._moments}
         compiled: Callable[[OrderEvent, Mapping[str, Any]], Any] = eval(code, names)  # noqa: S307
         return compiled
+
+    def compile_name(self, name: str) -> Callable[[OrderEvent, Mapping[str, Any]], Any]:
+        return self.compile(self._load(name))
 
     def bind_condition(self, condition: ConditionText) -> ast.expr:
         body: ast.expr = self.visit(parse_condition(condition.text, self._schema))
