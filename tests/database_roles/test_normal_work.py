@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 
+import decision_engine
 from order_api.auth.keys import create_key
 from order_platform.postgres.provisioning import create_roles
 from order_platform.postgres.roles import DatabaseRole
@@ -124,6 +126,8 @@ def _use_every_feature(client: httpx.Client) -> None:
     for path in ("/v1/orders", "/v1/flags", f"/v1/users/{ORDER['user_id']}", "/v1/stats", "/v1/marts", "/readyz"):
         assert client.get(path, timeout=30).is_success, path
     assert client.get("/v1/dead-letters", timeout=30).raise_for_status().json()["items"]
+    pack = (resources.files(decision_engine) / "marketplace_pack.yaml").read_text()
+    assert client.post("/v1/decide", json={"order": ORDER, "ruleset": pack}).raise_for_status().json()["rules"]
     assert client.post("/v1/session", headers={"Sec-Fetch-Site": "same-origin"}).is_success
     assert client.delete("/v1/session", headers={"Sec-Fetch-Site": "same-origin"}).is_success
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from decision_engine.ruleset import load_ruleset
+from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.ruleset import Ruleset, load_ruleset
 from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.postgres_store import PostgresStore
@@ -34,10 +35,13 @@ class PastMessage:
     topic: str = "orders"
 
 
-async def store_past_orders(database_url: str, start: date, days: int, orders: int, *, seed: int = 1) -> None:
-    """Store `orders` orders over `days` business dates from `start` on."""
-    ruleset = load_ruleset()
-    evaluator = OrderEvaluator(EventDecoder(), ruleset)
+async def store_past_orders(
+    database_url: str, start: date, days: int, orders: int, *, seed: int = 1, ruleset: Ruleset | None = None
+) -> None:
+    """Store `orders` orders over `days` business dates from `start` on, decided by the default rules or others."""
+    ruleset = ruleset or load_ruleset()
+    history = StreamFeatures(ruleset.features) if ruleset.features else None
+    evaluator = OrderEvaluator(EventDecoder(), ruleset, history)
     store = PostgresStore(database_url, topic="orders", ruleset=ruleset)
     messages = enumerate(past_orders(GeneratorConfig(World(), seed=seed), start, days, orders))
     try:

@@ -86,6 +86,10 @@ _MEMBERS: Final = """
     select name, field, value, expires_at, true from list_entries join lists on name = list
     where added_in <= $1 and (removed_in is null or removed_in > $1)
 """
+_MEMBERSHIPS: Final = """
+    select name, field, value, expires_at, true from list_entries join lists on name = list
+    where removed_in is null and value = any($1::text[])
+"""
 # Within a change what it removes comes first: a value that it gives another expiry is removed and added.
 _CHANGES: Final = """
     select number, name, field, value, expires_at, is_added
@@ -211,6 +215,11 @@ async def read_members(connection: Connection, number: int | None = None) -> Mem
             number = await connection.fetchval(_LAST)
         rows = await connection.fetch(_MEMBERS, number)
     return Members(number or 0, [EntryChange(*row.values()) for row in rows])
+
+
+async def read_memberships(database: QueryExecutor, values: Sequence[str]) -> Sequence[EntryChange]:
+    """The entries of all lists that hold one of these values now, whatever the lists' fields are."""
+    return [EntryChange(*row.values()) for row in await database.fetch(_MEMBERSHIPS, list(values))]
 
 
 async def read_changes(database: QueryExecutor, after: int) -> list[Members]:

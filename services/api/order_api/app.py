@@ -73,6 +73,8 @@ from order_api.stats.routes import router as stats_router
 from order_api.stats.service import StatsService
 from order_api.users.routes import router as users_router
 from order_api.users.service import UserService
+from order_api.what_if.routes import router as what_if_router
+from order_api.what_if.service import WhatIfService
 from order_contract.notifications import CREDENTIALS_CHANNEL, RECORDED_CHANNEL
 from order_platform.kafka.lag import LagReader
 from order_platform.postgres.shutdown_watch import watch_for_shutdown
@@ -129,7 +131,7 @@ def create_app(
     app.add_middleware(RequestLogging, metrics=metrics)
     for router in (
         labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
-        keys_router, audit_router, lists_router, sessions_router, health_router, docs_router,
+        keys_router, audit_router, lists_router, what_if_router, sessions_router, health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -202,6 +204,9 @@ async def open_services(
             AuditService(listings),
             ListService(listings, settings.event_decoder(), personal_data),
             labels := LabelService(settings, database),
+            WhatIfService(
+                statistics, settings.event_decoder(), personal_data, settings.orders_topic, settings.labels_topic
+            ),
         ):
             services.add(service)
         services.add(KeyService(database, keys, sessions))

@@ -131,7 +131,10 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
     "products": {DatabaseRole.BATCH: "select, insert", **_READERS},
     # Written by the owner alone: orders are removed, and users erased, as MIGRATOR.
     "erasures": {DatabaseRole.BATCH: "select", **_READERS},
-    "retention": {DatabaseRole.DETECTOR: "select", DatabaseRole.BATCH: "select", **_READERS},
+    "retention": {
+        **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.API, DatabaseRole.BATCH), "select"),
+        **_READERS,
+    },
     "retired_offsets": {
         **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.API, DatabaseRole.BATCH), "select"),
         **_READERS,

@@ -16,7 +16,6 @@ from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSl
 from order_platform.outage_log import OutageLog
 from order_platform.postgres.errors import LOST_CONNECTION
 from order_platform.postgres.shutdown_watch import close_connections
-from order_platform.postgres.sql_builder import QueryExecutor
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +81,7 @@ class Database:
             return await self._pool.fetchrow(query, *args)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[QueryExecutor]:
+    async def snapshot(self) -> AsyncIterator[PoolConnection]:
         """Queries that all see the same moment, on one connection."""
         with self._translate_errors():
             async with (

@@ -1,0 +1,1 @@
+"""What-if: deciding an order that is not stored, by any ruleset."""

@@ -1,0 +1,227 @@
+"""Deciding an order that is not stored: by the engine, over the stored orders of its keys."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated, Any, Final, NamedTuple
+
+import asyncpg
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+
+from decision_engine.features import EventFeatures, FeatureState
+from decision_engine.history.declaration import ATTRIBUTE, HistoryFeature
+from decision_engine.history.labelled_orders import LabelRank
+from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.lists import ListFeatures, ListMembers
+from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
+from decision_engine.what_if import ChangedFeatures, RuleResult, WhatIf, examine
+from order_api.auth.dependencies import principal_of
+from order_api.auth.personal_data import PersonalDataPolicy
+from order_api.http.problems.requests import NotPermitted
+from order_api.kit.database import Database, PoolConnection
+from order_api.kit.fair_turns import FairPool
+from order_api.kit.registry import Provider
+from order_api.what_if.filters import Question
+from order_api.what_if.repository import (
+    MOST_ORDERS,
+    Key,
+    NewestLabel,
+    read_labels,
+    read_newest_version,
+    read_orders,
+    read_retired_before,
+)
+from order_api.what_if.schemas import RulesetSource
+from order_contract.business_time import business_date
+from order_contract.decision import Outcome, status_of
+from order_contract.decoding.decoder import EventDecoder
+from order_contract.event import BadEvent, OrderEvent
+from order_contract.label import Label
+from order_lists.repository import read_memberships
+from order_platform.postgres.ruleset_versions import read_content
+
+UNNAMED: Final = "what-if"
+_KEY_SECONDS: Final = timedelta(seconds=2)
+_ALL_SECONDS: Final = 6.0
+
+
+class _Known(NamedTuple):
+    """What is stored that concerns an order: earlier orders, their labels, and why features cannot be computed."""
+
+    orders: Sequence[OrderEvent]
+    labels: Sequence[NewestLabel]
+    members: ListMembers
+    not_computed: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfService:
+    """Answers what-if questions, on the connections for statistics: keys take turns."""
+
+    statistics: FairPool
+    decoder: EventDecoder
+    personal_data: PersonalDataPolicy
+    orders_topic: str
+    labels_topic: str
+
+    async def decide(self, request: Request, question: Question) -> dict[str, Any]:
+        """The answer as it is sent. Raises NotPermitted, RequestValidationError."""
+        principal = principal_of(request)
+        if self.personal_data.masks(principal):
+            raise NotPermitted("what-if counts orders by device and address, which are masked for your key")
+        event = self._decode(question.order)
+
+        async def work(database: Database) -> dict[str, Any]:
+            ruleset, source = await _find_ruleset(database, question)
+            async with database.snapshot() as connection:
+                known = await self._read(connection, event, ruleset)
+            found = await asyncio.to_thread(_examine, event, ruleset, known)
+            return _answer(event, found, source, known.not_computed)
+
+        return await self.statistics.run(request, principal.key_id, work)
+
+    def _decode(self, order: Mapping[str, Any]) -> OrderEvent:
+        try:
+            # By the standard library, which writes integers of any size: the decoder refuses them by name.
+            return self.decoder.decode(json.dumps({"order_id": UNNAMED, **order}).encode(), datetime.now(UTC))
+        except BadEvent as error:
+            raise _invalid(("order", *([error.field] if error.field else [])), str(error)) from None
+
+    async def _read(self, connection: PoolConnection, event: OrderEvent, ruleset: Ruleset) -> _Known:
+        features = _features_by_key(ruleset.features)
+        retired_before = await read_retired_before(connection) if features else None
+        deadline = asyncio.get_running_loop().time() + _ALL_SECONDS
+        orders: dict[str, OrderEvent] = {}
+        not_computed: dict[str, str] = {}
+        for names, declared in features.items():
+            values = tuple(_key_value(event, name) for name in names)
+            if None in values:
+                continue  # without the key, there is no history to read
+            key = Key(names, values, timedelta(microseconds=max(each.window for each in declared)))
+            reason = None
+            if retired_before is not None and event.created_date - key.window < retired_before:
+                reason = f"orders before {business_date(retired_before)} were removed from the database"
+            elif asyncio.get_running_loop().time() > deadline:
+                reason = f"reading the orders of all keys took longer than {_ALL_SECONDS:.0f} s"
+            else:
+                try:
+                    found = await read_orders(connection, self.orders_topic, event, key, _KEY_SECONDS)
+                except asyncpg.QueryCanceledError:
+                    seconds = int(_KEY_SECONDS.total_seconds())
+                    reason = f"finding orders with the same {' and '.join(names)} took longer than {seconds} s"
+                else:
+                    if len(found) > MOST_ORDERS:
+                        reason = f"more than {MOST_ORDERS:,} orders have the same {' and '.join(names)}"
+                    else:
+                        orders |= {each.order_id: each for each in found}
+            if reason is not None:
+                not_computed |= {each.name: reason for each in declared}
+        labels: Sequence[NewestLabel] = ()
+        if orders and any(feature.label for feature in ruleset.features):
+            labels = await read_labels(connection, self.labels_topic, orders)
+        members = ListMembers()
+        members.load(0, await read_memberships(connection, _texts(event)))
+        return _Known(list(orders.values()), labels, members, not_computed)
+
+
+WhatIfs = Annotated[WhatIfService, Depends(Provider(WhatIfService))]
+
+
+async def _find_ruleset(database: Database, question: Question) -> tuple[Ruleset, RulesetSource]:
+    """The ruleset that a question is about. Raises RequestValidationError."""
+    if question.ruleset is not None:
+        try:
+            return await asyncio.to_thread(parse_ruleset, question.ruleset, "ruleset"), RulesetSource.DRAFT
+        except RulesetError as error:
+            raise _invalid(("ruleset",), str(error)) from None
+    version = question.ruleset_version or await read_newest_version(database)
+    if version is None:
+        return await asyncio.to_thread(load_ruleset), RulesetSource.DEFAULT
+    content = await read_content(database, version)
+    if content is None:
+        raise _invalid(
+            ("ruleset_version",), f"no ruleset {version} is stored; `fraud-detector rules versions` lists them"
+        )
+    source = RulesetSource.STORED if question.ruleset_version else RulesetSource.NEWEST
+    return await asyncio.to_thread(_parse_stored, content, version), source
+
+
+@lru_cache(maxsize=8)
+def _parse_stored(content: str, version: str) -> Ruleset:
+    return parse_ruleset(content, version)
+
+
+def _features_by_key(features: Sequence[HistoryFeature]) -> Mapping[tuple[str, ...], Sequence[HistoryFeature]]:
+    found: dict[tuple[str, ...], list[HistoryFeature]] = {}
+    for feature in features:
+        found.setdefault(feature.key, []).append(feature)
+    return found
+
+
+def _key_value(event: OrderEvent, name: str) -> Any:
+    """The value of a key's field; None for what makes no history."""
+    if not name.startswith(ATTRIBUTE):
+        return getattr(event, name)
+    value = (event.attributes or {}).get(name.removeprefix(ATTRIBUTE))
+    return value if type(value) in (str, int) else None
+
+
+def _texts(event: OrderEvent) -> list[str]:
+    """The values by which an order may be in lists."""
+    return [value for value in (*event, *(event.attributes or {}).values()) if type(value) is str]
+
+
+def _examine(event: OrderEvent, ruleset: Ruleset, known: _Known) -> WhatIf:
+    state: FeatureState = EventFeatures()
+    if ruleset.features:
+        history = StreamFeatures(ruleset.features)
+        history.advance_time(event.created_date)
+        history.await_orders([label.order_id for label in known.labels])
+        for order in known.orders:
+            history.load(order)
+            history.find_labelled_before(order)
+        for order_id, label, *rank in known.labels:
+            history.apply_label(order_id, Label(label), LabelRank(*rank))
+        state = ChangedFeatures(history, dict.fromkeys(known.not_computed)) if known.not_computed else history
+    return examine(event, ListFeatures(state, known.members, ruleset), ruleset)
+
+
+def _answer(event: OrderEvent, found: WhatIf, source: RulesetSource, not_computed: Mapping[str, str]) -> dict[str, Any]:
+    decision = found.decision
+    return {
+        "status": status_of(decision.outcome),
+        "outcome": decision.outcome,
+        "flagged": decision.outcome is not Outcome.APPROVE,
+        "risk_score": decision.risk_score,
+        "hits": decision.hits,
+        "features": decision.features,
+        "ruleset_version": decision.ruleset_version,
+        "ruleset_source": source,
+        "order": event._asdict(),
+        "rules": [_rule(each) for each in found.rules],
+        "changes": [change._asdict() for change in found.changes],
+        "not_computed": [{"feature": name, "reason": reason} for name, reason in not_computed.items()],
+    }
+
+
+def _rule(result: RuleResult) -> dict[str, Any]:
+    rule = result.rule
+    return {
+        "rule": rule.id,
+        "mode": rule.mode,
+        "when": rule.when,
+        "score": rule.score,
+        "outcome": rule.outcome,
+        "fires": result.fires,
+        "snoozed": result.is_snoozed,
+        "values": result.values,
+        "comparisons": [each._asdict() for each in result.comparisons],
+    }
+
+
+def _invalid(place: Sequence[str], message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "what_if", "loc": ("body", *place), "input": None, "msg": message}])
