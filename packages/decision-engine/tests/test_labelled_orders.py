@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 
 from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
-from decision_engine.history.labelled_orders import LabelledOrders, LabelRank
+from decision_engine.history.labelled_orders import LABEL_BYTES, LabelledOrders, LabelRank
 from decision_engine.history.snapshot import SnapshotError
 from decision_engine.history.state import HistoryState
 from decision_engine.history.stream_features import StreamFeatures
@@ -108,6 +108,60 @@ def test_labels_are_forgotten_with_their_orders(history: StreamFeatures) -> None
     assert [entry[0] for entry in history.labels.entries()] == ["waiting"]
 
 
+def test_labelled_orders_are_within_the_bound_on_memory() -> None:
+    complete, short = StreamFeatures(FEATURES), StreamFeatures(FEATURES, most_bytes=300_000)
+    for history in (complete, short):
+        for number in range(1_000):
+            history.await_orders([f"o{number}"])
+            history.add(order(f"o{number}", minutes=number), 0, number)
+            history.apply_label(f"o{number}", Label.FRAUD, rank(number))
+        list(history.forget())
+    assert complete.horizon is None
+    assert complete.labels.labelled == 1_000
+    assert complete.size > complete.labels.size > 1_000 * 600
+    assert short.size <= 300_000
+    assert short.horizon is not None
+    assert 50 < short.labels.labelled < 500
+    assert [entry[0] for entry in short.labels.entries()][-1] == "o999"  # the oldest are forgotten
+
+
+def test_large_attributes_of_a_labelled_order_count() -> None:
+    history = StreamFeatures(FEATURES, most_bytes=1_000_000)
+    history.await_orders(["large"])
+    history.add(order("large")._replace(attributes={"note": "x" * 200_000}), 0, 0)
+    history.apply_label("large", Label.FRAUD, rank(0))
+    history.add(order("next", minutes=1), 0, 1)
+    list(history.forget())
+    assert history.labels.labelled == 0
+    assert history.size < 1_000_000
+
+
+def test_labels_without_orders_take_a_share_of_the_bound_and_end_the_forgetting() -> None:
+    history = StreamFeatures(FEATURES, most_bytes=100_000)
+    for number in range(1_000):
+        history.apply_label(f"o{number}", Label.FRAUD, rank(number))
+    assert 20 < history.labels.pending < 40
+    assert history.labels.dropped == 1_000 - history.labels.pending
+    list(history.forget())
+    assert 0 < history.size < 20_000
+
+
+def test_forgetting_labels_can_be_spread_while_labels_change(history: StreamFeatures) -> None:
+    for number in range(20):
+        history.await_orders([f"o{number}"])
+        history.add(order(f"o{number}", user=f"u{number}"), 0, number)
+        history.apply_label(f"o{number}", Label.FRAUD, rank(number))
+    history.advance_time(NOON + timedelta(days=8))
+    yields = 0
+    for yields, _ in enumerate(history.forget(), 1):
+        if yields == 3:
+            history.apply_label("late", Label.FRAUD, rank(30))
+            history.remove(order("o19", user="u19"), 0, 19)
+    assert yields >= 20
+    assert history.labels.labelled == 0
+    assert history.labels.size == history.labels.pending * LABEL_BYTES
+
+
 def test_a_snapshot_has_the_labels(history: StreamFeatures) -> None:
     history.apply_label("o1", Label.FRAUD, rank(0))
     history.apply_label("later", Label.FRAUD, rank(1))
@@ -123,8 +177,26 @@ def test_a_snapshot_has_the_labels(history: StreamFeatures) -> None:
         each.add(order("later"), 0, 1)
         each.apply_label("o1", Label.LEGITIMATE, rank(2))
         assert values(each) == (1, 1, 0.5)
+    assert history.labels.size == again.labels.size
     with pytest.raises(SnapshotError, match="other features"):
         StreamFeatures(FEATURES, label_epoch=2).read(BytesIO(file.getvalue()))
+
+
+def test_a_snapshot_has_labelled_orders_of_which_only_some_fields_were_read(history: StreamFeatures) -> None:
+    unread = dict.fromkeys(OrderEvent._fields) | {"order_id": "o1", "user_id": "u", "currency": "IDR"}
+    event = OrderEvent(**{**unread, "created_date": NOON})  # type: ignore[arg-type]
+    history.load(event)
+    history.advance(0, 1)
+    history.await_orders(["o1"])
+    history.find_labelled(event, 0, 0)
+    history.apply_label("o1", Label.FRAUD, rank(0))
+    with BytesIO() as file:
+        history.write(file)
+        file.seek(0)
+        again = StreamFeatures(FEATURES)
+        again.read(file)
+    again.apply_label("o1", Label.LEGITIMATE, rank(1))
+    assert values(again) == (0, 1, 0)
 
 
 def test_after_a_snapshot_a_label_may_change_whose_order_was_forgotten() -> None:

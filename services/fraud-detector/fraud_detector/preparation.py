@@ -131,15 +131,16 @@ class Preparation:
                 slow_after=SLOW_SECONDS,
             ),
             label_epoch=labels.epoch if labels else 1,
+            labels_are_kept=self._labels.are_kept if labels else None,
         )
         if opened is None:
             await published.close()
             return None
-        history, start = opened
+        history, start, is_snapshot = opened
         label_follower = None
         if labels is not None:
             orders = OrderSource(self._settings.orders_topic, self._epoch, needed_columns(ruleset.features))
-            label_follower = self._labels.follower(history, orders, labels)
+            label_follower = self._labels.follower(history, orders, labels, may_lack_stored=is_snapshot)
         follower = HistoryFollower(
             published,
             history,

@@ -13,9 +13,11 @@ from aiokafka import AIOKafkaProducer
 from order_contract.label import Label, LabelEvent
 from order_contract.label_record import encode_label, label_key
 from order_platform.settings import KafkaSettings
+from tests.support.broker_topics import delete_records
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import committed_everything
 from tests.support.plain_order import plain_order
+from tests.support.reading import read_topic
 from tests.support.service import run_command
 from tests.support.waiting import until
 
@@ -128,3 +130,36 @@ async def test_labels_count_in_every_detector_from_when_they_are_read(
         assert verified.returncode == 0, verified.stdout
         assert "87 values of 29 orders: all as computed from the stored orders" in verified.stdout
         assert [detector.terminate() for detector in detectors] == [0, 0]
+
+
+async def test_a_snapshot_is_not_used_when_labels_that_it_lacks_are_gone(
+    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> None:
+    """The detector reads them from Postgres: it neither stops nor does without them."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    system = System(kafka_settings, database_url)
+    snapshot = tmp_path / f"{kafka_settings.orders_topic}-1.histories"
+    with_snapshots = {
+        "ORDERWATCH_RULES": str(rules), "ORDERWATCH_SNAPSHOTS": str(tmp_path), "ORDERWATCH_SNAPSHOT_SECONDS": "1"
+    }  # fmt: skip
+    with DetectorProcess(kafka_settings, database_url, tmp_path / "log", **with_snapshots) as detector:
+        await system.publish_orders("a0", "a1")
+        await system.publish_labels(("a0", Label.FRAUD))
+        await until(snapshot.exists, "a snapshot")
+        assert detector.terminate() == 0
+    old = snapshot.read_bytes()
+    with DetectorProcess(kafka_settings, database_url, tmp_path / "log", ORDERWATCH_RULES=str(rules)) as detector:
+        await system.publish_labels(("a0", Label.FRAUD), ("a1", Label.FRAUD), ("a1", Label.FRAUD), ("a0", Label.FRAUD))
+        await until(
+            lambda: asyncio.to_thread(lambda: metric(detector, "labels_stored_total") >= 4), "the labels to be stored"
+        )
+        assert detector.terminate() == 0
+    for record in await read_topic(kafka_settings, kafka_settings.labels_topic):
+        await delete_records(kafka_settings, kafka_settings.labels_topic, record.partition, record.offset + 1)
+    snapshot.write_bytes(old)
+    with DetectorProcess(kafka_settings, database_url, tmp_path / "log", **with_snapshots) as detector:
+        await system.publish_orders("a2")
+        assert (await system.features("a2"))["frauds"] == 2
+        assert detector.terminate() == 0
+    assert "labels that it lacks are gone from their topic" in (tmp_path / "log").read_text()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -95,7 +94,7 @@ async def poll_offsets(labels: KafkaPublishedLabels) -> list[int]:
 async def test_labels_that_were_deleted_before_they_were_read_are_named(kafka_settings: KafkaSettings) -> None:
     await publish(kafka_settings, 5)
     await delete_records(kafka_settings, kafka_settings.labels_topic, 0, 3)
-    named = rf"{kafka_settings.labels_topic}/0: labels from offset 1 to 2 were deleted .* .ORDERWATCH_SNAPSHOTS"
+    named = rf"{kafka_settings.labels_topic}/0: labels from offset 1 to 2 were deleted .* start the detector again"
     with pytest.raises(ActionRequiredError, match=named):
         await poll_offsets(KafkaPublishedLabels(kafka_settings, {0: 1}))
     assert await poll_offsets(KafkaPublishedLabels(kafka_settings, {0: 1}, accept_lost_offsets=True)) == [3, 4]
@@ -117,26 +116,23 @@ async def test_a_loss_is_accepted_when_following_begins_and_not_afterwards(kafka
 
 
 @pytest.mark.integration
-async def test_a_loss_is_accepted_unless_the_histories_may_be_of_a_snapshot(
-    kafka_settings: KafkaSettings, tmp_path: Path
-) -> None:
+async def test_a_loss_is_accepted_unless_the_histories_are_of_a_snapshot(kafka_settings: KafkaSettings) -> None:
     """Labels that a snapshot lacks may be stored, so they are not lost."""
     topic = kafka_settings.labels_topic
     async with AIOKafkaProducer(**kafka_settings.client_options()) as producer:
         for _ in range(5):
             await producer.send_and_wait(topic, b"broken", partition=0)
     await delete_records(kafka_settings, topic, 0, 3)
-    settings = DetectorSettings(
-        **kafka_settings.model_dump(exclude_unset=True), snapshots=tmp_path, accept_lost_offsets=True
-    )
+    settings = DetectorSettings(**kafka_settings.model_dump(exclude_unset=True), accept_lost_offsets=True)
     tasks = LabelTasks(settings, LabelMetrics(CollectorRegistry()), HealthState(lambda: 0.0))
 
-    def follower(history: StreamFeatures) -> LabelFollower:
+    def follower(history: StreamFeatures, *, is_snapshot: bool) -> LabelFollower:
         history.advance_labels({0: 1})
-        return tasks.follower(history, OrderSource(settings.orders_topic, 1, ()), LabelSource(topic, 1))
+        orders = OrderSource(settings.orders_topic, 1, ())
+        return tasks.follower(history, orders, LabelSource(topic, 1), may_lack_stored=is_snapshot)
 
     loaded = StreamFeatures([FRAUDS])
-    following = asyncio.create_task(follower(loaded).run())
+    following = asyncio.create_task(follower(loaded, is_snapshot=False).run())
 
     async def is_followed() -> bool:
         return loaded.next_label_offsets == {0: 5}
@@ -144,9 +140,10 @@ async def test_a_loss_is_accepted_unless_the_histories_may_be_of_a_snapshot(
     await until(is_followed, "the labels to be followed")
     following.cancel()
     await asyncio.wait([following])
-    (tmp_path / f"{settings.orders_topic}-1.histories").touch()
     with pytest.raises(ActionRequiredError, match="labels from offset 1 to 2 were deleted"):
-        await asyncio.wait_for(follower(StreamFeatures([FRAUDS])).run(), 10.0)
+        await asyncio.wait_for(follower(StreamFeatures([FRAUDS]), is_snapshot=True).run(), 10.0)
+    for next_offsets, are_kept in ({0: 1}, False), ({0: 3}, True), ({}, False):
+        assert await tasks.are_kept(next_offsets) is are_kept
     await tasks.close()
 
 

@@ -1,8 +1,11 @@
 """Labelled orders: labels as history features count them, and labels that wait for their order."""
 
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from decision_engine.history.state import HistoryState
 from order_contract.event import OrderEvent
@@ -10,6 +13,14 @@ from order_contract.label import Label
 
 MOST_PENDING: Final = 500_000
 """How many labels may wait for their order; the one that has waited longest is dropped for another."""
+
+LABEL_BYTES: Final = 340
+"""What a label takes, with the order id."""
+ORDER_BYTES: Final = 400
+"""What an order of a label takes beside the values of its fields."""
+ATTRIBUTES_BYTES: Final = 200
+BYTES_OF_JSON_BYTE: Final = 10
+"""What attributes take beside their content, and at most for each byte of it as JSON."""
 
 COUNTED_AS: Final = {Label.FRAUD: "fraud", Label.CHARGEBACK: "fraud", Label.LEGITIMATE: "legitimate"}
 """The label that features declare, by that of the event."""
@@ -26,8 +37,11 @@ class LabelRank(NamedTuple):
     partition: int
 
 
-LabelEntry = tuple[str, str, LabelRank, list[tuple[Place, OrderEvent]]]
-"""A label in a snapshot: id and label of the order, the label's rank, and the orders that count."""
+LabelEntry = tuple[str, str, LabelRank, list[tuple[Place, tuple[Any, ...]]]]
+"""A label in a snapshot: id and label of the order, the label's rank, and the orders that count.
+
+Their events may lack required fields, too: those that were read from the database have just what features need.
+"""
 
 
 class _Entry:
@@ -53,6 +67,7 @@ class LabelledOrders:
         self._most_pending = most_pending
         self._entries: dict[str, _Entry] = {}
         self._pending: dict[str, None] = {}
+        self._order_bytes = 0
         self.dropped = 0
         """Labels that were dropped, as too many waited."""
 
@@ -64,12 +79,23 @@ class LabelledOrders:
         """Labels that wait for their order."""
         return len(self._pending)
 
+    @property
+    def labelled(self) -> int:
+        """Labels whose order counts."""
+        return len(self._entries) - len(self._pending)
+
+    @property
+    def size(self) -> int:
+        """What all labels and their orders take, about, in bytes."""
+        return len(self._entries) * LABEL_BYTES + self._order_bytes
+
     def enter(self, event: OrderEvent, place: Place) -> None:
         """An order counts now."""
         entry = self._entries.get(event.order_id)
         if entry is not None and place not in entry.orders:
             self._pending.pop(event.order_id, None)
             entry.orders[place] = event
+            self._order_bytes += _order_bytes(event)
             if entry.label is not None:
                 self._histories.add_label(event, entry.label)
 
@@ -77,7 +103,10 @@ class LabelledOrders:
         """An order does not count any more."""
         entry = self._entries.get(order_id)
         event = None if entry is None else entry.orders.pop(place, None)
-        if entry is not None and event is not None and entry.label is not None:
+        if entry is None or event is None:
+            return
+        self._order_bytes -= _order_bytes(event)
+        if entry.label is not None:
             self._histories.remove_label(event, entry.label)
             if not entry.orders:
                 self._wait(order_id)
@@ -106,15 +135,16 @@ class LabelledOrders:
         if before is None and not entry.orders:
             self._wait(order_id)
 
-    def forget(self, until: datetime) -> None:
-        """Drop the labels of orders that were created up to a time."""
-        forgotten = [
-            order_id
-            for order_id, entry in self._entries.items()
-            if entry.orders and all(event.created_date <= until for event in entry.orders.values())
-        ]
-        for order_id in forgotten:
-            del self._entries[order_id]
+    def forget(self, until: datetime) -> Iterator[None]:
+        """Drop the labels of orders that were created up to a time. Yields after each label, as labels may change."""
+        for order_id in list(self._entries):
+            entry = self._entries.get(order_id)
+            if entry is not None and entry.orders:
+                events = entry.orders.values()
+                if all(event.created_date <= until for event in events):
+                    self._order_bytes -= sum(map(_order_bytes, events))
+                    del self._entries[order_id]
+            yield
 
     def entries(self) -> Iterator[LabelEntry]:
         """All labels, for a snapshot; those that wait in the order in which they came."""
@@ -126,7 +156,9 @@ class LabelledOrders:
         """Take over the labels of a snapshot, whose histories count them already."""
         for order_id, label, rank, orders in entries:
             entry = self._entries[order_id] = _Entry()
-            entry.label, entry.rank, entry.orders = label, rank, dict(orders)
+            entry.label, entry.rank = label, rank
+            entry.orders = {place: OrderEvent._make(event) for place, event in orders}
+            self._order_bytes += sum(map(_order_bytes, entry.orders.values()))
             if not orders:
                 self._wait(order_id)
 
@@ -142,3 +174,11 @@ class LabelledOrders:
             oldest = next(iter(self._pending))
             del self._pending[oldest], self._entries[oldest]
             self.dropped += 1
+
+
+def _order_bytes(event: OrderEvent) -> int:
+    """What an order takes, about; attributes may have megabytes."""
+    size = ORDER_BYTES + sum(map(sys.getsizeof, filter(None, event[:-1])))
+    if event.attributes:
+        size += ATTRIBUTES_BYTES + BYTES_OF_JSON_BYTE * len(orjson.dumps(event.attributes))
+    return size

@@ -11,7 +11,13 @@ import msgspec
 
 from decision_engine.features import Features
 from decision_engine.history.declaration import HistoryFeature
-from decision_engine.history.labelled_orders import LabelEntry, LabelledOrders, LabelRank
+from decision_engine.history.labelled_orders import (
+    LABEL_BYTES,
+    MOST_PENDING,
+    LabelEntry,
+    LabelledOrders,
+    LabelRank,
+)
 from decision_engine.history.series import NO_HORIZON, UNIX_EPOCH, microseconds
 from decision_engine.history.snapshot import SnapshotError, read_frame, write_frame
 from decision_engine.history.state import HistoryState
@@ -32,6 +38,9 @@ HISTORY_SINCE: Final = "history_since"
 FORGOTTEN_SHARE: Final = 0.2
 """How much of the bound is free again after orders had to be forgotten."""
 
+PENDING_SHARE: Final = 0.1
+"""How much of the bound labels may take that wait for their order."""
+
 ADVANCE: Final = timedelta(seconds=1)
 MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -47,7 +56,7 @@ class StreamFeatures:
     window and `lateness`, counted from the newest order: one later than that is not added, and its features are absent.
     `label_epoch` is that of topic labels.
 
-    When the histories are found to take more than `most_bytes`, the oldest orders are forgotten, and every window
+    When histories and labels are found to take more than `most_bytes`, the oldest orders are forgotten, and each window
     begins after the `horizon`; a value is exact all the same, for the window that is recorded with it.
     """
 
@@ -66,7 +75,8 @@ class StreamFeatures:
             f"labels of epoch {label_epoch}",
         ]
         self._histories = HistoryState(declared)
-        self._labels = LabelledOrders(self._histories)
+        pending = MOST_PENDING if most_bytes is None else int(most_bytes * PENDING_SHARE) // LABEL_BYTES
+        self._labels = LabelledOrders(self._histories, most_pending=min(pending, MOST_PENDING))
         self._label_epoch = label_epoch
         self._next_labels: dict[int, int] = {}
         self._seen_labels = encode_seen_labels({}, label_epoch)
@@ -209,17 +219,17 @@ class StreamFeatures:
     def forget(self) -> Iterator[None]:
         """Delete what no feature can reach any more, or what is more than may be kept.
 
-        Yields after each key, so that the work can be spread.
+        Yields after each label and each key, so that the work can be spread.
         """
         lateness = self._lateness // MICROSECOND
         while True:
-            self._labels.forget(self._kept_since)
+            yield from self._labels.forget(self._kept_since)
             kept = yield from self._histories.forget(microseconds(self._newest), lateness, self._horizon_time)
-            self.size = kept.size
-            if self._most_bytes is None or kept.size <= self._most_bytes:
+            self.size = kept.size + self._labels.size
+            if self._most_bytes is None or self.size <= self._most_bytes or not kept.size:
                 return
             # As if orders came evenly.
-            forgotten = 1 - self._most_bytes * (1 - FORGOTTEN_SHARE) / kept.size
+            forgotten = 1 - self._most_bytes * (1 - FORGOTTEN_SHARE) / self.size
             oldest = UNIX_EPOCH + timedelta(microseconds=kept.oldest)
             self._set_horizon(oldest + max(forgotten * (self._newest - oldest), ADVANCE))
 

@@ -1,7 +1,7 @@
 """The histories of a ruleset that is to decide: from a snapshot, or else from Postgres."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -18,6 +18,14 @@ MOST_RECORDS: Final = 2_000_000
 T = TypeVar("T")
 
 
+class OpenedHistories(NamedTuple):
+    """Histories, where on `decisions` the orders begin that they may lack, and whether a snapshot gave them."""
+
+    history: StreamFeatures
+    start: Mapping[int, int]
+    is_snapshot: bool
+
+
 class Retry(Protocol):
     """Repeats a call while what it needs is unavailable; None when that is cancelled."""
 
@@ -32,22 +40,35 @@ async def open_histories(
     load: Callable[[], Awaitable[StreamFeatures]],
     retry: Retry,
     label_epoch: int = 1,
-) -> tuple[StreamFeatures, Mapping[int, int]] | None:
-    """The histories, and where on `decisions` the orders begin that they may lack; None when cancelled before."""
+    labels_are_kept: Callable[[Mapping[int, int]], Awaitable[bool]] | None = None,
+) -> OpenedHistories | None:
+    """The histories that a detector starts with; None when cancelled before.
+
+    `labels_are_kept` says whether the topic has all labels from some offsets on, where features count labels.
+    """
     read = snapshots.read(features, label_epoch) if snapshots else None
     if read is not None:
-        is_usable = await retry(lambda: _has_few_records(published, read[1]))
-        if is_usable is None:
+        history, start = read
+
+        async def find_problem() -> tuple[str | None]:
+            if not await _has_few_records(published, start):
+                return ("too many decisions were published since, or some are gone",)
+            if labels_are_kept is not None and not await labels_are_kept(history.next_label_offsets):
+                return ("labels that it lacks are gone from their topic",)
+            return (None,)
+
+        found = await retry(find_problem)
+        if found is None:
             return None
-        if is_usable:
-            return read
-        log.warning("snapshot_not_used", problem="too many decisions were published since, or some are gone")
+        if found == (None,):
+            return OpenedHistories(history, start, is_snapshot=True)
+        log.warning("snapshot_not_used", problem=found[0], consequence="the histories are read from Postgres")
     # The ends first: what is published by then is stored, so it is loaded.
     ends = await retry(published.ends)
     if ends is None:
         return None
     loaded = await retry(load)
-    return None if loaded is None else (loaded, ends)
+    return None if loaded is None else OpenedHistories(loaded, ends, is_snapshot=False)
 
 
 async def _has_few_records(published: PublishedOrders, positions: Mapping[int, int]) -> bool:

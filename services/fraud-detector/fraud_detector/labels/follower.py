@@ -110,7 +110,7 @@ class LabelFollower:
             )
             self._apply(newest, found or ())
         self._history.advance_labels({partition: messages[-1].offset + 1 for partition, messages in polled.items()})
-        self._metrics.followed(len(read), self._history.labels.pending, self._history.labels.dropped)
+        self._metrics.followed(len(read), self._history.labels)
 
     def _await_orders(self, order_ids: Collection[str]) -> None:
         self._history.await_orders(order_ids)

@@ -1,5 +1,6 @@
 """Topic `labels` as history features follow it, read by aiokafka without a group."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -9,11 +10,13 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError
 from order_platform.kafka.consumer import Consumer, start_consumer_of_all
+from order_platform.kafka.topic_reader import TopicReader
 from order_platform.settings import KafkaSettings
 
 log = structlog.get_logger()
 
 MAX_POLLED: Final = 2_000
+CALL_TIMEOUT: Final = 10.0
 
 
 class KafkaPublishedLabels:
@@ -88,10 +91,25 @@ class KafkaPublishedLabels:
         return position
 
 
+async def labels_are_kept(settings: KafkaSettings, next_offsets: Mapping[int, int]) -> bool:
+    """Whether the topic has all labels from these offsets on, by partition; from 0 on of a partition without one.
+
+    Raises DependencyUnavailableError.
+    """
+    try:
+        async with (
+            asyncio.timeout(CALL_TIMEOUT),
+            TopicReader(settings) as reader,
+        ):
+            beginnings, _ = await reader.bounds(await reader.partitions(settings.labels_topic))
+    except (KafkaError, TimeoutError) as error:
+        raise DependencyUnavailableError(f"topic {settings.labels_topic} cannot be read: {error!r}") from error
+    return all(next_offsets.get(part.partition, 0) >= beginning for part, beginning in beginnings.items())
+
+
 def _lost(part: TopicPartition, offsets: str) -> ActionRequiredError:
     return ActionRequiredError(
         f"{part.topic}/{part.partition}: labels {offsets} were deleted (retention) before they were read, so label "
-        "features lack them; delete the snapshots of the histories, if there are any (ORDERWATCH_SNAPSHOTS), and start "
-        "the detector again: it reads the labels that are stored from Postgres. Those that were not stored are lost: "
-        "ORDERWATCH_ACCEPT_LOST_OFFSETS=true continues without them"
+        "features lack them; start the detector again: it reads the labels that are stored from Postgres. Those that "
+        "were not stored are lost: ORDERWATCH_ACCEPT_LOST_OFFSETS=true continues without them"
     )

@@ -1,12 +1,12 @@
 """What a detector does with labels: it stores them, and follows them where features count labels."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.labels.follower import LabelFollower
-from fraud_detector.labels.kafka_published_labels import KafkaPublishedLabels
+from fraud_detector.labels.kafka_published_labels import KafkaPublishedLabels, labels_are_kept
 from fraud_detector.labels.metrics import LabelMetrics
 from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, PostgresOrders
 from fraud_detector.labels.postgres_store import PostgresLabelStore
@@ -53,11 +53,17 @@ class LabelTasks:
                     self._source = LabelSource(self._settings.labels_topic, epoch)
             return self._source
 
-    def follower(self, history: StreamFeatures, orders: OrderSource, source: LabelSource) -> LabelFollower:
-        """What follows labels for some histories."""
-        snapshots = self._settings.snapshots
-        # Histories of a snapshot may lack labels that are stored, which are not lost: Postgres has them.
-        may_lack_stored = snapshots is not None and any(snapshots.glob(f"{orders.topic}-{orders.epoch}.*"))
+    async def are_kept(self, next_offsets: Mapping[int, int]) -> bool:
+        """Whether topic labels has all labels from these offsets on. Raises DependencyUnavailableError."""
+        return await labels_are_kept(self._settings, next_offsets)
+
+    def follower(
+        self, history: StreamFeatures, orders: OrderSource, source: LabelSource, *, may_lack_stored: bool = False
+    ) -> LabelFollower:
+        """What follows labels for some histories.
+
+        Those of a snapshot `may_lack_stored` labels, should some be deleted from the topic now: these are not lost.
+        """
         return LabelFollower(
             KafkaPublishedLabels(
                 self._settings,

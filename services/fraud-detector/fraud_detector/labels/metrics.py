@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from decision_engine.history.labelled_orders import LabelledOrders
 from fraud_detector.labels.batch import LabelBatch
 from order_contract.label import Label
 
@@ -31,6 +32,11 @@ class LabelMetrics:
             "Messages of topic labels that the history features of this detector have read.",
             registry=registry,
         )
+        self._labelled = Gauge(
+            "orderwatch_detector_labels_counting",
+            "Labels in memory whose order counts in history features; they are within ORDERWATCH_HISTORY_MEMORY.",
+            registry=registry,
+        )
         self._pending = Gauge(
             "orderwatch_detector_labels_pending",
             "Labels in memory that wait for their order, which is not decided yet or does not exist.",
@@ -56,8 +62,9 @@ class LabelMetrics:
         for partition, lag in lags.items():
             self._lag.labels(partition).set(lag)
 
-    def followed(self, messages: int, pending: int, dropped: int) -> None:
-        """History features have read so many more messages; so many labels wait for their order, or were dropped."""
+    def followed(self, messages: int, labels: LabelledOrders) -> None:
+        """History features have read so many more messages; these labels count, or wait for their order."""
         self._followed.inc(messages)
-        self._pending.set(pending)
-        self._dropped.set(dropped)
+        self._labelled.set(labels.labelled)
+        self._pending.set(labels.pending)
+        self._dropped.set(labels.dropped)
