@@ -61,9 +61,9 @@ def test_the_documented_roles_suffice(fake: FakeBigQuery, tmp_path: Path, grants
     [
         (
             Grants.of("BigQuery Job User", "BigQuery Data Editor"),
-            r"lacks bigquery\.jobs\.list in project test-project: give it the role BigQuery User \(roles/",
+            r"lacks bigquery\.jobs\.list, .* in project test-project: give it the role BigQuery User \(roles/",
         ),
-        (Grants.of(), r"lacks bigquery\.jobs\.create, bigquery\.jobs\.list in project"),
+        (Grants.of(), r"lacks bigquery\.jobs\.create, bigquery\.jobs\.list, bigquery\.readsessions\.create, .* in"),
         (
             Grants.of("BigQuery User"),
             r"lacks bigquery\.tables\.getData, .* in dataset orderwatch_raw, .* BigQuery Data Editor .* on",

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import grpc
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud.bigquery import Client
+from google.cloud.bigquery_storage import BigQueryReadClient
+from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from order_batch.settings import BatchSettings, WarehouseKind
 from order_batch.warehouse.bigquery.permissions import Permissions
@@ -44,9 +47,16 @@ def open_client(fake: FakeBigQuery) -> Iterator[Client]:
 
 
 @contextmanager
+def open_read_client(fake: FakeBigQuery) -> Iterator[BigQueryReadClient]:
+    """Google's client of the Storage Read API, connected to the fake."""
+    with grpc.insecure_channel(fake.read_address) as channel:
+        yield BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
+
+
+@contextmanager
 def connected(fake: FakeBigQuery, retry_policy: RetryPolicy = IMPATIENT) -> Iterator[BigQueryWarehouse]:
     """A warehouse that talks to the fake."""
-    with open_client(fake) as client:
+    with open_client(fake) as client, open_read_client(fake) as read_client:
         session = AuthorizedSession(AnonymousCredentials())  # type: ignore[no-untyped-call]
         permissions = Permissions(client, session, retry_policy.retry(), resource_manager=fake.url)
-        yield BigQueryWarehouse(settings(fake.project), client, retry_policy, permissions)
+        yield BigQueryWarehouse(settings(fake.project), client, retry_policy, permissions, read_client)

@@ -11,6 +11,8 @@ from tests.fake_bigquery.storage import Storage
 from tests.fake_bigquery.values import written
 
 Parameters = Mapping[str, str]
+RESULTS = "_results"
+"""The dataset of the tables that hold the results of queries."""
 
 
 class Calls:
@@ -24,6 +26,7 @@ class Calls:
         self.slow_queries = 0
         """How often the next queries must be asked for."""
         self._results: dict[str, tuple[queries.Result, str]] = {}
+        self._statements: dict[str, str] = {}
         self._numbers = count(1)
         self._known: dict[str, Callable[[Parameters, Any], Any]] = {
             "datasets.insert": lambda _, body: self.storage.insert_dataset(body),
@@ -49,12 +52,17 @@ class Calls:
             raise NotImplementedError(call)
         return self._known[call](parameters, body)
 
-    def _rows(self, given: Parameters) -> dict[str, Any]:
-        table = self.storage.table(given["datasetId"], given["tableId"])
+    def rows_of(self, dataset: str, name: str) -> queries.Result:
+        """What a table holds, or the table that holds the result of a query."""
+        if dataset == RESULTS:
+            return self._results[name][0]
+        table = self.storage.table(dataset, name)
         if table.resource["type"] != "TABLE":
-            raise invalid(f"Cannot list a table of type {table.resource['type']}.")
-        rows = [tuple(row[each["name"]] for each in table.fields) for row in table.rows]
-        return self._page(rows, given)
+            raise invalid(f"Cannot read a table of type {table.resource['type']}.")
+        return queries.Result(table.fields, [tuple(row[each["name"]] for each in table.fields) for row in table.rows])
+
+    def _rows(self, given: Parameters) -> dict[str, Any]:
+        return self._page(self.rows_of(given["datasetId"], given["tableId"]).rows, given)
 
     def _page(self, rows: Sequence[tuple[Any, ...]], given: Parameters) -> dict[str, Any]:
         if given.get("formatOptions.useInt64Timestamp", "").lower() != "true":
@@ -68,6 +76,7 @@ class Calls:
     def _query(self, body: Any) -> dict[str, Any]:
         job_id = f"query-{next(self._numbers)}"
         self._results[job_id] = (queries.run(self.storage, body), body["location"])
+        self._statements[job_id] = body["query"]
         options = {f"formatOptions.{name}": str(value) for name, value in body["formatOptions"].items()}
         return self._answer(job_id, options | {"maxResults": str(body["maxResults"])}, "bigquery#queryResponse")
 
@@ -88,7 +97,18 @@ class Calls:
             return self.jobs.get(job_id, location)
         return {
             "jobReference": self._reference(job_id),
-            "configuration": {"jobType": "QUERY", "query": {"query": "", "useLegacySql": False}},
+            "configuration": {
+                "jobType": "QUERY",
+                "query": {
+                    "query": self._statements[job_id],
+                    "useLegacySql": False,
+                    "destinationTable": {
+                        "projectId": self.storage.project,
+                        "datasetId": RESULTS,
+                        "tableId": job_id,
+                    },
+                },
+            },
             "status": {"state": "RUNNING" if self.slow_queries else "DONE"},
             "statistics": {"query": {}},
         }

@@ -73,7 +73,20 @@ class Grants:
             dataset = body["configuration"]["load"]["destinationTable"]["datasetId"]
         for permission in needed:
             if not self.held([permission], None if permission.startswith("bigquery.jobs.") else dataset):
-                raise ApiError(403, "accessDenied", f"Access Denied: User does not have {permission} permission")
+                raise _denied(permission)
+
+    def check_read_session(self, dataset: str) -> None:
+        """Refuse a read session of a dataset's table. Results of queries belong to the account that queried."""
+        needed: dict[str, str | None] = {"bigquery.readsessions.create": None, "bigquery.readsessions.getData": None}
+        if not dataset.startswith("_"):
+            needed["bigquery.tables.getData"] = dataset
+        for permission, where in needed.items():
+            if not self.held([permission], where):
+                raise _denied(permission)
+
+
+def _denied(permission: str) -> ApiError:
+    return ApiError(403, "accessDenied", f"Access Denied: User does not have {permission} permission")
 
 
 def _permissions(roles: Iterable[str]) -> set[str]:

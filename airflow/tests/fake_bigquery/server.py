@@ -9,7 +9,7 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.fake_bigquery.api_error import ApiError
+from tests.fake_bigquery.api_error import ApiError, not_found
 from tests.fake_bigquery.calls import Calls
 from tests.fake_bigquery.discovery import (
     Call,
@@ -22,6 +22,8 @@ from tests.fake_bigquery.discovery import (
 from tests.fake_bigquery.faults import UPLOAD, Answer, CutOff, Fault, Faults, LostAnswer
 from tests.fake_bigquery.jobs import Jobs
 from tests.fake_bigquery.permissions import DOCUMENTED, Grants
+from tests.fake_bigquery.queries import Result
+from tests.fake_bigquery.read_sessions import ReadSessions, serving_reads
 from tests.fake_bigquery.storage import Storage
 from tests.fake_bigquery.uploads import Sessions, split_multipart
 
@@ -57,7 +59,10 @@ class FakeBigQuery:
         self.requests: list[Request] = []
         self.violations: list[str] = []
         self.url = ""
+        self.read_address = ""
+        """Where its Storage Read API is served."""
         self.sessions = Sessions()
+        self.reads = ReadSessions()
         self.grants = Grants.of(*DOCUMENTED)
         self.lock = Lock()
 
@@ -68,6 +73,15 @@ class FakeBigQuery:
     @property
     def jobs(self) -> Jobs:
         return self.calls.jobs
+
+    def readable(self, path: str) -> Result:
+        """What a table holds that a read session is wanted for; refused without the permissions for it."""
+        _, project, _, dataset, _, name = path.split("/")
+        if project != self.project:
+            raise not_found(path)
+        self.grants.check_read_session(dataset)
+        with self.lock:
+            return self.calls.rows_of(dataset, name)
 
     def made(self, call: str) -> list[Request]:
         """Requests of one call."""
@@ -87,7 +101,8 @@ def serving(fake: FakeBigQuery) -> Iterator[FakeBigQuery]:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield fake
+            with serving_reads(fake.reads, fake.readable) as fake.read_address:
+                yield fake
         finally:
             server.shutdown()
             thread.join()

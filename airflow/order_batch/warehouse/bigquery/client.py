@@ -1,4 +1,4 @@
-"""Client of BigQuery: credentials, and queries with parameters, labels and a cost limit."""
+"""Clients of BigQuery: credentials, and queries with parameters, labels and a cost limit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.bigquery import ArrayQueryParameter, Client, QueryJobConfig, ScalarQueryParameter
 from google.cloud.bigquery.table import RowIterator
+from google.cloud.bigquery_storage import BigQueryReadClient
 
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.bigquery.errors import NO_CREDENTIALS
@@ -21,6 +22,15 @@ def open_client(settings: BatchSettings) -> Client:
     """Google's client with the application default credentials. Raises WarehouseError if there are none."""
     with _credentials_errors():
         return Client(settings.bigquery_project, location=settings.bigquery_location)
+
+
+def open_read_client() -> BigQueryReadClient:
+    """Google's client of the Storage Read API with the application default credentials.
+
+    Raises WarehouseError if there are none.
+    """
+    with _credentials_errors():
+        return BigQueryReadClient()  # type: ignore[no-untyped-call]
 
 
 def open_permissions(client: Client, retry_policy: RetryPolicy) -> Permissions:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from google.api_core.exceptions import GoogleAPICallError, RetryError
+from google.api_core.exceptions import GoogleAPICallError, PermissionDenied, RetryError
 from google.auth.exceptions import GoogleAuthError, TransportError
 from requests.exceptions import ChunkedEncodingError, SSLError, Timeout
 from requests.exceptions import ConnectionError as RequestsConnectionError
@@ -61,7 +61,9 @@ def is_transient_reason(reason: str) -> bool:
 
 
 def reason_of(error: GoogleAPICallError) -> str:
-    """BigQuery's reason; empty if a proxy in between sent the response."""
+    """BigQuery's reason; empty if a proxy in between sent the response. Over gRPC there is only a status."""
+    if isinstance(error, PermissionDenied):
+        return "accessDenied"
     return next((str(each["reason"]) for each in error.errors if isinstance(each, dict) and "reason" in each), "")
 
 

@@ -21,8 +21,14 @@ _SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 _USER: Final = "BigQuery User (roles/bigquery.user)"
 _DATA_EDITOR: Final = "BigQuery Data Editor (roles/bigquery.dataEditor)"
 
-IN_PROJECT: Final[Mapping[str, str]] = {"bigquery.jobs.create": _USER, "bigquery.jobs.list": _USER}
-"""Needed in the project, with the role that has it. Jobs are listed to find those that an earlier process left."""
+IN_PROJECT: Final[Mapping[str, str]] = dict.fromkeys(
+    ("bigquery.jobs.create", "bigquery.jobs.list", "bigquery.readsessions.create", "bigquery.readsessions.getData"),
+    _USER,
+)
+"""Needed in the project, with the role that has it.
+
+Jobs are listed to find those that an earlier process left; read sessions are what the Storage Read API reads in.
+"""
 TO_CREATE_DATASETS: Final[Mapping[str, str]] = {"bigquery.datasets.create": _USER}
 ON_TABLES: Final[Mapping[str, str]] = dict.fromkeys(
     ("bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.update", "bigquery.tables.delete"),

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import (
     ArrayQueryParameter,
@@ -16,18 +15,23 @@ from google.cloud.bigquery import (
     DatasetReference,
     LoadJobConfig,
     ScalarQueryParameter,
-    SchemaField,
     TableReference,
 )
-from google.cloud.bigquery import Table as BigQueryTable
-from google.cloud.bigquery.table import RowIterator
+from google.cloud.bigquery_storage import BigQueryReadClient
 
 from order_batch.settings import BatchSettings
-from order_batch.warehouse.bigquery.client import ROWS_PER_PAGE, Parameter, Queries, open_client, open_permissions
+from order_batch.warehouse.bigquery.client import (
+    Parameter,
+    Queries,
+    open_client,
+    open_permissions,
+    open_read_client,
+)
 from order_batch.warehouse.bigquery.errors import translate_errors
 from order_batch.warehouse.bigquery.load_jobs import LoadJobs
 from order_batch.warehouse.bigquery.models import Models
 from order_batch.warehouse.bigquery.permissions import IN_PROJECT, ON_TABLES, TO_CREATE_DATASETS, Permissions
+from order_batch.warehouse.bigquery.relation import BigQueryRelation
 from order_batch.warehouse.bigquery.retry_policy import RESPONSE_SECONDS, RetryPolicy
 from order_batch.warehouse.bigquery.schema import (
     LABELS,
@@ -36,7 +40,6 @@ from order_batch.warehouse.bigquery.schema import (
     labels,
     missing_nullable,
     partitioning,
-    postgres_type,
     schema,
 )
 from order_batch.warehouse.content_hash import BIGQUERY
@@ -46,50 +49,6 @@ from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import BuiltPartition, Relation, WarehouseError, order_limit_clause
 from order_batch.warehouse.staged_files import check_files
 from order_batch.warehouse.tables import ORDERS, RULE_HITS, TABLES, USERS, Table
-
-
-class BigQueryRelation:
-    """A Relation in BigQuery."""
-
-    def __init__(
-        self, client: Client, table: BigQueryTable, retry_policy: RetryPolicy, queries: Queries, clauses: str
-    ) -> None:
-        self._client = client
-        self._table = table
-        self._retry_policy = retry_policy
-        self._queries = queries
-        self._clauses = clauses
-
-    @property
-    def columns(self) -> Sequence[tuple[str, str]]:
-        return [(field.name, self._postgres_type(field)) for field in self._table.schema]
-
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        with translate_errors(f"reading {self._table.dataset_id}.{self._table.table_id}"):
-            for row in self._read():
-                yield row.values()
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        with translate_errors(f"reading {self._table.dataset_id}.{self._table.table_id}"):
-            yield from self._read().to_arrow_iterable()
-
-    def _read(self) -> RowIterator:
-        if self._table.table_type == "TABLE" and not self._clauses:  # listing rows is free of charge
-            return self._client.list_rows(
-                self._table, page_size=ROWS_PER_PAGE, retry=self._retry_policy.retry(), timeout=RESPONSE_SECONDS
-            )
-        path = f"{self._table.project}.{self._table.dataset_id}.{self._table.table_id}"
-        return self._queries.run(f"SELECT * FROM `{path}`{self._clauses}", LABELS | {"table": self._table.table_id})
-
-    def _postgres_type(self, field: SchemaField) -> str:
-        found = postgres_type(field)
-        if found is None:
-            raise WarehouseError(
-                f"{self._table.dataset_id}.{self._table.table_id}: column {field.name} is {field.mode} "
-                f"{field.field_type}, which has no counterpart in Postgres"
-            )
-        return found
-
 
 DATASETS = ("raw", "bronze", "silver", "gold")
 
@@ -103,8 +62,9 @@ class BigQueryWarehouse:
         client: Client | None = None,
         retry_policy: RetryPolicy | None = None,
         permissions: Permissions | None = None,
+        read_client: BigQueryReadClient | None = None,
     ) -> None:
-        """Without `client` and `permissions`, the first call creates them with the application default credentials.
+        """Without clients and `permissions`, the first call creates them with the application default credentials.
 
         Raises WarehouseError when no project is set.
         """
@@ -114,6 +74,7 @@ class BigQueryWarehouse:
         self._project = settings.bigquery_project
         self._given = client
         self._given_permissions = permissions
+        self._given_read_client = read_client
         self._retry_policy = retry_policy or RetryPolicy()
         self._retry = self._retry_policy.retry()
 
@@ -237,8 +198,9 @@ class BigQueryWarehouse:
                 raise WarehouseError(
                     f"there is no {path.dataset_id}.{mart} in {self._project}: run dbt first"
                 ) from error
+        clauses = order_limit_clause(order_by, limit)
         yield BigQueryRelation(
-            self._client, table, self._retry_policy, self._queries, order_limit_clause(order_by, limit)
+            self._client, lambda: self._read_client, table, self._retry_policy, self._queries, clauses
         )
 
     def models(self) -> list[BuiltModel]:
@@ -270,6 +232,10 @@ class BigQueryWarehouse:
     @cached_property
     def _client(self) -> Client:
         return self._given or open_client(self._settings)
+
+    @cached_property
+    def _read_client(self) -> BigQueryReadClient:
+        return self._given_read_client or open_read_client()
 
     @cached_property
     def _permissions(self) -> Permissions:
