@@ -1,7 +1,7 @@
 """kill -9 of everything under load: nothing lost, nothing twice, `decisions` says what Postgres says.
 
-The rules have history features, and SQL then computes their values from the stored orders; detectors that were killed
-start again from snapshots.
+The rules have history features: SQL then computes their values from the stored orders, and a replay makes all decisions
+again. Detectors that were killed start again from snapshots.
 
 ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default), and
 ORDERWATCH_FAULT_SAMPLE of how many orders the features are computed.
@@ -11,6 +11,7 @@ import asyncio
 import os
 import uuid
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -19,6 +20,7 @@ import pytest
 from devstack.kafka import EmbeddedKafka
 from devstack.postgres import EmbeddedPostgres
 from devstack.server import EmbeddedServer
+from order_contract.business_time import business_date
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from tests.faults.database import new_database
@@ -78,6 +80,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
     assert counts.keys() == {"stored", "duplicate", "conflict", "dead-letter"}
     assert counts.total() >= len(ledger.acknowledged) > RATE
     await _verify_features(settings, database_url, counts["stored"])
+    await _replay(settings, database_url, counts["stored"])
 
 
 async def _get_on(ledger: Ledger) -> None:
@@ -101,3 +104,15 @@ async def _verify_features(settings: KafkaSettings, database_url: str, stored: i
     verification = orjson.loads(verified.stdout)
     assert (verified.returncode, verification["differences"]) == (0, []), verified.stderr
     assert verification["orders"] == min(int(SAMPLE), stored)
+
+
+async def _replay(settings: KafkaSettings, database_url: str, stored: int) -> None:
+    """Every decision is made again, to the bit."""
+    today = business_date(datetime.now(UTC))
+    dates = "--from", str(today - timedelta(days=3)), "--to", str(today)
+    replayed = await asyncio.to_thread(
+        run_command, settings, database_url, "fraud_detector", "replay", *dates, "--json"
+    )
+    *differing, summary = map(orjson.loads, replayed.stdout.splitlines())
+    assert (replayed.returncode, differing) == (0, []), replayed.stderr
+    assert (summary["orders"], summary["decided_again"], summary["not_decided_again"]) == (stored, stored, {})

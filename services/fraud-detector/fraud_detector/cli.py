@@ -13,6 +13,7 @@ from fraud_detector.dead_letters.commands import app as dead_letters
 from fraud_detector.history.commands import app as features
 from fraud_detector.labels.commands import app as labels
 from fraud_detector.lists.commands import app as lists
+from fraud_detector.replay.commands import replay
 from fraud_detector.rules.commands import app as rules
 from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.ports import ActionRequiredError
@@ -28,6 +29,7 @@ app.add_typer(features, name="features")
 app.add_typer(labels, name="labels")
 app.add_typer(lists, name="lists")
 app.command()(accept_topic)
+app.command()(replay)
 
 # What an operator can fix: reported in one line, without a traceback.
 _EXPECTED = (RulesetError, PortTakenError, ActionRequiredError, RecreatedTopicError)

@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry
 from decision_engine.evaluate import evaluate
 from decision_engine.features import RecordedFeatures
 from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.replay.orders import Partition, PlacedLabel
+from decision_engine.replay.replayer import KnownPast, Replayer
 from decision_engine.ruleset import Ruleset, parse_ruleset
 from fraud_detector.labels.batch import RecordedLabel
 from fraud_detector.labels.follower import LabelFollower
@@ -44,6 +46,7 @@ from simulation.fakes import (
     FakeStoredOrders,
 )
 from simulation.scripted_random import ScriptedRandom
+from tests.support.past_decisions import MemoryOrderLog, decided_order
 
 PARTITIONS = 3
 LIMITS = Limits(batch_messages=4, slice_messages=2, drain=5.0)
@@ -422,6 +425,7 @@ class Scenario:
         assert set(self.database.orders) == claimed
         assert not self.database.gaps
         verify_features(self.database, self.broker)
+        verify_replay(self.database, self.broker)
 
 
 def verify_features(database: FakeDatabase, broker: FakeBroker) -> None:
@@ -458,6 +462,25 @@ def verify_features(database: FakeDatabase, broker: FakeBroker) -> None:
         }, (row, seen, others)
         decided = decision_columns(evaluate(row.event(), RecordedFeatures(features), ruleset))
         assert decided == tuple(getattr(row, name) for name in DECISION_COLUMNS)
+
+
+def verify_replay(database: FakeDatabase, broker: FakeBroker) -> None:
+    """Every stored decision is made again, to the bit, from what is stored."""
+    orders = [decided_order(row) for row in database.orders.values()]
+    labels = {
+        Partition(1, number): [_placed(message.offset, decode_label(message.value, EPOCH)) for message in log]
+        for number, log in enumerate(broker.labels)
+    }
+    past = KnownPast(RULESETS, labels, {partition: len(log) for partition, log in labels.items()})
+    for own in range(PARTITIONS):
+        replayer = Replayer(past, MemoryOrderLog(orders))
+        for order in sorted(orders, key=lambda order: order.offset):
+            if order.partition.number == own:
+                assert replayer.compare(order) == (), order
+
+
+def _placed(offset: int, event: LabelEvent) -> PlacedLabel:
+    return PlacedLabel(offset, event.order_id, event.label)
 
 
 def _labels_seen(broker: FakeBroker, seen: bytes) -> dict[str, str]:

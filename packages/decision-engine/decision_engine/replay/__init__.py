@@ -1,0 +1,1 @@
+"""Replay: deciding stored orders again, each with what its detector had seen, and comparing."""

@@ -1,0 +1,82 @@
+"""Results of a replay: per ruleset version, how many orders were decided again, differ, or could not be decided."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from decision_engine.replay.comparison import Difference
+from decision_engine.replay.orders import DecidedOrder, Partition
+from decision_engine.replay.replayer import NotReplayableError, Reason, Replayer
+
+
+@dataclass(slots=True)
+class VersionResult:
+    """The orders of one ruleset version: those decided again, and of them those that differ."""
+
+    decided: int = 0
+    differing: int = 0
+    not_decided: Counter[Reason] = field(default_factory=Counter)
+
+    @property
+    def orders(self) -> int:
+        return self.decided + self.not_decided.total()
+
+    def add(self, other: "VersionResult") -> None:
+        self.decided += other.decided
+        self.differing += other.differing
+        self.not_decided += other.not_decided
+
+
+class DifferingOrder(NamedTuple):
+    """An order whose decision differs when it is made again."""
+
+    order_id: str
+    partition: Partition
+    offset: int
+    ruleset_version: str
+    differences: Sequence[Difference]
+
+
+@dataclass(slots=True)
+class ReplayResult:
+    """The results by ruleset version."""
+
+    versions: dict[str, VersionResult] = field(default_factory=dict)
+
+    @property
+    def total(self) -> VersionResult:
+        total = VersionResult()
+        for each in self.versions.values():
+            total.add(each)
+        return total
+
+    @property
+    def agrees(self) -> bool:
+        """Whether there are orders, all were decided again, and none differs."""
+        total = self.total
+        return total.decided > 0 and not total.differing and not total.not_decided
+
+    def of(self, version: str) -> VersionResult:
+        """The result of a version, to count on."""
+        return self.versions.setdefault(version, VersionResult())
+
+
+def replay_orders(
+    replayer: Replayer, orders: Iterable[DecidedOrder], result: ReplayResult
+) -> Iterator[DifferingOrder | None]:
+    """Decide orders again and count them; yields each that differs, and None for the others."""
+    for order in orders:
+        counts = result.of(order.ruleset_version)
+        try:
+            differences = replayer.compare(order)
+        except NotReplayableError as error:
+            counts.not_decided[error.reason] += 1
+            yield None
+            continue
+        counts.decided += 1
+        if not differences:
+            yield None
+            continue
+        counts.differing += 1
+        yield DifferingOrder(order.event.order_id, order.partition, order.offset, order.ruleset_version, differences)
