@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from decision_engine.compilation import LISTS, Condition, compile_condition, compile_value
@@ -93,7 +94,8 @@ def examine(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> WhatIf:
     features = decision.features
     snoozed = snoozed_rules(features)
     rules = [_result(rule, event, features, ruleset, is_snoozed=rule.id in snoozed) for rule in ruleset.rules]
-    return WhatIf(decision, rules, [*_Search(event, state, ruleset, decision).changes(rules)])
+    changes = islice(_Search(event, state, ruleset, decision).changes(rules), MOST_CHANGES)
+    return WhatIf(decision, rules, list(changes))
 
 
 def _result(rule: Rule, event: OrderEvent, features: Features, ruleset: Ruleset, *, is_snoozed: bool) -> RuleResult:
@@ -106,9 +108,16 @@ def _result(rule: Rule, event: OrderEvent, features: Features, ruleset: Ruleset,
 
 def _comparisons(rule: Rule) -> list[str]:
     """The comparisons of a condition, in the order in which they are written, each once."""
-    nodes = [node for node in ast.walk(ast.parse(rule.when.strip(), mode="eval")) if isinstance(node, ast.Compare)]
+    text = rule.when.strip()
+    nodes = [node for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Compare)]
     nodes.sort(key=lambda node: (node.lineno, node.col_offset))
-    return list(dict.fromkeys(ast.unparse(node) for node in nodes))
+    return list(dict.fromkeys(_source(text, node) for node in nodes))
+
+
+def _source(text: str, node: ast.Compare) -> str:
+    """A comparison as it is written; on one line, so that it can be read by itself."""
+    written = ast.get_source_segment(text, node) or ""
+    return ast.unparse(node) if "\n" in written or not written else written
 
 
 def _value(name: str, event: OrderEvent, features: Features, ruleset: Ruleset) -> Any:
@@ -133,20 +142,15 @@ class _Search:
 
     def changes(self, rules: Sequence[RuleResult]) -> Iterator[Change]:
         """The changes of values in the order of the rules, then those of rules."""
-        found = 0
         counting = [each for each in rules if each.rule.mode is Mode.LIVE and not each.is_snoozed]
-        for result in counting:
-            for text in (comparison.text for comparison in result.comparisons):
-                for change in self._changes_of(text, result.values):
-                    yield change
-                    found += 1
-                    if found >= MOST_CHANGES:
-                        return
-        for change in self._without_rules([each.rule for each in counting if each.fires]):
-            yield change
-            found += 1
-            if found >= MOST_CHANGES:
-                return
+        found = [
+            change
+            for result in counting
+            for comparison in result.comparisons
+            for change in self._changes_of(comparison.text, result.values)
+        ]
+        yield from _nearest(found)
+        yield from self._without_rules([each.rule for each in counting if each.fires])
 
     def _changes_of(self, text: str, values: Mapping[str, Any]) -> Iterator[Change]:
         for name in names_in(text):
@@ -217,6 +221,19 @@ class _Search:
             if outcome is not self._decision.outcome:
                 sentence = f"Without rule {left_out.id} the order would be {_VERBS[outcome]}."
                 yield Change(left_out.id, True, False, outcome, sentence)
+
+
+def _nearest(changes: Sequence[Change]) -> Iterator[Change]:
+    """Of the numbers of one name that lead to one outcome, only the nearest one in each direction."""
+    nearest: dict[tuple[str, Outcome, Any], Change] = {}
+    for change in changes:
+        name, value, instead, outcome, _ = change
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        key = name, outcome, instead > value if is_number else instead
+        known = nearest.setdefault(key, change)
+        if is_number and abs(instead - value) < abs(known.instead - value):
+            nearest[key] = change
+    yield from nearest.values()
 
 
 def _first_place(start: int, step: int, end: int, flips: Callable[[int], bool]) -> int | None:

@@ -155,3 +155,21 @@ def test_changes_of_the_default_rules_hold(amount: int, quantity: int, country: 
         elif change.name == "hour":
             state = ChangedFeatures(EventFeatures(), {"hour": change.instead})
             assert evaluate(event, state, ruleset).outcome is change.outcome
+
+
+def test_of_several_numbers_with_one_outcome_the_nearest_is_named() -> None:
+    event = order(amount=350_000_000, country="SG", payment_method="Credit Card")
+    found = examine(event, EventFeatures(), load_ruleset())
+    assert found.decision.outcome is Outcome.DECLINE
+    amounts = [(change.instead, change.outcome) for change in found.changes if change.name == "amount"]
+    assert amounts == [(299_999_999, Outcome.REVIEW)]
+    assert "amount >= 300_000_000" in [each.text for rule in found.rules for each in rule.comparisons]
+
+
+def test_a_comparison_over_two_lines_is_read_by_itself() -> None:
+    rules = 'review_at: 5\ndecline_at: 9\nrules: [{id: r, description: R., severity: low, score: 5, when: "{}"}]'
+    ruleset = parse_ruleset(rules.replace("{}", "(amount\\n > 1_0) and country == 'I  D'"), "rules.yaml")
+    assert [each.text for each in examine(order(), EventFeatures(), ruleset).rules[0].comparisons] == [
+        "amount > 10",
+        "country == 'I  D'",
+    ]
