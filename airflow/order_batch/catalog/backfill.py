@@ -9,6 +9,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from marketplace_simulator import BEGINNING, Product, SimulatedUser, World
+from order_contract.advisory_locks import AdvisoryLock
 
 
 class UserVersion(NamedTuple):
@@ -91,11 +92,11 @@ def backfill(
 @contextmanager
 def _lock(connection: "psycopg.Connection[Any]") -> Iterator[None]:
     """Hold the catalog's advisory lock; Postgres releases it when this process dies."""
-    connection.execute("select pg_advisory_lock(hashtext('catalog'))")
+    connection.execute(f"select pg_advisory_lock({AdvisoryLock.CATALOG:d})")
     try:
         yield
     finally:
-        connection.execute("select pg_advisory_unlock(hashtext('catalog'))")
+        connection.execute(f"select pg_advisory_unlock({AdvisoryLock.CATALOG:d})")
 
 
 def _months(end: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -9,6 +9,7 @@ import psycopg
 
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.tables import Table
+from order_contract.advisory_locks import AdvisoryLock
 
 _RECORD = """
     insert into warehouse_loads (warehouse, table_name, partition_start, content_hash)
@@ -37,8 +38,6 @@ _FREEZE_ELSEWHERE = """
     update warehouse_loads set frozen_at = now()
     where table_name = any(%(tables)s) and partition_start = any(%(days)s) and frozen_at is null
 """
-# An advisory lock; any constant serves. Loads hold it shared, freezing holds it alone.
-_LOCK = 0x4F59
 
 
 class Load(NamedTuple):
@@ -97,12 +96,12 @@ class LoadLedger:
 
     @contextmanager
     def _hold(self, lock: str, unlock: str) -> Iterator[None]:
-        self._connection.execute(f"select {lock}({_LOCK})")
+        self._connection.execute(f"select {lock}({AdvisoryLock.LOADS:d})")
         try:
             yield
         finally:
             if not self._connection.closed:
-                self._connection.execute(f"select {unlock}({_LOCK})")
+                self._connection.execute(f"select {unlock}({AdvisoryLock.LOADS:d})")
 
     def _parameters(self, table: Table, **values: object) -> dict[str, object]:
         return {"warehouse": self._warehouse, "table": table.name, **values}

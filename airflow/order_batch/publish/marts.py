@@ -12,9 +12,10 @@ from order_batch.publish.published_partitions import replace_published_partition
 from order_batch.publish.table import POSITION, SCHEMA, Published, publish_table
 from order_batch.transform.results import DbtError
 from order_batch.warehouse.port import Relation, Warehouse
+from order_contract.advisory_locks import AdvisoryLock
 from order_platform.postgres.roles import MART_READERS
 
-_LOCK = "select pg_advisory_xact_lock(hashtext('marts'))"
+_LOCK = f"select pg_advisory_xact_lock({AdvisoryLock.MARTS:d})"
 _RECORD = """
     insert into published_marts as old (name, description, rows, complete, publication)
     values (%(name)s, %(description)s, %(rows)s, %(complete)s, %(publication)s)

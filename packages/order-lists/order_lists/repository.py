@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import asyncpg
 
 from decision_engine.lists import EntryChange
+from order_contract.advisory_locks import AdvisoryLock
 from order_lists.model import (
     SNOOZE_KIND,
     ChangeRequest,
@@ -33,8 +34,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 MOST_AUDITED: Final = 100
 """Values of a change that its entry in the audit log shows; the entries themselves have all."""
 
-# Any number that no other lock of Orderwatch has.
-_LOCK: Final = "select pg_advisory_xact_lock(1608152501)"
+_LOCK: Final = f"select pg_advisory_xact_lock({AdvisoryLock.LISTS:d})"
 _CREATE: Final = """
     insert into lists (name, kind, field, created_by) values ($1, $2, $3, $4) on conflict (name) do nothing
     returning name

@@ -25,4 +25,5 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.InternalServerError,
     asyncpg.PostgresSystemError,
     asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # after the process stood still
 )

@@ -159,16 +159,8 @@ FUNCTIONS: Final[Mapping[str, Privileges]] = {
     "notify_credentials()": {},
     "notify_rulesets()": {},
     "storable_from()": {DatabaseRole.DETECTOR: "execute"},
-    "seen_offsets(seen bytea, own_partition integer, own_offset bigint)": {
-        DatabaseRole.DETECTOR: "execute",
-        DatabaseRole.API: "execute",
-        DatabaseRole.BATCH: "execute",
-    },
-    "seen_labels(seen bytea, OUT epoch integer, OUT offsets bigint[])": {
-        DatabaseRole.DETECTOR: "execute",
-        DatabaseRole.API: "execute",
-        DatabaseRole.BATCH: "execute",
-    },
+    "seen_offsets(seen bytea, own_partition integer, own_offset bigint)": dict.fromkeys(_EVERY_PROCESS, "execute"),
+    "seen_labels(seen bytea, OUT epoch integer, OUT offsets bigint[])": dict.fromkeys(_EVERY_PROCESS, "execute"),
     "skip_erased_users()": {},
     "refuse_audit_change()": {},
     "notify_lists()": {},

@@ -12,13 +12,14 @@ from typing import TypeAlias
 
 import asyncpg
 
+from order_contract.advisory_locks import AdvisoryLock
 from order_platform.postgres.audit import AuditRecord, SubjectKind, record_audit
 from order_platform.postgres.sql_builder import QueryExecutor
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-# Activations happen one after the other; any constant serves.
-_LOCK = f"select pg_advisory_xact_lock({0x4F59})"
+# Activations happen one after the other.
+_LOCK = f"select pg_advisory_xact_lock({AdvisoryLock.RULESETS:d})"
 _ACTIVE = "select version from ruleset_activations order by activation desc limit 1"
 _CONTENT = "select content from rulesets where version = $1"
 _RECORD = "insert into rulesets (version, content) values ($1, $2) on conflict (version) do nothing"

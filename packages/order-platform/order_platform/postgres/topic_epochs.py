@@ -12,12 +12,13 @@ from uuid import UUID
 
 import asyncpg
 
+from order_contract.advisory_locks import AdvisoryLock
 from order_platform.postgres.sql_builder import QueryExecutor
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-# Detectors that start together must not number the same topic twice; any constant serves.
-_LOCK = f"select pg_advisory_xact_lock({0x4F58})"
+# Detectors that start together must not number the same topic twice.
+_LOCK = f"select pg_advisory_xact_lock({AdvisoryLock.TOPIC_EPOCHS:d})"
 _BOUND = """
     select epoch, topic_id, sum(next_offset)::bigint as messages
     from group_positions

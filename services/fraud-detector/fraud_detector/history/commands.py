@@ -1,20 +1,16 @@
 """The subcommand `fraud-detector features verify`."""
 
-import asyncio
 from typing import Annotated
 
-import asyncpg
 import typer
 from rich.table import Table
 
 from fraud_detector.history.verification import Verification, verify_features
-from order_platform.command_line.errors import ExitCode
-from order_platform.command_line.output import ERR, OUT, AsJson, failure, print_json
+from order_platform.command_line.database import run_on_database
+from order_platform.command_line.output import ERR, OUT, AsJson, print_json
 from order_platform.command_line.settings_errors import read_settings
-from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
-CONNECT_SECONDS = 5.0
 MOST_SHOWN = 20
 
 
@@ -43,23 +39,12 @@ def verify(
     is another one, or when there was nothing to compare.
     """
     settings = read_settings(VerificationSettings)
-    try:
-        verification = asyncio.run(_verify(settings, sample))
-    except DATABASE_ERRORS as error:
-        raise failure("fraud-detector", f"Postgres is unavailable: {error}", ExitCode.UNAVAILABLE) from None
+    verification = run_on_database(settings, lambda database: verify_features(database, sample, settings.labels_topic))
     if as_json:
         print_json(_as_document(verification))
     else:
         _print(verification)
     raise typer.Exit(0 if verification.orders and not verification.differences and not verification.unknown else 1)
-
-
-async def _verify(settings: VerificationSettings, sample: int) -> Verification:
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=CONNECT_SECONDS)
-    try:
-        return await verify_features(connection, sample, settings.labels_topic)
-    finally:
-        connection.terminate()
 
 
 def _as_document(verification: Verification) -> dict[str, object]:

@@ -14,6 +14,14 @@ from order_platform.postgres.errors import DATABASE_ERRORS
 TIMEOUT_SECONDS: Final = 30.0
 
 
+def session_settings(application_name: str) -> dict[str, str]:
+    """The settings of a session.
+
+    A detector that stands still within a transaction keeps others from storing its orders, which they read again.
+    """
+    return {"application_name": application_name, "idle_in_transaction_session_timeout": "30s"}
+
+
 @asynccontextmanager
 async def connected(
     database_url: str, application_name: str, *, command_timeout: float | None = TIMEOUT_SECONDS
@@ -23,7 +31,7 @@ async def connected(
         database_url,
         timeout=TIMEOUT_SECONDS,
         command_timeout=command_timeout,
-        server_settings={"application_name": application_name},
+        server_settings=session_settings(application_name),
     )
     try:
         yield connection

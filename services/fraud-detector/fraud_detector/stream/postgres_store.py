@@ -21,7 +21,7 @@ from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch, StoreResult
 from fraud_detector.stream.message_outcomes import outcome_of, record_gaps, record_outcomes
 from fraud_detector.stream.ports import DependencyUnavailableError, UnstoredOrdersError
-from fraud_detector.stream.postgres_connection import errors_as_unavailable
+from fraud_detector.stream.postgres_connection import errors_as_unavailable, session_settings
 from order_contract.business_time import business_date, business_text
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
@@ -274,7 +274,7 @@ class PostgresStore:
             self._database_url,
             timeout=COMMAND_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
-            server_settings={"application_name": "fraud-detector"},
+            server_settings=session_settings("fraud-detector"),
         )
         await connection.set_type_codec(
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_encode_moment, decoder=_decode_moment

@@ -14,10 +14,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from order_contract.advisory_locks import AdvisoryLock
 from order_platform.postgres.migrations.grants import apply_grants
+from order_platform.postgres.migrations.session_settings import apply_session_settings
 
-# Two processes that start together must not migrate side by side; any constant serves.
-_MIGRATION_LOCK = 0x4F57
+# Two processes that start together must not migrate side by side.
+_LOCK = f"select pg_advisory_xact_lock({AdvisoryLock.MIGRATION:d})"
 
 
 def _config() -> Config:
@@ -29,7 +31,7 @@ def _config() -> Config:
 async def upgrade(database_url: str, orders_topic: str = "orders") -> tuple[str | None, str | None]:
     """Migrate the database at `postgresql://...` to the newest schema; returns the revisions (before, after).
 
-    Afterwards the roles that exist hold what database_roles.py says, and PUBLIC nothing.
+    Afterwards the roles that exist hold what postgres/roles.py says, PUBLIC nothing, and sessions have their settings.
     `orders_topic` is where the orders came from that were stored before rows named their topic.
     Safe to repeat and to run in several places at once: a lock lets one migrate, the others find it done.
     Raises OSError and asyncpg's errors.
@@ -43,10 +45,11 @@ async def upgrade(database_url: str, orders_topic: str = "orders") -> tuple[str 
         config = _config()
         config.attributes["connection"] = connection
         config.attributes["orders_topic"] = orders_topic
-        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        connection.execute(text(_LOCK))
         before = MigrationContext.configure(connection).get_current_revision()
         command.upgrade(config, "head")
         apply_grants(connection)
+        apply_session_settings(connection)
         return before, ScriptDirectory.from_config(config).get_current_head()
 
     try:
