@@ -19,8 +19,7 @@ from decision_engine.history.declaration import (
     Aggregate,
     HistoryFeature,
 )
-from decision_engine.history.large_history import CurrencyHistories, LargeHistory
-from decision_engine.history.reader import Value, deviation, read_large
+from decision_engine.history.reader import LargeReader, deviation
 from decision_engine.history.series import (
     NO_HORIZON,
     POSITIONS,
@@ -32,7 +31,7 @@ from decision_engine.history.series import (
     key_attribute,
     microseconds,
 )
-from decision_engine.history.short_history import LARGEST, totals_before
+from decision_engine.history.short_history import LARGEST, insert_late, totals_before
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
@@ -60,13 +59,14 @@ def compile_series(
     """The two functions over these series; `shares` are features that divide two others, see `share_parts`."""
     names: dict[str, Any] = {
         "array": array, "bisect_right": bisect_right, "deviation": deviation, "identity": identity,
-        "microseconds": microseconds, "key_attribute": key_attribute,
+        "microseconds": microseconds, "key_attribute": key_attribute, "insert_late": insert_late,
     }  # fmt: skip
     for number, series in enumerate(all_series):
         names |= {
             f"histories{number}": series.histories,
-            f"read_large{number}": _large_reader(series),
+            f"read_large{number}": LargeReader(series).read,
             f"add_slowly{number}": series.add,
+            f"kinds{number}": tuple(series.kinds),
             f"counts{number}": series.condition,
         }
     source = "\n".join((*_read_source(all_series, shares), *_add_source(all_series)))
@@ -80,12 +80,6 @@ def share_parts(share: HistoryFeature) -> tuple[HistoryFeature, HistoryFeature]:
         replace(share, name=share.name + LABELLED_PART, aggregate=Aggregate.LABEL_COUNT),
         replace(share, name=share.name + ORDERS_PART, aggregate=Aggregate.COUNT, label=None),
     )
-
-
-def _large_reader(
-    series: Series,
-) -> Callable[[LargeHistory | CurrencyHistories, int, OrderEvent, int], tuple[Value, ...]]:
-    return lambda history, time, event, horizon: read_large(series, history, time, event, horizon)
 
 
 def _read_source(all_series: Sequence[Series], shares: Sequence[HistoryFeature]) -> Iterator[str]:
@@ -184,15 +178,17 @@ def _add_source(all_series: Sequence[Series]) -> Iterator[str]:
 
 def _adder(number: int, series: Series) -> Iterator[str]:
     # The usual order is the newest of its key, and its values fit into 64 bits.
-    new, entries = ["time"], []
+    new, entries, values = ["time"], [], []
     for index, column in enumerate(series.columns, 1):
         value = _value(column)
+        entries.append(f"entry{index} = {value}")
         if column.kind is ColumnKind.TOTALS:
             new += ["0", value]
-            entries.append(f"entry{index} = history[column{index} + count] + {value}")
+            entries.append(f"entry{index} += history[column{index} + count]")
+            values.append(f"entry{index} - history[column{index} + count]")
         else:
             new.append(value)
-            entries.append(f"entry{index} = {value}")
+            values.append(f"entry{index}")
     yield f"key = {_key(series)}"
     yield f"history = histories{number}.get(key)"
     if series.has_money:
@@ -205,10 +201,12 @@ def _adder(number: int, series: Series) -> Iterator[str]:
     yield f"        add_slowly{number}(event, time)"
     yield "elif history.__class__ is array:"
     yield from _indented((*_layout(series), *entries), 4)
-    unusual = ["history[count - 1] > time", f"count >= {series.chunk - 1}"]
+    unusual = [f"count >= {series.chunk - 1}"]
     unusual += [f"entry{index} > {LARGEST}" for index, column in enumerate(series.columns, 1) if column.can_outgrow]
     yield f"    if {' or '.join(unusual)}:"
     yield f"        add_slowly{number}(event, time)"
+    yield "    elif history[count - 1] > time:"
+    yield f"        insert_late(history, kinds{number}, time, ({''.join(f'{value}, ' for value in values)}))"
     yield "    else:"
     # From the last column to the first, so that each insertion leaves the places of the next ones as they are.
     for index, column in reversed(list(enumerate(series.columns, 1))):

@@ -1,12 +1,12 @@
-"""History of a key with many orders: chunks of columns, so that a late order moves a chunk rather than everything."""
+"""History of a key with many orders: blocks of chunks of columns, so that a late order costs no more than another."""
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, chain
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from itertools import chain
+from typing import Final, NamedTuple
 
 from decision_engine.history.columns import (
-    ColumnKind,
     History,
     Kinds,
     delete,
@@ -16,247 +16,258 @@ from decision_engine.history.columns import (
     new_history,
     split,
 )
-from decision_engine.history.last_seen import LastSeen
+from decision_engine.history.presence import Presence
+from decision_engine.history.summaries import Summaries, summary_of
 
-Place = tuple[int, int]
-"""A position between two orders: the chunk, and the index in it."""
+CHUNK: Final = 64
+"""Orders of a chunk, and chunks of a block: from as many on, to twice as many."""
+
+
+class Place(NamedTuple):
+    """A position between two orders: the block, the chunk in it, and the position in that."""
+
+    block: int
+    chunk: int
+    position: int
+
+
+class Block:
+    """Consecutive chunks, with their summaries."""
+
+    __slots__ = ("chunks", "parts")
+
+    def __init__(self, kinds: Kinds, chunks: Iterable[History]) -> None:
+        self.chunks = list(chunks)
+        self.parts = Summaries(kinds)
+        for number, history in enumerate(self.chunks):
+            self.parts.insert(number, summary_of(history, kinds))
 
 
 class LargeHistory:
-    """The orders of one key in the order of event time, in chunks.
+    """The orders of one key in the order of event time, in chunks of `chunk` orders or more.
 
-    A window's sum takes a bisection among chunks and one inside a chunk; a minimum looks at one value for each chunk
-    besides the orders of the two chunks at its ends.
+    `windows` are the lengths for which different ids are counted, by column. What a window needs is added up from the
+    orders of the chunks at its ends, the summaries of the chunks beside them and those of the blocks in between: of a
+    million orders a few hundred numbers, and an order changes one number in each of the three.
     """
 
-    __slots__ = ("_chunk", "_chunks", "_counts", "_extremes", "_kinds", "_lasts", "_seen", "_totals", "_valid")
+    __slots__ = ("_blocks", "_chunk", "_kinds", "_parts", "_presence")
 
-    def __init__(self, kinds: Kinds, chunk: int) -> None:
+    def __init__(self, kinds: Kinds, chunk: int = CHUNK, windows: Mapping[int, Collection[int]] | None = None) -> None:
         self._kinds = kinds
-        self._chunk = chunk
-        self._chunks: list[History] = []
-        self._lasts: list[int] = []
-        self._extremes: dict[int, list[tuple[int, int]]] = {
-            column: [] for column, kind in enumerate(kinds, 1) if kind is ColumnKind.VALUES
-        }
-        self._seen = {column: LastSeen() for column, kind in enumerate(kinds, 1) if kind is ColumnKind.IDS}
-        # Before each chunk: the number of orders, and the sum of each column of totals; right up to chunk `_valid`.
-        self._counts: list[int] = [0]
-        self._totals: dict[int, list[int]] = {
-            column: [0] for column, kind in enumerate(kinds, 1) if kind is ColumnKind.TOTALS
-        }
-        self._valid = 0
+        self._chunk = min(chunk, CHUNK)
+        self._blocks: list[Block] = []
+        self._parts = Summaries(kinds)
+        self._presence = {column: Presence(lengths) for column, lengths in (windows or {}).items()}
 
     @classmethod
-    def of(cls, history: History, kinds: Kinds, chunk: int) -> "LargeHistory":
-        """The orders of a short history."""
-        return cls.of_chunks([history], kinds, chunk)
-
-    @classmethod
-    def of_chunks(cls, chunks: Iterable[History], kinds: Kinds, chunk: int) -> "LargeHistory":
+    def of_chunks(
+        cls, chunks: Iterable[History], kinds: Kinds, chunk: int, windows: Mapping[int, Collection[int]] | None = None
+    ) -> "LargeHistory":
         """The orders of consecutive chunks, the oldest first."""
-        large = cls(kinds, chunk)
-        for number, history in enumerate(chunks):
-            large._insert_chunk(number, history)
-        for column, seen in large._seen.items():
-            pairs = (zip(history[column], history[0], strict=True) for history in large._chunks)
-            seen.fill(chain.from_iterable(pairs))
+        large = cls(kinds, chunk, windows)
+        parts = list(chain.from_iterable(large._parts_of(history) for history in chunks))
+        for number, start in enumerate(range(0, len(parts), large._chunk)):
+            large._insert_block(number, parts[start : start + large._chunk])
+        for column, presence in large._presence.items():
+            presence.fill(chain.from_iterable(zip(part[column], part[0], strict=True) for part in parts))
         return large
 
     def __len__(self) -> int:
-        return sum(len(chunk[0]) for chunk in self._chunks)
+        return sum(self._parts.sums[0])
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
 
     def end_of(self, time: int) -> Place:
         """The place after the last order that is not later than `time`."""
-        chunk = bisect_right(self._lasts, time)
-        if chunk == len(self._chunks):
-            return chunk - 1, len(self._chunks[-1][0])
-        return chunk, bisect_right(self._chunks[chunk][0], time)
+        block = bisect_right(self._parts.lasts, time)
+        if block == len(self._blocks):
+            chunks = self._blocks[-1].chunks
+            return Place(block - 1, len(chunks) - 1, len(chunks[-1][0]))
+        within = self._blocks[block]
+        chunk = bisect_right(within.parts.lasts, time)
+        return Place(block, chunk, bisect_right(within.chunks[chunk][0], time))
 
     def time_after(self, place: Place) -> int:
         """The time of the first order after a place."""
-        chunk, index = place
-        if index == len(self._chunks[chunk][0]):
-            chunk, index = chunk + 1, 0
-        return self._chunks[chunk][0][index]
+        return self._chunk_at(place)[0][place.position]
 
     def time_before(self, place: Place) -> int:
         """The time of the last order before a place."""
-        chunk, index = place
-        if index == 0:
-            chunk, index = chunk - 1, len(self._chunks[chunk - 1][0])
-        return self._chunks[chunk][0][index - 1]
+        block, chunk, index = place
+        if index:
+            return self._chunk_at(place)[0][index - 1]
+        return self._blocks[block].parts.lasts[chunk - 1] if chunk else self._parts.lasts[block - 1]
 
     def count(self, first: Place, end: Place) -> int:
         """The number of orders between two places."""
-        self._refresh(end[0])
-        return self._counts[end[0]] + end[1] - self._counts[first[0]] - first[1]
+        return self._sum(0, first, end) + end.position - first.position
 
     def total(self, column: int, first: Place, end: Place) -> int:
         """The sum of a column of totals between two places."""
-        self._refresh(end[0])
-        before = self._totals[column]
-        return before[end[0]] + self._inside(column, end) - before[first[0]] - self._inside(column, first)
+        before, totals = self._chunk_at(first)[column], self._chunk_at(end)[column]
+        inside = totals[end.position] - totals[0] - (before[first.position] - before[0])
+        return self._sum(column, first, end) + inside
 
-    def extremes(self, column: int, first: Place, end: Place) -> tuple[int, int]:
-        """The least and the greatest value of a column between two places, which must not be the same."""
-        (low, start), (high, stop) = first, end
-        if low == high:
-            values = self._chunks[low][column][start:stop]
-            return min(values), max(values)
-        inner = self._extremes[column][low + 1 : high]
-        ends = [*self._chunks[low][column][start:], *self._chunks[high][column][:stop]]
-        return min([*ends, *(least for least, _ in inner)]), max([*ends, *(greatest for _, greatest in inner)])
+    def least(self, column: int, first: Place, end: Place) -> int:
+        """The least value of a column between two places, which must not be the same."""
+        inner = self._inside([each.parts.least[column] for each in self._ends(first, end)], first, end)
+        whole = self._parts.least[column][first.block + 1 : end.block]
+        return min(map(min, filter(len, (*self._values(column, first, end), *inner, whole))))
 
-    def distinct(self, column: int, after: int, time: int) -> int:
-        """The number of different ids in a column, of orders in (`after`, `time`]."""
-        return self._seen[column].distinct(after, time)
+    def greatest(self, column: int, first: Place, end: Place) -> int:
+        """The greatest value of a column between two places, which must not be the same."""
+        inner = self._inside([each.parts.greatest[column] for each in self._ends(first, end)], first, end)
+        whole = self._parts.greatest[column][first.block + 1 : end.block]
+        return max(map(max, filter(len, (*self._values(column, first, end), *inner, whole))))
+
+    def distinct(self, column: int, window: int, after: int, time: int) -> int:
+        """The number of different ids in a column, of orders in (`after`, `time`].
+
+        A window that begins later than its length says is one that orders up to there are forgotten for.
+        """
+        presence = self._presence[column]
+        if after > time - window:
+            presence.forget(after)
+        return presence.distinct(window, time)
 
     def add(self, time: int, values: Sequence[int]) -> None:
         """Add an order, at its own time."""
-        if not self._chunks:
-            self._insert_chunk(0, new_history(self._kinds, time, values))
-        else:
+        if self._blocks:
             self._insert(time, values)
-        for column, seen in self._seen.items():
-            seen.add(values[column - 1], time)
-
-    def _insert(self, time: int, values: Sequence[int]) -> None:
-        chunk, index = self.end_of(time)
-        history = insert(self._chunks[chunk], self._kinds, index, time, values)
-        if len(history[0]) < 2 * self._chunk:
-            self._chunks[chunk], self._lasts[chunk] = history, history[0][-1]
-            for column, extremes in self._extremes.items():
-                value, (least, greatest) = values[column - 1], extremes[chunk]
-                extremes[chunk] = min(least, value), max(greatest, value)
         else:
-            self._delete_chunk(chunk)
-            for part in reversed(split(history, self._kinds, self._chunk)):
-                self._insert_chunk(chunk, part)
-        self._valid = min(self._valid, chunk)
+            self._insert_block(0, [new_history(self._kinds, time, values)])
+        for column, presence in self._presence.items():
+            presence.add(values[column - 1], time)
 
     def remove(self, time: int, values: Sequence[int]) -> bool:
         """Remove an order with this time and these values; False when there is none."""
-        for chunk in range(min(bisect_right(self._lasts, time), len(self._chunks) - 1), -1, -1):
-            history = self._chunks[chunk]
-            if history[0][-1] < time:
-                break
+        for block, chunk in self._chunks_back_from(time):
+            history = self._blocks[block].chunks[chunk]
             index = find(history, self._kinds, time, values)
             if index is not None:
                 delete(history, self._kinds, index)
-                self._delete_chunk(chunk)
-                if history[0]:
-                    self._insert_chunk(chunk, history)
-                for column, seen in self._seen.items():
-                    seen.remove(values[column - 1], time)
+                self._replace_chunk(block, chunk, [history] if history[0] else [])
+                for column, presence in self._presence.items():
+                    presence.remove(values[column - 1], time)
                 return True
         return False
 
     def forget(self, time: int) -> None:
         """Delete the orders that are not later than `time`."""
-        while self._chunks and self._lasts[0] <= time:
-            self._delete_chunk(0)
-        if self._chunks:
-            history = self._chunks[0]
-            count = bisect_right(history[0], time)
-            if count:
-                delete_first(history, count)
-                self._delete_chunk(0)
-                self._insert_chunk(0, history)
-        for seen in self._seen.values():
-            seen.forget(time)
+        while self._blocks and self._parts.lasts[0] <= time:
+            self._delete_block(0)
+        if self._blocks:
+            first = self._blocks[0]
+            while first.parts.lasts[0] <= time:
+                del first.chunks[0]
+                first.parts.delete(0)
+            count = bisect_right(first.chunks[0][0], time)
+            delete_first(first.chunks[0], count)
+            self._replace_chunk(0, 0, [first.chunks[0]])
+        for presence in self._presence.values():
+            presence.forget(time)
 
     @property
     def oldest(self) -> int:
         """The time of the first order."""
-        return self._chunks[0][0][0]
+        return self._blocks[0].chunks[0][0][0]
 
     def size(self) -> int:
         """About how many bytes it takes."""
-        return sum(sys.getsizeof(column) for chunk in self._chunks for column in chunk) + sum(
-            seen.size() for seen in self._seen.values()
+        return sum(sys.getsizeof(column) for chunk in self.chunks() for column in chunk) + sum(
+            presence.size() for presence in self._presence.values()
         )
 
-    def chunks(self) -> Sequence[History]:
+    def chunks(self) -> Iterator[History]:
         """The columns, chunk by chunk."""
-        return self._chunks
+        return chain.from_iterable(block.chunks for block in self._blocks)
 
-    def _insert_chunk(self, chunk: int, history: History) -> None:
-        self._chunks.insert(chunk, history)
-        self._lasts.insert(chunk, history[0][-1])
-        for column, extremes in self._extremes.items():
-            extremes.insert(chunk, (min(history[column]), max(history[column])))
-        self._valid = min(self._valid, chunk)
+    # ---- windows
 
-    def _delete_chunk(self, chunk: int) -> None:
-        del self._chunks[chunk], self._lasts[chunk]
-        for extremes in self._extremes.values():
-            del extremes[chunk]
-        self._valid = min(self._valid, chunk)
+    def _chunk_at(self, place: Place) -> History:
+        return self._blocks[place.block].chunks[place.chunk]
 
-    def _inside(self, column: int, place: Place) -> int:
-        """The sum of a column of totals before a place, inside its chunk."""
-        totals = self._chunks[place[0]][column]
-        return totals[place[1]] - totals[0]
+    def _ends(self, first: Place, end: Place) -> tuple[Block, Block]:
+        return self._blocks[first.block], self._blocks[end.block]
 
-    def _refresh(self, chunk: int) -> None:
-        """Add up what is before each chunk, up to a chunk."""
-        if chunk <= self._valid:
+    def _sum(self, column: int, first: Place, end: Place) -> int:
+        """The sum of whole chunks, from that of the first place up to before that of the second."""
+        low, high = (block.parts.sums[column] for block in self._ends(first, end))
+        if first.block == end.block:
+            return sum(low[first.chunk : end.chunk])
+        between = self._parts.sums[column][first.block + 1 : end.block]
+        return sum(low[first.chunk :]) + sum(between) + sum(high[: end.chunk])
+
+    def _inside(self, ends: Sequence[list[int]], first: Place, end: Place) -> Iterable[Sequence[int]]:
+        """What the two lists of the blocks of two places hold of the chunks between these."""
+        if first.block == end.block:
+            return (ends[0][first.chunk + 1 : end.chunk],)
+        return ends[0][first.chunk + 1 :], ends[1][: end.chunk]
+
+    def _values(self, column: int, first: Place, end: Place) -> Iterable[MutableSequence[int]]:
+        """What the chunks of two places hold between these."""
+        low, high = self._chunk_at(first)[column], self._chunk_at(end)[column]
+        if low is high:
+            return (low[first.position : end.position],)
+        return low[first.position :], high[: end.position]
+
+    # ---- changes
+
+    def _insert(self, time: int, values: Sequence[int]) -> None:
+        block, chunk, index = self.end_of(time)
+        within = self._blocks[block]
+        history = within.chunks[chunk] = insert(within.chunks[chunk], self._kinds, index, time, values)
+        if len(history[0]) < 2 * self._chunk:
+            within.parts.add(chunk, time, values)
+            self._parts.add(block, time, values)
+        else:
+            self._replace_chunk(block, chunk, split(history, self._kinds, self._chunk))
+
+    def _parts_of(self, history: History) -> Iterator[History]:
+        """The orders of a chunk in chunks of the size that is wanted."""
+        while len(history[0]) >= 2 * self._chunk:
+            first, history = split(history, self._kinds, self._chunk)
+            yield first
+        if history[0]:
+            yield history
+
+    def _replace_chunk(self, block: int, chunk: int, parts: Sequence[History]) -> None:
+        within = self._blocks[block]
+        del within.chunks[chunk]
+        within.parts.delete(chunk)
+        for part in reversed(parts):
+            within.chunks.insert(chunk, part)
+            within.parts.insert(chunk, summary_of(part, self._kinds))
+        if not within.chunks:
+            self._delete_block(block)
+        elif len(within.chunks) < 2 * self._chunk:
+            self._parts.replace(block, within.parts.total())
+        else:
+            self._delete_block(block)
+            self._insert_block(block, within.chunks[self._chunk :])
+            self._insert_block(block, within.chunks[: self._chunk])
+
+    def _insert_block(self, block: int, chunks: Sequence[History]) -> None:
+        self._blocks.insert(block, Block(self._kinds, chunks))
+        self._parts.insert(block, self._blocks[block].parts.total())
+
+    def _delete_block(self, block: int) -> None:
+        del self._blocks[block]
+        self._parts.delete(block)
+
+    def _chunks_back_from(self, time: int) -> Iterator[tuple[int, int]]:
+        """The chunks that may have orders of a time, the last one first."""
+        if not self._blocks:
             return
-        start = self._valid
-        chunks = self._chunks[start:chunk]
-        self._counts[start:] = accumulate((len(each[0]) for each in chunks), initial=self._counts[start])
-        for column, before in self._totals.items():
-            sums = (each[column][-1] - each[column][0] for each in chunks)
-            before[start:] = accumulate(sums, initial=before[start])
-        self._valid = chunk
-
-
-class CurrencyHistories:
-    """The orders of one key in several currencies: all of them, and those of each currency."""
-
-    __slots__ = ("_chunk", "_kinds", "by_currency", "orders")
-
-    def __init__(
-        self,
-        kinds: Kinds,
-        chunk: int,
-        orders: LargeHistory | None = None,
-        by_currency: Mapping[str, LargeHistory] | None = None,
-    ) -> None:
-        self._kinds = kinds
-        self._chunk = chunk
-        self.orders = orders or LargeHistory(kinds, chunk)
-        self.by_currency = dict(by_currency or {})
-
-    def add(self, currency: str, time: int, values: Sequence[int]) -> None:
-        """Add an order, at its own time."""
-        self.orders.add(time, values)
-        if currency not in self.by_currency:
-            self.by_currency[currency] = LargeHistory(self._kinds, self._chunk)
-        self.by_currency[currency].add(time, values)
-
-    def remove(self, currency: str, time: int, values: Sequence[int]) -> bool:
-        """Remove an order with this time and these values; False when there is none."""
-        own = self.by_currency.get(currency)
-        return own is not None and own.remove(time, values) and self.orders.remove(time, values)
-
-    def forget(self, time: int) -> None:
-        """Delete the orders that are not later than `time`."""
-        self.orders.forget(time)
-        for currency, own in list(self.by_currency.items()):
-            own.forget(time)
-            if not len(own):
-                del self.by_currency[currency]
-
-    @property
-    def oldest(self) -> int:
-        """The time of the first order."""
-        return self.orders.oldest
-
-    def size(self) -> int:
-        """About how many bytes it takes."""
-        return self.orders.size() + sum(own.size() for own in self.by_currency.values())
-
-    def __len__(self) -> int:
-        return len(self.orders)
+        block, chunk, _ = self.end_of(time)
+        while self._blocks[block].parts.lasts[chunk] >= time:
+            yield block, chunk
+            if chunk:
+                chunk -= 1
+            elif block:
+                block -= 1
+                chunk = len(self._blocks[block].chunks) - 1
+            else:
+                return

@@ -1,9 +1,13 @@
 """Reader of a history in chunks: the values of the features of its series."""
 
 import math
+from collections.abc import Callable
+from itertools import groupby
+from typing import NamedTuple
 
+from decision_engine.history.currency_histories import CurrencyHistories
 from decision_engine.history.declaration import SECOND, WITHOUT_ORDERS, Aggregate, HistoryFeature
-from decision_engine.history.large_history import CurrencyHistories, LargeHistory
+from decision_engine.history.large_history import LargeHistory, Place
 from decision_engine.history.series import SQUARE_BITS, Part, Series
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
@@ -16,61 +20,104 @@ def deviation(count: int, total: int, squares: int) -> float:
     return math.sqrt((count * squares - total * total) / (count * (count - 1)))
 
 
-def read_large(
-    series: Series, history: LargeHistory | CurrencyHistories, time: int, event: OrderEvent, horizon: int
-) -> tuple[Value, ...]:
-    """The values of a series' features for an order, over orders after the horizon in a history kept in chunks."""
-    orders: LargeHistory | None
-    if isinstance(history, CurrencyHistories):
-        orders, own_currency = history.orders, history.by_currency.get(event.currency)
-    else:
-        orders, own_currency = history, history if event.currency == DEFAULT_CURRENCY else None
-    return tuple(
-        _value(
-            series,
-            feature,
-            own_currency if feature.is_money else orders,
-            (max(time - feature.window, horizon), time),
-            event,
-        )
-        for feature in series.features
-    )
+class Span(NamedTuple):
+    """The orders of a history in (`since`, `time`], and the places at their ends."""
+
+    history: LargeHistory
+    since: int
+    time: int
+    first: Place
+    end: Place
+    orders: int
 
 
-def _value(  # noqa: PLR0911  (one return for each aggregate)
-    series: Series, feature: HistoryFeature, history: LargeHistory | None, window: tuple[int, int], event: OrderEvent
-) -> Value:
+ReadValue = Callable[[Span, OrderEvent], Value]
+"""Reads a feature's value for an order from the orders of its window."""
+
+
+class LargeReader:
+    """Reads the features of a series, which are declared completely, from histories in chunks."""
+
+    def __init__(self, series: Series) -> None:
+        self._windows = [
+            (
+                window,
+                [
+                    (feature.is_money, WITHOUT_ORDERS.get(feature.aggregate), _reader(series, feature))
+                    for feature in features
+                ],
+            )
+            for window, features in groupby(series.features, key=lambda feature: feature.window)
+        ]
+
+    def read(
+        self, history: LargeHistory | CurrencyHistories, time: int, event: OrderEvent, horizon: int
+    ) -> list[Value]:
+        """The values of the features for an order, over orders after the horizon."""
+        if isinstance(history, CurrencyHistories):
+            orders, own_currency = history.orders, history.by_currency.get(event.currency)
+        else:
+            orders, own_currency = history, history if event.currency == DEFAULT_CURRENCY else None
+        values = []
+        for window, features in self._windows:
+            since = max(time - window, horizon)
+            span = money_span = _span(orders, since, time)
+            if own_currency is not orders:
+                money_span = None if own_currency is None else _span(own_currency, since, time)
+            for is_money, without_orders, read in features:
+                of_orders = money_span if is_money else span
+                values.append(without_orders if of_orders is None else read(of_orders, event))
+        return values
+
+
+def _span(history: LargeHistory, since: int, time: int) -> Span | None:
+    """The orders of a window; None when there are none."""
     if not history:
-        return WITHOUT_ORDERS.get(feature.aggregate)
-    since, time = window
-    end = history.end_of(time)
-    start = history.end_of(since)
-    count = history.count(start, end)
+        return None
+    first, end = history.end_of(since), history.end_of(time)
+    orders = history.count(first, end)
+    return Span(history, since, time, first, end, orders) if orders else None
 
-    def total(part: Part = Part.VALUE) -> int:
-        return history.total(series.column(feature, part), start, end)
 
+def _reader(series: Series, feature: HistoryFeature) -> ReadValue:
+    """How to read a feature from a window with at least one order."""
     match feature.aggregate:
         case Aggregate.COUNT | Aggregate.LABEL_COUNT:
-            return count
-        case Aggregate.SUM:
-            return total()
-        case Aggregate.DISTINCT:
-            return history.distinct(series.column(feature), since, time)
-    if not count:
-        return None
-    match feature.aggregate:
-        case Aggregate.AVERAGE:
-            return total() / count
-        case Aggregate.RATIO_TO_AVERAGE:
-            return series.columns[series.column(feature) - 1].value(event) * count / total() if total() else None
-        case Aggregate.DEVIATION:
-            squares = (total(Part.SQUARE_HIGH) << SQUARE_BITS) + total(Part.SQUARE_LOW)
-            return deviation(count, total(), squares) if count > 1 else None
-        case Aggregate.MINIMUM:
-            return history.extremes(series.column(feature), start, end)[0]
-        case Aggregate.MAXIMUM:
-            return history.extremes(series.column(feature), start, end)[1]
+            return lambda span, _: span.orders
         case Aggregate.SECONDS_SINCE_FIRST:
-            return (time - history.time_after(start)) / SECOND
-    return (time - history.time_before(end)) / SECOND
+            return lambda span, _: (span.time - span.history.time_after(span.first)) / SECOND
+        case Aggregate.SECONDS_SINCE_LAST:
+            return lambda span, _: (span.time - span.history.time_before(span.end)) / SECOND
+    return _column_reader(series, feature)
+
+
+def _column_reader(  # noqa: PLR0911  (one return for each aggregate)
+    series: Series, feature: HistoryFeature
+) -> ReadValue:
+    column, window = series.column(feature), feature.window
+    own_value = series.columns[column - 1].value
+
+    def total(span: Span) -> int:
+        return span.history.total(column, span.first, span.end)
+
+    match feature.aggregate:
+        case Aggregate.SUM:
+            return lambda span, _: total(span)
+        case Aggregate.AVERAGE:
+            return lambda span, _: total(span) / span.orders
+        case Aggregate.RATIO_TO_AVERAGE:
+            return lambda span, event: own_value(event) * span.orders / sum_ if (sum_ := total(span)) else None
+        case Aggregate.MINIMUM:
+            return lambda span, _: span.history.least(column, span.first, span.end)
+        case Aggregate.MAXIMUM:
+            return lambda span, _: span.history.greatest(column, span.first, span.end)
+        case Aggregate.DISTINCT:
+            return lambda span, _: span.history.distinct(column, window, span.since, span.time)
+    high, low = series.column(feature, Part.SQUARE_HIGH), series.column(feature, Part.SQUARE_LOW)
+
+    def read_deviation(span: Span, _: OrderEvent) -> Value:
+        history, first, end = span.history, span.first, span.end
+        squares = (history.total(high, first, end) << SQUARE_BITS) + history.total(low, first, end)
+        return deviation(span.orders, total(span), squares) if span.orders > 1 else None
+
+    return read_deviation

@@ -3,7 +3,7 @@
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -22,8 +22,9 @@ from decision_engine.history.columns import (
     new_history,
     orders_of,
 )
+from decision_engine.history.currency_histories import CurrencyHistories
 from decision_engine.history.declaration import ATTRIBUTE, Aggregate, HistoryFeature
-from decision_engine.history.large_history import CurrencyHistories, LargeHistory
+from decision_engine.history.large_history import LargeHistory
 from decision_engine.history.short_history import pack, unpack
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
@@ -157,6 +158,15 @@ class Series:
         """The kinds of the columns after the times."""
         return [column.kind for column in self.columns]
 
+    @property
+    def windows(self) -> Mapping[int, Collection[int]]:
+        """The windows in which different ids are counted, by column."""
+        windows: dict[int, set[int]] = {}
+        for feature in self.features:
+            if feature.aggregate is Aggregate.DISTINCT:
+                windows.setdefault(self.column(feature), set()).add(feature.window)
+        return windows
+
     def declare(self, feature: HistoryFeature) -> None:
         """Add a feature, with the columns that it needs."""
         self.features.append(feature)
@@ -216,7 +226,10 @@ class Series:
             del self.histories[key]
             return
         packed = pack(columns) if len(columns[0]) < self.chunk else None
-        self.histories[key] = LargeHistory.of(columns, self.kinds, self.chunk) if packed is None else packed
+        if packed is None:
+            self.histories[key] = LargeHistory.of_chunks([columns], self.kinds, self.chunk, self.windows)
+        else:
+            self.histories[key] = packed
 
     def remove(self, event: OrderEvent, time: int) -> None:
         """Remove an order that was added before. Raises LookupError."""
@@ -276,13 +289,13 @@ class Series:
     def _by_currency(self, history: KeyHistory | None) -> CurrencyHistories:
         if isinstance(history, CurrencyHistories):
             return history
-        mixed = CurrencyHistories(self.kinds, self.chunk)
+        mixed = CurrencyHistories.empty(self.kinds, self.chunk, self.windows)
         for chunk in self._chunks(history):
             for time, values in orders_of(chunk, self.kinds):
                 mixed.add(DEFAULT_CURRENCY, time, values)
         return mixed
 
-    def _chunks(self, history: "array[int] | LargeHistory | None") -> Sequence[History]:
+    def _chunks(self, history: "array[int] | LargeHistory | None") -> Iterable[History]:
         if history is None:
             return ()
         return history.chunks() if isinstance(history, LargeHistory) else (unpack(history, self.kinds),)

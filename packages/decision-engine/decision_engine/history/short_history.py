@@ -4,6 +4,7 @@ Most keys have a handful of orders, for which an array of each column would take
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
@@ -42,3 +43,20 @@ def pack(columns: History) -> "array[int] | None":
             return None
         packed.extend(column)
     return packed
+
+
+def insert_late(history: "array[int]", kinds: Kinds, time: int, values: Sequence[int]) -> None:
+    """Insert an order that is not the newest, in place; the column's new totals must fit into 64 bits."""
+    count = count_orders(history, kinds)
+    index = bisect_right(history, time, 0, count)
+    # From the last column to the first, so that each insertion leaves the places of the next ones as they are.
+    end = len(history)
+    for kind, value in zip(reversed(kinds), reversed(values), strict=True):
+        start = end - count - (kind is ColumnKind.TOTALS)
+        if kind is ColumnKind.TOTALS:
+            later = [total + value for total in history[start + index : end]]
+            history[start + index + 1 : end] = array("q", later)
+        else:
+            history.insert(start + index, value)
+        end = start
+    history.insert(index, time)

@@ -16,7 +16,8 @@ import msgspec
 import xxhash
 
 from decision_engine.history.columns import Column, History
-from decision_engine.history.large_history import CurrencyHistories, LargeHistory
+from decision_engine.history.currency_histories import CurrencyHistories
+from decision_engine.history.large_history import LargeHistory
 from decision_engine.history.series import Key, Series
 
 KEYS_AT_ONCE: Final = 100_000
@@ -55,13 +56,14 @@ def read_histories(all_series: Iterable[Series], file: BinaryIO) -> None:
         while frame := read_frame(file):
             key, by_currency = msgspec.msgpack.decode(frame)
             large = {
-                currency: LargeHistory.of_chunks(map(_columns, chunks), series.kinds, series.chunk)
+                currency: LargeHistory.of_chunks(
+                    map(_columns, chunks), series.kinds, series.chunk, series.windows if currency is None else None
+                )
                 for currency, chunks in by_currency
             }
             orders = large.pop(None)
-            is_mixed = bool(large)
             series.histories[_key(key)] = (
-                CurrencyHistories(series.kinds, series.chunk, orders, large) if is_mixed else orders
+                CurrencyHistories(series.kinds, series.chunk, orders, large) if large else orders
             )
 
 
