@@ -38,6 +38,7 @@ from fraud_detector.stream.ports import (
 )
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.message import Message
+from order_platform.kafka.consumer import task_is_cancelled
 
 log = structlog.get_logger()
 
@@ -164,6 +165,8 @@ class Pipeline:
     async def _read(self, stop: asyncio.Event) -> None:
         """Poll and decide, as long as there is room for what was decided."""
         while not stop.is_set():
+            if task_is_cancelled():
+                raise asyncio.CancelledError  # aiokafka may have swallowed it, and `run` would take this for a stop
             self._health.heartbeat()
             if self._to_open:
                 await self._open(stop)

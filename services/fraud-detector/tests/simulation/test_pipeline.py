@@ -16,6 +16,7 @@ from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
 from fraud_detector.stream.ports import DeadLetterLimitError, DependencyUnavailableError
 from order_contract.decoding.decoder import EventDecoder
+from order_contract.message import Message
 from order_platform.postgres.topic_epochs import RecreatedTopicError
 from simulation.fakes import FakeBroker, FakeDatabase, FakeOrderConsumer, FakePublisher, FakeStore
 from simulation.scripted_random import ScriptedRandom
@@ -229,6 +230,29 @@ async def test_a_bug_crashes_loudly_and_commits_nothing() -> None:
         await world.running
     assert caught.group_contains(ZeroDivisionError)
     assert world.broker.committed == {}
+
+
+@simulated
+async def test_reading_ends_though_the_client_swallows_the_cancellation() -> None:
+    world = World()
+    swallowed = []
+
+    async def poll(max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
+        try:
+            await asyncio.sleep(wait_seconds)
+        except asyncio.CancelledError as cancellation:
+            if swallowed:
+                raise  # at the end of the test
+            swallowed.append(cancellation)  # as aiokafka does at times
+        return {}
+
+    world.consumer.poll = poll  # type: ignore[method-assign]
+    await asyncio.sleep(5)
+    world.running.cancel()
+    done, _ = await asyncio.wait([world.running], timeout=60)
+    assert done == {world.running}
+    assert world.running.cancelled()
+    assert len(swallowed) == 1
 
 
 @simulated
