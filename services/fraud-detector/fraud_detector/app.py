@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from uuid import UUID
 
 import structlog
 
@@ -19,7 +18,7 @@ from fraud_detector.labels.metrics import LabelMetrics
 from fraud_detector.lists.follower import ListFollower
 from fraud_detector.preparation import Preparation
 from fraud_detector.settings import DetectorSettings
-from fraud_detector.stream.active_ruleset import ActiveRuleset, StoredRuleset
+from fraud_detector.stream.active_ruleset import ActiveRuleset
 from fraud_detector.stream.dead_letter_limit import DeadLetterLimit
 from fraud_detector.stream.health import Check, HealthState, log_stacks_when_stuck, retry_while_unavailable
 from fraud_detector.stream.kafka_consumer import KafkaOrderConsumer
@@ -27,9 +26,16 @@ from fraud_detector.stream.kafka_publisher import KafkaPublisher
 from fraud_detector.stream.limits import Limits
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.pipeline import Pipeline
-from fraud_detector.stream.ports import DecisionPublisher, DecisionStore, DependencyUnavailableError, OrderConsumer
+from fraud_detector.stream.ports import (
+    DecisionPublisher,
+    DecisionStore,
+    DependencyUnavailableError,
+    OrderConsumer,
+    StoredRuleset,
+)
 from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.ruleset_switcher import RulesetSwitcher
+from fraud_detector.stream.topic_binding import bind_topic
 from order_contract.reference_data import PaymentMethods
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import HealthServer
@@ -80,7 +86,14 @@ async def run(settings: DetectorSettings) -> None:
         stack.push_async_callback(publisher.close)
         consumer: OrderConsumer = KafkaOrderConsumer(settings, accept_lost_offsets=settings.accept_lost_offsets)
         stack.push_async_callback(consumer.close)
-        epoch = await _bind(consumer, store, health, is_stopped)
+        epoch = await bind_topic(
+            consumer,
+            store,
+            identifying=Check.JOINING,
+            storing=Check.STORING,
+            health=health,
+            is_cancelled=is_stopped,
+        )
         if epoch is None:
             return
         lists = await _load_lists(database_url, ruleset, metrics, health, is_stopped)
@@ -181,26 +194,6 @@ def _complete(own: Ruleset, name: str, pack: PackMode, methods: PaymentMethods) 
     for warning in ruleset_warnings(own, name, methods):
         log.warning("ruleset_warning", problem=warning)
     return ruleset
-
-
-async def _bind(
-    consumer: OrderConsumer, store: DecisionStore, health: HealthState, is_stopped: Callable[[], bool]
-) -> int | None:
-    """The epoch of the topic that the group reads; None when the detector is stopped before that is known."""
-
-    async def identify() -> tuple[UUID | None]:
-        return (await consumer.identify(),)
-
-    identified = await retry_while_unavailable(identify, check=Check.JOINING, health=health, is_cancelled=is_stopped)
-    if identified is None:
-        return None
-    (topic_id,) = identified
-    epoch = await retry_while_unavailable(
-        lambda: store.bind(topic_id), check=Check.STORING, health=health, is_cancelled=is_stopped
-    )
-    if epoch is not None:
-        consumer.bind(epoch)
-    return epoch
 
 
 async def _load_lists(

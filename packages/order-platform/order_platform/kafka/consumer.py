@@ -5,13 +5,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from order_platform.cancellation import task_is_cancelled
 from order_platform.settings import KafkaSettings
-
-
-def task_is_cancelled() -> bool:
-    """Whether the running task was cancelled: aiokafka may swallow that, and a loop around its calls has to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped

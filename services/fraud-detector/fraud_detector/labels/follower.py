@@ -19,7 +19,7 @@ from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
 from fraud_detector.stream.ports import DependencyUnavailableError
 from order_contract.message import Message
-from order_platform.kafka.consumer import task_is_cancelled
+from order_platform.cancellation import task_is_cancelled
 
 POLL_SECONDS: Final = 0.5
 

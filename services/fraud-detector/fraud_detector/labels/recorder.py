@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
-from uuid import UUID
 
 import structlog
 
@@ -25,7 +24,8 @@ from fraud_detector.stream.ports import (
     DependencyUnavailableError,
     OrderConsumer,
 )
-from order_platform.kafka.consumer import task_is_cancelled
+from fraud_detector.stream.topic_binding import TopicBindings, bind_topic
+from order_platform.cancellation import task_is_cancelled
 
 log = structlog.get_logger()
 
@@ -36,11 +36,8 @@ POLL_SECONDS: Final = 0.5
 LAG_EVERY: Final = 5.0
 
 
-class LabelStore(Protocol):
+class LabelStore(TopicBindings, Protocol):
     """Where labels are stored: `PostgresLabelStore`, and the tests' fake."""
-
-    async def bind(self, topic_id: UUID | None) -> int:
-        """See PostgresLabelStore."""
 
     async def store(self, batch: LabelBatch) -> None:
         """See PostgresLabelStore."""
@@ -89,17 +86,14 @@ class LabelRecorder:
 
     async def bind(self, is_stopped: Callable[[], bool]) -> int | None:
         """The epoch of the topic that is read; None when the detector is stopped before that is known."""
-
-        async def identify() -> tuple[UUID | None]:
-            return (await self._consumer.identify(),)
-
-        identified = await self._retry(identify, Check.LABELS_READING, is_stopped)
-        if identified is None:
-            return None
-        epoch = await self._retry(lambda: self._store.bind(*identified), Check.LABELS_STORING, is_stopped)
-        if epoch is not None:
-            self._consumer.bind(epoch)
-        return epoch
+        return await bind_topic(
+            self._consumer,
+            self._store,
+            identifying=Check.LABELS_READING,
+            storing=Check.LABELS_STORING,
+            health=self._health,
+            is_cancelled=is_stopped,
+        )
 
     async def run(self, epoch: int, stop: asyncio.Event) -> None:
         """Store labels until `stop` is set; `epoch` is that of the topic."""

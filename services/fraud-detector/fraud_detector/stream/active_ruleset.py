@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Final, NamedTuple
+from typing import Final
 
 import asyncpg
 
 from decision_engine.ruleset import Ruleset
-from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError
+from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError, StoredRuleset
 from order_contract.notifications import RULESETS_CHANNEL
 from order_platform.outage_log import OutageLog
 from order_platform.postgres.errors import DATABASE_ERRORS
@@ -18,13 +18,6 @@ from order_platform.postgres.ruleset_versions import Action, activate, read_acti
 CONNECT_SECONDS: Final = 10.0
 CHECK_SECONDS: Final = 1.0
 """How often the pointer is read besides: a notification can be lost with its connection."""
-
-
-class StoredRuleset(NamedTuple):
-    """A ruleset version and its content, YAML that includes nothing."""
-
-    version: str
-    content: str
 
 
 class ActiveRuleset:

@@ -11,7 +11,7 @@ from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.stream.health import Check, HealthState
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError, PublishedOrders
 from order_contract.decision_record import PublishedOrder
-from order_platform.kafka.consumer import task_is_cancelled
+from order_platform.cancellation import task_is_cancelled
 
 log = structlog.get_logger()
 

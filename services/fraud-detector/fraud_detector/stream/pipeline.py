@@ -38,7 +38,7 @@ from fraud_detector.stream.ports import (
 )
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.message import Message
-from order_platform.kafka.consumer import task_is_cancelled
+from order_platform.cancellation import task_is_cancelled
 
 log = structlog.get_logger()
 

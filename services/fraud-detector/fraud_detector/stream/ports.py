@@ -5,7 +5,7 @@ the same tests (`tests/ports`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from decision_engine.ruleset import Ruleset
@@ -221,3 +221,17 @@ class PublishedOrders(Protocol):
 
     async def close(self) -> None:
         """Disconnect."""
+
+
+class StoredRuleset(NamedTuple):
+    """A ruleset version and its content, YAML that includes nothing."""
+
+    version: str
+    content: str
+
+
+class RulesetVersions(Protocol):
+    """Where the active version is found."""
+
+    async def wait_for_other(self, known: str) -> StoredRuleset:
+        """Wait until another version than `known` is active. Outages are waited out."""

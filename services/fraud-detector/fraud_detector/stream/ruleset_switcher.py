@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import structlog
 
 from decision_engine.ruleset import Ruleset, RulesetError
-from fraud_detector.stream.active_ruleset import StoredRuleset
 from fraud_detector.stream.evaluator_switch import EvaluatorSwitch
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
 from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
-from fraud_detector.stream.ports import DecisionStore
+from fraud_detector.stream.ports import DecisionStore, RulesetVersions, StoredRuleset
 
 log = structlog.get_logger()
 
@@ -25,13 +24,6 @@ class Prepared(NamedTuple):
     ruleset: Ruleset
     evaluator: OrderEvaluator
     follower: HistoryFollower | None
-
-
-class RulesetVersions(Protocol):
-    """Where the active version is found."""
-
-    async def wait_for_other(self, known: str) -> StoredRuleset:
-        """Wait until another version than `known` is active."""
 
 
 Read = Callable[[StoredRuleset], Awaitable[Ruleset]]

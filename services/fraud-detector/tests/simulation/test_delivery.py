@@ -8,7 +8,8 @@ import os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulation.scenario import PARTITIONS, Scenario, Sent
+from simulation.scenario import Scenario, Sent
+from simulation.verification import PARTITIONS
 from simulation.virtual_time import run_in_virtual_time
 
 HISTORIES = int(os.environ.get("ORDERWATCH_SIMULATIONS", "1500"))

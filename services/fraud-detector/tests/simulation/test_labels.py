@@ -6,7 +6,8 @@ import random
 import orjson
 
 from order_contract.label import Label
-from simulation.scenario import PARTITIONS, Labelled, Scenario, Sent
+from simulation.scenario import Labelled, Scenario, Sent
+from simulation.verification import PARTITIONS
 from simulation.virtual_time import run_in_virtual_time
 
 HISTORIES = int(os.environ.get("ORDERWATCH_SIMULATIONS", "1500")) // 10

@@ -235,7 +235,7 @@ async def test_a_bug_crashes_loudly_and_commits_nothing() -> None:
 @simulated
 async def test_reading_ends_though_the_client_swallows_the_cancellation() -> None:
     world = World()
-    swallowed = []
+    swallowed: list[asyncio.CancelledError] = []
 
     async def poll(max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[Message]]:
         try:

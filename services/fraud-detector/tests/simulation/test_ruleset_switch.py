@@ -7,8 +7,10 @@ import pytest
 
 from fraud_detector.stream.pipeline import Pipeline
 from simulation.fakes import FakeDatabase
-from simulation.scenario import VERSIONS, ActiveVersion, CheckedBroker, Member, Sent, verify_features
+from simulation.members import VERSIONS, ActiveVersion, Member
+from simulation.scenario import Sent
 from simulation.scripted_random import ScriptedRandom
+from simulation.verification import CheckedBroker, verify_features
 from simulation.virtual_time import run_in_virtual_time
 
 
