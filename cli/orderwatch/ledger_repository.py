@@ -13,6 +13,8 @@ _RECORDED = """
 recorded (partition, "offset", outcome) as (
     select source_partition, source_offset, 'stored' from orders where source_topic = $1 and source_epoch = $2
     union all
+    select partition, "offset", 'stored' from labels where topic = $1 and epoch = $2
+    union all
     select partition, "offset", outcome from stream_outcomes where topic = $1 and epoch = $2
     union all
     select partition, generate_series(first_offset, next_offset - 1), 'retired'

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from order_platform.settings import KafkaSettings
+from order_platform.settings import KafkaSettings, Subscription
 from orderwatch.cli import list_commands
 from tests.support.command import Orderwatch
 
@@ -22,11 +22,10 @@ async def publish(settings: KafkaSettings, *values: bytes) -> None:
             await producer.send_and_wait(settings.orders_topic, value, key=b"U1", partition=0)
 
 
-async def commit(settings: KafkaSettings, offset: int) -> None:
-    async with AIOKafkaConsumer(
-        **settings.client_options(), group_id=settings.consumer_group, enable_auto_commit=False
-    ) as consumer:
-        partition = TopicPartition(settings.orders_topic, 0)
+async def commit(settings: KafkaSettings, offset: int, subscription: Subscription | None = None) -> None:
+    topic, group = subscription or settings.orders
+    async with AIOKafkaConsumer(**settings.client_options(), group_id=group, enable_auto_commit=False) as consumer:
+        partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         await consumer.commit({partition: offset})
 
@@ -130,6 +129,42 @@ async def test_reconcile_exits_1_and_names_what_is_missing(orderwatch: Orderwatc
         )
     await connection.close()
     assert (await asyncio.to_thread(orderwatch, "reconcile", "--decisions")).exit_code == 0
+
+
+@pytest.mark.integration
+async def test_reconcile_and_lag_cover_labels(orderwatch: Orderwatch, elsewhere: KafkaSettings) -> None:
+    topic = elsewhere.labels_topic
+    async with AIOKafkaProducer(**elsewhere.client_options()) as producer:
+        for _ in range(3):
+            await producer.send_and_wait(topic, b"x", partition=0)
+    shown = await asyncio.to_thread(orderwatch, "lag")
+    assert "3 labels wait to be stored" in shown.output
+    document = json.loads((await asyncio.to_thread(orderwatch, "lag", "--json")).output)
+    assert (document["lag"], document["labels"]["lag"]) == (0, 3)
+    waits = await asyncio.to_thread(orderwatch, "reconcile", "--no-wait")
+    assert waits.exit_code == 1
+    assert f"topic {topic}, partition 0: 3 messages wait: no detector reads this partition" in waits.output
+
+    await commit(elsewhere, 3, elsewhere.labels)
+    lost = await asyncio.to_thread(orderwatch, "reconcile")
+    assert lost.exit_code == 1
+    assert f"topic {topic}, partition 0: 3 consumed messages have no outcome: offsets 0, 1, 2" in lost.output
+    connection = await asyncpg.connect(os.environ["ORDERWATCH_DATABASE_URL"])
+    await connection.execute(
+        'insert into stream_outcomes (topic, partition, "offset", outcome) values ($1, 0, 1, $2)', topic, "dead-letter"
+    )
+    await connection.execute(
+        """
+        insert into labels (topic, epoch, partition, "offset", order_id, label, source, labelled_at, appended_at)
+        select $1, 1, 0, each, 'o', 'fraud', 'bank', now(), now() from unnest('{0, 2}'::int[]) as each
+        """,
+        topic,
+    )
+    await connection.close()
+    agrees = await asyncio.to_thread(orderwatch, "reconcile", "--json")
+    assert agrees.exit_code == 0, agrees.output
+    (partition,) = [each for each in json.loads(agrees.output)["labels"] if each["consumed"]]
+    assert (partition["outcomes"]["stored"], partition["outcomes"]["dead_letters"], partition["agrees"]) == (2, 1, True)
 
 
 @pytest.mark.integration

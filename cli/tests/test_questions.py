@@ -102,6 +102,17 @@ async def test_orders_flags_and_lag(system: RunningSystem) -> None:
     for text in ("350,000,000 IDR", "2026-11-22 10:15:00", "Ordered from SG", "decline 100", "note=[bold]as a gift"):
         assert text in shown
     assert "no rule fired" in (await system.ask("order", "o2")).stdout
+    connection = await asyncpg.connect(system.database_url)
+    await connection.execute(
+        """
+        insert into labels
+            (topic, epoch, partition, "offset", order_id, label, source, author, labelled_at, appended_at)
+        values ('labels', 1, 0, 0, 'o2', 'chargeback', 'bank', 'dina', '2026-11-22 05:00:00+00', now())
+        """
+    )
+    await connection.close()
+    labelled = (await system.ask("order", "o2")).stdout
+    assert "chargeback  by dina, bank, 2026-11-22 12:00:00 WIB" in labelled
     assert "\x1b[2J" not in (await system.ask("order", "o3")).stdout
     for order_id in ODD_IDS:
         assert json.loads((await system.ask("order", order_id, "--json")).stdout)["order_id"] == order_id

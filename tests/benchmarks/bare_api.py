@@ -16,18 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from order_api.orders.filters import Criteria
-from order_api.orders.repository import StoredOrder, page_statement
+from order_api.orders.repository import ORDERS_BY_ID, page_statement, read_stored_order
 from order_api.orders.serializers import order_details, order_summary
-from order_contract.decision import OrderRow
 
-_COLUMNS = ", ".join((*OrderRow._fields, "stored_at"))
-_ORDER = f"select {_COLUMNS} from orders where order_id = $1"
 _PAGE, _ = page_statement(Criteria(flagged=True), None, 51)
-
-
-def _stored(record: asyncpg.Record) -> StoredOrder:
-    *values, stored_at = record
-    return StoredOrder(OrderRow(*values), stored_at)
 
 
 def _json(body: object) -> Response:
@@ -44,12 +36,12 @@ def bare_application(url: str) -> Starlette:
             yield
 
     async def order(request: Request) -> Response:
-        record = await request.app.state.pool.fetchrow(_ORDER, request.path_params["order_id"])
-        return _json(order_details(_stored(record)))
+        record = await request.app.state.pool.fetchrow(ORDERS_BY_ID, [request.path_params["order_id"]])
+        return _json(order_details(read_stored_order(record)))
 
     async def flags(request: Request) -> Response:
         records = await request.app.state.pool.fetch(_PAGE)
-        return _json({"items": [order_summary(_stored(each)) for each in records[:50]], "next": None})
+        return _json({"items": [order_summary(read_stored_order(each)) for each in records[:50]], "next": None})
 
     return Starlette(routes=[Route("/v1/orders/{order_id}", order), Route("/v1/flags", flags)], lifespan=lifespan)
 

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, NamedTuple, Self
 
 import typer
 from rich.console import Group as Lines
+from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -31,6 +33,8 @@ def lag(
 ) -> None:
     """Show the messages that wait for the detectors, partition by partition, and who reads which.
 
+    Of topic orders, and of topic labels where any label waits to be stored.
+
     Asks the broker only: it works while the database or the API is unavailable.
 
     orderwatch lag
@@ -43,48 +47,85 @@ def lag(
 
 
 async def _print_once(kafka: KafkaSettings, *, as_json: bool) -> None:
-    async with LagReader(kafka) as reader:
-        lags, group = await _read(kafka, reader)
+    async with _Readers(kafka) as readers:
+        reading = await readers.read()
     if as_json:
-        print_json(_lag_document(lags, group))
+        print_json(_lag_document(reading))
     else:
-        OUT.print(_render(lags, group))
+        OUT.print(_render(reading))
 
 
 async def _watch(kafka: KafkaSettings, *, as_json: bool) -> None:
-    async with LagReader(kafka) as reader:
+    async with _Readers(kafka) as readers:
         with Live(console=OUT, auto_refresh=False) if not as_json else contextlib.nullcontext() as live:
             before, at = None, time.monotonic()
             while True:
-                lags, group = await _read(kafka, reader)
+                reading = await readers.read()
                 now = time.monotonic()
                 if live is None:
-                    print_json(_lag_document(lags, group))
+                    print_json(_lag_document(reading))
                 else:
-                    live.update(_render(lags, group, _describe_rate(before, lags, now - at)), refresh=True)
-                before, at = lags, now
+                    live.update(_render(reading, _describe_rate(before, reading.orders, now - at)), refresh=True)
+                before, at = reading.orders, now
                 await asyncio.sleep(EVERY_SECONDS)
 
 
-async def _read(kafka: KafkaSettings, reader: LagReader) -> tuple[list[PartitionLag], ConsumerGroup]:
-    lags = await reader.read()
-    if not lags:
-        raise CommandError(f"topic {kafka.orders_topic!r} does not exist", f"{command_hint('migrate')} creates it.")
-    return lags, await reader.group()
+class _Reading(NamedTuple):
+    """What waits on topic orders, with the group that reads it, and on topic labels; nothing without that topic."""
+
+    orders: Sequence[PartitionLag]
+    group: ConsumerGroup
+    labels: Sequence[PartitionLag]
 
 
-def _lag_document(lags: Sequence[PartitionLag], group: ConsumerGroup) -> dict[str, object]:
+class _Readers:
+    """Readers of both topics' lags, kept open. Use as an async context manager."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._orders, self._labels = LagReader(kafka), LagReader(kafka, kafka.labels)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for reader in (self._orders, self._labels):
+            await self._stack.enter_async_context(reader)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    async def read(self) -> _Reading:
+        lags = await self._orders.read()
+        if not lags:
+            raise CommandError(
+                f"topic {self._kafka.orders_topic!r} does not exist", f"{command_hint('migrate')} creates it."
+            )
+        return _Reading(lags, await self._orders.group(), await self._labels.read())
+
+
+def _lag_document(reading: _Reading) -> dict[str, object]:
     return {
-        "lag": sum(each.lag for each in lags),
-        "partitions": [lag_object(each) for each in lags],
-        "group": asdict(group),
+        "lag": sum(each.lag for each in reading.orders),
+        "partitions": [lag_object(each) for each in reading.orders],
+        "group": asdict(reading.group),
+        "labels": {
+            "lag": sum(each.lag for each in reading.labels),
+            "partitions": [lag_object(each) for each in reading.labels],
+        },
     }
 
 
-def _render(lags: Sequence[PartitionLag], group: ConsumerGroup, pace: str = "") -> Lines:
-    waiting = sum(each.lag for each in lags)
+def _render(reading: _Reading, pace: str = "") -> Lines:
+    waiting = sum(each.lag for each in reading.orders)
     summary = f"{waiting:,} messages wait for the detectors{pace}." if waiting else f"Nothing waits{pace}."
-    return Lines(lag_table(lags, group), Text(summary, "yellow" if waiting else "green"), _describe_group(group))
+    lines: list[RenderableType] = [
+        lag_table(reading.orders, reading.group),
+        Text(summary, "yellow" if waiting else "green"),
+        _describe_group(reading.group),
+    ]
+    if labels := sum(each.lag for each in reading.labels):
+        lines += [Text(f"{labels:,} labels wait to be stored:", "yellow"), lag_table(reading.labels)]
+    return Lines(*lines)
 
 
 def _describe_group(group: ConsumerGroup) -> Text:

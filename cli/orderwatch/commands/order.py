@@ -91,6 +91,7 @@ def _format_lines(found: Fields) -> dict[str, object]:
         "order": found["order_id"],
         "decision": outcome_text(found["outcome"], found["risk_score"]) + Text(f"  {found['status']}", "dim"),
         "why": reasons(found["hits"], "\n") or "no rule fired",
+        **_format_label(found.get("label")),
         "user": found["user_id"],
         "product": f"{found['quantity']:,} x {found['product_id']}",
         "amount": f"{money(found['amount'], found['currency'])} by {found['payment_method']}",
@@ -104,3 +105,11 @@ def _format_lines(found: Fields) -> dict[str, object]:
     if found["attributes"]:
         lines["attributes"] = ", ".join(f"{name}={value}" for name, value in found["attributes"].items())
     return lines
+
+
+def _format_label(label: Fields | None) -> dict[str, str]:
+    """The line of the newest label; none without one, and of an API that does not tell."""
+    if label is None:
+        return {}
+    author = f"{label['author']}, " if label["author"] else ""
+    return {"label": f"{label['label']}  by {author}{label['source']}, {business_time(label['at'])}"}

@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import typer
 from aiokafka.errors import UnknownTopicOrPartitionError
 from rich.table import Table
@@ -15,7 +16,7 @@ from order_platform.command_line.errors import CommandError
 from order_platform.command_line.output import OUT, print_json
 from order_platform.kafka.lag import LagReader, PartitionLag
 from order_platform.postgres.topic_epochs import find_epoch, read_epochs
-from order_platform.settings import DatabaseSettings, KafkaSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings, Subscription
 from orderwatch import ledger_repository
 from orderwatch.command_hint import command_hint
 from orderwatch.connections import (
@@ -38,6 +39,8 @@ def reconcile(
 ) -> None:
     """Count messages consumed against outcomes recorded: stored, duplicate, conflict or dead letter.
 
+    Of topic orders, and of topic labels, whose messages are stored or dead letters.
+
     Exits 0 when each message is consumed and has exactly one outcome, else 1 with the offsets at fault. Messages that
     wait count as a fault when they are not consumed in time, and with --no-wait when no detector reads them.
 
@@ -47,42 +50,76 @@ def reconcile(
     """
     kafka, database = kafka_settings(), database_settings()
     with translate_broker_errors(kafka), translate_database_errors(database):
-        ledgers, differences = asyncio.run(_reconcile(kafka, database, None if no_wait else wait, decisions=decisions))
-    differences = [text for ledger in ledgers for text in ledger.differences()] + differences
+        orders, labels, differences = asyncio.run(
+            _reconcile(kafka, database, None if no_wait else wait, decisions=decisions)
+        )
     if as_json:
-        partitions = [{**asdict(each), "consumed": each.consumed, "agrees": each.agrees} for each in ledgers]
-        print_json({"partitions": partitions, "differences": differences})
+        print_json({
+            "partitions": _ledger_objects(orders), "labels": _ledger_objects(labels), "differences": differences
+        })  # fmt: skip
     else:
-        _print_ledgers(ledgers, differences)
+        _print_ledgers(kafka.orders_topic, orders)
+        _print_ledgers(kafka.labels_topic, labels)
+        for text in differences:
+            OUT.print(text, style="red")
+        if not differences:
+            OUT.print("Each consumed message has exactly one outcome.", style="green")
     raise typer.Exit(1 if differences else 0)
 
 
 async def _reconcile(
     kafka: KafkaSettings, database: DatabaseSettings, wait: float | None, *, decisions: bool
-) -> tuple[list[PartitionLedger], list[str]]:
-    topic, group = kafka.orders_topic, kafka.consumer_group
-    async with LagReader(kafka) as reader:
-        topic_id = await _require_topic_id(reader, topic)
-        positions, waiting = await _wait_until_consumed(reader, wait)
-    differences: list[str] = []
+) -> tuple[list[PartitionLedger], list[PartitionLedger], list[str]]:
+    """The ledgers of orders and of labels, and what differs, as sentences."""
+    readings = await asyncio.gather(*(_read_positions(kafka, each, wait) for each in (kafka.orders, kafka.labels)))
     async with open_database(database) as connection:
-        bound = await ledger_repository.group_epoch(connection, group, topic)
-        current = find_epoch(await read_epochs(connection, topic), topic_id)
-        ledgers = await read_earlier_ledgers(connection, group, topic, current)
-        if current is None or (bound is not None and bound != current):
-            messages = sum(position.end - position.beginning for position in positions)
-            differences.append(
-                f"topic {topic} was deleted and created again, and group '{group}' does not read it: {messages} "
-                f"messages wait. `fraud-detector accept-topic` reads them"
-            )
-        if current is not None:
-            source = TopicEpoch(topic, current)
-            now = await read_ledger(connection, source, positions)
-            ledgers += [replace(ledger, **waiting.get(ledger.partition, {})) for ledger in now]
-            if decisions:
-                committed = {ledger.partition: ledger.committed for ledger in now}
-                differences += await compare_decisions(kafka, connection, source, committed)
-    return ledgers, differences
+        (orders, differences), (labels, of_labels) = [await _read_topic(connection, reading) for reading in readings]
+        differences += [f"topic {kafka.labels_topic}, {text}" for text in of_labels]
+        current = find_epoch(await read_epochs(connection, kafka.orders_topic), readings[0].topic_id)
+        if decisions and current is not None:
+            committed = {ledger.partition: ledger.committed for ledger in orders if ledger.epoch == current}
+            source = TopicEpoch(kafka.orders_topic, current)
+            differences += await compare_decisions(kafka, connection, source, committed)
+    return orders, labels, differences
+
+
+class _Reading(NamedTuple):
+    """How far a group read a topic, and what waits that should have been read."""
+
+    subscription: Subscription
+    topic_id: UUID | None
+    positions: Sequence[PartitionLag]
+    waiting: Mapping[int, dict[str, Any]]
+
+
+async def _read_positions(kafka: KafkaSettings, subscription: Subscription, wait: float | None) -> _Reading:
+    async with LagReader(kafka, subscription) as reader:
+        topic_id = await _require_topic_id(reader, subscription.topic)
+        return _Reading(subscription, topic_id, *await _wait_until_consumed(reader, wait))
+
+
+async def _read_topic(connection: asyncpg.Connection, reading: _Reading) -> tuple[list[PartitionLedger], list[str]]:
+    """The ledgers of a topic, those of earlier topics of the name first, and what differs."""
+    topic, group = reading.subscription
+    bound = await ledger_repository.group_epoch(connection, group, topic)
+    current = find_epoch(await read_epochs(connection, topic), reading.topic_id)
+    ledgers = await read_earlier_ledgers(connection, group, topic, current)
+    differences = []
+    if current is None or (bound is not None and bound != current):
+        messages = sum(position.end - position.beginning for position in reading.positions)
+        differences.append(
+            f"topic {topic} was deleted and created again, and group '{group}' does not read it: {messages} "
+            f"messages wait. `fraud-detector accept-topic` reads them"
+        )
+    if current is not None:
+        now = await read_ledger(connection, TopicEpoch(topic, current), reading.positions)
+        ledgers += [replace(ledger, **reading.waiting.get(ledger.partition, {})) for ledger in now]
+    return ledgers, [text for ledger in ledgers for text in ledger.differences()] + differences
+
+
+def _ledger_objects(ledgers: Sequence[PartitionLedger]) -> list[dict[str, object]]:
+    """For JSON."""
+    return [{**asdict(each), "consumed": each.consumed, "agrees": each.agrees} for each in ledgers]
 
 
 async def _require_topic_id(reader: LagReader, topic: str) -> UUID | None:
@@ -124,8 +161,10 @@ def _count_unread(position: PartitionLag, target: Mapping[int, int]) -> int:
     return max(target.get(position.partition, 0) - begin, 0)
 
 
-def _print_ledgers(ledgers: Sequence[PartitionLedger], differences: Sequence[str]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
+def _print_ledgers(topic: str, ledgers: Sequence[PartitionLedger]) -> None:
+    table = Table(
+        title=f"topic {topic}", title_justify="left", box=None, pad_edge=False, header_style="bold", show_footer=True
+    )
     epochs = {ledger.epoch for ledger in ledgers}
     columns = {
         "consumed": [ledger.consumed for ledger in ledgers],
@@ -150,10 +189,6 @@ def _print_ledgers(ledgers: Sequence[PartitionLedger], differences: Sequence[str
     OUT.print(table)
     for note in (text for ledger in ledgers for text in ledger.notes()):
         OUT.print(note)
-    for text in differences:
-        OUT.print(text, style="red")
-    if not differences:
-        OUT.print("Each consumed message has exactly one outcome.", style="green")
 
 
 def _verdict(ledger: PartitionLedger) -> str:

@@ -56,6 +56,29 @@ async def test_the_history_begins_with_the_newest(serve: Any, connection: asyncp
         assert [item.label for item in history.items] == [Label.LEGITIMATE, Label.FRAUD]
 
 
+async def test_orders_have_their_newest_label(
+    serve: Any, store: Any, order: Any, connection: asyncpg.Connection
+) -> None:
+    await store(order("labelled", flagged=True), order("other", flagged=True))
+    async with serve("read") as client:
+        unlabelled = await client.get("/v1/orders/labelled")
+        assert unlabelled.json()["label"] is None
+        await connection.execute(
+            """
+            insert into labels
+                (topic, epoch, partition, "offset", order_id, label, source, author, labelled_at, appended_at)
+            values ('labels', 1, 2, 8, 'labelled', 'fraud', 'analyst', 'dina', '2026-11-22 05:00:00+00', now()),
+                ('labels', 1, 2, 9, 'labelled', 'legitimate', 'bank', null, '2026-11-22 04:00:00+00', now())
+            """
+        )
+        label = {"label": "legitimate", "source": "bank", "author": None, "at": "2026-11-22T04:00:00Z"}
+        etag = {"If-None-Match": unlabelled.headers["etag"]}
+        assert (await client.get("/v1/orders/labelled", headers=etag)).json()["label"] == label
+        for path in ("/v1/orders", "/v1/flags", "/v1/orders?user_id=user-1&limit=2"):
+            items = (await client.get(path)).json()["items"]
+            assert {item["order_id"]: item["label"] for item in items} == {"labelled": label, "other": None}, path
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -17,11 +17,21 @@ from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
 SEARCHED_ROWS: Final = 10_000
 
 
+class CurrentLabel(NamedTuple):
+    """The newest label of an order."""
+
+    label: str
+    source: str
+    author: str | None
+    labelled_at: datetime
+
+
 class StoredOrder(NamedTuple):
-    """A row of table `orders`."""
+    """A row of table `orders`, and the order's newest label."""
 
     row: OrderRow
     stored_at: datetime
+    label: CurrentLabel | None
 
 
 class DeadLetteredOrder(NamedTuple):
@@ -43,7 +53,19 @@ _COLUMNS: Final = ", ".join((*OrderRow._fields, "stored_at"))
 # Listings do without attributes: a page of large ones would not fit into memory.
 _LISTED: Final = _COLUMNS.replace("attributes", "null::json as attributes")
 
-_ORDERS_BY_ID: Final = f"select {_COLUMNS} from orders where order_id = any($1)"  # noqa: S608  (our own names only)
+# For each order of a page once it is found, by index labels_by_order.
+_NEWEST_LABEL: Final = """
+    left join lateral (
+        select label, source, author, labelled_at from labels
+        where labels.order_id = found.order_id
+        order by epoch desc, "offset" desc, partition desc limit 1
+    ) as newest on true
+"""
+_LABEL_WIDTH: Final = len(CurrentLabel._fields)
+
+ORDERS_BY_ID: Final = f"""
+    select found.*, newest.* from (select {_COLUMNS} from orders where order_id = any($1)) as found {_NEWEST_LABEL}
+"""  # noqa: S608  (our own names only)
 _DEAD_LETTERS_BY_ID: Final = """
     select distinct on (order_id) order_id, topic, partition, "offset", epoch, error_type, error, recorded_at
     from stream_outcomes
@@ -56,7 +78,7 @@ _NEWEST_FIRST: Final = "order by created_date desc, order_id desc"
 
 async def find_orders(database: QueryExecutor, order_ids: Sequence[str]) -> dict[str, StoredOrder]:
     """Those of `order_ids` that are stored, with everything about them."""
-    return {record["order_id"]: _read_order(record) for record in await database.fetch(_ORDERS_BY_ID, order_ids)}
+    return {record["order_id"]: read_stored_order(record) for record in await database.fetch(ORDERS_BY_ID, order_ids)}
 
 
 async def find_dead_letters(
@@ -114,7 +136,7 @@ async def read_page(
     edge = await _find_edge(database, criteria, after, searched_rows)
     # One more than asked for shows whether there is a next page.
     statement, arguments = page_statement(criteria, after, limit + 1, edge)
-    orders = [_read_order(record) for record in await database.fetch(statement, *arguments)]
+    orders = [read_stored_order(record) for record in await database.fetch(statement, *arguments)]
     if len(orders) > limit:
         last = orders[limit - 1].row
         return Page(orders[:limit], write_position(Position(last.created_date, last.order_id), criteria))
@@ -137,7 +159,8 @@ def page_statement(
         # Index orders_by_user alone tells which of a user's orders were flagged: looking all of them up in the table
         # took 220 ms for 100,000 orders.
         found = f"orders where order_id in (select order_id from {found} {newest})"  # noqa: S608
-    return f"select {_LISTED} from {found} {newest}", arguments.values  # noqa: S608
+    page = f"select {_LISTED} from {found} {newest}"  # noqa: S608
+    return f"select found.*, newest.* from ({page}) as found {_NEWEST_LABEL} {_NEWEST_FIRST}", arguments.values  # noqa: S608
 
 
 def edge_statement(criteria: Criteria, after: Position | None, rows: int) -> tuple[str, list[object]] | None:
@@ -193,5 +216,8 @@ def _position_conditions(arguments: QueryArguments, after: Position | None, edge
     ]
 
 
-def _read_order(record: asyncpg.Record) -> StoredOrder:
-    return StoredOrder(OrderRow._make(record[:-1]), record[-1])
+def read_stored_order(record: asyncpg.Record) -> StoredOrder:
+    """The order of a record of ORDERS_BY_ID or of a page."""
+    *row, stored_at = record[:-_LABEL_WIDTH]
+    label = record[-_LABEL_WIDTH:]
+    return StoredOrder(OrderRow._make(row), stored_at, None if label[0] is None else CurrentLabel._make(label))

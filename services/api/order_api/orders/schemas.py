@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from order_contract.decision import Outcome, Status
+from order_contract.label import Label
 from order_contract.money import MAX_AMOUNT
 
 EXAMPLE: Final[dict[str, Any]] = {
@@ -50,6 +51,12 @@ EXAMPLE: Final[dict[str, Any]] = {
         "appended_at": "2026-11-22T03:15:00.002Z",
     },
     "stored_at": "2026-11-22T03:15:00.014512Z",
+    "label": {
+        "label": "fraud",
+        "source": "analyst",
+        "author": "dina (4be1f6a09c77)",
+        "at": "2026-11-22T04:00:00.120Z",
+    },
 }
 
 
@@ -71,6 +78,15 @@ class OrderSource(BaseModel):
     partition: int
     offset: int
     appended_at: Annotated[AwareDatetime, Field(description="when the broker took the message")]
+
+
+class OrderLabel(BaseModel):
+    """What an order turned out to be: its newest label."""
+
+    label: Label
+    source: Annotated[str, Field(description="what kind of process it comes from, such as `analyst` or `bank`")]
+    author: Annotated[str | None, Field(description="the person or program")]
+    at: Annotated[AwareDatetime, Field(description="when the verdict was made")]
 
 
 class OrderSummary(BaseModel):
@@ -103,6 +119,7 @@ class OrderSummary(BaseModel):
     account_created_date: AwareDatetime | None
     source: OrderSource
     stored_at: AwareDatetime
+    label: Annotated[OrderLabel | None, Field(description="the newest label; null without one")]
 
 
 class Order(OrderSummary):

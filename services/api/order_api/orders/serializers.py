@@ -3,7 +3,7 @@
 import orjson
 
 from order_api.auth.personal_data import mask_order
-from order_api.orders.repository import DeadLetteredOrder, Page, StoredOrder
+from order_api.orders.repository import CurrentLabel, DeadLetteredOrder, Page, StoredOrder
 from order_contract.decision import Status
 
 
@@ -45,7 +45,12 @@ def order_summary(order: StoredOrder) -> dict[str, object]:
             "appended_at": row.appended_at,
         },
         "stored_at": order.stored_at,
+        "label": None if order.label is None else _current_label(order.label),
     }
+
+
+def _current_label(label: CurrentLabel) -> dict[str, object]:
+    return {"label": label.label, "source": label.source, "author": label.author, "at": label.labelled_at}
 
 
 def order_details(order: StoredOrder) -> dict[str, object]:
