@@ -15,6 +15,7 @@ from decision_engine.history.declaration import (
     LONGEST_WINDOW,
     OVER_LABELS,
     OVER_NUMBERS,
+    OVER_TEXTS,
     SECOND,
     SHORTEST_WINDOW,
     Aggregate,
@@ -182,13 +183,13 @@ def _feature(reader: NodeReader, name: str, node: yaml.Node, schema: Schema) -> 
     what = f"feature '{name}'"
     entries = reader.mapping(node, _FEATURE_KEYS, required=("aggregate", "key", "window"), what=what)
     aggregate = Aggregate(reader.choice(entries["aggregate"], "aggregate", tuple(Aggregate)))
-    wanted = "label" if aggregate in OVER_LABELS else "field"
-    if (aggregate in OVER_LABELS | OVER_NUMBERS or aggregate is Aggregate.DISTINCT) and wanted not in entries:
-        raise reader.error(node, f"{what} needs '{wanted}': {aggregate} is of a {wanted}")
-    for unused in ("field", "label"):
-        takes_it = unused == wanted and aggregate in OVER_LABELS | OVER_NUMBERS | {Aggregate.DISTINCT}
-        if unused in entries and not takes_it:
-            raise reader.error(entries[unused], f"{what} takes no '{unused}': {aggregate} counts orders; remove it")
+    for name_of_it, of_it in (("label", OVER_LABELS), ("field", OVER_NUMBERS | OVER_TEXTS)):
+        if aggregate in of_it and name_of_it not in entries:
+            raise reader.error(node, f"{what} needs '{name_of_it}': {aggregate} is of a {name_of_it}")
+        if aggregate not in of_it and name_of_it in entries:
+            raise reader.error(
+                entries[name_of_it], f"{what} takes no '{name_of_it}': {aggregate} is of no {name_of_it}; remove it"
+            )
     field = None
     if "field" in entries:
         fields = NUMBER_FIELDS if aggregate in OVER_NUMBERS else _event_texts(schema)

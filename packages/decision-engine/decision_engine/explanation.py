@@ -29,6 +29,7 @@ _AGGREGATES: Final[Mapping[Aggregate, str]] = {
     Aggregate.SECONDS_SINCE_LAST: "the seconds since the last",
     Aggregate.RATIO_TO_AVERAGE: "the order's {field} divided by the average {field}",
     Aggregate.LABEL_COUNT: "the number labelled {label}", Aggregate.LABEL_SHARE: "the share labelled {label}",
+    Aggregate.LABEL_DISTINCT: "the number of different values of {field} of those labelled {label}",
 }  # fmt: skip
 _SHOWN_VALUES: Final = 20
 _COMPARED: Final = ("description", "when", "severity", "score", "outcome", "mode", "owner", "tags", "valid_from",

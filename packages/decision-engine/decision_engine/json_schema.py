@@ -13,7 +13,7 @@ from decision_engine.declarations import (
 )
 from decision_engine.examples import EXAMPLE_KEYS
 from decision_engine.expression import MAX_LENGTH
-from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, Aggregate
+from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, OVER_TEXTS, Aggregate
 from decision_engine.rule import MAX_SCORE, Mode
 from decision_engine.ruleset import (
     HARD_OUTCOMES,
@@ -84,8 +84,7 @@ def _list() -> Schema:
 
 
 def _feature() -> Schema:
-    over_labels, over_fields = sorted(OVER_LABELS), [*sorted(OVER_NUMBERS), Aggregate.DISTINCT.value]
-    others = [each.value for each in Aggregate if each not in over_labels and each not in over_fields]
+    over_fields = OVER_NUMBERS | OVER_TEXTS
     field: Schema = {"type": "string"}
     return {
         **_object(
@@ -100,10 +99,11 @@ def _feature() -> Schema:
             ("aggregate", "key", "window"),
         ),
         "allOf": [
-            _when_aggregate(over_labels, {"required": ["label"], "properties": {"field": False}}),
-            _when_aggregate(over_fields, {"required": ["field"], "properties": {"label": False}}),
+            _when_aggregate(sorted(OVER_LABELS), {"required": ["label"]}),
+            _when_aggregate(sorted(set(Aggregate) - OVER_LABELS), {"properties": {"label": False}}),
+            _when_aggregate(sorted(over_fields), {"required": ["field"]}),
+            _when_aggregate(sorted(set(Aggregate) - over_fields), {"properties": {"field": False}}),
             _when_aggregate(sorted(OVER_NUMBERS), {"properties": {"field": {"enum": list(NUMBER_FIELDS)}}}),
-            _when_aggregate(others, {"properties": {"field": False, "label": False}}),
         ],
     }
 

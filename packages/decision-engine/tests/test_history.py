@@ -30,7 +30,7 @@ def every_feature() -> list[HistoryFeature]:
     fields: dict[Aggregate, Sequence[str | None]] = {
         aggregate: ("amount", "quantity") if aggregate in OVER_NUMBERS else (None,) for aggregate in Aggregate
     }
-    fields[Aggregate.DISTINCT] = ("user_id", "voucher_code")
+    fields[Aggregate.DISTINCT] = fields[Aggregate.LABEL_DISTINCT] = ("user_id", "voucher_code")
     conditions: list[tuple[str | None, Callable[[OrderEvent], bool] | None]] = [
         (None, None),
         ("quantity < 300", lambda event: event.quantity < 300),
@@ -68,7 +68,7 @@ def expected(  # noqa: PLR0911  (one return per aggregate)
         for other in others
         if [field_of(other, name) for name in feature.key] == key
         and (feature.condition is None or feature.condition(other))
-        and (feature.aggregate is not Aggregate.LABEL_COUNT or other in labelled)
+        and (feature.aggregate not in {Aggregate.LABEL_COUNT, Aggregate.LABEL_DISTINCT} or other in labelled)
         and time - feature.window < microseconds(other.created_date) <= time
         and (not feature.is_money or other.currency == order.currency)
         and (feature.field is None or getattr(other, feature.field) is not None)
@@ -83,7 +83,7 @@ def expected(  # noqa: PLR0911  (one return per aggregate)
             return counted / len(found) if found else None
         case Aggregate.SUM:
             return sum(values)
-        case Aggregate.DISTINCT:
+        case Aggregate.DISTINCT | Aggregate.LABEL_DISTINCT:
             return len(set(values))
         case Aggregate.DEVIATION:
             return statistics.stdev(values) if len(values) > 1 else None

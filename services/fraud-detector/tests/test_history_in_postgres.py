@@ -10,7 +10,7 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
+from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, OVER_TEXTS, SECOND, Aggregate, HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.history.loader import load_history, needed_columns
@@ -57,7 +57,7 @@ FEATURES = [
     for key in (("user_id",), ("device_id",), ("user_id", "ip_address"), ("attributes.shop's",))
     for where, condition in CONDITIONS.items()
     for window in (90 * 60 * SECOND, 30 * 24 * 3_600 * SECOND)
-    for field in ["amount" if aggregate in OVER_NUMBERS else "product_id" if aggregate is Aggregate.DISTINCT else None]
+    for field in ["amount" if aggregate in OVER_NUMBERS else "product_id" if aggregate in OVER_TEXTS else None]
 ]
 
 

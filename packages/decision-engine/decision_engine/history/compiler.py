@@ -154,7 +154,7 @@ def _aggregate(series: Series, feature: HistoryFeature) -> str:  # noqa: PLR0911
             return f"min({window()}) if end > start else None"
         case Aggregate.MAXIMUM:
             return f"max({window()}) if end > start else None"
-        case Aggregate.DISTINCT:
+        case Aggregate.DISTINCT | Aggregate.LABEL_DISTINCT:
             return f"len(set({window()})) if end - start > 1 else end - start"
         case Aggregate.SECONDS_SINCE_FIRST:
             return f"(time - history[start]) / {SECOND} if end > start else None"

@@ -34,6 +34,8 @@ class Aggregate(StrEnum):
     """Orders with the feature's label."""
     LABEL_SHARE = "label_share"
     """Orders with the feature's label, divided by all orders."""
+    LABEL_DISTINCT = "label_distinct"
+    """Different values of a field in orders with the feature's label."""
 
 
 OVER_NUMBERS: Final = frozenset(
@@ -48,14 +50,18 @@ OVER_NUMBERS: Final = frozenset(
 )
 """Aggregates of a field that holds integers; those of `amount` are within one currency."""
 
-OVER_LABELS: Final = frozenset({Aggregate.LABEL_COUNT, Aggregate.LABEL_SHARE})
+OVER_LABELS: Final = frozenset({Aggregate.LABEL_COUNT, Aggregate.LABEL_SHARE, Aggregate.LABEL_DISTINCT})
 """Aggregates of labelled orders."""
+
+OVER_TEXTS: Final = frozenset({Aggregate.DISTINCT, Aggregate.LABEL_DISTINCT})
+"""Aggregates of a field that holds text."""
 
 WITHOUT_ORDERS: Final = {
     Aggregate.COUNT: 0,
     Aggregate.SUM: 0,
     Aggregate.DISTINCT: 0,
     Aggregate.LABEL_COUNT: 0,
+    Aggregate.LABEL_DISTINCT: 0,
 }
 """The values of aggregates when no order is in the window; the others are absent then."""
 

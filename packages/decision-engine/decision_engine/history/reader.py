@@ -111,7 +111,7 @@ def _column_reader(  # noqa: PLR0911  (one return for each aggregate)
             return lambda span, _: span.history.least(column, span.first, span.end)
         case Aggregate.MAXIMUM:
             return lambda span, _: span.history.greatest(column, span.first, span.end)
-        case Aggregate.DISTINCT:
+        case Aggregate.DISTINCT | Aggregate.LABEL_DISTINCT:
             return lambda span, _: span.history.distinct(column, window, span.since, span.time)
     high, low = series.column(feature, Part.SQUARE_HIGH), series.column(feature, Part.SQUARE_LOW)
 

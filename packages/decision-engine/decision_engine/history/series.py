@@ -23,7 +23,7 @@ from decision_engine.history.columns import (
     orders_of,
 )
 from decision_engine.history.currency_histories import CurrencyHistories
-from decision_engine.history.declaration import ATTRIBUTE, Aggregate, HistoryFeature
+from decision_engine.history.declaration import ATTRIBUTE, OVER_TEXTS, Aggregate, HistoryFeature
 from decision_engine.history.large_history import LargeHistory
 from decision_engine.history.short_history import pack, unpack
 from order_contract.event import OrderEvent
@@ -48,6 +48,7 @@ _KINDS: Final = {
     Aggregate.MINIMUM: ColumnKind.VALUES,
     Aggregate.MAXIMUM: ColumnKind.VALUES,
     Aggregate.DISTINCT: ColumnKind.IDS,
+    Aggregate.LABEL_DISTINCT: ColumnKind.IDS,
 }
 
 
@@ -163,7 +164,7 @@ class Series:
         """The windows in which different ids are counted, by column."""
         windows: dict[int, set[int]] = {}
         for feature in self.features:
-            if feature.aggregate is Aggregate.DISTINCT:
+            if feature.aggregate in OVER_TEXTS:
                 windows.setdefault(self.column(feature), set()).add(feature.window)
         return windows
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import compress
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -132,6 +133,7 @@ class Aggregates(NamedTuple):
     orders: int
     labelled: int
     distinct: int
+    """Of labelled orders alone, where the feature is of those."""
     total: Decimal | int | None
     squares: Decimal | int | None
     least: int | None
@@ -145,9 +147,11 @@ class Aggregates(NamedTuple):
 def _aggregates_query(feature: HistoryFeature) -> str:
     """The aggregates for one order; no row when it lacks a field of the key."""
     field, is_number = f"other.{feature.field}", feature.aggregate in OVER_NUMBERS
+    text = field if feature.field else "null"
+    of_labelled = f"filter (where {_IS_LABELLED})" if feature.aggregate is Aggregate.LABEL_DISTINCT else ""
     numbers = f"sum({field}::numeric), sum({field}::numeric * {field}), min({field}), max({field})"
     found = f"""
-        select count(*), count(*) filter (where {_IS_LABELLED}), count(distinct {field if feature.field else "null"}),
+        select count(*), count(*) filter (where {_IS_LABELLED}), count(distinct {text}) {of_labelled},
             {numbers if is_number else "null, null, null, null"},
             min(other.created_date), max(other.created_date)
     """
@@ -223,11 +227,13 @@ def _aggregate(feature: HistoryFeature, rows: Sequence[asyncpg.Record]) -> Aggre
     events = [event for event, _ in orders]
     times = sorted(event.created_date for event in events)
     values: list[Any] = [getattr(event, feature.field) for event in events] if feature.field else []
+    is_counted = [labelled is True or feature.aggregate is not Aggregate.LABEL_DISTINCT for _, labelled in orders]
+    texts = set(compress(values, is_counted))
     numbers: list[int] = values if feature.aggregate in OVER_NUMBERS else []
     return Aggregates(
         orders=len(events),
         labelled=sum(labelled is True for _, labelled in orders),
-        distinct=len(set(values)),
+        distinct=len(texts),
         total=sum(numbers),
         squares=sum(number * number for number in numbers),
         least=min(numbers, default=None),
@@ -245,7 +251,7 @@ def _value(feature: HistoryFeature, found: Aggregates) -> object:  # noqa: PLR09
             return found.orders
         case Aggregate.LABEL_COUNT:
             return found.labelled
-        case Aggregate.DISTINCT:
+        case Aggregate.DISTINCT | Aggregate.LABEL_DISTINCT:
             return found.distinct
         case Aggregate.SUM:
             return int(found.total or 0)
