@@ -23,9 +23,8 @@ from orderwatch.explain import build_explanation
 from orderwatch.explain.evidence_loader import EvidenceLoader
 from tests.integration.test_seed_lines import BROKEN, line, seed_order
 from tests.support.command import Orderwatch
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import committed_everything
-from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +42,7 @@ async def publish(settings: KafkaSettings, messages: Collection[tuple[bytes | No
 async def decide(settings: KafkaSettings, database_url: str, log: Path) -> None:
     """Run a detector until everything on the topic has an outcome."""
     with DetectorProcess(settings, database_url, log) as detector:
-        await until(lambda: committed_everything(settings), "every message to be finished")
+        await until_consumed(settings, "every message to be finished")
         assert detector.terminate() == 0
 
 

@@ -22,9 +22,8 @@ from order_platform.command_line.errors import ExitCode
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.command import Orderwatch
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import committed_everything
-from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -64,7 +63,7 @@ class RunningSystem:
         async with AIOKafkaProducer(**self.settings.client_options()) as producer:
             for order in orders:
                 await producer.send(self.settings.orders_topic, json.dumps(order).encode(), key=b"U1")
-        await until(lambda: committed_everything(self.settings), "every message to be finished")
+        await until_consumed(self.settings, "every message to be finished")
 
 
 @pytest.fixture

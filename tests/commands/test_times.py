@@ -13,9 +13,8 @@ from order_api.auth.keys import create_key
 from order_platform.settings import KafkaSettings
 from tests.commands.everyday import PROGRAMS
 from tests.support.api import ApiProcess
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import committed_everything
-from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -51,7 +50,7 @@ async def test_every_command_shows_the_same_in_every_zone(
         async with AIOKafkaProducer(**elsewhere.client_options()) as producer:
             for order in (ORDER, BROKEN):
                 await producer.send_and_wait(elsewhere.orders_topic, json.dumps(order).encode(), key=b"U1")
-        await until(lambda: committed_everything(elsewhere), "every message to be finished")
+        await until_consumed(elsewhere, "every message to be finished")
         monkeypatch.setenv("ORDERWATCH_API_URL", api.url)
         monkeypatch.setenv("ORDERWATCH_API_KEY", key)
         monkeypatch.setenv("ORDERWATCH_HOME", str(tmp_path))
@@ -98,7 +97,7 @@ async def test_characters_that_the_output_cannot_hold_are_replaced(
         order = {**ORDER, "order_id": "FLD-EMO", "note": "\N{GRINNING FACE} caf\N{LATIN SMALL LETTER E WITH ACUTE}"}
         async with AIOKafkaProducer(**elsewhere.client_options()) as producer:
             await producer.send_and_wait(elsewhere.orders_topic, json.dumps(order).encode(), key=b"U1")
-        await until(lambda: committed_everything(elsewhere), "the message to be finished")
+        await until_consumed(elsewhere, "the message to be finished")
         given = {"ORDERWATCH_API_URL": api.url, "ORDERWATCH_API_KEY": key, "PYTHONIOENCODING": "ascii"}
         for command in (("order", "FLD-EMO"), ("explain", "FLD-EMO"), ("topics", elsewhere.orders_topic), ("flags",)):
             assert "FLD-EMO" in _shown("UTC", "orderwatch", *command, **given)

@@ -11,7 +11,8 @@ import pytest
 from order_platform.settings import KafkaSettings
 from tests.containers.stack import Stack
 from tests.faults.load import Load
-from tests.support.ledger import Ledger, committed_everything
+from tests.support.consumed import until_consumed
+from tests.support.ledger import Ledger
 from tests.support.waiting import until
 
 SECONDS = float(os.environ.get("ORDERWATCH_TEST_KILL_SECONDS", "0"))
@@ -41,7 +42,7 @@ async def test_nothing_is_lost_when_containers_are_killed_at_random(docker: None
         load.stop()
         await loading
         await asyncio.to_thread(stack.wait_healthy, *set(VICTIMS))
-        await until(lambda: committed_everything(settings), "the detectors to catch up", within=300)
+        await until_consumed(settings, "the detectors to catch up", within=300)
         counts = await ledger.verify(settings, env["ORDERWATCH_DATABASE_URL"])
     finally:
         await asyncio.to_thread(stack.down, volumes=True)

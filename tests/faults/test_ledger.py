@@ -25,8 +25,9 @@ from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from tests.faults.database import new_database
 from tests.faults.load import Load
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import Ledger, committed_everything
+from tests.support.ledger import Ledger
 from tests.support.service import run_command
 from tests.support.waiting import until
 
@@ -73,7 +74,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
             await _get_on(ledger)
         load.stop()
         await loading
-        await until(lambda: committed_everything(settings), "the detectors to catch up", within=120)
+        await until_consumed(settings, "the detectors to catch up", within=120)
         assert [detector.process.poll() for detector in detectors] == [None] * 3, "a detector died by itself"
         assert [detector.terminate() for detector in detectors] == [0] * 3
     counts = await ledger.verify(settings, database_url)

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import delete_records
-from tests.support.consumed import consumed_everything
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
 from tests.support.service import run_command
@@ -44,7 +44,7 @@ async def test_what_is_lost_is_named_and_accepted_when_the_setting_says_so(
     settings, log = kafka_settings, tmp_path / "detector.log"
     with DetectorProcess(settings, database_url, log) as detector:
         await publish(settings, 0, READ)
-        await until(lambda: consumed_everything(settings), "the first messages to be consumed")
+        await until_consumed(settings, "the first messages to be consumed")
         assert detector.terminate() == 0
     await publish(settings, READ, LOST + LEFT)
     await delete_records(settings, settings.orders_topic, 1, READ + LOST)
@@ -56,7 +56,7 @@ async def test_what_is_lost_is_named_and_accepted_when_the_setting_says_so(
     assert await gaps(database_url) == []
 
     with DetectorProcess(settings, database_url, log, ORDERWATCH_ACCEPT_LOST_OFFSETS="true") as detector:
-        await until(lambda: consumed_everything(settings), "what is left to be consumed")
+        await until_consumed(settings, "what is left to be consumed")
         expected = [(1, READ, READ + LOST)]
         assert await gaps(database_url) == expected
         if running:
@@ -66,7 +66,7 @@ async def test_what_is_lost_is_named_and_accepted_when_the_setting_says_so(
             await publish(settings, end, LOST + LEFT)
             await delete_records(settings, settings.orders_topic, 1, end + LOST)
             detector.process.send_signal(signal.SIGCONT)
-            await until(lambda: consumed_everything(settings), "what is left to be consumed")
+            await until_consumed(settings, "what is left to be consumed")
             found = await gaps(database_url)
             # What it had fetched ahead before it was stopped may have been stored.
             assert found[0] == expected[0]
@@ -84,7 +84,7 @@ async def test_a_gap_at_the_end_of_a_partition_is_recorded_without_a_message_beh
     settings, log = kafka_settings, tmp_path / "detector.log"
     with DetectorProcess(settings, database_url, log) as detector:
         await publish(settings, 0, READ)
-        await until(lambda: consumed_everything(settings), "the first messages to be consumed")
+        await until_consumed(settings, "the first messages to be consumed")
         assert detector.terminate() == 0
     await publish(settings, READ, LOST)
     await delete_records(settings, settings.orders_topic, 1, READ + LOST)

@@ -9,11 +9,10 @@ from aiokafka import AIOKafkaProducer
 
 from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import add_partitions
-from tests.support.consumed import consumed_everything
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
 from tests.support.service import run_command
-from tests.support.waiting import until
 
 
 @pytest.mark.integration
@@ -24,7 +23,7 @@ async def test_messages_of_a_new_partition_are_missed_by_nothing(
     with DetectorProcess(settings, database_url, tmp_path / "detector.log") as detector:
         async with AIOKafkaProducer(**settings.client_options()) as producer:
             await producer.send_and_wait(settings.orders_topic, orjson.dumps(plain_order("o0")), partition=0)
-        await until(lambda: consumed_everything(settings), "the first order to be consumed")
+        await until_consumed(settings, "the first order to be consumed")
         await add_partitions(settings, settings.orders_topic, 6)
         async with AIOKafkaProducer(**settings.client_options()) as producer:
             for number in range(1, 7):
@@ -38,7 +37,7 @@ async def test_messages_of_a_new_partition_are_missed_by_nothing(
         else:
             assert "3 messages wait: no detector reads this partition" in done.stdout
             assert "exactly one outcome" not in done.stdout
-        await until(lambda: consumed_everything(settings), "the new partitions to be read", within=60)
+        await until_consumed(settings, "the new partitions to be read", within=60)
         assert detector.terminate() == 0
     done = await asyncio.to_thread(run_command, settings, database_url, "orderwatch", "reconcile")
     assert done.returncode == 0, done.stdout

@@ -16,11 +16,11 @@ from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import delete_topic
 from tests.support.command import Orderwatch
-from tests.support.consumed import consumed_everything
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
 from tests.support.reading import read_topic
-from tests.support.waiting import eventually, until
+from tests.support.waiting import eventually
 
 PARTITIONS = 4
 BEFORE = 40
@@ -85,7 +85,7 @@ async def test_nothing_is_skipped_and_nothing_is_hidden(
     log = tmp_path / "detector.log"
     with DetectorProcess(settings, database_url, log) as detector:
         await publish(settings, "old", BEFORE)
-        await until(lambda: consumed_everything(settings), "the first topic to be consumed")
+        await until_consumed(settings, "the first topic to be consumed")
         if state == "down":
             assert detector.terminate() == 0
         elif state == "restarting":
@@ -116,7 +116,7 @@ async def test_nothing_is_skipped_and_nothing_is_hidden(
         assert accept.exit_code == 0, accept.output
         assert f"has read {BEFORE} messages" in accept.stdout
         detector.start()
-        await until(lambda: consumed_everything(settings), "the second topic to be consumed")
+        await until_consumed(settings, "the second topic to be consumed")
         assert detector.terminate() == 0
 
     bad = sum(number % 5 == 4 for number in range(count // 2)) + sum(

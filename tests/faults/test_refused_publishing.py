@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaProducer
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import configure, delete_topic
-from tests.support.consumed import consumed_everything
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
-from tests.support.waiting import eventually, until
+from tests.support.waiting import eventually
 
 
 @pytest.mark.integration
@@ -34,7 +34,7 @@ async def test_a_limit_of_the_broker_ends_the_detector_and_is_named(
 
         await configure(settings, settings.decisions_topic)
         detector.start()
-        await until(lambda: consumed_everything(settings), "the order to be consumed once the limit is raised")
+        await until_consumed(settings, "the order to be consumed once the limit is raised")
         assert detector.terminate() == 0
 
 
@@ -57,5 +57,5 @@ async def test_readiness_does_not_flap_while_publishing_fails(
             await asyncio.sleep(0.1)
         assert await ensure_topics(settings) == (settings.decisions_topic,)
         await asyncio.to_thread(eventually, lambda: detector.get("/readyz")[0] == 200, "the recovery to be noticed")
-        await until(lambda: consumed_everything(settings), "the decision to be published")
+        await until_consumed(settings, "the decision to be published")
         assert detector.terminate() == 0

@@ -18,8 +18,9 @@ from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.ruleset_versions import Action, activate
 from order_platform.settings import KafkaSettings
 from tests.faults.load import Load
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import Ledger, committed_everything
+from tests.support.ledger import Ledger
 from tests.support.service import run_command
 from tests.support.waiting import until
 
@@ -77,7 +78,7 @@ async def test_every_decision_agrees_with_the_version_that_it_names(
         await until(lambda: len(ledger.acknowledged) > before + RATE, "further orders")
         load.stop()
         await loading
-        await until(lambda: committed_everything(settings), "the detectors to catch up", within=120)
+        await until_consumed(settings, "the detectors to catch up", within=120)
         assert [detector.terminate() for detector in detectors] == [0, 0]
 
     counts = await ledger.verify(settings, database_url)

@@ -27,8 +27,9 @@ from tests.faults.database import new_database
 from tests.faults.load import Load
 from tests.support import embedded
 from tests.support.api import ApiProcess
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import Ledger, committed_everything
+from tests.support.ledger import Ledger
 from tests.support.waiting import eventually, until
 
 pytestmark = pytest.mark.integration
@@ -106,7 +107,7 @@ async def test_clients_leave_by_themselves_under_load_and_decide_again(
             await until(lambda: _answers(client), "the API to answer again")
         load.stop()
         await loading
-        await until(lambda: committed_everything(settings), "the detector to catch up", within=60)
+        await until_consumed(settings, "the detector to catch up", within=60)
         assert detector.terminate() == 0
     await ledger.verify(settings, url)
 

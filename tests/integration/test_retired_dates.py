@@ -11,12 +11,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from order_platform.settings import KafkaSettings
-from tests.support.consumed import consumed_everything
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
 from tests.support.reading import read_topic
 from tests.support.service import run_command
-from tests.support.waiting import until
 
 OLD, NEW = "2026-10-01T12:00:00", "2026-11-20T12:00:00"
 
@@ -27,7 +26,7 @@ async def publish(settings: KafkaSettings, orders: dict[str, str]) -> None:
         for order_id, created in orders.items():
             value: dict[str, Any] = {**plain_order(order_id), "created_date": created}
             await producer.send_and_wait(settings.orders_topic, orjson.dumps(value), partition=0)
-    await until(lambda: consumed_everything(settings), "the orders to be consumed")
+    await until_consumed(settings, "the orders to be consumed")
 
 
 @pytest.fixture

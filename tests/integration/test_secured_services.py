@@ -12,12 +12,12 @@ import asyncpg
 import pytest
 
 from order_platform.settings import DatabaseSettings, KafkaSettings
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.embedded import new_postgres, serving
-from tests.support.ledger import committed_everything
 from tests.support.reading import read_topic
 from tests.support.secured import PASSWORD, USER, Certificates, PostgresDoor, SecuredKafka
-from tests.support.waiting import eventually, until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -110,7 +110,7 @@ async def test_orders_are_decided(
     publish = ("generate", "--count", str(ORDERS), "--rate", "0")
     await asyncio.to_thread(_run, "order_producer", *publish, settings=settings)
     with DetectorProcess(ours, settings["ORDERWATCH_DATABASE_URL"], tmp_path / "detector.log", **settings) as detector:
-        await until(lambda: committed_everything(ours), "the orders to be decided")
+        await until_consumed(ours, "the orders to be decided")
         assert await asyncio.to_thread(detector.get, "/readyz") == (200, '{"status": "ok", "problem": null}\n')
         assert await asyncio.to_thread(detector.terminate) == 0
     connection = await asyncpg.connect(DatabaseSettings().database_url.get_secret_value())

@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaProducer
 
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import Ledger, committed_everything
+from tests.support.ledger import Ledger
 from tests.support.waiting import until
 
 Fields = dict[str, Any]
@@ -122,7 +123,7 @@ async def test_each_line_has_one_outcome_and_the_seeds_status(
             ledger.acknowledged[metadata.partition, metadata.offset] = value
 
     with DetectorProcess(kafka_settings, database_url, tmp_path / "detector.log") as detector:
-        await until(lambda: committed_everything(kafka_settings), "every line to be finished")
+        await until_consumed(kafka_settings, "every line to be finished")
         assert detector.get("/readyz")[0] == 200
         metrics = detector.get("/metrics")[1]
         assert detector.terminate() == 0
@@ -177,5 +178,5 @@ async def test_two_detectors_share_the_work_and_one_takes_over(
         assert consumed(second) > 50
         await asyncio.to_thread(second.kill)
         await publish(500)
-        await until(lambda: committed_everything(kafka_settings), "the other to take over")
+        await until_consumed(kafka_settings, "the other to take over")
         assert first.terminate() == 0

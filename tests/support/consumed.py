@@ -1,16 +1,32 @@
-"""Whether a group has consumed what is on its topic."""
+"""Waiting until a group has consumed what is on its topic."""
+
+from contextlib import AsyncExitStack
 
 from aiokafka.errors import KafkaError
 
 from order_platform.kafka.lag import LagReader
 from order_platform.settings import KafkaSettings
+from tests.support.waiting import until
 
 
-async def consumed_everything(settings: KafkaSettings) -> bool:
-    """Whether the group has committed the end of every partition of topic orders."""
-    try:
-        async with LagReader(settings) as reader:
-            positions = await reader.read()
-    except KafkaError:  # a new broker has no coordinator for the group yet
-        return False
-    return bool(positions) and all(position.lag == 0 for position in positions)
+async def until_consumed(settings: KafkaSettings, what: str, within: float = 90.0) -> None:
+    """Wait until the group has committed the end of every partition of topic orders; fails as `until` does.
+
+    One connection serves the whole wait: opening it costs the test and the broker more than all else.
+    """
+    async with AsyncExitStack() as stack:
+        reader: LagReader | None = None
+
+        async def is_consumed() -> bool:
+            nonlocal reader
+            try:
+                if reader is None:
+                    reader = await stack.enter_async_context(LagReader(settings))
+                positions = await reader.read()
+            except KafkaError:  # a new broker has no coordinator for the group yet, a restarted one has other ports
+                reader = None
+                await stack.aclose()
+                return False
+            return bool(positions) and all(position.lag == 0 for position in positions)
+
+        await until(is_consumed, what, within)

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 
 import asyncpg
 import orjson
-from aiokafka.errors import KafkaError
 
 from order_contract.decision import OrderRow
 from order_contract.decision_record import encode_decision
-from order_platform.kafka.lag import LagReader
 from order_platform.settings import KafkaSettings
 from tests.support.reading import read_topic
 
@@ -74,12 +72,3 @@ class Ledger:
             letters[int(headers["origin_partition"]), int(headers["origin_offset"])] = record.value
         refused = {origin for origin, found in recorded.items() if found[0] in {"dead-letter", "conflict"}}
         assert letters == {origin: topic[origin] for origin in refused}
-
-
-async def committed_everything(settings: KafkaSettings) -> bool:
-    """Whether the group has committed the end of every partition that holds anything."""
-    try:
-        async with LagReader(settings) as reader:
-            return all(reading.lag == 0 for reading in await reader.read())
-    except KafkaError:  # a new broker has no group coordinator yet, a restarted one has none for a moment
-        return False

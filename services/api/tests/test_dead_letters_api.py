@@ -17,8 +17,8 @@ from order_api.app import create_app
 from order_api.auth.keys import create_key
 from order_api.settings import ApiSettings
 from order_platform.settings import KafkaSettings
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import committed_everything
 from tests.support.plain_order import plain_order
 from tests.support.waiting import until
 
@@ -62,7 +62,7 @@ async def publish(settings: KafkaSettings, *values: bytes) -> list[str]:
         for value in values:
             sent = await producer.send_and_wait(settings.orders_topic, value, b"\xfe", 2, headers=[("trace", b"1")])
             origins.append(f"{settings.orders_topic}/{sent.partition}/{sent.offset}")
-    await until(lambda: committed_everything(settings), "the detector to decide it")
+    await until_consumed(settings, "the detector to decide it")
     return origins
 
 

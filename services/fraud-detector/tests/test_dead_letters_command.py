@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from fraud_detector.cli import app
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import committed_everything
 from tests.support.plain_order import plain_order
 from tests.support.reading import read_topic
 from tests.support.waiting import until
@@ -53,7 +53,7 @@ class System:
                     self.settings.orders_topic, value, key, partition, headers=[("trace", b"\x00\xff")]
                 )
                 origins.append(f"{self.settings.orders_topic}/{sent.partition}/{sent.offset}")
-        await until(lambda: committed_everything(self.settings), "the detector to decide it")
+        await until_consumed(self.settings, "the detector to decide it")
         return origins
 
     async def command(self, *arguments: str, code: int = 0, stdin: bytes = b"") -> str:
@@ -231,7 +231,7 @@ async def test_many_are_redriven_once_their_cause_is_gone(system: System, tmp_pa
         assert [result["origin"] for result in results] == origins[:30]
         assert {result["state"] for result in results} == {"stored"}
         assert "2 dead-letter" in await system.command("redrive", "--all", "--yes", "--wait", "60")
-        await until(lambda: committed_everything(system.settings), "the detector to decide everything")
+        await until_consumed(system.settings, "the detector to decide everything")
     # Each message, redriven or not, has exactly one outcome.
     messages = await read_topic(system.settings, system.settings.orders_topic)
     recorded = await system.query(

@@ -14,8 +14,8 @@ from order_contract.label import Label, LabelEvent
 from order_contract.label_record import encode_label, label_key
 from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import delete_records
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import committed_everything
 from tests.support.plain_order import plain_order
 from tests.support.reading import read_topic
 from tests.support.service import run_command
@@ -46,7 +46,7 @@ class System:
                 now = datetime.now(UTC).isoformat()
                 event = plain_order(order_id, user_id=f"U{number}", device_id="D1", created_date=now)
                 await producer.send_and_wait(self.settings.orders_topic, json.dumps(event).encode(), b"U%d" % number)
-        await until(lambda: committed_everything(self.settings), "the orders to be decided")
+        await until_consumed(self.settings, "the orders to be decided")
 
     async def publish_labels(self, *labels: tuple[str, Label]) -> None:
         async with AIOKafkaProducer(**self.settings.client_options()) as producer:

@@ -18,8 +18,8 @@ from order_contract.business_time import business_date
 from order_contract.label import Label, LabelEvent
 from order_contract.label_record import encode_label, label_key
 from order_platform.settings import KafkaSettings
+from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
-from tests.support.ledger import committed_everything
 from tests.support.plain_order import plain_order
 from tests.support.service import run_command
 from tests.support.waiting import until
@@ -72,7 +72,7 @@ class System:
                 if number % 7 == 0:  # a repeat, which is not stored again
                     await producer.send(self.settings.orders_topic, value, key)
         self._sent += count
-        await until(lambda: committed_everything(self.settings), "the orders to be decided")
+        await until_consumed(self.settings, "the orders to be decided")
 
     async def publish_labels(self, count: int) -> None:
         """Labels of orders, of which some were labelled before and some are still to come."""
