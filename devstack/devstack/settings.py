@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from decision_engine.marketplace_pack import PackMode
+from decision_engine.pack_mode import PackMode
 from devstack.paths import HOME
 from order_platform.setting_types import FilePath, Port, invalid, repeated
 from order_platform.settings import ProcessSettings

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from decision_engine.marketplace_pack import PackMode
+from decision_engine.pack_mode import PackMode
 from tests.benchmarks.api import PATHS, ApiSpeed, measure_api
 from tests.benchmarks.history import HistoryCost, HistorySize, measure_history_cost, measure_history_size
 from tests.benchmarks.latency import Latency, measure_latency

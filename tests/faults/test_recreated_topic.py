@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from typer.testing import CliRunner, Result
 
-from fraud_detector.cli import app
+from fraud_detector.cli import build_application
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import delete_topic
@@ -54,7 +54,7 @@ async def create_topic(settings: KafkaSettings) -> None:
 
 def accept_topic() -> Result:
     """`fraud-detector accept-topic --yes`, in this process: starting one takes longer than what it does."""
-    return CliRunner().invoke(app, ["accept-topic", "--yes"])
+    return CliRunner().invoke(build_application(), ["accept-topic", "--yes"])
 
 
 async def outcomes(database_url: str, epoch: int) -> Counter[str]:

@@ -1,6 +1,5 @@
 """The marketplace pack: rules of fraud that shows in history, which are added to a ruleset in shadow or live."""
 
-from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -8,18 +7,11 @@ from typing import Any
 import orjson
 
 from decision_engine.declarations import DECLARATION_KEYS
+from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
 from decision_engine.yaml_nodes import NodeReader, compose
 
 NAME = "marketplace_pack.yaml"
-
-
-class PackMode(StrEnum):
-    """What the pack's rules do beside a ruleset's own."""
-
-    OFF = "off"
-    SHADOW = "shadow"
-    LIVE = "live"
 
 
 def add_marketplace_pack(ruleset: Ruleset, mode: PackMode) -> Ruleset:

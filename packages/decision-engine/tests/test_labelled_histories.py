@@ -2,7 +2,8 @@
 
 import pytest
 
-from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
+from decision_engine.marketplace_pack import add_marketplace_pack
+from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import load_ruleset
 from tests.support.labelled_histories import DAY, START, card_payments, catch, first_orders
 

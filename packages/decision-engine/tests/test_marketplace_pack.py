@@ -5,7 +5,8 @@ from importlib import resources
 import pytest
 
 from decision_engine.example_runner import ExampleResult, run_examples
-from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
+from decision_engine.marketplace_pack import add_marketplace_pack
+from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import Mode, Rule, RulesetError, load_ruleset, parse_ruleset
 
 PACK = parse_ruleset(

@@ -8,7 +8,8 @@ import asyncpg
 import httpx
 import pytest
 
-from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
+from decision_engine.marketplace_pack import add_marketplace_pack
+from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from order_api.what_if.repository import MOST_ORDERS
 from order_api.what_if.schemas import Answer

@@ -1,5 +1,7 @@
 """`fraud-detector` and `python -m fraud_detector`: starts the command line, whose imports are checked first."""
 
+import sys
+
 from order_platform.command_line.run import run_command
 
 
@@ -9,9 +11,9 @@ def main() -> None:
 
 
 def _load() -> object:
-    from fraud_detector.cli import app  # noqa: PLC0415  (a failed import is reported as a message)
+    from fraud_detector.cli import build_application  # noqa: PLC0415  (a failed import is reported as a message)
 
-    return app
+    return build_application(*sys.argv[1:2])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import structlog
 
 from decision_engine.lint import ruleset_warnings
 from decision_engine.lists import ListMembers
-from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
+from decision_engine.marketplace_pack import add_marketplace_pack
+from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.labels.label_tasks import LabelTasks
 from fraud_detector.labels.metrics import LabelMetrics

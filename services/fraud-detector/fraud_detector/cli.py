@@ -1,57 +1,42 @@
-"""Command line of the fraud detector."""
+"""Command line of the fraud detector: the list of commands; only the one that is called is imported."""
 
-import asyncio
-import sys
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from typing import Any, Final
 
-import structlog
 import typer
 
-from decision_engine.ruleset import RulesetError
-from fraud_detector.accept_topic import accept_topic
-from fraud_detector.app import run as run_detector
-from fraud_detector.dead_letters.commands import app as dead_letters
-from fraud_detector.history.commands import app as features
-from fraud_detector.labels.commands import app as labels
-from fraud_detector.lists.commands import app as lists
-from fraud_detector.replay.commands import replay
-from fraud_detector.rules.commands import app as rules
-from fraud_detector.settings import DetectorSettings
-from fraud_detector.stream.ports import ActionRequiredError
-from order_platform.command_line.settings_errors import read_settings
-from order_platform.health_server import PortTakenError
-from order_platform.logging import configure_logging
-from order_platform.postgres.topic_epochs import RecreatedTopicError
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Decides orders: topic orders in, decisions out.")
-app.add_typer(rules, name="rules")
-app.add_typer(dead_letters, name="dead-letters")
-app.add_typer(features, name="features")
-app.add_typer(labels, name="labels")
-app.add_typer(lists, name="lists")
-app.command()(accept_topic)
-app.command()(replay)
-
-# What an operator can fix: reported in one line, without a traceback.
-_EXPECTED = (RulesetError, PortTakenError, ActionRequiredError, RecreatedTopicError)
+GROUPS: Final[Mapping[str, str]] = {
+    "rules": "fraud_detector.rules.commands:app",
+    "dead-letters": "fraud_detector.dead_letters.commands:app",
+    "features": "fraud_detector.history.commands:app",
+    "labels": "fraud_detector.labels.commands:app",
+    "lists": "fraud_detector.lists.commands:app",
+}
+COMMANDS: Final[Mapping[str, str]] = {
+    "accept-topic": "fraud_detector.accept_topic:accept_topic",
+    "replay": "fraud_detector.replay.commands:replay",
+    "run": "fraud_detector.run:run",
+}
 
 
-@app.command()
-def run() -> None:
-    """Decide orders until SIGTERM, then finish what was read.
+def build_application(called: str | None = None) -> typer.Typer:
+    """The command line: of the command that is `called` alone, or of all when that is none of them."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-    Starting another process is scaling out: the partitions of topic orders are shared among all of one group.
-    Settings come from the environment: ORDERWATCH_KAFKA, ORDERWATCH_DATABASE_URL, ORDERWATCH_RULES,
-    ORDERWATCH_DETECTOR_PORT (health and metrics), and more in docs/operations.md.
-    """
-    settings = read_settings(DetectorSettings)
-    configure_logging(settings, "fraud-detector")
-    try:
-        asyncio.run(run_detector(settings))
-    except* _EXPECTED as group:
-        structlog.get_logger().error("detector_failed", problem=str(_first(group)))
-        sys.exit(1)
+    @app.callback()
+    def fraud_detector() -> None:
+        """Decides orders: topic orders in, decisions out."""
+
+    is_known = called in {*GROUPS, *COMMANDS}
+    for name, place in GROUPS.items():
+        if name == called or not is_known:
+            app.add_typer(_load(name, place), name=name)
+    for name, place in COMMANDS.items():
+        if name == called or not is_known:
+            app.command(name)(_load(name, place))
+    return app
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+def _load(name: str, place: str) -> Any:
+    return EntryPoint(name, place, "").load()

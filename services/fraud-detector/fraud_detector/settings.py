@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from decision_engine.marketplace_pack import PackMode
+from decision_engine.pack_mode import PackMode
 from order_platform.event_settings import EventSettings
 from order_platform.setting_types import FilePath, Port
 from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings

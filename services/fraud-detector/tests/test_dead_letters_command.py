@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner
 
-from fraud_detector.cli import app
+from fraud_detector.cli import build_application
 from order_platform.kafka.topics import MAX_ORDER_BYTES
 from order_platform.settings import KafkaSettings
 from tests.support.consumed import until_consumed
@@ -59,7 +59,7 @@ class System:
     async def command(self, *arguments: str, code: int = 0, stdin: bytes = b"") -> str:
         """`fraud-detector dead-letters ...`: what it prints, both ways."""
         ended = await asyncio.to_thread(
-            CliRunner().invoke, app, ["dead-letters", *arguments], input=stdin, env=self.environment
+            CliRunner().invoke, build_application(), ["dead-letters", *arguments], input=stdin, env=self.environment
         )
         assert ended.exit_code == code, (ended.output, ended.exception)
         assert ended.exception is None or isinstance(ended.exception, SystemExit)
@@ -305,7 +305,7 @@ async def test_it_reports_what_is_unavailable(system: System) -> None:
     ],
 )
 def test_it_says_how_it_is_used(arguments: list[str], problem: str) -> None:
-    ended = CliRunner().invoke(app, ["dead-letters", *arguments])
+    ended = CliRunner().invoke(build_application(), ["dead-letters", *arguments])
     assert ended.exit_code == 2
     assert problem in " ".join(ended.output.replace("│", " ").split())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fraud_detector.cli import app
+from fraud_detector.cli import build_application
 from fraud_detector.labels.csv_file import read_labels
 from order_contract.label import Label, LabelEvent
 from order_contract.label_record import decode_label
@@ -68,7 +68,7 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_bytes(b"order_id,label\no\xff,fraud\n")
 
-    result = CliRunner().invoke(app, ["labels", "import", str(file), "--dry-run"])
+    result = CliRunner().invoke(build_application(), ["labels", "import", str(file), "--dry-run"])
 
     assert isinstance(result.exception, UsageError)
     assert "is not in UTF-8" in str(result.exception)
@@ -79,7 +79,7 @@ def test_a_dry_run_needs_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file = tmp_path / "labels.csv"
     file.write_text(GOOD_AND_BAD)
 
-    result = CliRunner().invoke(app, ["labels", "import", str(file), "--dry-run"])
+    result = CliRunner().invoke(build_application(), ["labels", "import", str(file), "--dry-run"])
 
     assert result.exit_code == 1
     assert "3 labels are valid, 3 lines refused; nothing published" in result.output
@@ -92,7 +92,7 @@ def test_without_a_broker_it_says_that_nothing_is_known_to_be_published(
     file = tmp_path / "labels.csv"
     file.write_text("order_id,label\no1,fraud\n")
 
-    result = CliRunner().invoke(app, ["labels", "import", str(file)])
+    result = CliRunner().invoke(build_application(), ["labels", "import", str(file)])
 
     assert isinstance(result.exception, UnavailableError)
     assert "0 of 1 labels are known to be published" in result.exception.advice
@@ -107,7 +107,7 @@ def test_labels_are_published_in_order_and_refused_lines_reported(
     file.write_text(GOOD_AND_BAD)
 
     arguments = ["labels", "import", str(file), "--source", "bank", "--author", "me", "--refused", str(refused)]
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(build_application(), arguments)
 
     assert result.exit_code == 1, result.output
     assert "3 labels published, 3 lines refused" in result.output
@@ -131,7 +131,9 @@ def test_a_report_that_cannot_be_written_publishes_nothing(tmp_path: Path) -> No
     file = tmp_path / "labels.csv"
     file.write_text("order_id,label\no1,fraud\n")
 
-    result = CliRunner().invoke(app, ["labels", "import", str(file), "--refused", str(tmp_path / "no" / "file.csv")])
+    result = CliRunner().invoke(
+        build_application(), ["labels", "import", str(file), "--refused", str(tmp_path / "no" / "file.csv")]
+    )
 
     assert isinstance(result.exception, CommandError)
     assert "cannot be written" in str(result.exception)

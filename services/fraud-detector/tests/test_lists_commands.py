@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from fraud_detector.cli import app
+from fraud_detector.cli import build_application
 from order_platform.command_line.errors import CommandError, UnavailableError, UsageError
 from tests.support.ports import free_port
 
@@ -20,7 +20,7 @@ def _database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["lists", *map(str, arguments)])
+    return CliRunner().invoke(build_application(), ["lists", *map(str, arguments)])
 
 
 def test_an_entry_is_added_and_removed() -> None:

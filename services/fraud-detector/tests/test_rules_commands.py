@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from fraud_detector.cli import app
+from fraud_detector.cli import build_application
 
 RULES = """\
 review_at: 50
@@ -53,7 +53,7 @@ EXPLANATION = (
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["rules", *map(str, arguments)])
+    return CliRunner().invoke(build_application(), ["rules", *map(str, arguments)])
 
 
 @pytest.fixture

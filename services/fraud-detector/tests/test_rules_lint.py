@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import load_ruleset, parse_ruleset
-from fraud_detector.cli import app
+from fraud_detector.cli import build_application
 from order_contract.reference_data import PaymentMethods
 
 RULES = """\
@@ -74,14 +74,14 @@ def test_the_command_warns_and_accepts(tmp_path: Path, monkeypatch: pytest.Monke
     file = tmp_path / "rules.yaml"
     file.write_text(RULES.format(when="payment_method in ['Klarna', 'GoPya'] or country == 'UK'"))
 
-    done = CliRunner().invoke(app, ["rules", "lint", str(file)])
+    done = CliRunner().invoke(build_application(), ["rules", "lint", str(file)])
     assert done.exit_code == 0
     assert done.output.count("warning: ") == 3
     assert "1 rules, version" in done.output
 
     monkeypatch.setenv("ORDERWATCH_PAYMENT_METHODS", '["Klarna"]')
-    assert CliRunner().invoke(app, ["rules", "lint", str(file)]).output.count("warning: ") == 2
+    assert CliRunner().invoke(build_application(), ["rules", "lint", str(file)]).output.count("warning: ") == 2
     monkeypatch.setenv("ORDERWATCH_PAYMENT_METHODS", '[""]')
-    done = CliRunner().invoke(app, ["rules", "lint", str(file)])
+    done = CliRunner().invoke(build_application(), ["rules", "lint", str(file)])
     assert done.exit_code != 0
     assert "ORDERWATCH_PAYMENT_METHODS" in str(done.exception)

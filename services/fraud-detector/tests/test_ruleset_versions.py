@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from decision_engine.ruleset import load_ruleset, parse_ruleset
-from fraud_detector.cli import app
+from fraud_detector.cli import build_application
 from order_contract.notifications import RULESETS_CHANNEL
 from order_platform.command_line.errors import CommandError, UsageError
 from order_platform.postgres.audit import AuditFilters, SubjectKind, list_audit
@@ -43,7 +43,7 @@ def file(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["rules", *map(str, arguments)])
+    return CliRunner().invoke(build_application(), ["rules", *map(str, arguments)])
 
 
 def publish(file: Path, score: int) -> str:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.cli import app
+from fraud_detector.cli import build_application
 from order_platform.command_line.errors import CommandError, UsageError
 from order_platform.postgres.ruleset_versions import record_ruleset
 
@@ -32,7 +32,7 @@ def _database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, arguments)
+    return CliRunner().invoke(build_application(), arguments)
 
 
 def test_a_rule_is_snoozed_for_days_and_counts_again() -> None:
