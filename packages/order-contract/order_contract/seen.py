@@ -8,6 +8,7 @@ the two parts by its functions `seen_offsets` and `seen_labels`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _LABELS_FOLLOW: Final = b"\x80\x00"
@@ -34,7 +35,8 @@ def encode_seen_labels(next_offsets: Mapping[int, int], epoch: int) -> bytes:
 
 def decode_seen(encoded: bytes, own_partition: int, own_offset: int) -> list[int]:
     """The next offsets, by partition; an order that was decided at `own_offset` had read its partition up to there."""
-    offsets, _ = _decode(encoded)
+    before, _ = _decode(encoded)
+    offsets = [*before]
     offsets += [0] * (own_partition + 1 - len(offsets))
     offsets[own_partition] = own_offset
     return offsets
@@ -43,7 +45,7 @@ def decode_seen(encoded: bytes, own_partition: int, own_offset: int) -> list[int
 def decode_seen_labels(encoded: bytes) -> SeenLabels | None:
     """The labels that had been read; None when there were none."""
     _, labels = _decode(encoded)
-    return SeenLabels(labels[0], labels[1:]) if labels else None
+    return SeenLabels(labels[0], list(labels[1:])) if labels else None
 
 
 def _dense(next_offsets: Mapping[int, int]) -> list[int]:
@@ -61,8 +63,9 @@ def _encode(numbers: Iterable[int]) -> bytes:
     return bytes(encoded)
 
 
-def _decode(encoded: bytes) -> tuple[list[int], list[int]]:
-    """The numbers before and after the mark."""
+@lru_cache(maxsize=1_000)
+def _decode(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The numbers before and after the mark; kept, as the orders of one batch share their bytes."""
     before: list[int] = []
     after: list[int] = []
     numbers = before
@@ -71,7 +74,7 @@ def _decode(encoded: bytes) -> tuple[list[int], list[int]]:
             numbers = after
         else:
             numbers.append(number)
-    return before, after
+    return tuple(before), tuple(after)
 
 
 def _numbers(encoded: bytes) -> Iterator[tuple[int, int]]:

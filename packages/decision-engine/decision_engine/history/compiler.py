@@ -6,7 +6,7 @@ loop over declarations takes several times as long as what it does for them.
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -85,21 +85,23 @@ def share_parts(share: HistoryFeature) -> tuple[HistoryFeature, HistoryFeature]:
 def _read_source(all_series: Sequence[Series], shares: Sequence[HistoryFeature]) -> Iterator[str]:
     yield f"def read(event, horizon={NO_HORIZON}):"
     yield f"    time = microseconds({_TIME})"
+    keys = _key_names(all_series)
+    yield from _indented((f"{name} = {_key(fields)}" for fields, name in keys.items()), 4)
     variables: dict[HistoryFeature, str] = {}
     for number, series in enumerate(all_series):
         names = [f"value{number}_{index}" for index in range(len(series.features))]
         variables |= zip(series.features, names, strict=True)
         target = ", ".join(names) + ","
         nothing = tuple(WITHOUT_ORDERS.get(feature.aggregate) for feature in series.features)
-        key = f"histories{number}.get({_key(series)})"
-        absent = _any_absent(series.key)
-        yield f"    history = {f'None if {absent} else {key}' if absent else key}"
+        key = keys[series.key]
+        # No history has the key None, of an order that lacks a field.
+        yield f"    history = histories{number}.get({key})"
         yield "    if history.__class__ is array:"
         yield from _indented(_short_reader(series, names), 8)
         yield "    elif history is None:"
         yield f"        {target} = {nothing}"
-        if absent:
-            yield f"        if {absent}: {' = '.join(names)} = None"
+        if _optional(series.key):
+            yield f"        if {key} is None: {' = '.join(names)} = None"
         yield "    else:"
         yield f"        {target} = read_large{number}(history, time, event, horizon)"
     parts = {part for share in shares for part in share_parts(share)}
@@ -118,7 +120,9 @@ def _short_reader(series: Series, names: Sequence[str]) -> Iterator[str]:
         if feature.window != window:
             limit = "end" if window is None else "start"
             yield f"since = time - {feature.window}"
-            yield f"start = bisect_right(history, since if since > horizon else horizon, 0, {limit})"
+            yield "if since < horizon: since = horizon"
+            # Of most keys, the window has all orders.
+            yield f"start = 0 if history[0] > since else bisect_right(history, since, 0, {limit})"
             window = feature.window
         value = _aggregate(series, feature)
         if feature.is_money:
@@ -167,20 +171,32 @@ def _aggregate(series: Series, feature: HistoryFeature) -> str:  # noqa: PLR0911
 def _add_source(all_series: Sequence[Series]) -> Iterator[str]:
     yield "def add(event):"
     yield f"    time = microseconds({_TIME})"
-    for number, series in enumerate(all_series):
-        if series.label is not None:
-            continue  # labels come later than their orders
-        absent = _any_absent((*series.key, *filter(None, (series.required,))))
-        counts = f"counts{number}(event)" if series.condition else "True"
-        yield f"    if not ({absent}) and {counts}:" if absent else f"    if {counts}:"
-        yield from _indented(_adder(number, series), 8)
+    # Labels come later than their orders.
+    of_orders = [(number, series) for number, series in enumerate(all_series) if series.label is None]
+    keys = _key_names(series for _, series in of_orders)
+    yield from _indented((f"{name} = {_key(fields)}" for fields, name in keys.items()), 4)
+    identities = {
+        column.field: f"identity_{column.field}"
+        for _, series in of_orders
+        for column in series.columns
+        if column.kind is ColumnKind.IDS and column.field not in OPTIONAL_FIELDS
+    }
+    yield from _indented((f"{name} = identity({_field(field)})" for field, name in identities.items()), 4)
+    for number, series in of_orders:
+        key = keys[series.key]
+        conditions = [f"{key} is not None"] if _optional(series.key) else []
+        conditions += [f"{_field(series.required)} is not None"] if series.required else []
+        conditions += [f"counts{number}(event)"] if series.condition else []
+        yield f"    if {' and '.join(conditions) or True}:"
+        yield from _indented(_adder(number, series, key, identities), 8)
 
 
-def _adder(number: int, series: Series) -> Iterator[str]:
+def _adder(number: int, series: Series, key: str, identities: Mapping[str, str]) -> Iterator[str]:
     # The usual order is the newest of its key, and its values fit into 64 bits.
     new, entries, values = ["time"], [], []
     for index, column in enumerate(series.columns, 1):
-        value = _value(column)
+        value = identities.get(column.field, "") if column.kind is ColumnKind.IDS else ""
+        value = value or _value(column)
         entries.append(f"entry{index} = {value}")
         if column.kind is ColumnKind.TOTALS:
             new += ["0", value]
@@ -189,14 +205,13 @@ def _adder(number: int, series: Series) -> Iterator[str]:
         else:
             new.append(value)
             values.append(f"entry{index}")
-    yield f"key = {_key(series)}"
-    yield f"history = histories{number}.get(key)"
+    yield f"history = histories{number}.get({key})"
     if series.has_money:
         yield f"if {_CURRENCY} != {DEFAULT_CURRENCY!r}:"
         yield f"    add_slowly{number}(event, time)"
     yield f"{'elif' if series.has_money else 'if'} history is None:"
     yield "    try:"
-    yield f"        histories{number}[key] = array('q', ({', '.join(new)},))"
+    yield f"        histories{number}[{key}] = array('q', ({', '.join(new)},))"
     yield "    except OverflowError:"
     yield f"        add_slowly{number}(event, time)"
     yield "elif history.__class__ is array:"
@@ -229,16 +244,24 @@ def _layout(series: Series) -> Iterator[str]:
         yield f"column{index} = {f'{index} * ' if index > 1 else ''}count{f' + {before}' if before else ''}"
 
 
-def _key(series: Series) -> str:
-    fields = [_field(name) for name in series.key]
-    return fields[0] if len(fields) == 1 else f"({', '.join(fields)})"
+def _key_names(all_series: Iterable[Series]) -> dict[tuple[str, ...], str]:
+    """The variable of each key: several series share one."""
+    return {fields: f"key{number}" for number, fields in enumerate(dict.fromkeys(each.key for each in all_series))}
 
 
-def _any_absent(fields: Iterable[str]) -> str:
-    """Whether one of the fields is absent, as an expression; empty when none of them can be."""
-    return " or ".join(
-        f"{_field(name)} is None" for name in fields if name in OPTIONAL_FIELDS or name.startswith(ATTRIBUTE)
-    )
+def _key(fields: Sequence[str]) -> str:
+    """The key of an order, as an expression; None when it lacks a field."""
+    values = [_field(name) for name in fields]
+    if len(fields) == 1:
+        return values[0]
+    absent = " or ".join(f"{_field(name)} is None" for name in _optional(fields))
+    key = f"({', '.join(values)})"
+    return f"None if {absent} else {key}" if absent else key
+
+
+def _optional(fields: Iterable[str]) -> list[str]:
+    """Those of the fields that an order may lack."""
+    return [name for name in fields if name in OPTIONAL_FIELDS or name.startswith(ATTRIBUTE)]
 
 
 def _field(name: str) -> str:
