@@ -74,16 +74,17 @@ def test_what_is_loaded_is_what_is_stored(
         pipeline.load_orders(day)
     documents = {"attributes", "features"}
     names = ", ".join(f"{name}::text" if name in documents else name for name in ORDER_COLUMNS)
+    names = names.replace(" seen,", " encode(seen, 'hex'),")
     stored = connection.execute(
         f"select (created_date at time zone 'Asia/Jakarta')::date, {names} from orders order by order_id"
     ).fetchall()
     assert everything(settings) == stored
     hits = connection.execute(
-        "select o.order_id, h ->> 'rule', (h ->> 'score')::int, h ->> 'reason' "
-        "from orders as o, json_array_elements(o.hits) as h order by 1, 2"
+        "select o.order_id, h ->> 'rule', (h ->> 'score')::int, h ->> 'reason', number "
+        "from orders as o, json_array_elements(o.hits) with ordinality as hits (h, number) order by 1, 2"
     ).fetchall()
     assert len(hits) > 10
-    assert raw(settings, "select order_id, rule, score, reason from raw.rule_hits order by 1, 2") == hits
+    assert raw(settings, "select order_id, rule, score, reason, hit_number from raw.rule_hits order by 1, 2") == hits
 
 
 def test_dates_again_and_backwards_give_the_same(

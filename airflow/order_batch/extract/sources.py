@@ -37,8 +37,8 @@ class Source:
 _HITS = """(
     select o.created_date, o.order_id,
         hit ->> 'rule' as rule, hit ->> 'severity' as severity, (hit ->> 'score')::bigint as score,
-        hit ->> 'mode' as mode, hit ->> 'reason' as reason
-    from orders as o cross join lateral json_array_elements(o.hits) as hit
+        hit ->> 'mode' as mode, hit ->> 'reason' as reason, hit_number
+    from orders as o cross join lateral json_array_elements(o.hits) with ordinality as each (hit, hit_number)
     where o.hits::text <> '[]'
 ) as hits"""
 
@@ -46,7 +46,12 @@ SOURCES: Mapping[str, Source] = {
     ORDERS.name: Source(
         "orders",
         "created_date",
-        {"business_date": _BUSINESS_DATE, "attributes": "attributes::text", "features": "features::text"},
+        {
+            "business_date": _BUSINESS_DATE,
+            "attributes": "attributes::text",
+            "features": "features::text",
+            "seen": "encode(seen, 'hex')",
+        },
     ),
     RULE_HITS.name: Source(_HITS, "created_date", {"business_date": _BUSINESS_DATE}),
     USERS.name: Source("users", "valid_from", {"changed_date": _CHANGED_DATE}),

@@ -109,6 +109,7 @@ def _order(
         "risk_score": 50 if fraud else 0, "ruleset_version": "sample", "decided_at": decided,
         "source_partition": 0, "source_offset": number, "appended_at": placed, "stored_at": decided,
         "source_topic": "orders", "source_epoch": 1, "features": orjson.dumps({"hour": placed.hour}).decode(),
+        "seen": None, "lists_seen": None,
     }  # fmt: skip
 
 
@@ -116,7 +117,7 @@ def _hit(order: Row) -> Row:
     return {
         "business_date": order["business_date"], "order_id": order["order_id"], "rule": "foreign-country",
         "severity": "medium", "score": 50, "mode": "live",
-        "reason": f"Ordered from {order['country']}, not from Indonesia.",
+        "reason": f"Ordered from {order['country']}, not from Indonesia.", "hit_number": 1,
     }  # fmt: skip
 
 

@@ -11,8 +11,10 @@ from tests.staged import NOVEMBER_20, NOVEMBER_21, make_row, make_rows
 
 from .subjects import Subject, held, load
 
+_ADDED = ("source_topic", "source_epoch", "features", "seen", "lists_seen")
 
-@pytest.mark.parametrize("columns", [("features",), ("source_topic", "source_epoch", "features")], ids=len)
+
+@pytest.mark.parametrize("columns", [_ADDED[-2:], _ADDED], ids=len)
 def test_columns_of_a_later_release_are_null_until_the_date_is_loaded_again(
     subject: Subject, tmp_path: Path, columns: tuple[str, ...]
 ) -> None:

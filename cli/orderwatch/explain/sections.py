@@ -299,7 +299,7 @@ WAREHOUSE_SECTION = Section("warehouse", "The row in the warehouse")
 # When it was stored is the database's own, and not part of what is compared everywhere else.
 _NOT_COMPARED = {"stored_at"}
 # Null in what an earlier release loaded.
-_ADDED_TO_WAREHOUSE = {"source_topic", "source_epoch", "features"}
+_ADDED_TO_WAREHOUSE = {"source_topic", "source_epoch", "features", "seen", "lists_seen"}
 
 
 def warehouse_section(evidence: OrderEvidence) -> Section:
@@ -318,7 +318,11 @@ def warehouse_section(evidence: OrderEvidence) -> Section:
         for name, value in found.columns.items()
         if name not in _NOT_COMPARED and not (value is None and name in _ADDED_TO_WAREHOUSE)
     }
-    row = {**evidence.row._asdict(), "business_date": business_date(evidence.row.created_date).isoformat()}
+    row = {
+        **evidence.row._asdict(),
+        "business_date": business_date(evidence.row.created_date).isoformat(),
+        "seen": None if evidence.row.seen is None else evidence.row.seen.hex(),
+    }
     stored = {name: row.get(name) for name in here}
     return replace(
         WAREHOUSE_SECTION,

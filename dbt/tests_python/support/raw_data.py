@@ -119,6 +119,8 @@ def _add_order(data: RawData, random: Random, known: Row) -> None:
             "source_topic": random.choice([None, "orders"]),
             "source_epoch": random.choice([None, 1, 2]),
             "features": json.dumps({"hour": moment.hour}) if len(data.orders) % 2 else None,
+            "seen": random.choice([None, "0012ac02"]),
+            "lists_seen": random.choice([None, 0, 7]),
         }
     )
     if fraud:
@@ -126,9 +128,8 @@ def _add_order(data: RawData, random: Random, known: Row) -> None:
 
 
 def _add_hits(data: RawData, random: Random, order_id: str, day: date) -> None:
-    for rule in random.sample(
-        ["critical-hour", "foreign-country", "large-order", "wallet-limit"], random.randint(1, 3)
-    ):
+    rules = random.sample(["critical-hour", "foreign-country", "large-order", "wallet-limit"], random.randint(1, 3))
+    for number, rule in enumerate(rules, 1):
         shadow = rule == "wallet-limit" and random.random() < 0.5
         data.rule_hits.append(
             {
@@ -139,6 +140,7 @@ def _add_hits(data: RawData, random: Random, order_id: str, day: date) -> None:
                 "score": random.randint(0, 100),
                 "mode": "shadow" if shadow else "live",
                 "reason": f"Rule {rule} fired: it's what “{order_id}” says. ",
+                "hit_number": random.choice([None, number]),
             }
         )
 
