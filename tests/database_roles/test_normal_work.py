@@ -138,6 +138,9 @@ def _reconcile(prepared: Prepared, kafka: KafkaSettings, folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     done = _run(prepared, DatabaseRole.READER, kafka, "-m", "orderwatch", "explain", str(ORDER["order_id"]))
     assert done.returncode == 0, done.stdout + done.stderr
+    dates = "--from", "2026-11-20", "--to", "2026-11-20"
+    done = _run(prepared, DatabaseRole.READER, kafka, "-m", "fraud_detector", "replay", *dates)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _run(

@@ -112,7 +112,7 @@ async def _replay(settings: KafkaSettings, database_url: str, stored: int) -> No
     today = business_date(datetime.now(UTC))
     dates = "--from", str(today - timedelta(days=3)), "--to", str(today)
     replayed = await asyncio.to_thread(
-        run_command, settings, database_url, "fraud_detector", "replay", *dates, "--json"
+        run_command, settings, database_url, "fraud_detector", "replay", *dates, "--processes", "2", "--json"
     )
     *differing, summary = map(orjson.loads, replayed.stdout.splitlines())
     assert (replayed.returncode, differing) == (0, []), replayed.stderr

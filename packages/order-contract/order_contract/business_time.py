@@ -27,6 +27,11 @@ def business_date(moment: datetime) -> date:
     return moment.astimezone(BUSINESS_ZONE).date()
 
 
+def business_date_start(day: date) -> datetime:
+    """The first moment of a business date, in UTC."""
+    return to_utc(datetime(day.year, day.month, day.day))  # noqa: DTZ001  (business time)
+
+
 def business_hour(moment: datetime) -> int:
     """The hour 0-23 in Asia/Jakarta of an aware `moment`."""
     if moment.tzinfo is UTC:  # as in events: the fast path of every decision

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_contract.business_time import BUSINESS_ZONE, business_date, business_hour, parse_moment
+from order_contract.business_time import BUSINESS_ZONE, business_date, business_date_start, business_hour, parse_moment
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 moments = st.datetimes(datetime(1970, 1, 2), datetime(9998, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
@@ -75,3 +75,10 @@ def test_text_that_is_not_a_time_is_rejected(text: str) -> None:
 def test_arbitrary_text_is_a_moment_or_a_value_error(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert parse_moment(text).tzinfo is UTC
+
+
+def test_a_business_date_starts_at_its_first_moment() -> None:
+    start = business_date_start(date(2026, 11, 20))
+    assert start == datetime(2026, 11, 19, 17, tzinfo=UTC)
+    assert business_date(start) == date(2026, 11, 20)
+    assert business_date(start - timedelta(microseconds=1)) == date(2026, 11, 19)

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import random
+import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -11,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import duckdb
+import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from order_contract.business_time import business_date
+from order_contract.event import OrderEvent
 from order_contract.label import Label, LabelEvent
 from order_contract.label_record import encode_label, label_key
 from order_platform.settings import KafkaSettings
 from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
-from tests.support.service import run_command
+from tests.support.service import environment, run_command
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -125,9 +130,101 @@ async def test_decisions_of_several_detectors_are_identical_and_differences_are_
     assert '"lists":["blocked"]' in features
     assert '"frauds":2' in features
 
-    shown = await asyncio.to_thread(system.run, "replay", *DATES)
+    await _check_sources(system, tmp_path, stored)
+    shown = await asyncio.to_thread(system.run, "replay", *DATES, "--processes", "3")
+    assert shown.returncode == 0
     assert f"{stored} orders that were decided again agree with what is stored, to the bit" in shown.stdout
     await _check_differences(system, stored)
+
+
+async def test_an_interrupt_ends_it_with_a_sentence(kafka_settings: KafkaSettings, database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("lock table orders in access exclusive mode")
+            replaying = _start_replay(kafka_settings, database_url)
+            waiting = "select exists (select from pg_locks where not granted and relation = 'orders'::regclass)"
+            await until(lambda: connection.fetchval(waiting), "the replay to wait for the orders")
+            replaying.send_signal(signal.SIGINT)
+            out, err = await asyncio.to_thread(replaying.communicate, timeout=60)
+    finally:
+        await connection.close()
+    assert (replaying.returncode, out) == (130, "")
+    assert err == "interrupted: 0 orders were decided again until then, 0 of them differ\n"
+
+
+def _start_replay(settings: KafkaSettings, database_url: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "fraud_detector", "replay", *DATES],
+        env=environment(settings, database_url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def _check_sources(system: System, folder: Path, stored: int) -> None:
+    """The same orders from a warehouse and from files, which have what the batch side loads."""
+    warehouse = folder / "warehouse.duckdb"
+    await _write_warehouse(system, warehouse)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(
+            """
+            create view complete as
+            select o.*, coalesce(to_json(h.hits)::varchar, '[]') as hits
+            from raw.orders as o left join (
+                select order_id, list(struct_pack(rule, severity, score, mode, reason) order by hit_number) as hits
+                from raw.rule_hits group by order_id
+            ) as h using (order_id)
+            """
+        )
+        connection.execute(f"copy (select * from complete) to '{folder}/orders.parquet'")
+        connection.execute(f"copy (select * from complete) to '{folder}/orders.jsonl'")
+    for source in (warehouse, folder / "orders.parquet", folder / "orders.jsonl"):
+        code, differing, summary = await asyncio.to_thread(system.replay, *DATES, "--source", str(source))
+        assert (code, differing, summary["agrees"], summary["incomplete_dates"]) == (0, [], True, []), summary
+        assert summary["decided_again"] == stored
+
+    # Windows that reach into a date which is not complete may lack orders: what differs there is not a difference.
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("delete from raw.orders where source_offset = 7")
+    code, differing, summary = await asyncio.to_thread(system.replay, *DATES, "--source", str(warehouse))
+    assert (code, differing, summary["agrees"]) == (1, [], False)
+    assert summary["incomplete_dates"]
+    assert summary["not_decided_again"]["missing-orders"] > 100
+    for name, problem in (("orders.csv", "not a file of stored orders by its name"), ("no.duckdb", "does not exist")):
+        refused = await asyncio.to_thread(system.run, "replay", *DATES, "--source", str(folder / name))
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert problem in refused.stderr
+
+
+async def _write_warehouse(system: System, file: Path) -> None:
+    connection = await asyncpg.connect(system.database_url)
+    orders = await connection.fetch(
+        f"""
+        select {", ".join(OrderEvent._fields[:-1])}, attributes::text, status, outcome, risk_score, features::text,
+            ruleset_version, encode(seen, 'hex') as seen, lists_seen, source_topic, source_epoch, source_partition,
+            source_offset
+        from orders
+        """
+    )
+    hits = await connection.fetch(
+        """
+        select (created_date at time zone 'Asia/Jakarta')::date as business_date, order_id, hit ->> 'rule' as rule,
+            hit ->> 'severity' as severity, (hit ->> 'score')::int as score, hit ->> 'mode' as mode,
+            hit ->> 'reason' as reason, hit_number
+        from orders cross join lateral json_array_elements(hits) with ordinality as each (hit, hit_number)
+        """
+    )
+    await connection.close()
+    with duckdb.connect(str(file)) as warehouse:
+        warehouse.execute("create schema raw")
+        for table, rows in (("orders", orders), ("rule_hits", hits)):
+            lines = file.with_name(f"{table}.loaded.jsonl")
+            lines.write_bytes(b"\n".join(orjson.dumps(dict(row)) for row in rows))
+            warehouse.execute(
+                f"create table raw.{table} as select * from read_json('{lines}', format = 'newline_delimited')"
+            )
 
 
 async def _decide_orders(system: System, folder: Path) -> None:

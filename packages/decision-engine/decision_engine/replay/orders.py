@@ -1,10 +1,13 @@
 """What a replay reads: orders with the decisions on them, and labels, by their places on the topics."""
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from order_contract.event import OrderEvent
 from order_contract.label import Label
+
+ERASED: Final = "{}"
+"""The recorded features of an order of an erased person: every other order has some."""
 
 
 class Partition(NamedTuple):

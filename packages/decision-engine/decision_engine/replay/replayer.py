@@ -5,23 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
+from decision_engine.compilation import LISTS
 from decision_engine.evaluate import evaluate
 from decision_engine.features import EventFeatures, FeatureState
 from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE
 from decision_engine.lists import ListFeatures
 from decision_engine.replay.comparison import Difference, find_differences
-from decision_engine.replay.orders import DecidedOrder, OrderLog, Partition, PlacedLabel
+from decision_engine.replay.orders import ERASED, DecidedOrder, OrderLog, Partition, PlacedLabel
 from decision_engine.replay.past_histories import PastFeatures, PastHistories, was_too_late
 from decision_engine.replay.past_lists import ListEntrySpan, PastLists
 from decision_engine.rule import Ruleset
 from order_contract.decision import Decision
 from order_contract.seen import decode_seen_labels
 
-_ERASED: Final = "{}"
 _NO_LABELS: Final[Mapping[Partition, Sequence[PlacedLabel]]] = {}
 
 
@@ -32,6 +32,7 @@ class Reason(StrEnum):
     ERASED = "erased"
     NOTHING_SEEN = "nothing-seen"
     RETIRED_ORDERS = "retired-orders"
+    MISSING_ORDERS = "missing-orders"
     UNSTORED_LABELS = "unstored-labels"
     ERASED_ORDERS = "erased-orders"
     FORGOTTEN_ORDERS = "forgotten-orders"
@@ -40,8 +41,9 @@ class Reason(StrEnum):
 EXPLANATIONS: Final[Mapping[Reason, str]] = {
     Reason.UNKNOWN_RULESET: "their ruleset version is not stored, or this release does not accept it",
     Reason.ERASED: "they are orders of an erased person",
-    Reason.NOTHING_SEEN: "it is not recorded which orders their features had seen",
+    Reason.NOTHING_SEEN: "it is not recorded which orders or changes of lists they had seen",
     Reason.RETIRED_ORDERS: "orders of their windows are retired",
+    Reason.MISSING_ORDERS: "the source has not the same orders of their windows as Postgres: load the dates",
     Reason.UNSTORED_LABELS: "they saw labels that are not stored yet; replay them again later",
     Reason.ERASED_ORDERS: "they differ, and orders of erased persons are in their windows",
     Reason.FORGOTTEN_ORDERS: "they are too late for the histories of a replay",
@@ -56,12 +58,20 @@ class NotReplayableError(Exception):
         self.reason = reason
 
 
+class TimeSpan(NamedTuple):
+    """The time from `start` on, before `end`."""
+
+    start: datetime
+    end: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class KnownPast:
     """What decisions may have seen, besides orders.
 
     `retired_before` is the time before which orders may be gone, `stored_labels` the next offsets of topic labels up to
-    which labels are known (None when all are), `erased` the times of the orders of erased persons, in ascending order.
+    which labels are known (None when all are), `erased` the times of the orders of erased persons, in ascending order,
+    and of the times in `incomplete` not all orders are known.
     """
 
     rulesets: Mapping[str, Ruleset]
@@ -70,6 +80,7 @@ class KnownPast:
     list_entries: Sequence[ListEntrySpan] = ()
     retired_before: datetime | None = None
     erased: Sequence[datetime] = ()
+    incomplete: Sequence[TimeSpan] = ()
 
 
 class Replayer:
@@ -104,11 +115,13 @@ class Replayer:
         decider = self._deciders.get(order.ruleset_version)
         if decider is None:
             raise NotReplayableError(Reason.UNKNOWN_RULESET)
-        if order.features == _ERASED:
+        if order.features == ERASED:
             raise NotReplayableError(Reason.ERASED)
         if decider.features is not None:
             self._restore(decider.features, order)
         if order.lists_seen is None:
+            if f'"{LISTS}":' in order.features and LISTS in orjson.loads(order.features):
+                raise NotReplayableError(Reason.NOTHING_SEEN)
             return evaluate(order.event, decider.without_lists, decider.ruleset)
         self._lists.move_to(order.lists_seen)
         return evaluate(order.event, decider.with_lists, decider.ruleset)
@@ -124,6 +137,8 @@ class Replayer:
             since = created - features.longest if horizon is None else max(created - features.longest, horizon)
             if self._past.retired_before is not None and since < self._past.retired_before:
                 raise NotReplayableError(Reason.RETIRED_ORDERS)
+            if any(since < span.end and created >= span.start for span in self._past.incomplete):
+                raise NotReplayableError(Reason.MISSING_ORDERS)
             self._require_labels(order.seen)
         self._histories.move_to(order.partition, order.offset, order.seen)
         if not was_late and created <= self._histories.complete_since:

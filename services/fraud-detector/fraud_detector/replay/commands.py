@@ -2,9 +2,9 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +12,8 @@ import asyncpg
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from decision_engine.replay.replayer import KnownPast, Replayer
+from decision_engine.replay.replayer import KnownPast
+from fraud_detector.replay.duckdb_orders import DuckDbOrders
 from fraud_detector.replay.output import (
     MOST_SHOWN,
     as_document,
@@ -20,11 +21,13 @@ from fraud_detector.replay.output import (
     print_summary,
     print_summary_document,
 )
-from fraud_detector.replay.postgres_source import Wanted, stage_orders
-from fraud_detector.replay.results import DifferingOrder, ReplayResult, replay_orders
+from fraud_detector.replay.processes import replay_partitions
+from fraud_detector.replay.results import DifferingOrder, ReplayResult
+from fraud_detector.replay.sources import Wanted
 from fraud_detector.replay.staged_orders import StagedOrders
+from fraud_detector.replay.staging import stage
 from order_contract.business_dates import parse_business_date
-from order_contract.business_time import parse_typed_time, to_utc
+from order_contract.business_time import business_date, business_date_start, parse_typed_time
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.errors import ExitCode, UnavailableError, UsageError
 from order_platform.command_line.output import ERR, AsJson, parse_argument, print_json
@@ -32,7 +35,6 @@ from order_platform.command_line.settings_errors import read_settings
 from order_platform.gc_tuning import paused_collector
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
-_SHOWN_EVERY: Final = 500
 _DAY: Final = timedelta(days=1)
 _DATE_LENGTH: Final = len("2026-11-20")
 
@@ -45,8 +47,7 @@ def _parse_end(text: str) -> datetime:
     """The end of a date, or a time."""
     if len(text) != _DATE_LENGTH:
         return parse_typed_time(text)
-    day = parse_business_date(text) + _DAY
-    return to_utc(datetime(day.year, day.month, day.day))  # noqa: DTZ001  (business time)
+    return business_date_start(parse_business_date(text) + _DAY)
 
 
 From = Annotated[
@@ -69,35 +70,66 @@ To = Annotated[
 ]
 
 
-def replay(*, since: From, until: To, as_json: AsJson = False) -> None:
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        metavar="FILE",
+        help="Read the orders from a warehouse.duckdb, *.parquet or *.jsonl instead of Postgres.",
+        show_default=False,
+    ),
+]
+
+
+Processes = Annotated[
+    int,
+    typer.Option(min=1, max=256, help="How many partitions are decided at a time, each with histories in memory."),
+]
+
+
+def replay(*, since: From, until: To, source: Source = None, processes: Processes = 1, as_json: AsJson = False) -> None:
     """Decide stored orders again, and compare with the decisions that are stored. Nothing is changed.
 
     Each order is decided by the ruleset version that decided it, with the orders, labels and list entries that its
     detector had read: status, outcome, risk score, hits with their sentences and features must be the same, to the bit.
-    Earlier orders are read as far back as windows reach. Exits 0 when all orders were decided again and none differs.
+    Earlier orders are read as far back as windows reach. Rulesets, labels and list entries are those of Postgres,
+    wherever the orders are read from. Exits 0 when all orders were decided again and none differs.
 
     fraud-detector replay --from 2026-11-20 --to 2026-11-20
     fraud-detector replay --from 2026-11-20T10:00 --to 2026-11-20T11:00 --json
+    fraud-detector replay --from 2026-11-20 --to 2026-11-20 --source .orderwatch/warehouse.duckdb
     """
     if until <= since:
         raise UsageError("--to ends before --from begins", "A date is its whole day: --from 2026-11-20 --to 2026-11-20")
     settings = read_settings(ReplaySettings)
     wanted = Wanted(settings.orders_topic, settings.labels_topic, since, until)
     result, shown = ReplayResult(), list[DifferingOrder]()
+    decided = differing = 0
     try:
         with tempfile.TemporaryDirectory(prefix="orderwatch-replay-") as folder, _progress() as progress:
-            past, staged, total = _stage(settings, wanted, Path(folder) / "orders", progress)
-            for order in _replay(past, staged, total, result, progress):
-                if as_json:
-                    print_json(as_document(order))
-                elif len(shown) < MOST_SHOWN:
-                    shown.append(order)
+            file = Path(folder) / "orders"
+            past, total = _stage(settings, source, wanted, file, progress)
+            result.incomplete = _incomplete_dates(past, wanted)
+            task = progress.add_task("deciding again", total=total)
+            with closing(replay_partitions(past, file, processes)) as reports:
+                for report in reports:
+                    if isinstance(report, ReplayResult):
+                        result.add(report)
+                    elif isinstance(report, int):
+                        decided += report
+                        progress.update(task, completed=decided)
+                    else:
+                        differing += 1
+                        if as_json:
+                            print_json(as_document(report))
+                        elif len(shown) < MOST_SHOWN:
+                            shown.append(report)
     except sqlite3.OperationalError as error:
-        folder = tempfile.gettempdir()
-        raise UnavailableError(f"{folder} cannot hold the orders: {error}", "TMPDIR names another folder.") from None
+        raise UnavailableError(
+            f"{tempfile.gettempdir()} cannot hold the orders: {error}", "TMPDIR names another folder."
+        ) from None
     except KeyboardInterrupt:
-        found = result.total
-        ERR.print(f"interrupted: {found.decided:,} orders were decided again, {found.differing:,} of them differ")
+        ERR.print(f"interrupted: {decided:,} orders were decided again until then, {differing:,} of them differ")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:
         print_summary_document(result)
@@ -110,36 +142,28 @@ def replay(*, since: From, until: To, as_json: AsJson = False) -> None:
 
 
 def _stage(
-    settings: ReplaySettings, wanted: Wanted, path: Path, progress: Progress
-) -> tuple[KnownPast, StagedOrders, int]:
-    """Read the orders into a file; returns what else is known, the file and the number of orders to decide."""
+    settings: ReplaySettings, location: str | None, wanted: Wanted, file: Path, progress: Progress
+) -> tuple[KnownPast, int]:
+    """Read the orders into a file; returns what else is known, and the number of orders to decide."""
+    source = None if location is None else DuckDbOrders(location)
     task = progress.add_task("reading orders", total=None)
+    with closing(StagedOrders(file)) as staged, paused_collector():
 
-    staged = StagedOrders(path)
+        async def run(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[KnownPast, int]:
+            return await stage(connection, source, wanted, staged, lambda count: progress.advance(task, count))
 
-    async def run(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[KnownPast, int]:
-        return await stage_orders(connection, wanted, staged, lambda count: progress.advance(task, count))
-
-    with paused_collector():
-        past, total = run_on_database(settings, run)
+        found = run_on_database(settings, run)
+    if source is not None:
+        source.close()
     progress.remove_task(task)
-    return past, staged, total
+    return found
 
 
-def _replay(
-    past: KnownPast, staged: StagedOrders, total: int, result: ReplayResult, progress: Progress
-) -> Iterator[DifferingOrder]:
-    """Decide the staged orders again, partition by partition; yields those that differ."""
-    task = progress.add_task("deciding again", total=total)
-    for partition in staged.partitions:
-        # Histories of their own: each partition's decisions saw the others' orders in a sequence of their own.
-        replayer = Replayer(past, staged)
-        for number, order in enumerate(replay_orders(replayer, staged.decided(partition), result), 1):
-            if number % _SHOWN_EVERY == 0:
-                progress.advance(task, _SHOWN_EVERY)
-            if order is not None:
-                yield order
-    staged.close()
+def _incomplete_dates(past: KnownPast, wanted: Wanted) -> Sequence[date]:
+    """The dates to decide again of which the source has not all orders."""
+    return [
+        business_date(span.start) for span in past.incomplete if span.end > wanted.since and span.start < wanted.until
+    ]
 
 
 @contextmanager

@@ -29,7 +29,9 @@ def as_document(order: DifferingOrder) -> dict[str, object]:
 def print_summary_document(result: ReplayResult) -> None:
     """Print the counts, as the last JSON document."""
     versions = {version: _counts(each) for version, each in result.versions.items()}
-    print_json({**_counts(result.total), "agrees": result.agrees, "versions": versions})
+    print_json(
+        {**_counts(result.total), "agrees": result.agrees, "incomplete_dates": result.incomplete, "versions": versions}
+    )
 
 
 def _counts(result: VersionResult) -> Mapping[str, object]:
@@ -66,6 +68,9 @@ def print_summary(result: ReplayResult) -> None:
         counts = each.orders, each.decided, each.differing, each.not_decided.total()
         table.add_row(version, *(f"{count:,}" for count in counts))
     OUT.print(table)
+    if result.incomplete:
+        dates = ", ".join(map(str, result.incomplete[:MOST_SHOWN]))
+        ERR.print(f"the source has not the same number of orders as Postgres of {dates}: load these dates again")
     for reason, count in total.not_decided.most_common():
         ERR.print(f"{count:,} orders were not decided again: {EXPLANATIONS[reason]}")
     if total.differing:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import NamedTuple
 
 from decision_engine.replay.comparison import Difference
@@ -43,6 +44,8 @@ class ReplayResult:
     """The results by ruleset version."""
 
     versions: dict[str, VersionResult] = field(default_factory=dict)
+    incomplete: Sequence[date] = ()
+    """Dates of the range of which the source has not the same orders as Postgres."""
 
     @property
     def total(self) -> VersionResult:
@@ -53,9 +56,14 @@ class ReplayResult:
 
     @property
     def agrees(self) -> bool:
-        """Whether there are orders, all were decided again, and none differs."""
+        """Whether there are orders, all of the range were decided again, and none differs."""
         total = self.total
-        return total.decided > 0 and not total.differing and not total.not_decided
+        return total.decided > 0 and not total.differing and not total.not_decided and not self.incomplete
+
+    def add(self, other: "ReplayResult") -> None:
+        """Add the results of other orders."""
+        for version, each in other.versions.items():
+            self.of(version).add(each)
 
     def of(self, version: str) -> VersionResult:
         """The result of a version, to count on."""

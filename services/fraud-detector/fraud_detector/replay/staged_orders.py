@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from decision_engine.replay.orders import DecidedOrder, Partition
+from decision_engine.replay.orders import ERASED, DecidedOrder, Partition
 from order_contract.event import OrderEvent
 
 _CREATE: Final = """
@@ -45,6 +45,11 @@ class StagedDecision(NamedTuple):
     hits: str
     features: str
     ruleset_version: str
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it is of an erased person."""
+        return self.features == ERASED
 
 
 StagedOrder = tuple[Partition, int, OrderEvent, StagedDecision | None]

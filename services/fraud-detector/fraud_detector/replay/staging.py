@@ -1,0 +1,137 @@
+"""Staging what a replay needs: orders of a source, and of Postgres the rulesets, labels and list entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from decision_engine.replay.orders import Partition, PlacedLabel
+from decision_engine.replay.past_lists import ListEntrySpan
+from decision_engine.replay.replayer import KnownPast, TimeSpan
+from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
+from fraud_detector.replay.postgres_orders import PostgresOrders
+from fraud_detector.replay.sources import OrderSource, SourceOrder, Wanted
+from fraud_detector.replay.staged_orders import StagedOrders
+from order_contract.business_time import business_date_start
+from order_contract.label import Label
+
+_RULESETS: Final = "select version, content from rulesets where version = any($1::text[])"
+# Of the orders that are stored, or all: orders that a source holds may be gone from Postgres.
+_STORED_ORDERS: Final = """
+    where exists (
+        select from orders
+        where orders.order_id = labels.order_id and source_topic = $2 and created_date > $3 and created_date < $4
+    )
+"""
+_LABELS: Final = """
+    select epoch, partition, "offset", order_id, label from (select * from labels {}) as labels
+    where topic = $1 order by epoch, partition, "offset"
+"""
+_STORED_LABELS: Final = """
+    select epoch, partition, max(next_offset) from group_positions where topic = $1 group by epoch, partition
+"""
+_LIST_ENTRIES: Final = """
+    select name, field, value, expires_at, added_in, removed_in from list_entries join lists on name = list
+"""
+_RETIRED: Final = """
+    select retired_before::timestamp at time zone 'Asia/Jakarta' from retention
+    where exists (select from retired_offsets where topic = $1)
+"""
+_FROZEN: Final = """
+    select distinct partition_start from warehouse_loads where table_name = 'orders' and frozen_at is not null
+"""
+_DAY: Final = timedelta(days=1)
+
+
+async def stage(
+    connection: asyncpg.Connection[asyncpg.Record],
+    source: OrderSource | None,
+    wanted: Wanted,
+    staged: StagedOrders,
+    advance: Callable[[int], None],
+) -> tuple[KnownPast, int]:
+    """Stage the wanted orders and those that their features may have seen, of Postgres unless `source` is given.
+
+    Returns what else they may have seen, and the number of orders to decide again. `advance` is called with the number
+    of orders that were read. Raises asyncpg's errors, and those of the source.
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        stored = PostgresOrders(connection)
+        orders = source or stored
+        versions = await orders.count_versions(wanted)
+        rulesets = await _read_rulesets(connection, versions)
+        features = [feature for ruleset in rulesets.values() for feature in ruleset.features]
+        since = wanted.since - timedelta(microseconds=max((feature.window for feature in features), default=0))
+        erased: list[datetime] = []
+
+        def add(part: list[SourceOrder]) -> None:
+            staged.add((*order[:3], order.decision) for order in part)
+            erased.extend(order.event.created_date for order in part if order.is_erased)
+            advance(len(part))
+
+        async for part in orders.read_decided(wanted, rulesets):
+            add(part)
+        if features:
+            async for part in orders.read_earlier(wanted, since, features):
+                add(part)
+        staged.finish()
+        retired_before = await connection.fetchval(_RETIRED, wanted.topic)
+        incomplete: Iterable[TimeSpan] = ()
+        if source is not None:
+            there, here = await source.count_dates(wanted, since), await stored.count_dates(wanted, since)
+            retired = {} if retired_before is None else {row[0]: 1 for row in await connection.fetch(_FROZEN)}
+            incomplete = _incomplete_dates(there, {**retired, **here}, retired)
+            retired_before = None
+        has_labels = any(feature.label for feature in features)
+        past = KnownPast(
+            rulesets,
+            await _read_labels(connection, wanted, since, only_stored=source is None) if has_labels else {},
+            await _read_stored_labels(connection, wanted.labels_topic),
+            [ListEntrySpan(*row) for row in await connection.fetch(_LIST_ENTRIES)],
+            retired_before,
+            sorted(erased),
+            list(incomplete),
+        )
+        return past, sum(versions.values())
+
+
+def _incomplete_dates(
+    there: Mapping[date, int], here: Mapping[date, int], retired: Collection[date]
+) -> Iterator[TimeSpan]:
+    """The dates of which a source has not the orders that Postgres has; at least as many where some were retired."""
+    for day, count in here.items():
+        held = there.get(day, 0)
+        if held < count or (held > count and day not in retired):
+            yield TimeSpan(business_date_start(day), business_date_start(day + _DAY))
+
+
+async def _read_rulesets(
+    connection: asyncpg.Connection[asyncpg.Record], versions: Mapping[str, int]
+) -> dict[str, Ruleset]:
+    """The rulesets of these versions, but those that this release does not accept."""
+    rulesets = {}
+    for version, content in await connection.fetch(_RULESETS, list(versions)):
+        try:
+            rulesets[version] = parse_ruleset(content, version)
+        except RulesetError:
+            continue  # its orders are counted as not decided again
+    return rulesets
+
+
+async def _read_stored_labels(connection: asyncpg.Connection[asyncpg.Record], topic: str) -> Mapping[Partition, int]:
+    rows = await connection.fetch(_STORED_LABELS, topic)
+    return {Partition(epoch, partition): offset for epoch, partition, offset in rows}
+
+
+async def _read_labels(
+    connection: asyncpg.Connection[asyncpg.Record], wanted: Wanted, since: datetime, *, only_stored: bool
+) -> Mapping[Partition, list[PlacedLabel]]:
+    labels: dict[Partition, list[PlacedLabel]] = {}
+    arguments = (wanted.topic, since, wanted.until) if only_stored else ()
+    query = _LABELS.format(_STORED_ORDERS if only_stored else "")
+    async for epoch, partition, offset, order_id, label in connection.cursor(query, wanted.labels_topic, *arguments):
+        labels.setdefault(Partition(epoch, partition), []).append(PlacedLabel(offset, order_id, Label(label)))
+    return labels
