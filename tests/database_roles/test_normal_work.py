@@ -153,6 +153,7 @@ def _run(
         "ORDERWATCH_ORDERS_TOPIC": kafka.orders_topic,
         "ORDERWATCH_DECISIONS_TOPIC": kafka.decisions_topic,
         "ORDERWATCH_DEAD_LETTER_TOPIC": kafka.dead_letter_topic,
+        "ORDERWATCH_LABELS_TOPIC": kafka.labels_topic,
         "ORDERWATCH_CONSUMER_GROUP": kafka.consumer_group,
         **settings,
     }
