@@ -1,14 +1,17 @@
 """kill -9 of everything under load: nothing lost, nothing twice, `decisions` says what Postgres says.
 
-The rules have history features: SQL then computes their values from the stored orders, and a replay makes all decisions
-again. Detectors that were killed start again from snapshots.
+The rules have features of orders and of labels, which arrive in the meantime: SQL then computes their values from the
+stored rows, plain Python those of labels, and a replay makes all decisions again. Detectors that were killed start
+again from snapshots.
 
-ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default), and
-ORDERWATCH_FAULT_SAMPLE of how many orders the features are computed.
+ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default),
+ORDERWATCH_FAULT_MESSAGES how many messages of orders there are at least, and ORDERWATCH_FAULT_SAMPLE of how many orders
+the features are computed. 300,000 messages take ten minutes at the least, and twenty kills are seven rounds.
 """
 
 import asyncio
 import os
+import random
 import uuid
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -24,16 +27,20 @@ from order_contract.business_time import business_date
 from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from tests.faults.database import new_database
+from tests.faults.label_load import LabelLoad, LabelOracle
 from tests.faults.load import Load
 from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import Ledger
+from tests.support.reading import read_topic
 from tests.support.service import run_command
 from tests.support.waiting import until
 
 ROUNDS = int(os.environ.get("ORDERWATCH_FAULT_ROUNDS", "1"))
 RATE = 500
+LABEL_RATE = 50
 RULES = Path(__file__).with_name("history_rules.yaml")
+MESSAGES = int(os.environ.get("ORDERWATCH_FAULT_MESSAGES", "0"))
 SAMPLE = os.environ.get("ORDERWATCH_FAULT_SAMPLE", "150")
 
 
@@ -45,7 +52,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
     await ensure_topics(settings)
     database_url = await new_database(private_postgres)
     ledger = Ledger()
-    load = Load(settings, ledger, rate=RATE)
+    load, labels = Load(settings, ledger, rate=RATE), LabelLoad(settings, ledger, rate=LABEL_RATE)
     with ExitStack() as stack:
         detectors = [
             stack.enter_context(
@@ -60,7 +67,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
             )
             for number in range(3)
         ]
-        loading = asyncio.create_task(load.run())
+        loading = asyncio.gather(load.run(), labels.run())
         await until(lambda: len(ledger.acknowledged) > RATE, "the load to start")
         for number in range(ROUNDS):
             detector = detectors[number % 3]
@@ -72,14 +79,18 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
             await _get_on(ledger)
             await _kill_and_restart(private_kafka)
             await _get_on(ledger)
+        await until(lambda: len(ledger.acknowledged) >= MESSAGES, "all messages", within=10 + MESSAGES)
         load.stop()
+        labels.stop()
         await loading
-        await until_consumed(settings, "the detectors to catch up", within=120)
+        for subscription in (settings.orders, settings.labels):
+            await until_consumed(settings, "the detectors to catch up", subscription=subscription, within=120)
         assert [detector.process.poll() for detector in detectors] == [None] * 3, "a detector died by itself"
         assert [detector.terminate() for detector in detectors] == [0] * 3
     counts = await ledger.verify(settings, database_url)
     assert counts.keys() == {"stored", "duplicate", "conflict", "dead-letter"}
     assert counts.total() >= len(ledger.acknowledged) > RATE
+    await _verify_labels(settings, database_url, labels)
     await _verify_features(settings, database_url, counts["stored"])
     await _replay(settings, database_url, counts["stored"])
 
@@ -95,6 +106,18 @@ async def _kill_and_restart(server: EmbeddedServer) -> None:
     await asyncio.sleep(0.5)
     server.start()
     await asyncio.to_thread(server.wait_ready)
+
+
+async def _verify_labels(settings: KafkaSettings, database_url: str, labels: LabelLoad) -> None:
+    """Every label is stored once, and counts in features from when it was read on."""
+    oracle = await LabelOracle.read(database_url)
+    published = {(each.partition, each.offset) for each in await read_topic(settings, settings.labels_topic)}
+    assert labels.acknowledged <= published
+    assert sorted(published) == sorted(oracle.labels)
+    sample = random.Random(1).sample(oracle.orders, min(10 * int(SAMPLE), len(oracle.orders)))
+    assert [text for order in sample for text in oracle.differences(order)] == []
+    counted = [each for each in oracle.orders if orjson.loads(each["features"])["product_fraud_users_24h"]]
+    assert len(counted) > len(oracle.orders) / 10, "labels hardly count"
 
 
 async def _verify_features(settings: KafkaSettings, database_url: str, stored: int) -> None:

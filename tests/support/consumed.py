@@ -5,14 +5,16 @@ from contextlib import AsyncExitStack
 from aiokafka.errors import KafkaError
 
 from order_platform.kafka.lag import LagReader
-from order_platform.settings import KafkaSettings
+from order_platform.settings import KafkaSettings, Subscription
 from tests.support.waiting import until
 
 
-async def until_consumed(settings: KafkaSettings, what: str, within: float = 90.0) -> None:
-    """Wait until the group has committed the end of every partition of topic orders; fails as `until` does.
+async def until_consumed(
+    settings: KafkaSettings, what: str, within: float = 90.0, *, subscription: Subscription | None = None
+) -> None:
+    """Wait until the group has committed the end of every partition of its topic; fails as `until` does.
 
-    One connection serves the whole wait: opening it costs the test and the broker more than all else.
+    That is topic orders, unless another `subscription` is given. One connection serves the whole wait: opening it costs the test and the broker more than all else.
     """
     async with AsyncExitStack() as stack:
         reader: LagReader | None = None
@@ -21,7 +23,7 @@ async def until_consumed(settings: KafkaSettings, what: str, within: float = 90.
             nonlocal reader
             try:
                 if reader is None:
-                    reader = await stack.enter_async_context(LagReader(settings))
+                    reader = await stack.enter_async_context(LagReader(settings, subscription))
                 positions = await reader.read()
             except KafkaError:  # a new broker has no coordinator for the group yet, a restarted one has other ports
                 reader = None
