@@ -86,6 +86,10 @@ class ApiClient:
         """The newest flagged orders, page by page."""
         return islice(self._pages("/v1/flags", {**filters, "limit": min(limit, PAGE)}), limit)
 
+    def audit(self, filters: Mapping[str, str | int], limit: int) -> Iterator[Fields]:
+        """The newest changes in the audit log, page by page."""
+        return islice(self._pages("/v1/audit", {**filters, "limit": min(limit, PAGE)}), limit)
+
     def marts(self) -> list[Fields]:
         """The published marts, described."""
         return list(self.get("/v1/marts", {})["items"])

@@ -20,6 +20,7 @@ OWN_COMMANDS: Mapping[str, str] = {
     "lag": QUESTIONS,
     "topics": QUESTIONS,
     "marts": QUESTIONS,
+    "audit": QUESTIONS,
     "reconcile": QUESTIONS,
     "env": SYSTEM,
     "migrate": SYSTEM,

@@ -50,7 +50,7 @@ def test_nothing_of_the_command_needs_devstack() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["flags", "order", "explain", "lag", "topics", "marts", "reconcile", "status", "logs"]
+    "command", ["flags", "order", "explain", "lag", "topics", "marts", "audit", "reconcile", "status", "logs"]
 )
 def test_a_question_has_examples_and_answers_programs(orderwatch: Orderwatch, command: str) -> None:
     output = orderwatch(command, "--help").output

@@ -199,6 +199,29 @@ async def test_marts_are_shown_with_the_date_that_their_data_reach(system: Runni
     assert getattr(without_name.exception, "exit_code", None) == ExitCode.USAGE
 
 
+async def test_the_audit_log_is_shown_with_its_filters(system: RunningSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = await system.ask("audit")
+    assert refused.exit_code == 1
+    connection = await asyncpg.connect(system.database_url)
+    _, key = await create_key(connection, "administrator", "admin")
+    await connection.execute(
+        """
+        insert into audit_log (actor, action, subject_kind, subject_id, reason, before, after)
+        values ('dina', 'add', 'list', 'blocked', 'three chargebacks', null, '{"values": ["d-1"]}'),
+            ('rudi', 'publish', 'ruleset', 'abc', null, null, null)
+        """
+    )
+    await connection.close()
+    monkeypatch.setenv("ORDERWATCH_API_KEY", key)
+    shown = (await system.ask("audit", "--kind", "list", "--id", "blocked")).stdout
+    for text in ("dina", "add list blocked", "three chargebacks", "d-1"):
+        assert text in shown
+    assert "rudi" not in shown
+    lines = (await system.ask("audit", "--actor", "rudi", "--since", "1h", "--json")).stdout.splitlines()
+    assert [json.loads(line)["subject_id"] for line in lines] == ["abc"]
+    assert "No change is recorded like that" in (await system.ask("audit", "--until", "1h", "--actor", "dina")).stdout
+
+
 async def test_without_a_detector_lag_says_so(orderwatch: Orderwatch, elsewhere: KafkaSettings) -> None:
     async with AIOKafkaProducer(**elsewhere.client_options()) as producer:
         await producer.send_and_wait(elsewhere.orders_topic, b"{}", partition=0)

@@ -1,16 +1,13 @@
 """`orderwatch flags`: flagged orders and why, the newest ones or as they are decided."""
 
 import contextlib
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from order_contract.business_time import parse_typed_time
 from order_platform.command_line.errors import UsageError
 from order_platform.command_line.output import ERR, OUT, print_json
 from order_platform.command_line.terminal_text import printable
@@ -18,12 +15,11 @@ from orderwatch.api_client import ApiClient
 from orderwatch.command_hint import command_hint
 from orderwatch.decision_stream import DecisionStream
 from orderwatch.formatting import business_time, decision_text, money, outcome_text, reasons
+from orderwatch.typed_times import parse_time_option
 
 LIMIT = 20
-_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _GAP = "  "
 _AMOUNT = 2  # the column that is aligned to the right
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def flags(  # noqa: PLR0917  (options, given by name)
@@ -53,7 +49,7 @@ def flags(  # noqa: PLR0917  (options, given by name)
     common = {"user_id": user, "rule": rule, "outcome": outcome}
     listed = {"country": country, "device_id": device, "ip_address": ip}
     if not follow:
-        times = {"from": _parse_moment(since, "--since"), "to": _parse_moment(until, "--until")}
+        times = {"from": parse_time_option(since, "--since"), "to": parse_time_option(until, "--until")}
         _print_list(_drop_none({**common, **listed, **times}), LIMIT if limit is None else limit, as_json=as_json)
         return
     given = _drop_none({"country": country, "device": device, "ip": ip, "since": since, "until": until, "limit": limit})
@@ -125,20 +121,3 @@ def _format_line(values: Sequence[str | Text], widths: Sequence[int]) -> Text:
 
 def _drop_none(filters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in filters.items() if value is not None}
-
-
-def _parse_moment(text: str | None, option: str) -> str | None:
-    """A moment for the API: so long ago, or a date and time as it is written."""
-    if text is None:
-        return None
-    ago = _DURATION.fullmatch(text)
-    if ago is not None:
-        try:
-            moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            return parse_typed_time(moment.isoformat()).isoformat()
-        except (ValueError, OverflowError):
-            raise UsageError(f"{option} {text!r} is too long ago", "Write 30m, 2h or 7d, or a date.") from None
-    try:
-        return parse_typed_time(text).isoformat()
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}", "Or write how long ago: 30m, 2h or 7d.") from None

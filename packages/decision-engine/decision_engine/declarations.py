@@ -166,6 +166,11 @@ def _file_values(reader: NodeReader, node: yaml.Node, read: ReadFile | None) -> 
     yield from ((node, value, f"{file}:{line}: ") for line, value in read_value_lines(text))
 
 
+def list_value(reader: NodeReader, node: yaml.Node, field: str) -> str:
+    """A value of a list, as the field of an order has it. Raises RulesetError."""
+    return _normalise(reader, node, field, reader.text(node, "a value"), "")
+
+
 def _normalise(reader: NodeReader, node: yaml.Node, field: str, value: str, place: str) -> str:
     try:
         return normalise_value(field, value, _DECODER)

@@ -10,7 +10,7 @@ import orjson
 import yaml
 
 from decision_engine.compilation import LISTS
-from decision_engine.declarations import LABELS
+from decision_engine.declarations import LABELS, list_value
 from decision_engine.features import EventFeatures, Features
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.state import HistoryState
@@ -91,16 +91,32 @@ def _example(reader: NodeReader, node: yaml.Node, number: int, schema: Schema) -
         history += _past_orders(reader, each, values, order, len(history))
         if len(history) > MOST_ORDERS:
             raise reader.error(each, f"a history has at most {MOST_ORDERS:,} orders")
-    lists = reader.items(entries["lists"], "lists is a list of names") if "lists" in entries else []
+    lists = _lists_with(reader, entries["lists"], order, schema) if "lists" in entries else ()
     return Example(
         name=reader.text(entries["name"], "name") if "name" in entries else f"example {number}",
         order=order,
         history=tuple(history),
-        lists=tuple(sorted({reader.choice(each, "a list", tuple(schema.lists)) for each in lists})),
+        lists=lists,
         holding=tuple(each.name for each in schema.lists.values() if field_reader(each.field)(order) in each.values),
         expect=reader.choice(entries["expect"], "expect", ("true", "false")) == "true",
         line=node.start_mark.line + 1,
     )
+
+
+def _lists_with(reader: NodeReader, node: yaml.Node, order: OrderEvent, schema: Schema) -> tuple[str, ...]:
+    """The lists in which the order is: those that are named, or those whose given values have its own."""
+    names = tuple(schema.lists)
+    if not isinstance(node, yaml.MappingNode):
+        nodes = reader.items(node, "lists is a list of names, or has values by name: {blocked_devices: [d-77aa]}")
+        return tuple(sorted({reader.choice(each, "a list", names) for each in nodes}))
+    found = []
+    for key, values in reader.entries(node, "lists").values():
+        declared = schema.lists[reader.choice(key, "a list", names)]
+        nodes = reader.items(values, f"the values of list '{declared.name}' are a list, such as [d-77aa, d-1042]")
+        members = {list_value(reader, each, declared.field) for each in nodes}
+        if field_reader(declared.field)(order) in members:
+            found.append(declared.name)
+    return tuple(sorted(found))
 
 
 def _past_orders(

@@ -147,7 +147,12 @@ def _example() -> Schema:
         "name": _TEXT,
         "order": {"type": "object"},
         "history": {"type": "array", "items": history},
-        "lists": {"type": "array", "items": {"type": "string"}},
+        "lists": {
+            "oneOf": [
+                {"type": "array", "items": {"type": "string"}},
+                {"type": "object", "additionalProperties": {"type": "array"}},
+            ]
+        },
         "expect": {"type": "boolean"},
     }
     return _object({name: properties[name] for name in EXAMPLE_KEYS}, ("order", "expect"))

@@ -90,6 +90,32 @@ def test_lists_that_cannot_be_name_what_to_write(rules: Path, entry: str, messag
         load_ruleset(rules)
 
 
+@pytest.mark.parametrize(
+    ("contents", "country", "fires"),
+    [("{sanctioned: [id, MY]}", "ID", True), ("{sanctioned: [MY]}", "ID", False), ("{sanctioned: []}", "KP", True)],
+)
+def test_an_example_can_give_the_contents_of_lists(contents: str, country: str, fires: bool) -> None:
+    rules = INLINE.replace(
+        "order: {country: ID}, lists: [sanctioned]", f"order: {{country: {country}}}, lists: {contents}"
+    )
+    *_, result = run_examples(parse_ruleset(rules, "rules.yaml"))
+    assert result.fires is fires
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        ("{sanctoined: [ID]}", "rules.yaml:14:40: .*write sanctioned"),
+        ("{sanctioned: ID}", "the values of list 'sanctioned' are a list"),
+        ("{sanctioned: [UK]}", "write GB"),
+        ("sanctioned", "lists is a list of names, or has values by name"),
+    ],
+)
+def test_contents_of_lists_that_cannot_be_name_what_to_write(contents: str, message: str) -> None:
+    with pytest.raises(RulesetError, match=message):
+        parse_ruleset(INLINE.replace("lists: [sanctioned]", f"lists: {contents}"), "rules.yaml")
+
+
 def test_text_alone_reads_no_file() -> None:
     with pytest.raises(RulesetError, match="this text is not read from a folder"):
         parse_ruleset(RULES % "file: countries.txt", "rules.yaml")

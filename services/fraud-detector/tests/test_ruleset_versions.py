@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
+from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.cli import build_application
 from order_contract.notifications import RULESETS_CHANNEL
@@ -105,6 +106,17 @@ def test_rollback_returns_to_the_previous_version_or_a_named_one(file: Path) -> 
     assert [each["version"] for each in history] == [first, second, third, second, first]
     assert [each["action"] for each in history] == ["rollback", "rollback", "publish", "publish", "publish"]
     assert [each["active"] for each in history] == [True, False, False, False, False]
+
+
+def test_with_the_marketplace_pack_the_version_of_decisions_is_shown(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("publish", str(file))
+    assert json.loads(run("active", "--json").output)["version_with_pack"] is None
+    monkeypatch.setenv("ORDERWATCH_MARKETPLACE_PACK", "shadow")
+    combined = add_marketplace_pack(load_ruleset(file), PackMode.SHADOW).version
+    assert json.loads(run("active", "--json").output)["version_with_pack"] == combined
+    assert f"With the marketplace pack (shadow), decisions have version {combined}." in run("active").output
 
 
 def test_rollback_refuses_what_was_never_active(file: Path) -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from decision_engine.example_runner import run_examples
-from decision_engine.marketplace_pack import add_marketplace_pack
+from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.settings import RulesetSettings
 from order_contract.business_time import business_text
@@ -154,20 +154,42 @@ def show(version: Version) -> None:
 
 
 def active(*, as_json: AsJson = False) -> None:
-    """Say which version is active, since when and by whom; exits 1 when none is."""
-    found = _execute(lambda connection: read_activations(connection, 1))
-    if not found:
+    """Say which version is active, since when and by whom; exits 1 when none is.
+
+    With ORDERWATCH_MARKETPLACE_PACK, also the version that decisions are recorded with: of the ruleset with the pack.
+    """
+
+    async def read(connection: Connection) -> tuple[Activation, str | None] | None:
+        activations = await read_activations(connection, 1)
+        return (activations[0], await read_content(connection, activations[0].version)) if activations else None
+
+    settings = read_settings(RulesetSettings)
+    found = _execute(read)
+    if found is None:
         raise CommandError(_NONE_ACTIVE)
-    (activation,) = found
+    activation, content = found
+    combined = None if content is None else _version_with_pack(content, activation.version, settings.marketplace_pack)
     if as_json:
-        print_json(_as_document(activation, is_active=True))
+        print_json({**_as_document(activation, is_active=True), "version_with_pack": combined})
     else:
         why = f": {activation.message}" if activation.message else ""
         since = business_text(activation.activated_at)
         OUT.print(
             f"{activation.version} since {since} ({activation.action.value} by {activation.author}{why})", markup=False
         )
-    _mention_file_setting(read_settings(RulesetSettings))
+        if combined is not None:
+            OUT.print(f"With the marketplace pack ({settings.marketplace_pack}), decisions have version {combined}.")
+    _mention_file_setting(settings)
+
+
+def _version_with_pack(content: str, version: str, mode: PackMode) -> str | None:
+    """The version of a ruleset with the marketplace pack; None without the pack."""
+    if mode is PackMode.OFF:
+        return None
+    try:
+        return add_marketplace_pack(parse_ruleset(content, f"version {version}"), mode).version
+    except RulesetError as error:
+        raise CommandError(str(error)) from None
 
 
 def add_version_commands(app: typer.Typer) -> None:
