@@ -14,7 +14,8 @@ async def until_consumed(
 ) -> None:
     """Wait until the group has committed the end of every partition of its topic; fails as `until` does.
 
-    That is topic orders, unless another `subscription` is given. One connection serves the whole wait: opening it costs the test and the broker more than all else.
+    That is topic orders, unless another `subscription` is given. One connection serves the whole wait: opening it
+    costs the test and the broker more than all else.
     """
     async with AsyncExitStack() as stack:
         reader: LagReader | None = None

@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
-from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
+from decision_engine.marketplace_pack import add_marketplace_pack
+from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.cli import build_application
 from order_contract.notifications import RULESETS_CHANNEL

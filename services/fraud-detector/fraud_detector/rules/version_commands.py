@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from decision_engine.example_runner import run_examples
-from decision_engine.marketplace_pack import PackMode, add_marketplace_pack
+from decision_engine.marketplace_pack import add_marketplace_pack
+from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.settings import RulesetSettings
 from order_contract.business_time import business_text
