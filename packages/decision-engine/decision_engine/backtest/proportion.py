@@ -1,0 +1,40 @@
+"""A proportion of what was counted, with its interval: a few labels prove little, and the interval says how little."""
+
+import math
+from typing import Final, NamedTuple
+
+# Of the normal distribution: an interval holds the true proportion in 95 of 100 cases.
+_DEVIATIONS: Final = 1.959963984540054
+
+
+class Interval(NamedTuple):
+    """The bounds of a proportion, from 0 to 1."""
+
+    low: float
+    high: float
+
+
+class Proportion(NamedTuple):
+    """`part` of `whole`, such as the fraud among the labelled orders that a rule flagged."""
+
+    part: int
+    whole: int
+
+    @property
+    def value(self) -> float | None:
+        """The quotient; None of nothing."""
+        return self.part / self.whole if self.whole else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval by Wilson's score; None of nothing.
+
+        Unlike the textbook's it holds for few cases and for proportions near 0 and 1: E. B. Wilson, "Probable
+        inference, the law of succession, and statistical inference", 1927.
+        """
+        if not self.whole:
+            return None
+        share, spread = self.part / self.whole, _DEVIATIONS**2 / self.whole
+        centre = share + spread / 2
+        half = _DEVIATIONS * math.sqrt((share * (1 - share) + spread / 4) / self.whole)
+        return Interval(max((centre - half) / (1 + spread), 0.0), min((centre + half) / (1 + spread), 1.0))
