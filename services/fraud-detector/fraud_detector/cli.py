@@ -15,6 +15,7 @@ GROUPS: Final[Mapping[str, str]] = {
 }
 COMMANDS: Final[Mapping[str, str]] = {
     "accept-topic": "fraud_detector.accept_topic:accept_topic",
+    "backtest": "fraud_detector.backtest.commands:backtest",
     "replay": "fraud_detector.replay.commands:replay",
     "run": "fraud_detector.run:run",
 }

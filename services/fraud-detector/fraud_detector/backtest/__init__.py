@@ -1,0 +1,1 @@
+"""The command `fraud-detector backtest`: where it reads past orders from, how it runs, and what it reports."""

@@ -1,0 +1,152 @@
+"""The command `fraud-detector backtest`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import asyncpg
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
+from fraud_detector.backtest.output import as_markdown, print_report
+from fraud_detector.backtest.postgres_source import Span, count_by_hour
+from fraud_detector.backtest.report import Backtest, as_document
+from fraud_detector.backtest.runner import Advance, Plan, divide, run_beside, run_here
+from fraud_detector.replay.commands import From, To
+from order_contract.business_time import business_date, business_text
+from order_platform.command_line.database import run_on_database
+from order_platform.command_line.errors import CommandError, ExitCode, UsageError
+from order_platform.command_line.output import ERR, print_json
+from order_platform.command_line.settings_errors import read_settings
+from order_platform.postgres.ruleset_versions import find_activated, read_content
+from order_platform.settings import DatabaseSettings, KafkaSettings
+
+MOST_PROCESSES: Final = 64
+_MOMENT: Final = timedelta(microseconds=1)
+
+
+class BacktestSettings(KafkaSettings, DatabaseSettings):
+    """Settings of the command: the database, and which topics the orders and labels in it are of."""
+
+
+class Form(StrEnum):
+    """Form of the report."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class _Found(NamedTuple):
+    hours: list[tuple[datetime, int]]
+    against: Ruleset | None
+
+
+def backtest(  # noqa: PLR0917  (options)
+    file: Annotated[Path, typer.Argument(help="YAML file of rules.")],
+    since: From,
+    until: To,
+    against: Annotated[
+        str | None,
+        typer.Option(help="A stored version, or its first characters, or a file; else what was decided then."),
+    ] = None,
+    form: Annotated[Form, typer.Option("--report", help="Form of the report.")] = Form.TABLE,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, max=MOST_PROCESSES, help="Processes; each reads the orders of its part and those before."),
+    ] = 1,
+) -> None:
+    """Show what a rule file would have decided on past orders, and, where labels are, how good that is.
+
+    Orders are decided in the sequence of their own time; features are computed from the orders before, labels and lists
+    count from when they were known. Nothing is changed. Exits 1 when there was no order.
+
+    fraud-detector backtest rules.yaml --from 2026-11-01 --to 2026-11-20
+    fraud-detector backtest rules.yaml --from 2026-11-01 --to 2026-11-20 --against 0b9a3a1c --report markdown
+    """
+    if until <= since:
+        raise UsageError("--to ends before --from begins", "A date is its whole day: --from 2026-11-20 --to 2026-11-20")
+    ruleset = _load(file)
+    settings = read_settings(BacktestSettings)
+    span = Span(settings.orders_topic, since, until)
+
+    async def find(connection: "asyncpg.Connection[asyncpg.Record]") -> _Found:
+        other = None if against is None else await _find_against(connection, against)
+        return _Found(list(await count_by_hour(connection, span)), other)
+
+    found = run_on_database(settings, find)
+    total = sum(count for _, count in found.hours)
+    if not total:
+        ERR.print("no order of these dates is stored")
+        raise typer.Exit(ExitCode.NEGATIVE)
+    other = None if found.against is None else found.against.content
+    plan = Plan(span, settings.labels_topic, ruleset.content, other)
+    plans = divide(plan, found.hours, min(processes, os.cpu_count() or 1))
+    with _progress(total) as advance:
+        try:
+            tally = run_here(settings, plan, advance) if len(plans) == 1 else run_beside(settings, plans, advance)
+        except KeyboardInterrupt:
+            ERR.print("interrupted: a part of the orders says nothing about all of them, so there is no report")
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+    result = Backtest(
+        f"{file.name} ({ruleset.version})",
+        "the stored decisions" if found.against is None else f"{against} ({found.against.version})",
+        _dates(since, until),
+        ruleset,
+        tally,
+    )
+    match form:
+        case Form.JSON:
+            print_json(as_document(result))
+        case Form.MARKDOWN:
+            typer.echo(as_markdown(result), nl=False)
+        case Form.TABLE:
+            print_report(result)
+
+
+def _load(path: Path) -> Ruleset:
+    try:
+        return load_ruleset(path)
+    except RulesetError as error:
+        raise CommandError(str(error), "") from None
+
+
+async def _find_against(connection: "asyncpg.Connection[asyncpg.Record]", given: str) -> Ruleset:
+    """The ruleset of a version, or in a file."""
+    if "." in given or "/" in given:
+        return _load(Path(given))
+    content = await read_content(connection, given)
+    if content is None:
+        versions = await find_activated(connection, given)
+        if len(versions) != 1:
+            what = "several versions begin" if versions else "no version that was active begins"
+            raise UsageError(f"{what} with {given!r}", "fraud-detector rules versions lists them; a file ends in .yaml")
+        given = versions[0]
+        content = await read_content(connection, given)
+    assert content is not None  # activations refer to stored versions
+    try:
+        return parse_ruleset(content, given)
+    except RulesetError as error:
+        raise CommandError(f"version {given} is not accepted by this release: {error}", "Name another one.") from None
+
+
+def _dates(since: datetime, until: datetime) -> str:
+    """The range as it was meant: whole dates, or times."""
+    texts = business_text(since), business_text(until)
+    if all(text.split()[1] == "00:00:00" for text in texts):
+        first, last = business_date(since), business_date(until - _MOMENT)
+        return f"{first}" if first == last else f"{first} to {last}"
+    return f"{texts[0]} to {texts[1]}"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Advance]:
+    columns = TextColumn("deciding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
+        task = progress.add_task("deciding", total=total)
+        yield lambda count: progress.advance(task, count)

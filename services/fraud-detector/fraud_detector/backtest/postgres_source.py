@@ -1,0 +1,101 @@
+"""Past orders of Postgres in the sequence of their own time, with their labels and the changes of lists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from decision_engine.lists import EntryChange
+from order_contract.event import OrderEvent
+from order_contract.label import Label
+from order_lists.repository import read_changes
+
+ROWS_AT_ONCE: Final = 5_000
+
+_DECIDED: Final = "source_topic = $1 and created_date >= $2 and created_date < $3"
+_HOURS: Final = f"select date_trunc('hour', created_date), count(*) from orders where {_DECIDED} group by 1 order by 1"  # noqa: S608
+_ORDERS: Final = f"""
+    select {", ".join(OrderEvent._fields)}, outcome from orders where {_DECIDED} order by created_date, order_id
+"""  # noqa: S608
+_LABELS: Final = """
+    select labels.order_id, labels.label, labels.labelled_at
+    from labels join orders using (order_id)
+    where labels.topic = $1 and source_topic = $2 and created_date >= $3 and created_date < $4
+    order by labels.epoch, labels."offset", labels.partition
+"""
+_CHANGE_TIMES: Final = "select number, changed_at from list_changes order by number"
+
+
+class Span(NamedTuple):
+    """Stored orders of a topic that were created from `since` on, before `until`."""
+
+    topic: str
+    since: datetime
+    until: datetime
+
+
+class PastLabel(NamedTuple):
+    """A label of an order, and when its verdict was made."""
+
+    labelled_at: datetime
+    order_id: str
+    label: Label
+
+
+class Labels(NamedTuple):
+    """The labels of a span of orders: all of them by time, and the current one of each order."""
+
+    by_time: Sequence[PastLabel]
+    current: Mapping[str, Label]
+
+
+class ListChange(NamedTuple):
+    """A change of lists, with its number."""
+
+    changed_at: datetime
+    number: int
+    entries: Sequence[EntryChange]
+
+
+async def count_by_hour(connection: asyncpg.Connection[asyncpg.Record], span: Span) -> Sequence[tuple[datetime, int]]:
+    """The number of orders of each hour that has any, in the sequence of time."""
+    return [(hour, count) for hour, count in await connection.fetch(_HOURS, *span)]
+
+
+async def read_orders(
+    connection: asyncpg.Connection[asyncpg.Record], span: Span
+) -> AsyncIterator[Sequence[asyncpg.Record]]:
+    """The orders in the sequence of their time, some rows at once: the columns of the event, then the outcome.
+
+    Within a transaction. The next rows are computed while the last ones are worked on.
+    """
+    cursor = await connection.cursor(_ORDERS, *span)
+    following = asyncio.create_task(cursor.fetch(ROWS_AT_ONCE))
+    try:
+        while rows := await following:
+            following = asyncio.create_task(cursor.fetch(ROWS_AT_ONCE))
+            await asyncio.sleep(0)  # so that it is sent
+            yield rows
+    finally:
+        following.cancel()
+
+
+async def read_labels(connection: asyncpg.Connection[asyncpg.Record], span: Span, labels_topic: str) -> Labels:
+    """The labels of the orders."""
+    rows = await connection.fetch(_LABELS, labels_topic, *span)
+    found = [PastLabel(labelled_at, order_id, Label(label)) for order_id, label, labelled_at in rows]
+    current = {each.order_id: each.label for each in found}  # the last one on the topic
+    return Labels(sorted(found, key=lambda each: each.labelled_at), current)
+
+
+async def read_list_changes(connection: asyncpg.Connection[asyncpg.Record]) -> Sequence[ListChange]:
+    """All changes of lists, in their sequence."""
+    times = {row[0]: row[1] for row in await connection.fetch(_CHANGE_TIMES)}
+    return [
+        ListChange(times[members.number], members.number, members.entries)
+        for members in await read_changes(connection, 0)
+    ]
