@@ -148,6 +148,14 @@ def test_reports_are_for_people(database_url: str, rules: Path) -> None:
     assert "| rule | mode | hits |" in markdown
 
 
+async def test_without_labels_nothing_is_said_about_right_and_wrong(database_url: str, rules: Path) -> None:
+    await store_past_orders(database_url, FIRST, 3, 60)
+    table = run(database_url, str(rules), *DATES)
+    assert table.returncode == 0, table.stderr
+    assert "No order is labelled, so nothing says which decisions are right." in table.stdout
+    assert document(database_url, str(rules), *DATES)["precision"]["value"] is None
+
+
 def test_what_cannot_be_run_says_what_to_write(database_url: str, rules: Path, tmp_path: Path) -> None:
     for arguments, code, said in (
         ([str(rules), "--from", "2026-11-03", "--to", "2026-11-02"], 2, "--to ends before --from begins"),

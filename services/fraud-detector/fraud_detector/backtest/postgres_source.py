@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -68,7 +68,7 @@ async def count_by_hour(connection: asyncpg.Connection[asyncpg.Record], span: Sp
 
 async def read_orders(
     connection: asyncpg.Connection[asyncpg.Record], span: Span
-) -> AsyncIterator[Sequence[asyncpg.Record]]:
+) -> AsyncGenerator[Sequence[asyncpg.Record]]:
     """The orders in the sequence of their time, some rows at once: the columns of the event, then the outcome.
 
     Within a transaction. The next rows are computed while the last ones are worked on.
@@ -81,7 +81,8 @@ async def read_orders(
             await asyncio.sleep(0)  # so that it is sent
             yield rows
     finally:
-        following.cancel()
+        # Nothing else can be asked of the connection until it has answered.
+        await asyncio.wait([following])
 
 
 async def read_labels(connection: asyncpg.Connection[asyncpg.Record], span: Span, labels_topic: str) -> Labels:

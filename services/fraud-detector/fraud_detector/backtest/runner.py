@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from multiprocessing.connection import Connection, wait
@@ -139,20 +139,22 @@ async def _run(connection: asyncpg.Connection[asyncpg.Record], plan: Plan, advan
         counted_labels = labels.by_time if any(each.label for r in rulesets for each in r.features) else ()
         backtester = Backtester(ruleset, against, labelled=[each.order_id for each in counted_labels])
         past = _Past(backtester, counted_labels, await read_list_changes(connection))
-        async for rows in read_orders(connection, warm if backtester.has_history else plan.span):
-            decided = 0
-            for row in rows:
-                *columns, outcome = row
-                event = event_from_columns(columns)
-                if event.created_date >= past.following:
-                    past.happen_until(event.created_date)
-                if event.created_date < plan.span.since:
-                    backtester.warm_up(event)
-                else:
-                    label = labels.current.get(event.order_id)
-                    backtester.decide(PastOrder(event, _OUTCOMES[outcome], label))
-                    decided += 1
-            advance(decided)
+        span = warm if backtester.has_history else plan.span
+        async with aclosing(read_orders(connection, span)) as chunks:
+            async for rows in chunks:
+                decided = 0
+                for row in rows:
+                    *columns, outcome = row
+                    event = event_from_columns(columns)
+                    if event.created_date >= past.following:
+                        past.happen_until(event.created_date)
+                    if event.created_date < plan.span.since:
+                        backtester.warm_up(event)
+                    else:
+                        label = labels.current.get(event.order_id)
+                        backtester.decide(PastOrder(event, _OUTCOMES[outcome], label))
+                        decided += 1
+                advance(decided)
     return backtester.tally
 
 
@@ -178,8 +180,6 @@ class _Past:
         if moment >= self._forget_at:
             self._backtester.forget()
             self._forget_at = moment + _FORGET_EVERY
-        self.following = min(
-            self._forget_at,
-            *(each.labelled_at for each in islice(self._labels, 1)),
-            *(each.changed_at for each in islice(self._changes, 1)),
-        )
+        times = [each.labelled_at for each in islice(self._labels, 1)]
+        times += [each.changed_at for each in islice(self._changes, 1)]
+        self.following = min([self._forget_at, *times])
