@@ -1,4 +1,4 @@
-"""Backtests: counts equal a plain computation, intervals are Wilson's, features are computed anew in their time."""
+"""Backtests: counts equal a plain computation, intervals are Wilson's, features are computed again in their time."""
 
 import random
 from collections import Counter

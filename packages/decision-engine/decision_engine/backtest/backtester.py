@@ -1,4 +1,4 @@
-"""Backtester: decides past orders by a ruleset, in the order of their own time, with features computed anew."""
+"""Backtester: decides past orders by a ruleset, in the order of their own time, with features computed again."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

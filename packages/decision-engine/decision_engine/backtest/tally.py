@@ -30,7 +30,7 @@ _POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._
 
 
 class Bucket(StrEnum):
-    """What became of an order, as an analyst thinks of it."""
+    """An outcome and a label together, as an analyst thinks of them."""
 
     CAUGHT_FRAUD = "caught-fraud"
     MISSED_FRAUD = "missed-fraud"

@@ -17,9 +17,9 @@ from fraud_detector.backtest.output import as_markdown, print_report
 from fraud_detector.backtest.postgres_source import Span, count_by_hour
 from fraud_detector.backtest.report import Backtest, as_document
 from fraud_detector.backtest.runner import Advance, Plan, divide, run_beside, run_here
-from fraud_detector.replay.commands import From, To
 from order_contract.business_time import business_date, business_text
 from order_platform.command_line.database import run_on_database
+from order_platform.command_line.date_options import From, To, require_range
 from order_platform.command_line.errors import CommandError, ExitCode, UsageError
 from order_platform.command_line.output import ERR, print_json
 from order_platform.command_line.settings_errors import read_settings
@@ -69,8 +69,7 @@ def backtest(  # noqa: PLR0917  (options)
     fraud-detector backtest rules.yaml --from 2026-11-01 --to 2026-11-20
     fraud-detector backtest rules.yaml --from 2026-11-01 --to 2026-11-20 --against 0b9a3a1c --report markdown
     """
-    if until <= since:
-        raise UsageError("--to ends before --from begins", "A date is its whole day: --from 2026-11-20 --to 2026-11-20")
+    require_range(since, until)
     ruleset = _load(file)
     settings = read_settings(BacktestSettings)
     span = Span(settings.orders_topic, since, until)

@@ -4,9 +4,9 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import asyncpg
 import typer
@@ -26,48 +26,18 @@ from fraud_detector.replay.results import DifferingOrder, ReplayResult
 from fraud_detector.replay.sources import Wanted
 from fraud_detector.replay.staged_orders import StagedOrders
 from fraud_detector.replay.staging import stage
-from order_contract.business_dates import parse_business_date
-from order_contract.business_time import business_date, business_date_start, parse_typed_time
+from order_contract.business_time import business_date
 from order_platform.command_line.database import run_on_database
-from order_platform.command_line.errors import ExitCode, UnavailableError, UsageError
-from order_platform.command_line.output import ERR, AsJson, parse_argument, print_json
+from order_platform.command_line.date_options import From, To, require_range
+from order_platform.command_line.errors import ExitCode, UnavailableError
+from order_platform.command_line.output import ERR, AsJson, print_json
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.gc_tuning import paused_collector
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
-_DAY: Final = timedelta(days=1)
-_DATE_LENGTH: Final = len("2026-11-20")
-
 
 class ReplaySettings(KafkaSettings, DatabaseSettings):
     """Settings of the command: the database, and which topics the orders and labels in it are of."""
-
-
-def _parse_end(text: str) -> datetime:
-    """The end of a date, or a time."""
-    if len(text) != _DATE_LENGTH:
-        return parse_typed_time(text)
-    return business_date_start(parse_business_date(text) + _DAY)
-
-
-From = Annotated[
-    datetime,
-    typer.Option(
-        "--from",
-        parser=parse_argument(parse_typed_time),
-        metavar="DATE",
-        help="The first business date, or a time, by which orders were created.",
-    ),
-]
-To = Annotated[
-    datetime,
-    typer.Option(
-        "--to",
-        parser=parse_argument(_parse_end),
-        metavar="DATE",
-        help="The last business date, which counts as a whole, or a time.",
-    ),
-]
 
 
 Source = Annotated[
@@ -99,8 +69,7 @@ def replay(*, since: From, until: To, source: Source = None, processes: Processe
     fraud-detector replay --from 2026-11-20T10:00 --to 2026-11-20T11:00 --json
     fraud-detector replay --from 2026-11-20 --to 2026-11-20 --source .orderwatch/warehouse.duckdb
     """
-    if until <= since:
-        raise UsageError("--to ends before --from begins", "A date is its whole day: --from 2026-11-20 --to 2026-11-20")
+    require_range(since, until)
     settings = read_settings(ReplaySettings)
     wanted = Wanted(settings.orders_topic, settings.labels_topic, since, until)
     result, shown = ReplayResult(), list[DifferingOrder]()
