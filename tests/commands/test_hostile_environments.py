@@ -133,14 +133,16 @@ def test_a_signal_ends_it_quietly_whenever_it_comes(name: str, number: signal.Si
 def test_a_user_without_a_name_and_a_home(name: str, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     command = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", str(PROGRAMS[name])]
-    for arguments in (WORKING[name], ASKING[name]):
-        for variables in ({}, {"HOME": "/root"}, {"HOME": "/root", "ORDERWATCH_HOME": "~/orderwatch"}):
-            done = subprocess.run(
-                [*command, *arguments], env={"PATH": "/usr/bin:/bin", **NOWHERE, **variables}, cwd="/",
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-            )  # fmt: skip
-            assert_civil(done)
-            assert (done.stdout + done.stderr).strip()
+    closed, closed_below = {"HOME": "/root"}, {"HOME": "/root", "ORDERWATCH_HOME": "~/orderwatch"}
+    for arguments, variables in (
+        (WORKING[name], {}), (ASKING[name], {}), (WORKING[name], closed_below), (ASKING[name], closed),
+    ):  # fmt: skip
+        done = subprocess.run(
+            [*command, *arguments], env={"PATH": "/usr/bin:/bin", **NOWHERE, **variables}, cwd="/",
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert_civil(done)
+        assert (done.stdout + done.stderr).strip()
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

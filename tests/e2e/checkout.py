@@ -85,6 +85,10 @@ class Checkout:
         shown = subprocess.check_output(command, cwd=self.folder, env=self._environment)
         return {process["service"]: process for process in json.loads(shown)}
 
+    def pids(self) -> dict[str, int | None]:
+        """The process of each service, as the supervisor has it."""
+        return {name: state.pid for name, state in Supervisor(SystemPaths(self.home)).states().items()}
+
     @contextmanager
     def running(self, **variables: str) -> Iterator[str]:
         """`make up` with these variables for a while; yields what it printed. Nothing of its data is left."""
