@@ -117,6 +117,17 @@ def test_a_repeat_that_is_taken_back_may_be_read_again_and_count() -> None:
     assert not history.has_read(0, 10)
 
 
+def test_a_repeat_counts_nothing_among_the_latest_orders() -> None:
+    history = StreamFeatures([HistoryFeature("orders", Aggregate.COUNT, ("country",), 60 * SECOND)])
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history, recent=3)
+    uncounted: set[tuple[int, int]] = set()
+    for offset, order_id in enumerate(["a", "b", "a", "c", "b", "d", "a"]):
+        evaluator.evaluate(FakeMessage(0, offset, orjson.dumps(plain_order(order_id=order_id))), NOW, uncounted)
+
+    # The second a and b follow soon; the third a comes after three others.
+    assert uncounted == {(0, 2), (0, 4)}
+
+
 def test_what_was_read_by_following_stays_read_when_a_batch_is_taken_back() -> None:
     history = StreamFeatures(HISTORY_FEATURES)
     evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history)

@@ -1,6 +1,7 @@
 """Labelled orders: labels as history features count them, and labels that wait for their order."""
 
 import sys
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -66,7 +67,7 @@ class LabelledOrders:
         self._histories = histories
         self._most_pending = most_pending
         self._entries: dict[str, _Entry] = {}
-        self._pending: dict[str, None] = {}
+        self._pending: OrderedDict[str, None] = OrderedDict()
         self._order_bytes = 0
         self.dropped = 0
         """Labels that were dropped, as too many waited."""
@@ -171,8 +172,8 @@ class LabelledOrders:
     def _wait(self, order_id: str) -> None:
         self._pending[order_id] = None
         if len(self._pending) > self._most_pending:
-            oldest = next(iter(self._pending))
-            del self._pending[oldest], self._entries[oldest]
+            oldest, _ = self._pending.popitem(last=False)
+            del self._entries[oldest]
             self.dropped += 1
 
 

@@ -1,5 +1,6 @@
 """Evaluation of messages: each is decoded, decided and counted, and becomes a row to store or a dead letter. Pure."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -49,8 +50,9 @@ class OrderEvaluator:
         if lists is not None:
             self._state = self._lists = ListFeatures(self._state, lists, ruleset)
         self._epoch = epoch
-        # Ids of the orders that were read last: what is sent again mostly follows soon.
-        self._recent: dict[str, None] = {}
+        # Ids of the orders that were read last: what is sent again mostly follows soon. In a plain dict, finding the
+        # oldest passes over all those deleted before it: 15 to 60 us an order.
+        self._recent: OrderedDict[str, None] = OrderedDict()
         self._most_recent = recent
         # Of the previous message, as the next one's are mostly the same.
         self._decision: Decision | None = None
@@ -133,7 +135,7 @@ class OrderEvaluator:
         if not is_repeated:
             recent[order_id] = None
             if len(recent) > self._most_recent:
-                del recent[next(iter(recent))]
+                recent.popitem(last=False)
         return not is_repeated and not (self._history and self._history.has_read(message.partition, message.offset))
 
     def were_not_stored(self, letters: Iterable[RejectedMessage]) -> None:
