@@ -5,6 +5,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -56,6 +58,19 @@ def test_marts_are_what_the_lines_on_the_topic_come_to(checkout: Checkout) -> No
     assert {row["status"] for row in marts["mart_user_blacklist_status"]} == {"Blacklist", "Watchlist", "Good Standing"}
     assert sum(row["total_orders"] for row in marts["mart_user_blacklist_status"]) == GENERATED + 13
     assert_equal(marts, expected(checkout))
+
+
+def test_decisions_are_made_again_from_the_database_and_the_warehouse(checkout: Checkout) -> None:
+    """The rules are the default ones with the marketplace pack, whose features see history."""
+    for source in ((), ("--source", str(checkout.home / "warehouse.duckdb"))):
+        done = subprocess.run(
+            [sys.executable, "-m", "fraud_detector", "replay", "--from", FIRST, "--to", LAST, "--json", *source],
+            env={**os.environ, **checkout.env}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        *differing, summary = map(json.loads, done.stdout.splitlines())
+        assert (done.returncode, differing, summary["not_decided_again"]) == (0, [], {}), done.stderr
+        assert summary["decided_again"] == GENERATED + 14
+        assert summary["incomplete_dates"] == []
 
 
 def test_late_orders_are_found_and_repaired(checkout: Checkout) -> None:

@@ -70,6 +70,8 @@ class PastHistories:
         self._kept_newest = UNIX_EPOCH
         self._kept_since = UNIX_EPOCH
         self._added = 0
+        self.taken_back = 0
+        """How many orders were taken back, as a detector had read less than the one before."""
 
     @property
     def newest(self) -> datetime:
@@ -104,6 +106,7 @@ class PastHistories:
         elif following < reached:
             for _, event in self._log.read_back(partition, following, reached):
                 self._remove(event)
+                self.taken_back += 1
             self._readers[partition] = _Reader(self._log, partition, following)
             self._newest = UNIX_EPOCH  # what is added from now on tells
         self._next[partition] = following

@@ -103,6 +103,11 @@ class Replayer:
         has_labels = any(feature.label for ruleset in past.rulesets.values() for feature in ruleset.features)
         self._histories = PastHistories(distinct, log, past.labels if has_labels else _NO_LABELS) if distinct else None
 
+    @property
+    def taken_back(self) -> int:
+        """How many orders were taken back from the histories until now."""
+        return 0 if self._histories is None else self._histories.taken_back
+
     def compare(self, order: DecidedOrder) -> Sequence[Difference]:
         """How the decision on an order differs when it is made again; empty when not. Raises NotReplayableError."""
         differences = find_differences(order, self.decide(order))

@@ -8,12 +8,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
+from decision_engine.replay.merging import merge_by_seen
 from decision_engine.replay.orders import Partition
 from decision_engine.replay.replayer import KnownPast, Replayer
-from fraud_detector.replay.results import DifferingOrder, ReplayResult, replay_orders
+from fraud_detector.replay.results import DifferingOrder, ReplayResult, replay_order
 from fraud_detector.replay.staged_orders import StagedOrders
 
 REPORTED_EVERY: Final = 500
+FEW_TAKEN_BACK: Final = 5_000
 # Rulesets are compiled functions, which cannot be sent to a process, but are there in one that is forked.
 _FORK: Final = multiprocessing.get_context("fork")
 
@@ -68,18 +70,39 @@ def _work(past: KnownPast, path: Path, partitions: Sequence[Partition], sender: 
 
 
 def _replay(past: KnownPast, path: Path, partitions: Sequence[Partition]) -> Iterator[Report]:
+    """Decide the orders of partitions again: by the same histories as far as that saves work, then by their own."""
     staged = StagedOrders(path)
-    for partition in partitions:
-        result, since_report = ReplayResult(), 0
-        # Histories of their own: each partition's decisions saw the others' orders in a sequence of their own.
-        replayer = Replayer(past, staged)
-        for order in replay_orders(replayer, staged.decided(partition), result):
-            since_report += 1
-            if since_report == REPORTED_EVERY:
-                yield since_report
-                since_report = 0
-            if order is not None:
-                yield order
-        yield since_report
-        yield result
+    following = dict.fromkeys(partitions, 0)
+    # What one detector decided needs one history. Several detectors saw different parts of each other's orders, so
+    # that histories would take orders back and add them again: a history per partition is less work then.
+    common, result, decided = Replayer(past, staged), ReplayResult(), 0
+    for order in merge_by_seen(staged.decided(partition) for partition in partitions):
+        following[order.partition] = order.offset + 1
+        decided += 1
+        differing = replay_order(common, order, result)
+        if differing is not None:
+            yield differing
+        if decided % REPORTED_EVERY == 0:
+            yield REPORTED_EVERY
+        if common.taken_back > FEW_TAKEN_BACK + decided * (len(partitions) - 1) // 2:
+            break
+    else:
+        following.clear()
+    yield decided % REPORTED_EVERY
+    yield result
+    for partition, first in following.items():
+        yield from _replay_partition(past, staged, partition, first)
     staged.close()
+
+
+def _replay_partition(past: KnownPast, staged: StagedOrders, partition: Partition, first: int) -> Iterator[Report]:
+    """Decide what is left of a partition again, by histories of its own."""
+    replayer, result, decided = Replayer(past, staged), ReplayResult(), 0
+    for decided, order in enumerate(staged.decided(partition, first), 1):
+        differing = replay_order(replayer, order, result)
+        if differing is not None:
+            yield differing
+        if decided % REPORTED_EVERY == 0:
+            yield REPORTED_EVERY
+    yield decided % REPORTED_EVERY
+    yield result

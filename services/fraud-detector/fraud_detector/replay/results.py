@@ -1,7 +1,7 @@
 """Results of a replay: per ruleset version, how many orders were decided again, differ, or could not be decided."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -70,21 +70,16 @@ class ReplayResult:
         return self.versions.setdefault(version, VersionResult())
 
 
-def replay_orders(
-    replayer: Replayer, orders: Iterable[DecidedOrder], result: ReplayResult
-) -> Iterator[DifferingOrder | None]:
-    """Decide orders again and count them; yields each that differs, and None for the others."""
-    for order in orders:
-        counts = result.of(order.ruleset_version)
-        try:
-            differences = replayer.compare(order)
-        except NotReplayableError as error:
-            counts.not_decided[error.reason] += 1
-            yield None
-            continue
-        counts.decided += 1
-        if not differences:
-            yield None
-            continue
-        counts.differing += 1
-        yield DifferingOrder(order.event.order_id, order.partition, order.offset, order.ruleset_version, differences)
+def replay_order(replayer: Replayer, order: DecidedOrder, result: ReplayResult) -> DifferingOrder | None:
+    """Decide an order again and count it; returns it when it differs."""
+    counts = result.of(order.ruleset_version)
+    try:
+        differences = replayer.compare(order)
+    except NotReplayableError as error:
+        counts.not_decided[error.reason] += 1
+        return None
+    counts.decided += 1
+    if not differences:
+        return None
+    counts.differing += 1
+    return DifferingOrder(order.event.order_id, order.partition, order.offset, order.ruleset_version, differences)

@@ -29,7 +29,8 @@ _READ_BACK: Final = """
     order by "offset" desc
 """
 _DECIDED: Final = """
-    select "offset", event, decision from orders where epoch = ? and number = ? and decision is not null
+    select "offset", event, decision from orders
+    where epoch = ? and number = ? and "offset" >= ? and decision is not null
     order by "offset"
 """
 
@@ -109,7 +110,7 @@ class StagedOrders:
         for offset, event in self._connection.execute(_READ_BACK, (*partition, first, min(end, 2**62))):
             yield offset, self._events.decode(event)
 
-    def decided(self, partition: Partition) -> Iterator[DecidedOrder]:
-        """The orders that are to be decided again, in ascending order of offsets."""
-        for offset, event, decision in self._connection.execute(_DECIDED, partition):
+    def decided(self, partition: Partition, first: int = 0) -> Iterator[DecidedOrder]:
+        """The orders that are to be decided again, from an offset on, in ascending order of offsets."""
+        for offset, event, decision in self._connection.execute(_DECIDED, (*partition, first)):
             yield DecidedOrder(self._events.decode(event), partition, offset, *self._decisions.decode(decision))
