@@ -1,9 +1,10 @@
 """Labels that a detector stores: on the real broker and database, and in every order of failures on fakes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -31,6 +32,9 @@ from simulation.scripted_random import ScriptedRandom
 from simulation.virtual_time import run_in_virtual_time
 from tests.support.reading import read_topic
 from tests.support.waiting import until
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
 
@@ -216,77 +220,77 @@ def test_every_label_is_stored_whatever_fails(values: Mapping[int, Sequence[byte
     run_in_virtual_time(play(values, script))
 
 
+class Member:
+    """One recorder with everything around it, which has one label to store."""
+
+    def __init__(self) -> None:
+        random = ScriptedRandom([])
+        self.broker = FakeBroker(1)
+        self.broker.append_order(0, label("o1"))
+        self.store, self.consumer, self.stop = (
+            MemoryStore(random),
+            FakeOrderConsumer(self.broker, random),
+            asyncio.Event(),
+        )
+        self.health = HealthState(asyncio.get_running_loop().time)
+        self.health.joined()
+        self._recorder = LabelRecorder(
+            self.consumer, self.store, MemoryPublisher(self.broker, random),
+            now=lambda: AT, metrics=LabelMetrics(CollectorRegistry()), health=self.health,
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        await self.consumer.join(self._recorder)
+        self.consumer.assign([0])
+        running = asyncio.create_task(self._recorder.run(1, self.stop))
+        yield
+        self.stop.set()
+        await running
+
+
+def failing_until(
+    available: asyncio.Event, call: Callable[P, Coroutine[Any, Any, T]], problem: str
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The call, which fails until its dependency is available."""
+
+    async def call_or_fail(*arguments: P.args, **named: P.kwargs) -> T:
+        if not available.is_set():
+            raise DependencyUnavailableError(problem)
+        return await call(*arguments, **named)
+
+    return call_or_fail
+
+
 def test_an_outage_of_the_database_is_named_until_it_is_over() -> None:
     async def scenario() -> None:
-        random, broker = ScriptedRandom([]), FakeBroker(1)
-        broker.append_order(0, label("o1"))
-        store, stop = MemoryStore(random), asyncio.Event()
-        available = asyncio.Event()
-        real = store.store
-
-        async def failing(batch: LabelBatch) -> None:
-            if not available.is_set():
-                raise DependencyUnavailableError("no connection")
-            await real(batch)
-
-        store.store = failing  # type: ignore[method-assign]
-        health = HealthState(asyncio.get_running_loop().time)
-        health.joined()
-        consumer = FakeOrderConsumer(broker, random)
-        recorder = LabelRecorder(
-            consumer, store, MemoryPublisher(broker, random),
-            now=lambda: AT, metrics=LabelMetrics(CollectorRegistry()), health=health,
-        )  # fmt: skip
-        await consumer.join(recorder)
-        consumer.assign([0])
-        running = asyncio.create_task(recorder.run(1, stop))
-        await asyncio.sleep(30)
-        assert health.unready() == "database: no connection"
-        assert Check.LABELS_STORING.dependency == "database"
-        assert broker.committed == {}
-        available.set()
-        await asyncio.sleep(30)
-        assert health.unready() is None
-        assert broker.committed == {0: 1}
-        stop.set()
-        await running
+        member, available = Member(), asyncio.Event()
+        member.store.store = failing_until(available, member.store.store, "no connection")  # type: ignore[method-assign]
+        async with member.running():
+            await asyncio.sleep(30)
+            assert member.health.unready() == "database: no connection"
+            assert Check.LABELS_STORING.dependency == "database"
+            assert member.broker.committed == {}
+            available.set()
+            await asyncio.sleep(30)
+            assert member.health.unready() is None
+            assert member.broker.committed == {0: 1}
 
     run_in_virtual_time(scenario())
 
 
 def test_labels_that_were_polled_are_stored_while_the_lag_cannot_be_read() -> None:
     async def scenario() -> None:
-        random, broker = ScriptedRandom([]), FakeBroker(1)
-        broker.append_order(0, label("o1"))
-        store, stop = MemoryStore(random), asyncio.Event()
-        available = asyncio.Event()
-        consumer = FakeOrderConsumer(broker, random)
-        real = consumer.lags
-
-        async def failing() -> dict[int, int]:
-            if not available.is_set():
-                raise DependencyUnavailableError("the broker does not respond")
-            return await real()
-
-        consumer.lags = failing  # type: ignore[method-assign]
-        health = HealthState(asyncio.get_running_loop().time)
-        health.joined()
-        recorder = LabelRecorder(
-            consumer, store, MemoryPublisher(broker, random),
-            now=lambda: AT, metrics=LabelMetrics(CollectorRegistry()), health=health,
-        )  # fmt: skip
-        await consumer.join(recorder)
-        consumer.assign([0])
-        running = asyncio.create_task(recorder.run(1, stop))
-        await asyncio.sleep(30)
-        assert health.unready() == "broker: the broker does not respond"
-        broker.append_order(0, label("o2"))
-        available.set()
-        await asyncio.sleep(30)
-        assert health.unready() is None
-        assert store.labels == {(0, 0): "o1", (0, 1): "o2"}
-        assert broker.committed == {0: 2}
-        stop.set()
-        await running
+        member, available, problem = Member(), asyncio.Event(), "the broker does not respond"
+        member.consumer.lags = failing_until(available, member.consumer.lags, problem)  # type: ignore[method-assign]
+        async with member.running():
+            await asyncio.sleep(30)
+            assert member.health.unready() == f"broker: {problem}"
+            member.broker.append_order(0, label("o2"))
+            available.set()
+            await asyncio.sleep(30)
+            assert member.health.unready() is None
+            assert member.store.labels == {(0, 0): "o1", (0, 1): "o2"}
+            assert member.broker.committed == {0: 2}
 
     run_in_virtual_time(scenario())
