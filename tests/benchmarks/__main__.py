@@ -17,6 +17,7 @@ from rich.table import Table
 
 from decision_engine.pack_mode import PackMode
 from tests.benchmarks.api import PATHS, ApiSpeed, measure_api
+from tests.benchmarks.following import Following, measure_following
 from tests.benchmarks.history import HistoryCost, HistorySize, measure_history_cost, measure_history_size
 from tests.benchmarks.latency import Latency, measure_latency
 from tests.benchmarks.stack import running_stack
@@ -30,6 +31,7 @@ class Measured(NamedTuple):
 
     throughput: list[Throughput]
     latency: list[Latency]
+    following: Following
     speeds: list[ApiSpeed]
     history_cost: HistoryCost
     history_size: HistorySize
@@ -63,9 +65,10 @@ async def _measure(orders: int, pairs: int, seconds: int, history_orders: int, r
         history_cost = measure_history_cost(status.update)
         async with running_stack(rules) as stack:
             latency = [await measure_latency(stack, rate, seconds, status.update) for rate in (500, 2_000)]
+            following = await measure_following(stack, 2_000, seconds, status.update)
             speeds = await measure_api(stack, pairs, seconds / 4, status.update)
             throughput = await measure_throughput(stack, orders, pairs, status.update)
-            return Measured(throughput, latency, speeds, history_cost, history_size)
+            return Measured(throughput, latency, following, speeds, history_cost, history_size)
 
 
 def _show(measured: Measured) -> None:
@@ -86,6 +89,11 @@ def _show(measured: Measured) -> None:
             f"{at.rate:,}", str(at.samples), f"{at.p50:.1f}", f"{at.p95:.1f}", f"{at.p99:.1f}", f"{at.decided_p99:.1f}"
         )
     console.print(table)
+    followed = measured.following
+    console.print(
+        f"two detectors with the marketplace pack at {followed.rate:,} orders/s: what the other decided counts within "
+        f"{followed.p50:g} ms in half of {followed.observations:,} polls, within {followed.p99:g} ms in 99 percent"
+    )
     table = Table(
         "request", "API/s", "bare handler/s", "ratio", "CPU us/request", "bare CPU us", title="API, 16 connections"
     )
@@ -122,6 +130,7 @@ def _figures(measured: Measured) -> dict[str, Any]:
             "pairs": [{**dataclasses.asdict(speed), "ratio": speed.ratio} for speed in speeds],
         },
         "latency_ms": [dataclasses.asdict(at) for at in measured.latency],
+        "following_ms": dataclasses.asdict(measured.following),
         "history": {**dataclasses.asdict(measured.history_cost), **dataclasses.asdict(measured.history_size)},
     }
 
