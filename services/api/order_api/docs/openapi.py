@@ -100,6 +100,8 @@ PARAMETERS: Final[dict[str, object]] = {
     "limit": 50,
     "cursor": "Yk2tQx0vZ7mBWzE3OTk1MDI1MDAwMDAwMDAsIm8tMSJd",
     "wait": "5s",
+    "period": "week",
+    "label_days": 30,
     "flagged": True,
     "min_risk_score": 80,
     "code": "user-unknown",

@@ -1,0 +1,1 @@
+"""Rules: how well each has worked, by the labels of its hits."""

@@ -1,0 +1,118 @@
+"""Performance of rules: groups of hits added up, with proportions and their intervals."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from decision_engine.backtest.proportion import Proportion
+from order_api.auth.dependencies import principal_of
+from order_api.kit.database import Database
+from order_api.kit.fair_turns import FairPool
+from order_api.kit.registry import Provider
+from order_api.rules import schemas
+from order_api.rules.filters import PerformanceParameters, Period
+from order_api.rules.repository import FraudGroup, HitGroup, count_fraud, count_hits
+from order_contract.business_time import business_date
+
+# One period of everything: orders are of one millennium.
+_WHOLE: Final = "millennium"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleService:
+    """Computes the performance of rules, on the connections for statistics: keys take turns."""
+
+    statistics: FairPool
+    labels_topic: str
+
+    async def performance(self, request: Request, parameters: PerformanceParameters) -> schemas.Performance:
+        """The performance of rules in a range of time. Raises RequestValidationError, QueryTooSlow."""
+        start, end = parameters.bounds()
+        period = parameters.period or _WHOLE
+
+        async def work(database: Database) -> tuple[list[HitGroup], list[FraudGroup]]:
+            async with database.snapshot() as snapshot:
+                hits = await count_hits(
+                    snapshot, start, end, labels_topic=self.labels_topic, period=period, rule=parameters.rule
+                )
+                fraud = await count_fraud(snapshot, start, end, labels_topic=self.labels_topic, period=period)
+            return hits, fraud
+
+        hits, fraud = await self.statistics.run(request, principal_of(request).key_id, work)
+        due = business_date(datetime.now(UTC)) - timedelta(days=parameters.label_days)
+        items = build_performance(hits, fraud, period=parameters.period, last=business_date(end), due=due)
+        return schemas.Performance(start=start, end=end, items=items)
+
+
+Rules = Annotated[RuleService, Depends(Provider(RuleService))]
+
+
+@dataclass(slots=True)
+class _Sum:
+    orders: int = 0
+    money: Counter[str] = field(default_factory=Counter)
+
+    def add(self, group: HitGroup) -> None:
+        self.orders += group.orders
+        self.money[group.currency] += group.amount
+
+    def schema(self) -> schemas.Sum:
+        return schemas.Sum(orders=self.orders, money=dict(self.money))
+
+
+def build_performance(
+    hits: Sequence[HitGroup], fraud: Sequence[FraudGroup], *, period: Period | None, last: date, due: date
+) -> list[schemas.RulePerformance]:
+    """Rules by period, then by hits. Labels of orders up to date `due` are complete; the range ends on date `last`."""
+    sums: dict[tuple[date, str, str, str], dict[str | None, _Sum]] = {}
+    for group in hits:
+        by_label = sums.setdefault(
+            (group.period, group.rule, group.ruleset_version, group.mode),
+            {"all": _Sum(), "fraud": _Sum(), "legitimate": _Sum(), None: _Sum()},
+        )
+        by_label["all"].add(group)
+        by_label[group.label].add(group)
+    all_fraud = {(group.period, group.ruleset_version): group.orders for group in fraud}
+    items = [
+        schemas.RulePerformance(
+            period=None if period is None else first,
+            rule=rule,
+            ruleset_version=version,
+            mode=mode,
+            mature=_end(first, period, last) <= due,
+            hits=found["all"].schema(),
+            fraud=found["fraud"].schema(),
+            legitimate=found["legitimate"].schema(),
+            precision=_share(Proportion(found["fraud"].orders, found["fraud"].orders + found["legitimate"].orders)),
+            recall=_share(Proportion(found["fraud"].orders, all_fraud.get((first, version), 0))),
+        )
+        for (first, rule, version, mode), found in sums.items()
+    ]
+    return sorted(items, key=lambda item: (item.period or date.min, -item.hits.orders, item.rule, item.mode))
+
+
+def _end(first: date, period: Period | None, last: date) -> date:
+    """The last date of a period that lies in the range."""
+    match period:
+        case Period.DAY:
+            return first
+        case Period.WEEK:
+            return min(first + timedelta(days=6), last)
+        case Period.MONTH:
+            return min((first + timedelta(days=31)).replace(day=1) - timedelta(days=1), last)
+    return last
+
+
+def _share(proportion: Proportion) -> schemas.Share:
+    interval = proportion.interval
+    return schemas.Share(
+        part=proportion.part,
+        whole=proportion.whole,
+        value=proportion.value,
+        low=None if interval is None else interval.low,
+        high=None if interval is None else interval.high,
+    )
