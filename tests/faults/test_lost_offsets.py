@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaProducer
 
 from order_platform.settings import KafkaSettings
 from tests.support.broker_topics import delete_records
+from tests.support.command import Orderwatch
 from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
-from tests.support.service import run_command
 from tests.support.waiting import eventually, until
 
 READ, LOST, LEFT = 10, 15, 5
@@ -39,9 +39,9 @@ async def gaps(database_url: str) -> list[tuple[int, int, int]]:
 @pytest.mark.integration
 @pytest.mark.parametrize("running", [False, True], ids=["down", "up"])
 async def test_what_is_lost_is_named_and_accepted_when_the_setting_says_so(
-    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path, *, running: bool
+    elsewhere: KafkaSettings, database_url: str, orderwatch: Orderwatch, tmp_path: Path, *, running: bool
 ) -> None:
-    settings, log = kafka_settings, tmp_path / "detector.log"
+    settings, log = elsewhere, tmp_path / "detector.log"
     with DetectorProcess(settings, database_url, log) as detector:
         await publish(settings, 0, READ)
         await until_consumed(settings, "the first messages to be consumed")
@@ -72,16 +72,16 @@ async def test_what_is_lost_is_named_and_accepted_when_the_setting_says_so(
             assert found[0] == expected[0]
             assert all(end <= first < following == end + LOST for _, first, following in found[1:])
         assert detector.terminate() == 0
-    done = await asyncio.to_thread(run_command, settings, database_url, "orderwatch", "reconcile")
-    assert done.returncode == 0, done.stdout
+    done = await asyncio.to_thread(orderwatch, "reconcile")
+    assert done.exit_code == 0, done.stdout
     assert f"{LOST} offsets lie in recorded gaps" in done.stdout or running
 
 
 @pytest.mark.integration
 async def test_a_gap_at_the_end_of_a_partition_is_recorded_without_a_message_behind_it(
-    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+    elsewhere: KafkaSettings, database_url: str, orderwatch: Orderwatch, tmp_path: Path
 ) -> None:
-    settings, log = kafka_settings, tmp_path / "detector.log"
+    settings, log = elsewhere, tmp_path / "detector.log"
     with DetectorProcess(settings, database_url, log) as detector:
         await publish(settings, 0, READ)
         await until_consumed(settings, "the first messages to be consumed")
@@ -95,5 +95,5 @@ async def test_a_gap_at_the_end_of_a_partition_is_recorded_without_a_message_beh
 
         await until(recorded, "the gap to be recorded")
         assert detector.terminate() == 0
-    done = await asyncio.to_thread(run_command, settings, database_url, "orderwatch", "reconcile", "--no-wait")
-    assert done.returncode == 0, done.stdout
+    done = await asyncio.to_thread(orderwatch, "reconcile", "--no-wait")
+    assert done.exit_code == 0, done.stdout
