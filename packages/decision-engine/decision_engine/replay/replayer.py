@@ -43,7 +43,7 @@ EXPLANATIONS: Final[Mapping[Reason, str]] = {
     Reason.ERASED: "they are orders of an erased person",
     Reason.NOTHING_SEEN: "it is not recorded which orders or changes of lists they had seen",
     Reason.RETIRED_ORDERS: "orders of their windows are retired",
-    Reason.MISSING_ORDERS: "the source has not the same orders of their windows as Postgres: load the dates",
+    Reason.MISSING_ORDERS: "a date of their windows has another number of orders in the source than in Postgres",
     Reason.UNSTORED_LABELS: "they saw labels that are not stored yet; replay them again later",
     Reason.ERASED_ORDERS: "they differ, and orders of erased persons are in their windows",
     Reason.FORGOTTEN_ORDERS: "they are too late for the histories of a replay",

@@ -70,7 +70,7 @@ def print_summary(result: ReplayResult) -> None:
     OUT.print(table)
     if result.incomplete:
         dates = ", ".join(map(str, result.incomplete[:MOST_SHOWN]))
-        ERR.print(f"the source has not the same number of orders as Postgres of {dates}: load these dates again")
+        ERR.print(f"the source has another number of orders than Postgres for {dates}: load these dates again")
     for reason, count in total.not_decided.most_common():
         ERR.print(f"{count:,} orders were not decided again: {EXPLANATIONS[reason]}")
     if total.differing:
