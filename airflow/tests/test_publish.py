@@ -132,6 +132,27 @@ def test_any_changes_give_the_rows_of_the_mart(
         ]
 
 
+def test_no_row_is_looked_up_by_an_index(
+    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+) -> None:
+    """A look-up per row would cost more with each row of the same user."""
+    change(
+        settings,
+        "create table gold.mart_pairs as select 'u' || range % 200 as user_id, 'p' || range // 200 as product_id, "
+        "1 as orders, range * 7 % 9973 as amount from range(20_000)",
+    )
+    order = ["orders desc", "amount desc", "user_id", "product_id"]
+    pairs = MartDefinition("mart_pairs", "Pairs.", {}, order)
+    for _ in range(2):
+        publish_marts(connection, warehouse, [pairs], 100_000)
+        connection.execute("analyze marts.mart_pairs")
+    connection.execute("select pg_stat_force_next_flush()")
+    looked_up = connection.execute(
+        "select indexrelname, idx_scan from pg_stat_user_indexes where relname = 'mart_pairs' and idx_scan > 0"
+    )
+    assert looked_up.fetchall() == []
+
+
 def test_a_table_without_room_between_two_rows_is_created_again(
     settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
 ) -> None:

@@ -22,8 +22,12 @@ POSITION: Final = "position"
 
 _GAP: Final = 1 << 16
 _STAGED, _MATCHED, _ADDED = (Identifier("pg_temp", name) for name in ("staged_mart", "matched_rows", "added_rows"))
-# For the joins and sorts of a transaction: some hundred thousand rows fit.
-_MEMORY: Final = "set local work_mem = '64MB'"
+# For the joins and sorts of a transaction: some hundred thousand rows fit. Whole tables are compared, so joins are hash
+# joins: the planner takes the order for so selective that it would look up each row by the index of one column, which
+# costs more with each row that a user or a product has.
+_PLANNING: Final = """
+    set local work_mem = '64MB'; set local enable_nestloop = off; set local enable_mergejoin = off
+"""
 
 _SHAPE: Final = """
     select a.attname, format_type(a.atttypid, a.atttypmod) from pg_attribute as a
@@ -33,7 +37,7 @@ _SHAPE: Final = """
 # up to it: new rows stand between those of numbers `run` and `run + 1`.
 _MATCH: Final = """
     create temporary table {matched} on commit drop as
-    with pairs as (
+    with pairs as materialized (
         select staged.ordinal, published.{position} as kept,
             ({published_columns}) is distinct from ({staged_columns}) as differs
         from {staged} as staged left join {published} as published using ({order})
@@ -95,7 +99,7 @@ def publish_table(
     `order` are the columns that the order is made of; no two rows have the same values of them. To be called within a
     transaction.
     """
-    connection.execute(_MEMORY)
+    connection.execute(_PLANNING)
     columns = [column for column, _ in relation.columns]
     rows, complete = _stage(connection, relation, most)
     changed = None
