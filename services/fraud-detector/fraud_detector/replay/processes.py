@@ -90,6 +90,7 @@ def _replay(past: KnownPast, path: Path, partitions: Sequence[Partition]) -> Ite
         following.clear()
     yield decided % REPORTED_EVERY
     yield result
+    del common  # its histories are as large as each of the next ones
     for partition, first in following.items():
         yield from _replay_partition(past, staged, partition, first)
     staged.close()
