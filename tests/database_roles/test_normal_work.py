@@ -127,7 +127,9 @@ def _use_every_feature(client: httpx.Client) -> None:
         assert client.get(path, timeout=30).is_success, path
     assert client.get("/v1/dead-letters", timeout=30).raise_for_status().json()["items"]
     pack = (resources.files(decision_engine) / "marketplace_pack.yaml").read_text()
-    assert client.post("/v1/decide", json={"order": ORDER, "ruleset": pack}).raise_for_status().json()["rules"]
+    assert (
+        client.post("/v1/decide", json={"order": ORDER, "ruleset": {"draft": pack}}).raise_for_status().json()["rules"]
+    )
     assert client.post("/v1/session", headers={"Sec-Fetch-Site": "same-origin"}).is_success
     assert client.delete("/v1/session", headers={"Sec-Fetch-Site": "same-origin"}).is_success
 

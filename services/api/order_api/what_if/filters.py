@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 _ORDER: Final[dict[str, Any]] = {
     "user_id": "U-1042",
@@ -13,6 +13,22 @@ _ORDER: Final[dict[str, Any]] = {
     "country": "SG",
     "created_date": "2026-11-22T10:15:00",
 }
+
+
+class StoredVersion(BaseModel):
+    """A ruleset that is stored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
+
+
+class Draft(BaseModel):
+    """A ruleset that is not stored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    draft: Annotated[str, Field(description="YAML; it includes no files")]
 
 
 class Question(BaseModel):
@@ -26,17 +42,6 @@ class Question(BaseModel):
             description="as on topic `orders`; `order_id` may be left out. A stored one is decided as if it were not"
         ),
     ]
-    ruleset_version: Annotated[
-        Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")] | None,
-        Field(description="of a stored ruleset; left out: the one that decided the newest order"),
-    ] = None
     ruleset: Annotated[
-        Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")] | None,
-        Field(description="a draft, as YAML; it includes no files"),
+        StoredVersion | Draft | None, Field(description="left out: the one that decided the newest order")
     ] = None
-
-    @model_validator(mode="after")
-    def _one_ruleset(self) -> "Question":
-        if self.ruleset is not None and self.ruleset_version is not None:
-            raise ValueError("has both ruleset and ruleset_version; send one of them")
-        return self

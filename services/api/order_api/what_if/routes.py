@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["what-
     "/decide",
     operation_id="decide_order",
     response_model=Answer,
-    responses=responses(401, 403, 413, 415, 422, 429, 503),
+    responses=responses(401, 403, 404, 409, 413, 415, 422, 429, 503),
     dependencies=[reader(Scope.ORDERS)],
 )
 async def decide_order(request: Request, what_ifs: WhatIfs, question: Question) -> Response:

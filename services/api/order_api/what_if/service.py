@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import asyncpg
 from fastapi import Depends, Request
-from fastapi.exceptions import RequestValidationError
 
 from decision_engine.features import EventFeatures, FeatureState
 from decision_engine.history.declaration import ATTRIBUTE, HistoryFeature
@@ -22,10 +21,11 @@ from decision_engine.what_if import ChangedFeatures, RuleResult, WhatIf, examine
 from order_api.auth.dependencies import principal_of
 from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.http.problems.requests import NotPermitted
+from order_api.http.problems.resources import OrderRefused, RulesetRefused, RulesetUnknown
 from order_api.kit.database import Database, PoolConnection
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.registry import Provider
-from order_api.what_if.filters import Question
+from order_api.what_if.filters import Draft, Question, StoredVersion
 from order_api.what_if.repository import (
     MOST_ORDERS,
     Key,
@@ -69,14 +69,14 @@ class WhatIfService:
     labels_topic: str
 
     async def decide(self, request: Request, question: Question) -> dict[str, Any]:
-        """The answer as it is sent. Raises NotPermitted, RequestValidationError."""
+        """The answer as it is sent. Raises NotPermitted, OrderRefused, RulesetRefused, RulesetUnknown."""
         principal = principal_of(request)
         if self.personal_data.masks(principal):
             raise NotPermitted("what-if counts orders by device and address, which are masked for your key")
         event = self._decode(question.order)
 
         async def work(database: Database) -> dict[str, Any]:
-            ruleset, source = await _find_ruleset(database, question)
+            ruleset, source = await _find_ruleset(database, question.ruleset)
             async with database.snapshot() as connection:
                 known = await self._read(connection, event, ruleset)
             found = await asyncio.to_thread(_examine, event, ruleset, known)
@@ -89,7 +89,7 @@ class WhatIfService:
             # By the standard library, which writes integers of any size: the decoder refuses them by name.
             return self.decoder.decode(json.dumps({"order_id": UNNAMED, **order}).encode(), datetime.now(UTC))
         except BadEvent as error:
-            raise _invalid(("order", *([error.field] if error.field else [])), str(error)) from None
+            raise OrderRefused(str(error), error.error_type) from None
 
     async def _read(self, connection: PoolConnection, event: OrderEvent, ruleset: Ruleset) -> _Known:
         features = _features_by_key(ruleset.features)
@@ -131,22 +131,20 @@ class WhatIfService:
 WhatIfs = Annotated[WhatIfService, Depends(Provider(WhatIfService))]
 
 
-async def _find_ruleset(database: Database, question: Question) -> tuple[Ruleset, RulesetSource]:
-    """The ruleset that a question is about. Raises RequestValidationError."""
-    if question.ruleset is not None:
+async def _find_ruleset(database: Database, wanted: StoredVersion | Draft | None) -> tuple[Ruleset, RulesetSource]:
+    """The ruleset that a question is about. Raises RulesetRefused, RulesetUnknown."""
+    if isinstance(wanted, Draft):
         try:
-            return await asyncio.to_thread(parse_ruleset, question.ruleset, "ruleset"), RulesetSource.DRAFT
+            return await asyncio.to_thread(parse_ruleset, wanted.draft, "draft"), RulesetSource.DRAFT
         except RulesetError as error:
-            raise _invalid(("ruleset",), str(error)) from None
-    version = question.ruleset_version or await read_newest_version(database)
+            raise RulesetRefused(str(error)) from None
+    version = await read_newest_version(database) if wanted is None else wanted.version
     if version is None:
         return await asyncio.to_thread(load_ruleset), RulesetSource.DEFAULT
     content = await read_content(database, version)
     if content is None:
-        raise _invalid(
-            ("ruleset_version",), f"no ruleset {version} is stored; `fraud-detector rules versions` lists them"
-        )
-    source = RulesetSource.STORED if question.ruleset_version else RulesetSource.NEWEST
+        raise RulesetUnknown(version)
+    source = RulesetSource.NEWEST if wanted is None else RulesetSource.STORED
     return await asyncio.to_thread(_parse_stored, content, version), source
 
 
@@ -221,7 +219,3 @@ def _rule(result: RuleResult) -> dict[str, Any]:
         "values": result.values,
         "comparisons": [each._asdict() for each in result.comparisons],
     }
-
-
-def _invalid(place: Sequence[str], message: str) -> RequestValidationError:
-    return RequestValidationError([{"type": "what_if", "loc": ("body", *place), "input": None, "msg": message}])

@@ -36,6 +36,9 @@ Problem
 │   ├── ConflictUnresolved       409  another order has this id
 │   ├── RetiredDate              409  the order is of a retired date
 │   ├── CorrectionRefused    409  no order event either
+│   ├── OrderRefused         409  what-if: no order event
+│   ├── RulesetRefused       409  what-if: no ruleset
+│   ├── RulesetUnknown       404  what-if: no such version
 │   ├── KeyUnknown           404  never made, or revoked already
 │   └── MartUnknown          404  not published
 └── availability.py               our side: report it (500), or try again (503)

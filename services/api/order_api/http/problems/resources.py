@@ -130,6 +130,39 @@ class CorrectionRefused(Problem):
         super().__init__(detail, members={"error_type": error_type})
 
 
+class OrderRefused(Problem):
+    """The order is not a valid order event: on topic `orders` it would become a dead letter.
+
+    `detail` names field and value, `error_type` is the one that it would be refused with.
+    """
+
+    status = 409
+    code = "order-refused"
+    title = "The order is not a valid order event"
+
+    def __init__(self, detail: str, error_type: str) -> None:
+        super().__init__(detail, members={"error_type": error_type})
+
+
+class RulesetRefused(Problem):
+    """The draft is not a valid ruleset: `detail` names line and column, what is wrong, and what to write instead."""
+
+    status = 409
+    code = "ruleset-refused"
+    title = "The draft is not a valid ruleset"
+
+
+class RulesetUnknown(Problem):
+    """No ruleset of this version decided an order or was published: `fraud-detector rules versions` lists them."""
+
+    status = 404
+    code = "ruleset-unknown"
+    title = "No ruleset has this version"
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"no ruleset of version {version} is stored")
+
+
 class KeyUnknown(Problem):
     """No valid key has this id: it was never made, or it is revoked already. `GET /v1/keys` lists the keys."""
 
