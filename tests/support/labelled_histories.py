@@ -119,11 +119,16 @@ def first_orders(seed: int, accounts: int = 12_000) -> list[LabelledOrder]:
     return _labelled(made, 30 * DAY)
 
 
-def card_payments(seed: int, customers: int = 500, terminals: int = 1_000, days: int = 120) -> list[LabelledOrder]:
-    """Payments at terminals, every label 7 days later: 28 days of a compromised terminal, 14 days of a stolen card."""
+def card_payments(
+    seed: int, customers: int = 500, terminals: int = 1_000, days: int = 120, *, near: int = 80
+) -> list[LabelledOrder]:
+    """Payments at terminals, every label 7 days later: 28 days of a compromised terminal, 14 days of a stolen card.
+
+    Each customer pays at so many terminals that are `near`.
+    """
     chance = random.Random(seed)
     habits = [
-        (chance.uniform(5, 100), chance.uniform(0, 4), chance.sample(range(terminals), 8)) for _ in range(customers)
+        (chance.uniform(5, 100), chance.uniform(0, 4), chance.sample(range(terminals), near)) for _ in range(customers)
     ]
     compromised: dict[int, int] = {}
     stolen: dict[int, int] = {}
@@ -131,14 +136,14 @@ def card_payments(seed: int, customers: int = 500, terminals: int = 1_000, days:
     for day in range(days):
         compromised |= {chance.randrange(terminals): day for _ in range(chance.random() < terminals / 5_000)}
         stolen |= {chance.randrange(customers): day for _ in range(chance.random() < 3 * customers / 5_000)}
-        for customer, (mean, rate, near) in enumerate(habits):
+        for customer, (mean, rate, used) in enumerate(habits):
             for _ in range(_poisson(chance, rate)):
                 second = chance.gauss(43_200, 20_000)
                 if not 0 < second < 86_400:
                     continue
                 amount = chance.gauss(mean, mean / 2)
                 amount = chance.uniform(0, 2 * mean) if amount < 0 else amount
-                terminal = chance.choice(near)
+                terminal = chance.choice(used)
                 is_fraud = amount > 220 or day - compromised.get(terminal, -99) < 28
                 if day - stolen.get(customer, -99) < 14 and chance.random() < 1 / 3:
                     amount, is_fraud = 5 * amount, True
