@@ -1,6 +1,6 @@
 """Waiting until a group has consumed what is on its topic."""
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from aiokafka.errors import KafkaError
 
@@ -28,7 +28,8 @@ async def until_consumed(
                 positions = await reader.read()
             except KafkaError:  # a new broker has no coordinator for the group yet, a restarted one has other ports
                 reader = None
-                await stack.aclose()
+                with suppress(KafkaError):
+                    await stack.aclose()
                 return False
             return bool(positions) and all(position.lag == 0 for position in positions)
 

@@ -319,3 +319,34 @@ def test_orders_are_late_by_the_newest_order_and_not_by_a_clock() -> None:
         features.add(old, 0, number)
     features.add(order, 0, 3)
     assert features.features(old)[TOO_LATE]
+
+
+@pytest.mark.parametrize("count", [100, 2_000])
+def test_a_horizon_that_is_later_than_the_order_leaves_nothing_in_its_window(count: int) -> None:
+    """Orders that had to be forgotten may still be there; those of few and of many orders say the same."""
+    aggregates = (Aggregate.COUNT, Aggregate.SUM, Aggregate.MINIMUM, Aggregate.AVERAGE, Aggregate.DISTINCT)
+    features = [
+        HistoryFeature(
+            name=aggregate.value,
+            aggregate=aggregate,
+            key=("user_id",),
+            window=24 * 60 * MINUTE,
+            field=None
+            if aggregate is Aggregate.COUNT
+            else "user_id"
+            if aggregate is Aggregate.DISTINCT
+            else "quantity",
+        )
+        for aggregate in aggregates
+    ]
+    state = HistoryState(features)
+    orders = [random_order(random.Random(number), number, START, 9)._replace(user_id="u") for number in range(count)]
+    orders = [each._replace(created_date=START + timedelta(seconds=number)) for number, each in enumerate(orders)]
+    for order in orders:
+        state.add(order)
+    before = state.values(orders[-1], microseconds(START) - 1)
+    assert before["count"] == count
+    horizon = microseconds(START + timedelta(seconds=80))
+    early = state.values(orders[20], horizon)
+    assert early == {"count": 0, "sum": 0, "min": None, "avg": None, "distinct": 0}
+    assert state.values(orders[-1], microseconds(START) - 1) == before

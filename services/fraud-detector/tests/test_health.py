@@ -98,6 +98,27 @@ def test_a_retry_ends_when_it_is_cancelled() -> None:
     run_in_virtual_time(main())
 
 
+def test_a_retry_ends_when_its_task_is_cancelled_though_the_client_swallows_that() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def call() -> None:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                raise DependencyUnavailableError("the client was closed") from None
+
+        retrying = loop.create_task(
+            retry_while_unavailable(call, check=Check.STORING, health=joined(), is_cancelled=lambda: False)
+        )
+        await asyncio.sleep(0.5)
+        retrying.cancel()
+        await asyncio.wait([retrying], timeout=60)
+        assert retrying.cancelled()
+
+    run_in_virtual_time(main())
+
+
 def test_an_error_that_no_retry_cures_is_raised() -> None:
     async def main() -> None:
         async def call() -> None:

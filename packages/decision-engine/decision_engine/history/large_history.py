@@ -122,15 +122,22 @@ class LargeHistory:
         whole = self._parts.greatest[column][first.block + 1 : end.block]
         return max(map(max, filter(len, (*self._values(column, first, end), *inner, whole))))
 
-    def distinct(self, column: int, window: int, after: int, time: int) -> int:
-        """The number of different ids in a column, of orders in (`after`, `time`].
+    def distinct(self, column: int, window: int, time: int) -> int:
+        """The number of different ids in a column, of orders in (`time` - `window`, `time`]."""
+        return self._presence[column].distinct(window, time)
 
-        A window that begins later than its length says is one that orders up to there are forgotten for.
-        """
-        presence = self._presence[column]
-        if after > time - window:
-            presence.forget(after)
-        return presence.distinct(window, time)
+    def distinct_between(self, column: int, first: Place, end: Place) -> int:
+        """The number of different ids in a column between two places, for a window that is none of those counted."""
+        ids: set[int] = set()
+        for block in range(first.block, end.block + 1):
+            chunks = self._blocks[block].chunks
+            low = first.chunk if block == first.block else 0
+            high = end.chunk if block == end.block else len(chunks) - 1
+            for chunk in range(low, high + 1):
+                begin = first.position if (block, chunk) == first[:2] else 0
+                stop = end.position if (block, chunk) == end[:2] else None
+                ids.update(chunks[chunk][column][begin:stop])
+        return len(ids)
 
     def add(self, time: int, values: Sequence[int]) -> None:
         """Add an order, at its own time."""
@@ -164,7 +171,8 @@ class LargeHistory:
                 del first.chunks[0]
                 first.parts.delete(0)
             count = bisect_right(first.chunks[0][0], time)
-            delete_first(first.chunks[0], count)
+            if count:
+                delete_first(first.chunks[0], count)
             self._replace_chunk(0, 0, [first.chunks[0]])
         for presence in self._presence.values():
             presence.forget(time)

@@ -72,11 +72,18 @@ class LargeReader:
 
 def _span(history: LargeHistory, since: int, time: int) -> Span | None:
     """The orders of a window; None when there are none."""
-    if not history:
+    # A horizon can be later than the order.
+    if not history or since >= time:
         return None
     first, end = history.end_of(since), history.end_of(time)
     orders = history.count(first, end)
     return Span(history, since, time, first, end, orders) if orders else None
+
+
+def _distinct(span: Span, column: int, window: int) -> int:
+    if span.since > span.time - window:  # shortened by the horizon
+        return span.history.distinct_between(column, span.first, span.end)
+    return span.history.distinct(column, window, span.time)
 
 
 def _reader(series: Series, feature: HistoryFeature) -> ReadValue:
@@ -112,7 +119,7 @@ def _column_reader(  # noqa: PLR0911  (one return for each aggregate)
         case Aggregate.MAXIMUM:
             return lambda span, _: span.history.greatest(column, span.first, span.end)
         case Aggregate.DISTINCT | Aggregate.LABEL_DISTINCT:
-            return lambda span, _: span.history.distinct(column, window, span.since, span.time)
+            return lambda span, _: _distinct(span, column, window)
     high, low = series.column(feature, Part.SQUARE_HIGH), series.column(feature, Part.SQUARE_LOW)
 
     def read_deviation(span: Span, _: OrderEvent) -> Value:

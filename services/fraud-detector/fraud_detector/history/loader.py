@@ -43,9 +43,9 @@ async def load_history(
     Raises DependencyUnavailableError.
     """
     with errors_as_unavailable():
-        # Reading all orders takes longer than any timeout of a command.
+        # Reading all orders takes longer than any timeout of a command, and so may forgetting some in between.
         async with (
-            connected(database_url, "fraud-detector", command_timeout=None) as connection,
+            connected(database_url, "fraud-detector", command_timeout=None, idle_in_transaction="0") as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             with paused_collector():

@@ -14,6 +14,7 @@ from typing import TypeVar
 import structlog
 
 from fraud_detector.stream.ports import DependencyUnavailableError
+from order_platform.cancellation import task_is_cancelled
 
 log = structlog.get_logger()
 
@@ -137,6 +138,8 @@ async def retry_while_unavailable(
             return result
         finally:
             slow.cancel()
+        if task_is_cancelled():
+            raise asyncio.CancelledError
         if is_cancelled():
             return None
         await asyncio.sleep(random.uniform(0, bound))  # noqa: S311  (jitter)

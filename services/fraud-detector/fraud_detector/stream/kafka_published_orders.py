@@ -126,8 +126,12 @@ class KafkaPublishedOrders:
             consumer = await start_consumer_of_all(self._settings, self._settings.decisions_topic)
         except KafkaError as error:
             raise self._unavailable(error) from error
-        for part in consumer.assignment():
-            consumer.seek(part, self._positions.get(part.partition, 0))
+        try:
+            for part in consumer.assignment():
+                consumer.seek(part, self._positions.get(part.partition, 0))
+        except BaseException:
+            await consumer.stop()
+            raise
         return consumer
 
     def _unavailable(self, error: KafkaError | TimeoutError) -> DependencyUnavailableError:

@@ -9,6 +9,7 @@ from fraud_detector.stream.buffers import OffsetTracker
 from fraud_detector.stream.health import Check, HealthState
 from fraud_detector.stream.metrics import DetectorMetrics, Stage
 from fraud_detector.stream.ports import CommitRefusedError, DecisionStore, DependencyUnavailableError, OrderConsumer
+from order_platform.cancellation import task_is_cancelled
 
 log = structlog.get_logger()
 
@@ -55,6 +56,8 @@ class OffsetCommitter:
             await self._offsets.wait()
             await asyncio.sleep(every)
             await self.commit()
+            if task_is_cancelled():
+                raise asyncio.CancelledError
 
     async def commit(self) -> None:
         """Commit what is finished now."""

@@ -14,24 +14,28 @@ from order_platform.postgres.errors import DATABASE_ERRORS
 TIMEOUT_SECONDS: Final = 30.0
 
 
-def session_settings(application_name: str) -> dict[str, str]:
+def session_settings(application_name: str, *, idle_in_transaction: str = "30s") -> dict[str, str]:
     """The settings of a session.
 
     A detector that stands still within a transaction keeps others from storing its orders, which they read again.
     """
-    return {"application_name": application_name, "idle_in_transaction_session_timeout": "30s"}
+    return {"application_name": application_name, "idle_in_transaction_session_timeout": idle_in_transaction}
 
 
 @asynccontextmanager
 async def connected(
-    database_url: str, application_name: str, *, command_timeout: float | None = TIMEOUT_SECONDS
+    database_url: str,
+    application_name: str,
+    *,
+    command_timeout: float | None = TIMEOUT_SECONDS,
+    idle_in_transaction: str = "30s",
 ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """A connection of its own, closed at the end without waiting for the database. Raises asyncpg's errors."""
     connection = await asyncpg.connect(
         database_url,
         timeout=TIMEOUT_SECONDS,
         command_timeout=command_timeout,
-        server_settings=session_settings(application_name),
+        server_settings=session_settings(application_name, idle_in_transaction=idle_in_transaction),
     )
     try:
         yield connection
