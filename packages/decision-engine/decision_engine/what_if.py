@@ -43,8 +43,8 @@ class Comparison(NamedTuple):
 class Change(NamedTuple):
     """A change of one value, or of one rule, that leads to another outcome.
 
-    `instead` is the value nearest to the order's own that does; None when any other text does. For a list, both say
-    whether the order is in it; for a rule, whether it is there.
+    `instead` is the value nearest to the order's own that does; None when any text does that no rule names. For a list,
+    both say whether the order is in it; for a rule, whether it is there.
     """
 
     name: str
@@ -139,6 +139,10 @@ class _Search:
         self._ruleset = ruleset
         self._decision = decision
         self._tried: set[tuple[str, Any]] = set()
+        self._looked = 0
+        # What is known of histories and lists is that of the order's own values.
+        self._keys = {name for feature in ruleset.features for name in feature.key}
+        self._keys.update(each.field for each in ruleset.schema.lists.values())
 
     def changes(self, rules: Sequence[RuleResult]) -> Iterator[Change]:
         """The changes of values in the order of the rules, then those of rules."""
@@ -157,6 +161,9 @@ class _Search:
             if name in self._ruleset.schema.parameters:
                 continue
             value = values[name]
+            self._looked += 1
+            if self._looked > _MOST_TRIED:
+                return
             for instead in self._alternatives(name, value, text):
                 if (name, instead) in self._tried or len(self._tried) >= _MOST_TRIED:
                     continue
@@ -175,8 +182,10 @@ class _Search:
         elif isinstance(value, bool):
             yield not value
         elif isinstance(value, (int, float)):
+            if not _is_ordering(text) or name in self._keys:
+                return
             yield from self._numbers(name, value, compile_condition(text, schema))
-        elif isinstance(value, str) and schema.lists.keys().isdisjoint(names_in(text)):
+        elif isinstance(value, str) and name not in self._keys:
             yield from (each for each in _literals(text, self._ruleset) if each != value)
             yield _ANOTHER
 
@@ -256,6 +265,15 @@ def _first_place(start: int, step: int, end: int, flips: Callable[[int], bool]) 
     return far
 
 
+def _is_ordering(text: str) -> bool:
+    """Whether a comparison is by size alone, so that it turns at one number in each direction."""
+    nodes = list(ast.walk(ast.parse(text, mode="eval")))
+    compared = [op for node in nodes if isinstance(node, ast.Compare) for op in node.ops]
+    return all(isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for op in compared) and not any(
+        isinstance(node, (ast.Mod, ast.FloorDiv)) for node in nodes
+    )
+
+
 def _literals(text: str, ruleset: Ruleset) -> Iterator[str]:
     """The texts that a comparison names, itself or by a parameter."""
     for node in ast.walk(ast.parse(text, mode="eval")):
@@ -273,7 +291,7 @@ def _change(name: str, value: Any, instead: Any, outcome: Outcome, *, is_list: b
     if is_list:
         sentence = f"If the order were {'in' if instead else 'not in'} list {name}, {result}."
     elif instead == _ANOTHER:
-        return Change(name, value, None, outcome, f"With another {name} than {_shown(value)} {result}.")
+        return Change(name, value, None, outcome, f"With a value of {name} that no rule names {result}.")
     else:
         sentence = f"With {name} {_shown(instead)} instead of {_shown(value)} {result}."
     return Change(name, value, instead, outcome, sentence)

@@ -85,7 +85,7 @@ def test_the_nearest_values_with_another_outcome_are_found() -> None:
         ("large", False): Outcome.APPROVE,
     }
     assert found.changes[0].sentence == "With amount 1,000 instead of 2,000 the order would be approved."
-    assert "With another payment_method than GoPay the order would be approved." in [
+    assert "With a value of payment_method that no rule names the order would be approved." in [
         change.sentence for change in found.changes
     ]
     assert found.changes[-1].sentence == "Without rule large the order would be approved."

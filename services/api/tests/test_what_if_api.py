@@ -12,7 +12,7 @@ from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from order_api.what_if.repository import MOST_ORDERS
-from order_api.what_if.schemas import Answer
+from order_api.what_if.schemas import WhatIfDecision
 from order_contract.event import OrderEvent
 from order_platform.postgres.ruleset_versions import record_ruleset
 from tests.support.past_orders import store_past_orders
@@ -59,7 +59,7 @@ async def decide(client: httpx.AsyncClient, **question: Any) -> dict[str, Any]:
     response = await client.post("/v1/decide", json=question)
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
-    Answer.model_validate(answer, strict=False)
+    WhatIfDecision.model_validate(answer, strict=False)
     return answer
 
 
@@ -94,6 +94,14 @@ async def test_the_version_of_the_newest_order_decides(
     assert (answer["ruleset_version"], answer["ruleset_source"]) == (newer, "newest")
     answer = await decide(client, order=ORDER, ruleset={"version": older})
     assert (answer["ruleset_version"], answer["ruleset_source"]) == (older, "stored")
+
+
+async def test_a_version_that_this_release_does_not_accept_is_refused(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await record_ruleset(connection, "f" * 16, "rules: of a later release")
+    response = await client.post("/v1/decide", json={"order": ORDER, "ruleset": {"version": "f" * 16}})
+    assert (response.status_code, response.json()["code"]) == (409, "ruleset-refused")
 
 
 async def test_features_see_the_stored_orders_up_to_the_order(
@@ -131,7 +139,7 @@ async def test_features_see_the_stored_orders_up_to_the_order(
     assert answer["changes"][0]["sentence"] == "With orders_of_device_1h 1 instead of 2 the order would be approved."
 
 
-async def test_the_answer_is_what_the_detector_decided(
+async def test_the_decision_is_what_the_detector_decided(
     client: httpx.AsyncClient, connection: asyncpg.Connection, database_url: str
 ) -> None:
     ruleset = add_marketplace_pack(load_ruleset(), PackMode.LIVE)

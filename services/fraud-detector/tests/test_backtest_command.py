@@ -156,6 +156,23 @@ async def test_without_labels_nothing_is_said_about_right_and_wrong(database_url
     assert document(database_url, str(rules), *DATES)["precision"]["value"] is None
 
 
+async def test_what_orders_say_is_shown_as_it_is_and_retired_dates_are_named(database_url: str, rules: Path) -> None:
+    await store_past_orders(database_url, FIRST, 3, 60)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "update orders set order_id = '[/x] &amp; @a www.b ' || order_id, outcome = 'decline', status = 'fraud'"
+    )
+    await connection.execute("insert into retention (retired_before) values ('2026-10-31')")
+    await connection.close()
+    table = run(database_url, str(rules), *DATES)
+    assert table.returncode == 0, table.stderr
+    assert "[/x] &amp; @a" in table.stdout
+    assert "Orders before 2026-10-31 were removed from the database" in table.stdout
+    markdown = run(database_url, str(rules), *DATES, "--report", "markdown").stdout
+    assert "\\[/x\\] \\&amp; @\u200ba w\u200bww.b" in markdown
+    assert document(database_url, str(rules), *DATES)["retired_before"] == "2026-10-31"
+
+
 def test_what_cannot_be_run_says_what_to_write(database_url: str, rules: Path, tmp_path: Path) -> None:
     for arguments, code, said in (
         ([str(rules), "--from", "2026-11-03", "--to", "2026-11-02"], 2, "--to ends before --from begins"),
@@ -163,6 +180,7 @@ def test_what_cannot_be_run_says_what_to_write(database_url: str, rules: Path, t
         ([str(rules), *DATES], 1, "no order of these dates is stored"),
         ([str(rules), *DATES, "--against", "0000"], 2, "no version that was active begins with '0000'"),
         ([str(rules), *DATES, "--processes", "0"], 2, "--processes"),
+        ([str(rules), "--from", "20261102", "--to", "20261103"], 2, "a date is written as 2026-11-20"),
     ):
         done = run(database_url, *arguments)
         assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr

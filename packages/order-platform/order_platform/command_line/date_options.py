@@ -14,8 +14,19 @@ _DAY: Final = timedelta(days=1)
 _DATE_LENGTH: Final = len("2026-11-20")
 
 
+def _refuse_digits(text: str) -> None:
+    if text.isdigit():  # ISO 8601 allows it, but its end would be its beginning
+        raise ValueError(f"a date is written as 2026-11-20, got {text!r}")
+
+
+def _parse_start(text: str) -> datetime:
+    _refuse_digits(text)
+    return parse_typed_time(text)
+
+
 def _parse_end(text: str) -> datetime:
     """The end of a date, or a time."""
+    _refuse_digits(text)
     if len(text) != _DATE_LENGTH:
         return parse_typed_time(text)
     return business_date_start(parse_business_date(text) + _DAY)
@@ -25,9 +36,9 @@ From = Annotated[
     datetime,
     typer.Option(
         "--from",
-        parser=parse_argument(parse_typed_time),
+        parser=parse_argument(_parse_start),
         metavar="DATE",
-        help="The first business date, or a time, by which orders were created.",
+        help="The first business date, or time, of the orders' creation.",
     ),
 ]
 To = Annotated[
@@ -36,7 +47,7 @@ To = Annotated[
         "--to",
         parser=parse_argument(_parse_end),
         metavar="DATE",
-        help="The last business date, which counts as a whole, or a time.",
+        help="The last business date, which counts as a whole, or the time before which orders were created.",
     ),
 ]
 

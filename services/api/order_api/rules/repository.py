@@ -23,10 +23,12 @@ _HITS: Final = f"""
 _FRAUD: Final = f"""
     select {_PERIOD} as period, ruleset_version, count(*) as orders
     from (
-        select distinct on (order_id) order_id, {_COUNTED} as label from labels where topic = $3
+        select distinct on (order_id) order_id, created_date, ruleset_version, {_COUNTED} as label
+        from labels join orders using (order_id)
+        where topic = $3 and created_date >= $1 and created_date < $2
         order by order_id, epoch desc, "offset" desc, partition desc
-    ) as newest join orders using (order_id)
-    where created_date >= $1 and created_date < $2 and newest.label = 'fraud'
+    ) as newest
+    where label = 'fraud'
     group by 1, 2
 """  # noqa: S608
 

@@ -20,6 +20,7 @@ from order_contract.business_time import business_date
 
 # One period of everything: orders are of one millennium.
 _WHOLE: Final = "millennium"
+_MOMENT: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class RuleService:
 
         hits, fraud = await self.statistics.run(request, principal_of(request).key_id, work)
         due = business_date(datetime.now(UTC)) - timedelta(days=parameters.label_days)
-        items = build_performance(hits, fraud, period=parameters.period, last=business_date(end), due=due)
+        items = build_performance(hits, fraud, period=parameters.period, last=business_date(end - _MOMENT), due=due)
         return schemas.Performance(start=start, end=end, items=items)
 
 

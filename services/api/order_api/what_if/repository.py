@@ -15,7 +15,9 @@ from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
 
 MOST_ORDERS: Final = 20_000
 _COLUMNS: Final = ", ".join(OrderEvent._fields)
-_NEWEST_VERSION: Final = "select ruleset_version from orders order by created_date desc, order_id desc limit 1"
+_NEWEST_VERSION: Final = (
+    "select ruleset_version from orders where created_date <= now() order by created_date desc, order_id desc limit 1"
+)
 _RETIRED_BEFORE: Final = "select retired_before::timestamp at time zone 'Asia/Jakarta' from retention"
 _LABELS: Final = """
     select distinct on (order_id) order_id, label, epoch, "offset", partition from labels

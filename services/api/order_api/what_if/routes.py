@@ -8,7 +8,7 @@ from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
 from order_api.kit.routing import CredentialsFirstRoute
 from order_api.what_if.filters import Question
-from order_api.what_if.schemas import Answer
+from order_api.what_if.schemas import WhatIfDecision
 from order_api.what_if.service import WhatIfs
 
 router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["what-if"])
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["what-
 @router.post(
     "/decide",
     operation_id="decide_order",
-    response_model=Answer,
+    response_model=WhatIfDecision,
     responses=responses(401, 403, 404, 409, 413, 415, 422, 429, 503),
     dependencies=[reader(Scope.ORDERS)],
 )

@@ -114,7 +114,7 @@ class Change(BaseModel):
 
     name: Annotated[str, Field(description="of a field, feature, attribute, list or rule")]
     value: Annotated[Any, Field(description="as it is")]
-    instead: Annotated[Any, Field(description="the nearest value with that outcome; null: any other text")]
+    instead: Annotated[Any, Field(description="the nearest value with that outcome; null: any text that no rule names")]
     outcome: Outcome
     sentence: str
 
@@ -147,7 +147,7 @@ class DecidedOrder(BaseModel):
     attributes: dict[str, Any] | None
 
 
-class Answer(BaseModel):
+class WhatIfDecision(BaseModel):
     """The decision, what each rule said, and what would have changed the outcome."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})

@@ -60,7 +60,7 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WhatIfService:
-    """Answers what-if questions, on the connections for statistics: keys take turns."""
+    """Decides what-if questions, on the connections for statistics: keys take turns."""
 
     statistics: FairPool
     decoder: EventDecoder
@@ -69,7 +69,7 @@ class WhatIfService:
     labels_topic: str
 
     async def decide(self, request: Request, question: Question) -> dict[str, Any]:
-        """The answer as it is sent. Raises NotPermitted, OrderRefused, RulesetRefused, RulesetUnknown."""
+        """The decision as it is sent. Raises NotPermitted, OrderRefused, RulesetRefused, RulesetUnknown."""
         principal = principal_of(request)
         if self.personal_data.masks(principal):
             raise NotPermitted("what-if counts orders by device and address, which are masked for your key")
@@ -80,7 +80,7 @@ class WhatIfService:
             async with database.snapshot() as connection:
                 known = await self._read(connection, event, ruleset)
             found = await asyncio.to_thread(_examine, event, ruleset, known)
-            return _answer(event, found, source, known.not_computed)
+            return _as_document(event, found, source, known.not_computed)
 
         return await self.statistics.run(request, principal.key_id, work)
 
@@ -120,6 +120,7 @@ class WhatIfService:
                         orders |= {each.order_id: each for each in found}
             if reason is not None:
                 not_computed |= {each.name: reason for each in declared}
+        await connection.execute("reset statement_timeout")
         labels: Sequence[NewestLabel] = ()
         if orders and any(feature.label for feature in ruleset.features):
             labels = await read_labels(connection, self.labels_topic, orders)
@@ -145,7 +146,10 @@ async def _find_ruleset(database: Database, wanted: StoredVersion | Draft | None
     if content is None:
         raise RulesetUnknown(version)
     source = RulesetSource.NEWEST if wanted is None else RulesetSource.STORED
-    return await asyncio.to_thread(_parse_stored, content, version), source
+    try:
+        return await asyncio.to_thread(_parse_stored, content, version), source
+    except RulesetError as error:
+        raise RulesetRefused(f"this release does not accept the stored version: {error}") from None
 
 
 @lru_cache(maxsize=8)
@@ -188,7 +192,9 @@ def _examine(event: OrderEvent, ruleset: Ruleset, known: _Known) -> WhatIf:
     return examine(event, ListFeatures(state, known.members, ruleset), ruleset)
 
 
-def _answer(event: OrderEvent, found: WhatIf, source: RulesetSource, not_computed: Mapping[str, str]) -> dict[str, Any]:
+def _as_document(
+    event: OrderEvent, found: WhatIf, source: RulesetSource, not_computed: Mapping[str, str]
+) -> dict[str, Any]:
     decision = found.decision
     return {
         "status": status_of(decision.outcome),

@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.backtest.output import as_markdown, print_report
-from fraud_detector.backtest.postgres_source import Span, count_by_hour
+from fraud_detector.backtest.postgres_source import Span, count_by_hour, read_retired_before
 from fraud_detector.backtest.report import Backtest, as_document
-from fraud_detector.backtest.runner import Advance, Plan, divide, run_beside, run_here
+from fraud_detector.backtest.runner import Advance, Plan, divide, longest_window, run_beside, run_here
 from order_contract.business_time import business_date, business_text
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.date_options import From, To, require_range
@@ -45,6 +45,7 @@ class Form(StrEnum):
 class _Found(NamedTuple):
     hours: list[tuple[datetime, int]]
     against: Ruleset | None
+    retired_before: datetime | None
 
 
 def backtest(  # noqa: PLR0917  (options)
@@ -76,7 +77,11 @@ def backtest(  # noqa: PLR0917  (options)
 
     async def find(connection: "asyncpg.Connection[asyncpg.Record]") -> _Found:
         other = None if against is None else await _find_against(connection, against)
-        return _Found(list(await count_by_hour(connection, span)), other)
+        rulesets = [ruleset] if other is None else [ruleset, other]
+        retired_before = await read_retired_before(connection)
+        if retired_before is not None and since - longest_window(rulesets) >= retired_before:
+            retired_before = None
+        return _Found(list(await count_by_hour(connection, span)), other, retired_before)
 
     found = run_on_database(settings, find)
     total = sum(count for _, count in found.hours)
@@ -98,6 +103,7 @@ def backtest(  # noqa: PLR0917  (options)
         _dates(since, until),
         ruleset,
         tally,
+        None if found.retired_before is None else business_date(found.retired_before),
     )
     match form:
         case Form.JSON:

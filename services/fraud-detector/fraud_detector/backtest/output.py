@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from rich.table import Table
+from rich.text import Text
 
 from fraud_detector.backtest.report import Backtest, Section, headline, sections
 from order_platform.command_line.output import OUT
@@ -26,7 +27,7 @@ def _table(section: Section) -> Table:
         is_number = number and all(row[number][:1].isdigit() or row[number][:1] in "+-" for row in section.rows)
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
     for row in section.rows:
-        table.add_row(*(printable(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 
@@ -39,7 +40,7 @@ def _lines(backtest: Backtest) -> Iterator[str]:
     yield "## Backtest"
     yield ""
     yield _escaped(headline(backtest))
-    for section in sections(backtest):
+    for section in sections(backtest, with_reasons=False):
         yield ""
         yield f"### {section.title}"
         yield ""
@@ -54,5 +55,7 @@ def _lines(backtest: Backtest) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     """Text that holds what an order says: it must not become a mark of its own."""
-    escaped = "".join(f"\\{each}" if each in "\\`*_[]<>|~#" else each for each in printable(text))
-    return escaped.replace("@", "@\u200b").replace("\n", " ")
+    escaped = "".join(f"\\{each}" if each in "\\`*_[]<>|~#&" else each for each in printable(text))
+    for mark in ("@", "://", "www."):
+        escaped = escaped.replace(mark, f"{mark[0]}\u200b{mark[1:]}")
+    return escaped.replace("\n", " ")

@@ -1,6 +1,7 @@
 """Report of a backtest: sections of tables and sentences, which every form of output shows; and the JSON document."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, Final, NamedTuple
 
 from decision_engine.backtest.proportion import Proportion
@@ -26,6 +27,8 @@ class Backtest(NamedTuple):
     dates: str
     ruleset: Ruleset
     tally: Tally
+    retired_before: date | None = None
+    """Orders before this date were removed from the database, and windows reach there."""
 
 
 class Section(NamedTuple):
@@ -47,15 +50,24 @@ def headline(backtest: Backtest) -> str:
     )
 
 
-def sections(backtest: Backtest) -> Iterator[Section]:
-    """The report for people; a section without rows is left out."""
+def sections(backtest: Backtest, *, with_reasons: bool = True) -> Iterator[Section]:
+    """The report for people; a section without rows is left out.
+
+    Reasons may quote personal data: without them, examples name the rules.
+    """
+    if backtest.retired_before is not None:
+        note = (
+            f"Orders before {backtest.retired_before} were removed from the database: those are not decided, and "
+            "features whose windows reach there are lower than they were."
+        )
+        yield Section("Incomplete", (), (), [note])
     found = (
         _outcomes(backtest.tally),
         _changes(backtest.tally),
         _labels(backtest.tally),
         _rules(backtest),
         _overlaps(backtest.tally),
-        _examples(backtest.tally),
+        _examples(backtest.tally, with_reasons=with_reasons),
     )
     yield from (section for section in found if section.rows or section.notes)
 
@@ -140,14 +152,16 @@ def _overlaps(tally: Tally) -> Section:
     return Section("Rules that fire together", ("rules", "orders"), rows)
 
 
-def _examples(tally: Tally) -> Section:
+def _examples(tally: Tally, *, with_reasons: bool) -> Section:
     rows = [
         (
             each.order_id,
             f"{each.before.value} to {each.after.value}",
             each.label or "",
             f"{each.amount:,} {each.currency}",
-            " ".join(hit["reason"] for hit in each.hits),
+            " ".join(hit["reason"] for hit in each.hits)
+            if with_reasons
+            else ", ".join(hit["rule"] for hit in each.hits),
         )
         for each in tally.examples
     ]
@@ -162,6 +176,7 @@ def as_document(backtest: Backtest) -> dict[str, Any]:
         "ruleset_version": backtest.ruleset.version,
         "against": backtest.against,
         "dates": backtest.dates,
+        "retired_before": backtest.retired_before,
         "orders": tally.orders,
         "changed": tally.changed,
         "flagged": _amount(tally.flagged),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rich.table import Table
+from rich.text import Text
 
 from decision_engine.replay.comparison import Difference
 from decision_engine.replay.replayer import EXPLANATIONS
@@ -51,7 +52,8 @@ def print_differences(orders: list[DifferingOrder], differing: int) -> None:
     for order in orders[:MOST_SHOWN]:
         place = order.order_id, str(order.partition.number), str(order.offset)
         for number, each in enumerate(order.differences):
-            table.add_row(*(place if number == 0 else ("", "", "")), *_texts(each))
+            cells = *(place if number == 0 else ("", "", "")), *_texts(each)
+            table.add_row(*(Text(printable(cell)) for cell in cells))
     OUT.print(table)
     if differing > MOST_SHOWN:
         OUT.print(f"and {differing - MOST_SHOWN:,} more orders; --json prints all of them")

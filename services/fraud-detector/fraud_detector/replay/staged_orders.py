@@ -68,7 +68,8 @@ class StagedOrders:
             self._connection.executescript(_SETTINGS + _CREATE)
             self._connection.execute("begin")
         self._encoder = msgspec.msgpack.Encoder()
-        self._events = msgspec.msgpack.Decoder(OrderEvent)
+        # Earlier orders have the fields that features read, and nothing in the others.
+        self._events = msgspec.msgpack.Decoder(tuple)
         self._decisions = msgspec.msgpack.Decoder(StagedDecision)
         self._partitions: Sequence[Partition] | None = None
 
@@ -101,16 +102,17 @@ class StagedOrders:
 
     def read(self, partition: Partition, first: int) -> Iterator[tuple[int, OrderEvent]]:
         """The orders from an offset on, each with its offset, in ascending order."""
-        decode = self._events.decode
         for offset, event in self._connection.execute(_READ, (*partition, first)):
-            yield offset, decode(event)
+            yield offset, OrderEvent._make(self._events.decode(event))
 
     def read_back(self, partition: Partition, first: int, end: int) -> Iterator[tuple[int, OrderEvent]]:
         """The orders from an offset on and before another one, in descending order."""
         for offset, event in self._connection.execute(_READ_BACK, (*partition, first, min(end, 2**62))):
-            yield offset, self._events.decode(event)
+            yield offset, OrderEvent._make(self._events.decode(event))
 
     def decided(self, partition: Partition, first: int = 0) -> Iterator[DecidedOrder]:
         """The orders that are to be decided again, from an offset on, in ascending order of offsets."""
         for offset, event, decision in self._connection.execute(_DECIDED, (*partition, first)):
-            yield DecidedOrder(self._events.decode(event), partition, offset, *self._decisions.decode(decision))
+            yield DecidedOrder(
+                OrderEvent._make(self._events.decode(event)), partition, offset, *self._decisions.decode(decision)
+            )
