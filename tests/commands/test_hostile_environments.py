@@ -121,7 +121,11 @@ def test_a_signal_ends_it_quietly_whenever_it_comes(name: str, number: signal.Si
         ) as process:  # fmt: skip
             time.sleep(after)
             process.send_signal(number)
-            output, errors = process.communicate(timeout=60)
+            try:
+                output, errors = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()  # leaving the block would wait for it
+                raise
         # Before our first line and after our last one a signal ends Python itself, on a busy machine at any of these.
         assert process.returncode in {0, 1, 3, 128 + number, -number}, errors
         if process.returncode != -number:

@@ -1,7 +1,6 @@
 """Composition root of the detector process: its parts are built, started, watched and stopped here."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -41,6 +40,7 @@ from order_contract.reference_data import PaymentMethods
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import HealthServer
 from order_platform.postgres.shutdown_watch import watch_for_shutdown
+from order_platform.shutdown_signals import stop_on_signals
 
 log = structlog.get_logger()
 
@@ -54,8 +54,7 @@ async def run(settings: DetectorSettings) -> None:
     health = HealthState(time.monotonic)
     database_url = settings.database_url.get_secret_value()
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
 
     def is_stopped() -> bool:
         health.heartbeat()  # waiting for a dependency is not being stuck

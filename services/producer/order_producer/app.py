@@ -1,7 +1,6 @@
 """Composition root of the producer: builds, starts and stops its parts."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ import structlog
 
 from marketplace_simulator.orders import OrderMessage
 from order_platform.health_server import HealthServer
+from order_platform.shutdown_signals import stop_on_signals
 from order_producer.publish.delayed_labels import DelayedLabels
 from order_producer.publish.metrics import ProducerMetrics
 from order_producer.publish.publisher import Publisher
@@ -42,8 +42,7 @@ async def run(
     the error that stopped publishing.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
     async with AsyncExitStack() as stack:
         recorders: list[LabelRecorder] = [stack.enter_context(LabelFile(labels))]
         if label_delay is not None:

@@ -45,6 +45,8 @@ DEBUG_VARIABLE = "ORDERWATCH_DEBUG"
 # A terminal narrower or wider than this is a mistake in COLUMNS: nothing readable fits into it.
 _WIDTHS = range(20, 1001)
 _HEIGHTS = range(5, 1001)
+received_signals: list[int] = []
+"""The signals that came to end the command."""
 
 
 def run_command(name: str, load: Callable[[], object], *, services: Collection[str] = ()) -> NoReturn:
@@ -56,12 +58,12 @@ def run_command(name: str, load: Callable[[], object], *, services: Collection[s
     _open_missing_streams()
     _replace_unprintable_characters()
     _ignore_impossible_terminal_sizes()
-    received = _turn_signals_into_interrupts()
+    _turn_signals_into_interrupts()
     as_service = bool(services) and any(argument in services for argument in sys.argv[1:3])
     code = _run(name, load, as_service=as_service)
     code = _flush(name, code)
-    if received:
-        code = 128 + received[0]
+    if received_signals:
+        code = 128 + received_signals[0]
     # Only Python's own shutdown is left: a signal now ends it silently.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -287,15 +289,14 @@ def _ignore_impossible_terminal_sizes() -> None:
             del os.environ[name]
 
 
-def _turn_signals_into_interrupts() -> list[int]:
-    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: what is open gets closed. Returns those that came.
+def _turn_signals_into_interrupts() -> None:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: what is open gets closed.
 
     A process that drains sets handlers of its own later. What was ignored from outside, as by nohup, stays ignored.
     """
-    received: list[int] = []
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
+        received_signals.append(number)
         if signal.getsignal(signal.SIGINT) in {signal.SIG_IGN, signal.SIG_DFL, None}:
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
@@ -303,7 +304,6 @@ def _turn_signals_into_interrupts() -> list[int]:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, interrupt)
-    return received
 
 
 def _require_text(arguments: Collection[str]) -> None:
