@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 
 from decision_engine.backtest.backtester import Backtester, PastOrder
-from decision_engine.backtest.proportion import Interval, Proportion
 from decision_engine.backtest.tally import MOST_EXAMPLES, Bucket, Tally
 from decision_engine.lists import EntryChange
+from decision_engine.proportion import Interval, Proportion
 from decision_engine.ruleset import parse_ruleset
 from order_contract.business_time import business_date
 from order_contract.decision import Outcome

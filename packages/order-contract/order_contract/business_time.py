@@ -24,6 +24,8 @@ _MOMENT = re.compile(
 
 def business_date(moment: datetime) -> date:
     """The date in Asia/Jakarta of an aware `moment`: the date of marts, loads and partitions."""
+    if moment.tzinfo is UTC:  # as in events
+        return (moment + _UTC_OFFSET).date()
     return moment.astimezone(BUSINESS_ZONE).date()
 
 

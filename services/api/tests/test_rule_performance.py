@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from decision_engine.backtest.proportion import Proportion
+from decision_engine.proportion import Proportion
 from order_api.rules.filters import Period
 from order_api.rules.repository import HitGroup
 from order_api.rules.schemas import Performance

@@ -285,7 +285,7 @@ async def _check_differences(system: System, stored: int) -> None:
     assert "features.user_orders" in shown.stdout
     assert f"1 of the {stored} orders that were decided again differ" in shown.stdout
 
-    # What cannot be decided again is counted by its reason, and is no agreement.
+    # What cannot be decided again is counted by its reason, and the replay does not agree then.
     await system.execute("update orders set ruleset_version = 'another' where order_id = $1", changed)
     code, differing, summary = await asyncio.to_thread(system.replay)
     assert (code, differing, summary["differing"]) == (1, [], 0)

@@ -7,16 +7,17 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from decision_engine.backtest.proportion import Proportion
 from decision_engine.expression import names_in
 from decision_engine.history.declaration import ATTRIBUTE
 from decision_engine.history.labelled_orders import COUNTED_AS
+from decision_engine.proportion import Proportion
 from decision_engine.rule import Mode, Ruleset
+from order_contract.business_time import business_date
 from order_contract.decision import Decision, Outcome, RuleHit
 from order_contract.event import OrderEvent
 from order_contract.label import Label
@@ -25,7 +26,6 @@ MOST_EXAMPLES: Final = 20
 NOISY_SHARE: Final = 0.05
 """A rule that fires on more orders than this share is noisy."""
 
-_BUSINESS_OFFSET: Final = timedelta(hours=7)
 _POSITIONS: Final = {name: position for position, name in enumerate(OrderEvent._fields)}
 
 
@@ -123,7 +123,7 @@ class Tally:
         """Count an order: the outcome that it had, the decision on it now, and its current label."""
         self.orders += 1
         outcome = after.outcome
-        day = (event.created_date + _BUSINESS_OFFSET).date()
+        day = business_date(event.created_date)
         counts = self.days.get(day)
         if counts is None:
             counts = self.days[day] = DayTally()

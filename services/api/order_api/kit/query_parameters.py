@@ -235,12 +235,17 @@ def reject_contradictions(parameters: BaseModel) -> None:
     given = {name: getattr(parameters, name) for name in type(parameters).model_fields}
     found = [*_times(given), *_amounts(given), *_outcomes(given)]
     if found:
-        raise RequestValidationError(
-            [
-                {"type": "contradiction", "loc": ("query", each.parameter), "input": each.value, "msg": each.message}
-                for each in found
-            ]
-        )
+        raise contradiction_error(found)
+
+
+def contradiction_error(found: Iterable[Contradiction]) -> RequestValidationError:
+    """The error that names these parameters of a query."""
+    return RequestValidationError(
+        [
+            {"type": "contradiction", "loc": ("query", each.parameter), "input": each.value, "msg": each.message}
+            for each in found
+        ]
+    )
 
 
 def _times(given: dict[str, Any]) -> Iterator[Contradiction]:

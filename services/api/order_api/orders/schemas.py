@@ -89,20 +89,10 @@ class OrderLabel(BaseModel):
     at: Annotated[AwareDatetime, Field(description="when the verdict was made")]
 
 
-class OrderSummary(BaseModel):
-    """An order as placed, with the decision on it."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+class PlacedOrder(BaseModel):
+    """An order as placed."""
 
     order_id: str
-    status: Status
-    outcome: Outcome
-    flagged: Annotated[bool, Field(description="the outcome is not `approve`")]
-    risk_score: Annotated[int, Field(ge=0, le=100)]
-    hits: list[Hit]
-    features: Annotated[dict[str, Any], Field(description="the values that the rules saw")]
-    ruleset_version: str
-    decided_at: AwareDatetime
     user_id: str
     product_id: str
     quantity: Annotated[int, Field(ge=1)]
@@ -117,6 +107,21 @@ class OrderSummary(BaseModel):
     email: str | None
     shipping_country: str | None
     account_created_date: AwareDatetime | None
+
+
+class OrderSummary(PlacedOrder):
+    """An order as placed, with the decision on it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    status: Status
+    outcome: Outcome
+    flagged: Annotated[bool, Field(description="the outcome is not `approve`")]
+    risk_score: Annotated[int, Field(ge=0, le=100)]
+    hits: list[Hit]
+    features: Annotated[dict[str, Any], Field(description="the values that the rules saw")]
+    ruleset_version: str
+    decided_at: AwareDatetime
     source: OrderSource
     stored_at: AwareDatetime
     label: Annotated[OrderLabel | None, Field(description="the newest label; null without one")]

@@ -7,7 +7,14 @@ from typing import Annotated, Final
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from order_api.kit.query_parameters import DIGITS_ONLY, QueryParam, TimeBound, reject_contradictions
+from order_api.kit.query_parameters import (
+    DIGITS_ONLY,
+    Contradiction,
+    QueryParam,
+    TimeBound,
+    contradiction_error,
+    reject_contradictions,
+)
 
 RANGE: Final = timedelta(days=30)
 LONGEST_RANGE: Final = timedelta(days=92)
@@ -58,6 +65,4 @@ class PerformanceParameters(BaseModel):
 
 
 def _invalid(start: datetime, message: str) -> RequestValidationError:
-    return RequestValidationError(
-        [{"type": "contradiction", "loc": ("query", "from"), "input": start.isoformat(), "msg": message}]
-    )
+    return contradiction_error([Contradiction("from", start.isoformat(), message)])

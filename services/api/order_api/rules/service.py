@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from decision_engine.backtest.proportion import Proportion
+from decision_engine.proportion import Proportion
 from order_api.auth.dependencies import principal_of
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
@@ -109,11 +109,4 @@ def _end(first: date, period: Period | None, last: date) -> date:
 
 
 def _share(proportion: Proportion) -> schemas.Share:
-    interval = proportion.interval
-    return schemas.Share(
-        part=proportion.part,
-        whole=proportion.whole,
-        value=proportion.value,
-        low=None if interval is None else interval.low,
-        high=None if interval is None else interval.high,
-    )
+    return schemas.Share(**proportion.as_document())

@@ -3,10 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 
-from order_api.kit.query_parameters import QueryParam, TimeBound, reject_contradictions
+from order_api.kit.query_parameters import (
+    Contradiction,
+    QueryParam,
+    TimeBound,
+    contradiction_error,
+    reject_contradictions,
+)
 
 
 class WindowParameters(BaseModel):
@@ -26,6 +31,4 @@ def reject_empty_window(window: WindowParameters) -> None:
     reject_contradictions(window)
     if window.start is not None and window.end is None and window.start >= (now := datetime.now(UTC)):
         message = f"is not before now ({now:%Y-%m-%dT%H:%M:%SZ}), and `to` is now by default; write an earlier time"
-        raise RequestValidationError(
-            [{"type": "contradiction", "loc": ("query", "from"), "input": window.start.isoformat(), "msg": message}]
-        )
+        raise contradiction_error([Contradiction("from", window.start.isoformat(), message)])

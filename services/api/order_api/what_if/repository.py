@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -18,7 +18,6 @@ _COLUMNS: Final = ", ".join(OrderEvent._fields)
 _NEWEST_VERSION: Final = (
     "select ruleset_version from orders where created_date <= now() order by created_date desc, order_id desc limit 1"
 )
-_RETIRED_BEFORE: Final = "select retired_before::timestamp at time zone 'Asia/Jakarta' from retention"
 _LABELS: Final = """
     select distinct on (order_id) order_id, label, epoch, "offset", partition from labels
     where order_id = any($1::text[]) and topic = $2
@@ -48,12 +47,6 @@ async def read_newest_version(database: QueryExecutor) -> str | None:
     """The ruleset version that decided the newest order; None before the first order."""
     row = await database.fetchrow(_NEWEST_VERSION)
     return None if row is None else str(row[0])
-
-
-async def read_retired_before(database: QueryExecutor) -> datetime | None:
-    """Orders that were created before this time were removed; None when none were."""
-    row = await database.fetchrow(_RETIRED_BEFORE)
-    return None if row is None else row[0]
 
 
 async def read_orders(

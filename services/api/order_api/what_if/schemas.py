@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from decision_engine.rule import Mode
-from order_api.orders.schemas import Hit
+from order_api.orders.schemas import Hit, PlacedOrder
 from order_contract.decision import Outcome, Status
 
 EXAMPLE: Final[dict[str, Any]] = {
@@ -126,24 +126,9 @@ class NotComputed(BaseModel):
     reason: str
 
 
-class DecidedOrder(BaseModel):
+class DecidedOrder(PlacedOrder):
     """The order as it was understood."""
 
-    order_id: str
-    user_id: str
-    product_id: str
-    quantity: int
-    amount: int
-    currency: str
-    payment_method: str
-    country: str
-    created_date: AwareDatetime
-    device_id: str | None
-    ip_address: str | None
-    voucher_code: str | None
-    email: str | None
-    shipping_country: str | None
-    account_created_date: AwareDatetime | None
     attributes: dict[str, Any] | None
 
 

@@ -12,8 +12,9 @@ import asyncpg
 from fastapi import Depends, Request
 
 from decision_engine.features import EventFeatures, FeatureState
-from decision_engine.history.declaration import ATTRIBUTE, HistoryFeature
+from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.labelled_orders import LabelRank
+from decision_engine.history.series import field_of
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import ListFeatures, ListMembers
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
@@ -33,7 +34,6 @@ from order_api.what_if.repository import (
     read_labels,
     read_newest_version,
     read_orders,
-    read_retired_before,
 )
 from order_api.what_if.schemas import RulesetSource
 from order_contract.business_time import business_date
@@ -42,6 +42,7 @@ from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent, OrderEvent
 from order_contract.label import Label
 from order_lists.repository import read_memberships
+from order_platform.postgres.retention import read_retired_before
 from order_platform.postgres.ruleset_versions import read_content
 
 UNNAMED: Final = "what-if"
@@ -98,9 +99,9 @@ class WhatIfService:
         orders: dict[str, OrderEvent] = {}
         not_computed: dict[str, str] = {}
         for names, declared in features.items():
-            values = tuple(_key_value(event, name) for name in names)
+            values = tuple(field_of(event, name) for name in names)
             if None in values:
-                continue  # without the key, there is no history to read
+                continue  # an order that lacks the key has no history
             key = Key(names, values, timedelta(microseconds=max(each.window for each in declared)))
             reason = None
             if retired_before is not None and event.created_date - key.window < retired_before:
@@ -162,14 +163,6 @@ def _features_by_key(features: Sequence[HistoryFeature]) -> Mapping[tuple[str, .
     for feature in features:
         found.setdefault(feature.key, []).append(feature)
     return found
-
-
-def _key_value(event: OrderEvent, name: str) -> Any:
-    """The value of a key's field; None for what makes no history."""
-    if not name.startswith(ATTRIBUTE):
-        return getattr(event, name)
-    value = (event.attributes or {}).get(name.removeprefix(ATTRIBUTE))
-    return value if type(value) in (str, int) else None
 
 
 def _texts(event: OrderEvent) -> list[str]:

@@ -1,28 +1,28 @@
 """The command `fraud-detector backtest`."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import asyncpg
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.backtest.output import as_markdown, print_report
-from fraud_detector.backtest.postgres_source import Span, count_by_hour, read_retired_before
+from fraud_detector.backtest.postgres_source import Span, count_by_hour
 from fraud_detector.backtest.report import Backtest, as_document
-from fraud_detector.backtest.runner import Advance, Plan, divide, longest_window, run_beside, run_here
+from fraud_detector.backtest.runner import Plan, divide, longest_window, run_beside, run_here
 from order_contract.business_time import business_date, business_text
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.date_options import From, To, require_range
 from order_platform.command_line.errors import CommandError, ExitCode, UsageError
 from order_platform.command_line.output import ERR, print_json
+from order_platform.command_line.progress import progress_bar
 from order_platform.command_line.settings_errors import read_settings
+from order_platform.postgres.retention import read_retired_before
 from order_platform.postgres.ruleset_versions import find_activated, read_content
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
@@ -91,11 +91,13 @@ def backtest(  # noqa: PLR0917  (options)
     other = None if found.against is None else found.against.content
     plan = Plan(span, settings.labels_topic, ruleset.content, other)
     plans = divide(plan, found.hours, min(processes, os.cpu_count() or 1))
-    with _progress(total) as advance:
+    with progress_bar() as progress:
+        task = progress.add_task("deciding", total=total)
+        advance = partial(progress.advance, task)
         try:
             tally = run_here(settings, plan, advance) if len(plans) == 1 else run_beside(settings, plans, advance)
         except KeyboardInterrupt:
-            ERR.print("interrupted: a part of the orders says nothing about all of them, so there is no report")
+            ERR.print("interrupted; there is no report, as only a part of the orders was decided")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     result = Backtest(
         f"{file.name} ({ruleset.version})",
@@ -147,11 +149,3 @@ def _dates(since: datetime, until: datetime) -> str:
         first, last = business_date(since), business_date(until - _MOMENT)
         return f"{first}" if first == last else f"{first} to {last}"
     return f"{texts[0]} to {texts[1]}"
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Advance]:
-    columns = TextColumn("deciding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
-        task = progress.add_task("deciding", total=total)
-        yield lambda count: progress.advance(task, count)

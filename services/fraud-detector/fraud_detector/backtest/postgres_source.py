@@ -27,7 +27,6 @@ _LABELS: Final = """
     where labels.topic = $1 and source_topic = $2 and created_date >= $3 and created_date < $4
     order by labels.epoch, labels."offset", labels.partition
 """
-_RETIRED_BEFORE: Final = "select retired_before::timestamp at time zone 'Asia/Jakarta' from retention"
 _CHANGE_TIMES: Final = "select number, changed_at from list_changes order by number"
 
 
@@ -60,12 +59,6 @@ class ListChange(NamedTuple):
     changed_at: datetime
     number: int
     entries: Sequence[EntryChange]
-
-
-async def read_retired_before(connection: asyncpg.Connection[asyncpg.Record]) -> datetime | None:
-    """Orders that were created before this time were removed; None when none were."""
-    found: datetime | None = await connection.fetchval(_RETIRED_BEFORE)
-    return found
 
 
 async def count_by_hour(connection: asyncpg.Connection[asyncpg.Record], span: Span) -> Sequence[tuple[datetime, int]]:

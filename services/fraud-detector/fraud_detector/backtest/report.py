@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
 
-from decision_engine.backtest.proportion import Proportion
 from decision_engine.backtest.tally import NOISY_SHARE, Amount, Bucket, Tally
+from decision_engine.proportion import Proportion
 from decision_engine.rule import Mode, Ruleset
 from order_contract.decision import Outcome
 
@@ -182,10 +182,10 @@ def as_document(backtest: Backtest) -> dict[str, Any]:
         "flagged": _amount(tally.flagged),
         "flagged_before": _amount(tally.flagged_before),
         "labels": {name: tally.labels[name] for name in ("fraud", "legitimate")},
-        "precision": _document(tally.precision),
-        "precision_before": _document(tally.precision_before),
-        "recall": _document(tally.recall),
-        "recall_before": _document(tally.recall_before),
+        "precision": tally.precision.as_document(),
+        "precision_before": tally.precision_before.as_document(),
+        "recall": tally.recall.as_document(),
+        "recall_before": tally.recall_before.as_document(),
         "buckets": {bucket.value: _amount(tally.buckets[bucket]) for bucket in Bucket},
         "buckets_before": {bucket.value: _amount(tally.buckets_before[bucket]) for bucket in Bucket},
         "changes": [
@@ -204,8 +204,8 @@ def as_document(backtest: Backtest) -> dict[str, Any]:
                 "alone": tally.rules[rule.id].alone,
                 "fraud": _amount(tally.rules[rule.id].fraud),
                 "legitimate": _amount(tally.rules[rule.id].legitimate),
-                "precision": _document(tally.rules[rule.id].precision),
-                "recall": _document(tally.recall_of(rule.id)),
+                "precision": tally.rules[rule.id].precision.as_document(),
+                "recall": tally.recall_of(rule.id).as_document(),
             }
             for rule in backtest.ruleset.active
         ],
@@ -235,13 +235,3 @@ def _amount(amount: Amount) -> dict[str, Any]:
 
 def _by_outcome(counts: Mapping[Outcome, int]) -> dict[str, int]:
     return {outcome.value: counts.get(outcome, 0) for outcome in Outcome}
-
-
-def _document(proportion: Proportion) -> dict[str, Any]:
-    interval = proportion.interval
-    return {
-        **proportion._asdict(),
-        "value": proportion.value,
-        "low": None if interval is None else interval.low,
-        "high": None if interval is None else interval.high,
-    }

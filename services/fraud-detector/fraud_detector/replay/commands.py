@@ -2,15 +2,15 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import asyncpg
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from decision_engine.replay.replayer import KnownPast
 from fraud_detector.replay.duckdb_orders import DuckDbOrders
@@ -31,6 +31,7 @@ from order_platform.command_line.database import run_on_database
 from order_platform.command_line.date_options import From, To, require_range
 from order_platform.command_line.errors import ExitCode, UnavailableError
 from order_platform.command_line.output import ERR, AsJson, print_json
+from order_platform.command_line.progress import progress_bar
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.gc_tuning import paused_collector
 from order_platform.settings import DatabaseSettings, KafkaSettings
@@ -75,7 +76,7 @@ def replay(*, since: From, until: To, source: Source = None, processes: Processe
     result, shown = ReplayResult(), list[DifferingOrder]()
     decided = differing = 0
     try:
-        with tempfile.TemporaryDirectory(prefix="orderwatch-replay-") as folder, _progress() as progress:
+        with tempfile.TemporaryDirectory(prefix="orderwatch-replay-") as folder, progress_bar() as progress:
             file = Path(folder) / "orders"
             past, total = _stage(settings, source, wanted, file, progress)
             result.incomplete = _incomplete_dates(past, wanted)
@@ -133,10 +134,3 @@ def _incomplete_dates(past: KnownPast, wanted: Wanted) -> Sequence[date]:
     return [
         business_date(span.start) for span in past.incomplete if span.end > wanted.since and span.start < wanted.until
     ]
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
-        yield progress

@@ -17,7 +17,7 @@ TIMEOUT_SECONDS: Final = 30.0
 def session_settings(application_name: str, *, idle_in_transaction: str = "30s") -> dict[str, str]:
     """The settings of a session.
 
-    A detector that stands still within a transaction keeps others from storing its orders, which they read again.
+    While a detector is idle in a transaction, no other one can store the same orders when it reads them again.
     """
     return {"application_name": application_name, "idle_in_transaction_session_timeout": idle_in_transaction}
 

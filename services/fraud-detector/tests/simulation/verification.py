@@ -42,9 +42,9 @@ class CheckedBroker(FakeBroker):
 
     def append_decisions(self, orders: Sequence[OrderRow]) -> None:
         for row in orders:
-            stands = self._database.orders.get(row.order_id)
-            assert stands is not None, f"{row.order_id} was published before it was stored"
-            assert encode_decision(row) == encode_decision(stands), f"{row.order_id} was published as it is not stored"
+            stored = self._database.orders.get(row.order_id)
+            assert stored is not None, f"{row.order_id} was published before it was stored"
+            assert encode_decision(row) == encode_decision(stored), f"{row.order_id}: published and stored differ"
         super().append_decisions(orders)
 
     def _order_of(self, origin: tuple[int, int]) -> str | None:

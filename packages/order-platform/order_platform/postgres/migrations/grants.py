@@ -54,6 +54,11 @@ _HELD = text("""
 """)
 
 
+def owns_database(connection: Connection) -> bool:
+    """Whether the session may grant rights on its database, and set what all sessions of it begin with."""
+    return bool(connection.execute(_OWNS_DATABASE).scalar_one())
+
+
 def wanted_grants(database: str, roles: Collection[str]) -> set[Grant]:
     """The matrix, for those of the roles that exist; `database` is the name as SQL quotes it."""
 
@@ -89,7 +94,7 @@ def apply_grants(connection: Connection) -> None:
     # The owner holds everything by owning it; an entry of its own would only be in the way of a new owner.
     held = {Grant(*row) for row in connection.execute(_HELD, names)}
     wanted = wanted_grants(database, roles)
-    if not connection.execute(_OWNS_DATABASE).scalar_one():
+    if not owns_database(connection):
         # Where an administrator keeps the database to themselves, these are theirs to grant: docs/security.md.
         theirs = {("database", database), ("schema", "public")}
         wanted, held = ({each for each in grants if each[:2] not in theirs} for grants in (wanted, held))

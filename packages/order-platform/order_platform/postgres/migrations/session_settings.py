@@ -9,6 +9,8 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from order_platform.postgres.migrations.grants import owns_database
+
 # In milliseconds, the others in seconds: a client is given up after less than half a minute.
 SETTINGS: Final[Mapping[str, str]] = {
     "tcp_user_timeout": "20000",
@@ -16,9 +18,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-_OWNS_DATABASE: Final = """
-    select pg_has_role(datdba, 'usage') and version() like '%linux%' from pg_database where datname = current_database()
-"""
+_IS_LINUX: Final = "select version() like '%linux%'"
 _CURRENT: Final = """
     select coalesce(setconfig, '{}') from pg_db_role_setting
     join pg_database on pg_database.oid = setdatabase and datname = current_database() where setrole = 0
@@ -27,7 +27,7 @@ _CURRENT: Final = """
 
 def apply_session_settings(connection: Connection) -> None:
     """Set what is not set; a database of another owner is left as it is, and so are an operator's own values."""
-    if not connection.execute(text(_OWNS_DATABASE)).scalar():
+    if not (owns_database(connection) and connection.execute(text(_IS_LINUX)).scalar()):
         return
     current = connection.execute(text(_CURRENT)).scalar() or []
     known = {each.partition("=")[0] for each in current}

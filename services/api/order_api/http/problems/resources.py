@@ -116,20 +116,6 @@ class RetiredDate(Problem):
     title = "The order is of a retired date"
 
 
-class CorrectionRefused(Problem):
-    """The corrected body is not a valid order event either: it would only be a dead letter again.
-
-    `detail` names field and value, `error_type` is the one that it would be refused with.
-    """
-
-    status = 409
-    code = "correction-refused"
-    title = "The corrected body is not a valid order event"
-
-    def __init__(self, detail: str, error_type: str) -> None:
-        super().__init__(detail, members={"error_type": error_type})
-
-
 class OrderRefused(Problem):
     """The order is not a valid order event: on topic `orders` it would become a dead letter.
 
@@ -142,6 +128,16 @@ class OrderRefused(Problem):
 
     def __init__(self, detail: str, error_type: str) -> None:
         super().__init__(detail, members={"error_type": error_type})
+
+
+class CorrectionRefused(OrderRefused):
+    """The corrected body is not a valid order event either: it would only be a dead letter again.
+
+    `detail` names field and value, `error_type` is the one that it would be refused with.
+    """
+
+    code = "correction-refused"
+    title = "The corrected body is not a valid order event"
 
 
 class RulesetRefused(Problem):

@@ -1,7 +1,7 @@
 """A proportion of what was counted, with its interval: a few labels prove little, and the interval says how little."""
 
 import math
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 # Of the normal distribution: an interval holds the true proportion in 95 of 100 cases.
 _DEVIATIONS: Final = 1.959963984540054
@@ -38,3 +38,8 @@ class Proportion(NamedTuple):
         centre = share + spread / 2
         half = _DEVIATIONS * math.sqrt((share * (1 - share) + spread / 4) / self.whole)
         return Interval(max((centre - half) / (1 + spread), 0.0), min((centre + half) / (1 + spread), 1.0))
+
+    def as_document(self) -> dict[str, Any]:
+        """`part`, `whole`, `value`, and the interval as `low` and `high`; the last three are None of nothing."""
+        low, high = self.interval or (None, None)
+        return {**self._asdict(), "value": self.value, "low": low, "high": high}
