@@ -138,5 +138,5 @@ async def _replay(settings: KafkaSettings, database_url: str, stored: int) -> No
         run_command, settings, database_url, "fraud_detector", "replay", *dates, "--processes", "2", "--json"
     )
     *differing, summary = map(orjson.loads, replayed.stdout.splitlines())
-    assert (replayed.returncode, differing) == (0, []), replayed.stderr
+    assert (replayed.returncode, differing) == (0, []), (replayed.stderr, summary)
     assert (summary["orders"], summary["decided_again"], summary["not_decided_again"]) == (stored, stored, {})

@@ -16,7 +16,7 @@ from order_platform.kafka.committed_offsets import commit_metadata, valid_offset
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.postgres import migrations
-from order_platform.postgres.topic_epochs import find_epoch, read_epochs
+from order_platform.postgres.topic_epochs import bind_group, find_epoch, read_epochs, record_positions
 from order_platform.settings import KafkaSettings
 
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
@@ -120,6 +120,19 @@ async def test_what_an_earlier_release_stored_came_from_the_first_epoch(postgres
     finally:
         await admin.execute(f"drop database {name} with (force)")
         await admin.close()
+
+
+@pytest.mark.integration
+async def test_a_recorded_position_is_not_taken_back_by_a_member_that_lost_the_partition(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        epoch = await bind_group(connection, "group", "labels", A)
+        for positions in ({0: 5, 1: 3}, {0: 4, 1: 7}):
+            await record_positions(connection, "group", "labels", epoch, positions)
+        recorded = await connection.fetch("select partition, next_offset from group_positions order by partition")
+        assert [tuple(row) for row in recorded] == [(0, 5), (1, 7)]
+    finally:
+        await connection.close()
 
 
 async def _upgrade_to(url: str, revision: str) -> None:

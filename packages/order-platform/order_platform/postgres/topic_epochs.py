@@ -36,6 +36,7 @@ _RECORD = """
     select $1, $2, $3, * from unnest($4::integer[], $5::bigint[])
     on conflict (consumer_group, topic, epoch, partition)
     do update set next_offset = excluded.next_offset, recorded_at = now()
+    where group_positions.next_offset < excluded.next_offset
 """
 _EPOCHS = "select epoch, topic_id from topic_epochs where topic = $1 order by epoch"
 
@@ -104,7 +105,10 @@ async def accept_topic(
 async def record_positions(
     connection: Connection, group: str, topic: str, epoch: int, next_offsets: Mapping[int, int]
 ) -> None:
-    """Record where the group is, by partition."""
+    """Record where the group is, by partition, unless it was further already.
+
+    A member that lost a partition may still be storing a batch of it when the next one is further.
+    """
     await connection.execute(_RECORD, group, topic, epoch, list(next_offsets), list(next_offsets.values()))
 
 
