@@ -49,6 +49,7 @@ PACKAGES = (
     "packages/decision-engine",
     "packages/dead-letters",
     "packages/order-lists",
+    "packages/order-backtests",
     "packages/marketplace-simulator",
     "services/producer",
     "services/fraud-detector",

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = [*sorted((ROOT / "packages").iterdir()), *sorted((ROOT / "services").iterdir()), ROOT / "cli"]
 DEVSTACK = ROOT / "devstack"
 OWN = (
-    "order-contract", "order-platform", "decision-engine", "dead-letters", "order-lists", "marketplace-simulator",
-    "order-producer", "fraud-detector", "order-api", "orderwatch", "devstack",
+    "order-contract", "order-platform", "decision-engine", "dead-letters", "order-lists", "order-backtests",
+    "marketplace-simulator", "order-producer", "fraud-detector", "order-api", "orderwatch", "devstack",
 )  # fmt: skip
 UV_REQUIREMENT = "uv>=0.13,<0.14"  # the same as in the packages' build-system: uv then builds them by itself
 # It holds typer back, so it has an environment of its own: tests/support/client_generator.py.

@@ -146,6 +146,9 @@ def test_reports_are_for_people(database_url: str, rules: Path) -> None:
     markdown = run(database_url, str(rules), *DATES, "--report", "markdown").stdout
     assert markdown.startswith("## Backtest\n\nrules.yaml (")
     assert "| rule | mode | hits |" in markdown
+    page = run(database_url, str(rules), *DATES, "--report", "html").stdout
+    assert page.startswith("<!doctype html>")
+    assert page.count("<figure>") == 4
 
 
 async def test_without_labels_nothing_is_said_about_right_and_wrong(database_url: str, rules: Path) -> None:

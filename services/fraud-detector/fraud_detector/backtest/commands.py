@@ -11,10 +11,12 @@ import asyncpg
 import typer
 
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
-from fraud_detector.backtest.output import as_markdown, print_report
-from fraud_detector.backtest.postgres_source import Span, count_by_hour
-from fraud_detector.backtest.report import Backtest, as_document
-from fraud_detector.backtest.runner import Plan, divide, longest_window, run_beside, run_here
+from fraud_detector.backtest.output import print_report
+from order_backtests.html import as_html
+from order_backtests.markdown import as_markdown
+from order_backtests.postgres_source import Span, count_by_hour
+from order_backtests.report import Backtest, as_document
+from order_backtests.runner import Plan, divide, longest_window, run_beside, run_here
 from order_contract.business_time import business_date, business_text
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.date_options import From, To, require_range
@@ -40,6 +42,7 @@ class Form(StrEnum):
     TABLE = "table"
     JSON = "json"
     MARKDOWN = "markdown"
+    HTML = "html"
 
 
 class _Found(NamedTuple):
@@ -56,7 +59,7 @@ def backtest(  # noqa: PLR0917  (options)
         str | None,
         typer.Option(help="A stored version, or its first characters, or a file; else what was decided then."),
     ] = None,
-    form: Annotated[Form, typer.Option("--report", help="Form of the report.")] = Form.TABLE,
+    form: Annotated[Form, typer.Option("--report", "--format", help="Form of the report.")] = Form.TABLE,
     processes: Annotated[
         int,
         typer.Option(min=1, max=MOST_PROCESSES, help="Processes; each reads the orders of its part and those before."),
@@ -112,6 +115,8 @@ def backtest(  # noqa: PLR0917  (options)
             print_json(as_document(result))
         case Form.MARKDOWN:
             typer.echo(as_markdown(result), nl=False)
+        case Form.HTML:
+            typer.echo(as_html(result), nl=False)
         case Form.TABLE:
             print_report(result)
 

@@ -19,7 +19,7 @@ from decision_engine.backtest.backtester import Backtester, PastOrder
 from decision_engine.backtest.tally import Tally
 from decision_engine.history.series import UNIX_EPOCH
 from decision_engine.ruleset import Ruleset, parse_ruleset
-from fraud_detector.backtest.postgres_source import (
+from order_backtests.postgres_source import (
     ListChange,
     PastLabel,
     Span,

@@ -10,7 +10,8 @@ from decision_engine.rule import Mode, Ruleset
 from order_contract.decision import Outcome
 
 MOST_OVERLAPS: Final = 10
-_BUCKETS: Final[Mapping[Bucket, str]] = {
+_NO_MONEY: Final = "nothing"
+BUCKET_NAMES: Final[Mapping[Bucket, str]] = {
     Bucket.CAUGHT_FRAUD: "fraud that is caught",
     Bucket.MISSED_FRAUD: "fraud that is missed",
     Bucket.STOPPED_CUSTOMER: "good customers that are stopped",
@@ -38,6 +39,11 @@ class Section(NamedTuple):
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+
+    def is_number(self, column: int) -> bool:
+        """Whether a column holds numbers, which are aligned to the right."""
+        cells = [row[column] for row in self.rows if row[column] != _NO_MONEY]
+        return column > 0 and all(cell[:1].isdigit() or cell[:1] in "+-" for cell in cells)
 
 
 def headline(backtest: Backtest) -> str:
@@ -106,7 +112,7 @@ def _labels(tally: Tally) -> Section:
             f"{tally.buckets[bucket].orders:,}",
             _money(tally.buckets[bucket]),
         )
-        for bucket, text in _BUCKETS.items()
+        for bucket, text in BUCKET_NAMES.items()
     ]
     fraud, legitimate = tally.labels["fraud"], tally.labels["legitimate"]
     saved, saved_before = (_money(each[Bucket.CAUGHT_FRAUD]) for each in (tally.buckets, tally.buckets_before))
@@ -218,7 +224,7 @@ def as_document(backtest: Backtest) -> dict[str, Any]:
 
 
 def _money(amount: Amount) -> str:
-    return ", ".join(f"{money:,} {currency}" for currency, money in sorted(amount.money.items())) or "nothing"
+    return ", ".join(f"{money:,} {currency}" for currency, money in sorted(amount.money.items())) or _NO_MONEY
 
 
 def _proportion(proportion: Proportion) -> str:

@@ -1,0 +1,1 @@
+"""Backtests of Orderwatch: past orders of Postgres decided by a ruleset, and the report in its forms."""
