@@ -3,7 +3,7 @@
 import getpass
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
@@ -92,6 +92,8 @@ def run(
                 step(f"orders of {day}")
                 rows += Counter(pipeline.load_orders(day))
             loaded = ", ".join(f"{rows[name]:,} {what}" for name, what in _LOADED.items())
+            if not rows[ORDERS.name] and not full_refresh:
+                _require_orders(pipeline, first, last, loaded)
             step(f"loaded {loaded}; dbt")
             build = pipeline.build(first, last, step.show_node, full_refresh=full_refresh)
             build.require_success()
@@ -103,6 +105,7 @@ def run(
         _show_build(build)
         _show_marts(pipeline, 3)
         _require_clean(found, last)
+        _require_compared(pipeline, found, first, last)
 
 
 @app.command()
@@ -174,6 +177,8 @@ def reconcile(
         if dates is None:
             _show_not_compared(pipeline.not_compared(last + timedelta(days=1)), as_json=as_json)
         _require_clean(found, last)
+        if dates is not None:
+            _require_compared(pipeline, found, first, last)
 
 
 def _yesterday() -> date:
@@ -196,6 +201,41 @@ def _require_clean(found: Sequence[Comparison], last: date) -> None:
         _PROGRAM,
         f"dirty: {', '.join([*orders, *catalog])}\nRun `make reconcile REPAIR=on`, or `order-batch reconcile --repair`",
     )
+
+
+def _require_orders(pipeline: BatchPipeline, first: date, last: date, loaded: str) -> None:
+    """Exit with 1 when there is nothing to build: no stage holds orders of these dates, and none of them is frozen."""
+    if pipeline.frozen_dates(first, last) or any(each.table.span is Span.DAY for each in pipeline.compare(first, last)):
+        return
+    raise failure(
+        _PROGRAM, f"{_no_orders(pipeline, first, last)}: loaded {loaded}; nothing was built, published or compared"
+    )
+
+
+def _require_compared(pipeline: BatchPipeline, found: Sequence[Comparison], first: date, last: date) -> None:
+    """Name the dates of which nothing was compared; when these are all, the exit code is 1."""
+    compared = {each.partition.start for each in found if each.table.span is Span.DAY}
+    frozen = pipeline.frozen_dates(first, last)
+    if frozen:
+        ERR.print(f"retired, so not loaded and not compared: {_listed(frozen)}")
+    if not compared:
+        all_retired = len(frozen) > (last - first).days
+        reason = "all these dates are retired" if all_retired else _no_orders(pipeline, first, last)
+        raise failure(_PROGRAM, f"{reason}: no orders were compared")
+    if empty := [day for day in business_dates(first, last) if day not in compared and day not in frozen]:
+        ERR.print(f"without orders: {_listed(empty)}")
+
+
+def _no_orders(pipeline: BatchPipeline, first: date, last: date) -> str:
+    held = pipeline.order_dates()
+    there = "Postgres holds none of any date" if held is None else f"Postgres holds those of {held[0]} to {held[1]}"
+    return f"there are no orders of {first if first == last else f'{first} to {last}'} ({there})"
+
+
+def _listed(days: Collection[date]) -> str:
+    """The dates in order, at most ten of them."""
+    shown = ", ".join(map(str, sorted(days)[:10]))
+    return f"{shown} and {len(days) - 10:,} more" if len(days) > 10 else shown
 
 
 @app.command()
@@ -315,10 +355,15 @@ def _pipeline() -> Iterator[BatchPipeline]:
 
 
 def _span(dates: str) -> tuple[date, date]:
+    """The first and the last date; one that has not begun is refused, as no load takes its orders yet."""
+    today = datetime.now(BUSINESS_ZONE).date()
     try:
-        return parse_business_dates(dates, datetime.now(BUSINESS_ZONE).date())
+        first, last = parse_business_dates(dates, today)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    if last > today:
+        raise typer.BadParameter(f"{last} is in the future; write a date up to today, {today}")
+    return first, last
 
 
 def _show_build(build: Build) -> None:

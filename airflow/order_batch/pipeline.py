@@ -26,7 +26,7 @@ from order_batch.transform.results import Build
 from order_batch.transform.upgrade import build
 from order_batch.warehouse.partitions import EARLIEST, Partition
 from order_batch.warehouse.port import Warehouse
-from order_batch.warehouse.tables import PRODUCTS, USERS, Table
+from order_batch.warehouse.tables import ORDERS, PRODUCTS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
 
 log = structlog.get_logger()
@@ -81,6 +81,14 @@ class BatchPipeline:
     def not_compared(self, today: date) -> NotCompared:
         """The orders of today and of later dates, which no comparison up to yesterday covers."""
         return self._comparer.not_compared(today)
+
+    def frozen_dates(self, first: date, last: date) -> set[date]:
+        """The business dates from `first` to `last` whose orders were removed from Postgres on purpose."""
+        return {each.start for each in self._ledger.frozen(ORDERS, first, last)}
+
+    def order_dates(self) -> tuple[date, date] | None:
+        """The first and the last business date whose orders Postgres holds; None if it holds none."""
+        return self._comparer.order_dates()
 
     def retirement(self) -> Retirement:
         """The steps that remove old orders from Postgres."""

@@ -134,15 +134,44 @@ def test_a_database_that_does_not_answer(
     assert "secret" not in result.output
 
 
-def test_an_open_range_without_orders_counts_nothing_and_says_what(
-    settings: BatchSettings, run: CliRunner, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", ["run", "reconcile"])
+def test_a_date_in_the_future_is_refused(settings: BatchSettings, run: CliRunner, command: str) -> None:
+    today = datetime.now(BUSINESS_ZONE).date()
+    for dates in (f"{today + timedelta(days=40)}", f"{today}..{today + timedelta(days=1)}"):
+        result = run.invoke(app, [command, dates])
+        assert result.exit_code == 2
+        assert f"is in the future; write a date up to today, {today}" in " ".join(result.stderr.split())
+
+
+def test_a_run_without_orders_says_what_it_did_not_do(
+    settings: BatchSettings, run: CliRunner, store_orders: StoreOrders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "BEGINNING", datetime.now(UTC) - timedelta(days=2))  # filling years takes long
     yesterday = datetime.now(BUSINESS_ZONE).date() - timedelta(days=1)
     result = run.invoke(app, ["run", f"{yesterday}.."])
-    assert result.exit_code == 0, result.output
-    assert f"{yesterday}: loaded 0 orders, 0 hits of rules, " in result.stdout
-    assert "versions of users" in result.stdout
+    assert result.exit_code == 1, result.output
+    assert f"there are no orders of {yesterday} (Postgres holds none of any date): loaded 0 orders, 0 " in result.stderr
+    assert "nothing was built, published or compared" in result.stderr
+    store_orders(FIRST, 2, 10)
+    for dates in (f"{FIRST - timedelta(days=900)}", f"{FIRST - timedelta(days=2)}..{FIRST - timedelta(days=1)}"):
+        result = run.invoke(app, ["run", dates])
+        assert result.exit_code == 1, result.output
+        assert f"(Postgres holds those of {FIRST} to {FIRST + timedelta(days=1)})" in result.stderr
+
+
+def test_a_comparison_of_dates_without_orders_is_not_an_agreement(
+    settings: BatchSettings, run: CliRunner, store_orders: StoreOrders
+) -> None:
+    result = run.invoke(app, ["reconcile"])
+    assert (result.exit_code, "nothing was compared" in result.stderr) == (0, True), result.output
+    before = FIRST - timedelta(days=1)
+    result = run.invoke(app, ["reconcile", str(before)])
+    assert result.exit_code == 1, result.output
+    assert f"there are no orders of {before}" in result.stderr
+    assert "no orders were compared" in result.stderr
+    store_orders(FIRST, 1, 10)
+    result = run.invoke(app, ["reconcile", str(before)])
+    assert f"(Postgres holds those of {FIRST} to {FIRST})" in result.stderr
 
 
 def test_a_time_of_a_mart_is_business_time_whatever_the_machine_s_zone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,9 +61,14 @@ def record_as_published(settings: BatchSettings, connection: "psycopg.Connection
 
 
 def retire(*options: str) -> Result:
-    """`order-batch retire --before BOUNDARY`; its logging ends with the runner's streams."""
+    """`order-batch retire --before BOUNDARY`."""
     before = () if "--before" in options else ("--before", str(BOUNDARY))
-    result = CliRunner().invoke(app, ["retire", *before, *options])
+    return command("retire", *before, *options)
+
+
+def command(*arguments: str) -> Result:
+    """A command of `order-batch`; its logging ends with the runner's streams."""
+    result = CliRunner().invoke(app, list(arguments))
     structlog.reset_defaults()
     return result
 
@@ -101,6 +106,13 @@ def test_retired_orders_stay_in_the_warehouse_whatever_runs_afterwards(
     assert connection.execute("select sum(next_offset - first_offset) from retired_offsets").fetchone() == (gone,)
 
     assert [each.partition.start for each in pipeline.compare(FIRST, LAST)] == [LAST, LAST]
+    result = command("reconcile", f"{DAYS[0]}..{DAYS[1]}")
+    assert result.exit_code == 1
+    assert "all these dates are retired: no orders were compared" in result.stderr
+    result = command("reconcile", f"{DAYS[1]}..{LAST + timedelta(days=1)}")
+    assert result.exit_code == 0, result.output
+    assert f"retired, so not loaded and not compared: {DAYS[1]}" in result.stderr
+    assert f"without orders: {LAST + timedelta(days=1)}" in result.stderr
     for day in DAYS:
         pipeline.load_orders(day)
     assert loaded(settings) == before

@@ -84,6 +84,10 @@ _AFTER: Final = """
     select count(*) filter (where created_date < %(end)s), count(*) filter (where created_date >= %(end)s)
     from orders where created_date >= %(start)s
 """
+_ORDER_DATES: Final = """
+    select (min(created_date) at time zone 'Asia/Jakarta')::date, (max(created_date) at time zone 'Asia/Jakarta')::date
+    from orders
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +151,8 @@ class Comparer:
         start, end = moments(today, today)
         (found,) = self._connection.execute(_AFTER, {"start": start, "end": end}).fetchall()
         return NotCompared(today, *found)
+
+    def order_dates(self) -> tuple[date, date] | None:
+        """The first and the last business date whose orders Postgres holds; None if it holds none."""
+        ((first, last),) = self._connection.execute(_ORDER_DATES).fetchall()
+        return None if first is None else (first, last)
