@@ -75,12 +75,15 @@ def run(
 ) -> None:
     """Everything for some dates: catalog, loads, dbt, marts; then shows each mart's first rows.
 
-    Running a date again replaces it; dates may come in any order. After an upgrade that changed models, the first run
-    builds all dates again by itself.
+    Running a date again replaces it; dates may come in any order. After an upgrade the first run also loads the dates
+    again whose raw tables had fewer columns, and builds all dates where models changed.
     """
     first, last = _span(dates)
-    days = list(business_dates(first, last))
     with _pipeline() as pipeline:
+        days = sorted({*business_dates(first, last), *pipeline.outdated_dates(_yesterday())})
+        if added := len(days) - ((last - first).days + 1):
+            ERR.print(f"{added:,} more dates were loaded by an earlier release: they are loaded and built, too")
+        first, last = days[0], days[-1]
         with show_progress(len(days) + 5) as step:
             step("catalog")
             users, products = pipeline.fill_catalog()
@@ -104,7 +107,7 @@ def run(
         OUT.print(f"{first}: loaded {loaded}" if first == last else f"{first} to {last}: loaded {loaded}")
         _show_build(build)
         _show_marts(pipeline, 3)
-        _require_clean(found, last)
+        _require_clean(found, first, last)
         _require_compared(pipeline, found, first, last)
 
 
@@ -156,8 +159,8 @@ def reconcile(
 
     Compared are rows, sums and contents of orders and rule hits by business date, and of users and products by month:
     in Postgres, in the raw tables, in what dbt built of them, and in what was published. The table names the first
-    stage that differs: not loaded, changed since its load (late orders, for example), missing in the warehouse,
-    loaded, not built, or built, not published.
+    stage that differs: not loaded, loaded by an earlier release, changed since its load (late orders, for example),
+    missing in the warehouse, loaded, not built, or built, not published.
 
     Without dates, the orders of today and of later dates are not compared: their number is shown, with `--json` in a
     last line.
@@ -176,7 +179,7 @@ def reconcile(
         _show_comparison(found, as_json=as_json)
         if dates is None:
             _show_not_compared(pipeline.not_compared(last + timedelta(days=1)), as_json=as_json)
-        _require_clean(found, last)
+        _require_clean(found, first, last)
         if dates is not None:
             _require_compared(pipeline, found, first, last)
 
@@ -185,15 +188,16 @@ def _yesterday() -> date:
     return business_date(datetime.now(UTC)) - timedelta(days=1)
 
 
-def _require_clean(found: Sequence[Comparison], last: date) -> None:
+def _require_clean(found: Sequence[Comparison], first: date, last: date) -> None:
     """Say that all stages agree, or which dates and months do not; then the exit code is 1."""
+    span = f"up to {last}" if first == EARLIEST else str(last) if first == last else f"{first} to {last}"
     if not found:
-        ERR.print(f"up to {last}: no orders, users or products anywhere, so nothing was compared")
+        ERR.print(f"{span}: no orders, users or products anywhere, so nothing was compared")
         return
     dirty = [each for each in found if not each.is_clean]
     if not dirty:
         # Not to the output, which may be JSON.
-        ERR.print(f"up to {last}: the warehouse and the marts hold what Postgres holds")
+        ERR.print(f"{span}: the warehouse and the marts hold what Postgres holds")
         return
     orders = sorted({str(each.partition) for each in dirty if each.table.span is Span.DAY})
     catalog = sorted({f"{each.table.name} of {each.partition}" for each in dirty if each.table.span is Span.MONTH})

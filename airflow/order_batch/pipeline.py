@@ -69,6 +69,13 @@ class BatchPipeline:
         """Load a business date's orders and hits; returns the number of rows by table."""
         return self._load(order_partitions(day))
 
+    def outdated_dates(self, last: date) -> set[date]:
+        """The business dates up to `last` that a release loaded whose raw tables had fewer columns.
+
+        Without those of which Postgres no longer holds as many rows.
+        """
+        return self._comparer.outdated_dates(ORDER_TABLES, last)
+
     def compare(self, first: date, last: date) -> list[Comparison]:
         """Orders and hits of business dates, and the months of users and products up to the last of them, by date.
 

@@ -1,6 +1,6 @@
 """Comparison of partitions through their life, by their contents: docs/decisions/0009-a-date-s-life.md."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -21,6 +21,8 @@ class LifeState(StrEnum):
 
     AGREES = "agrees"
     NOT_LOADED = "not loaded"
+    OUTDATED = "loaded by an earlier release"
+    """The warehouse's table had fewer columns then."""
     MISSING = "missing in the warehouse"
     """It was loaded, and nothing is left of it."""
     CHANGED = "changed since its load"
@@ -31,7 +33,7 @@ class LifeState(StrEnum):
     NOT_PUBLISHED = "built, not published"
 
 
-_TO_LOAD: Final = {LifeState.NOT_LOADED, LifeState.MISSING, LifeState.CHANGED, LifeState.DIFFERS}
+_TO_LOAD: Final = {LifeState.NOT_LOADED, LifeState.OUTDATED, LifeState.MISSING, LifeState.CHANGED, LifeState.DIFFERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Comparison:
     def _load_state(self) -> LifeState:
         if self.loaded is None:
             return LifeState.NOT_LOADED
+        if self.loaded.is_outdated and self.raw.rows:
+            return LifeState.OUTDATED
         if self.loaded.content_hash in {None, self.raw.content_hash}:
             return LifeState.CHANGED
         return LifeState.DIFFERS if self.raw.rows else LifeState.MISSING
@@ -145,6 +149,23 @@ class Comparer:
             if postgres.get(partition, nothing) != raw.get(partition, nothing)
         }
         return sorted(differing - self._ledger.frozen(table, first, last))
+
+    def outdated_dates(self, tables: Sequence[Table], last: date) -> set[date]:
+        """The business dates up to `last` whose tables a release loaded that knew fewer columns of them.
+
+        Without those of which Postgres no longer holds as many rows: loading them again would lose some.
+        """
+        outdated = {each.start for table in tables for each in self._ledger.outdated(table, last)}
+        for table in tables if outdated else ():
+            span = min(outdated), max(outdated)
+            postgres, raw = postgres_totals(self._connection, table, *span), self._warehouse.totals(table, *span)
+            for day in list(outdated):
+                partition, nothing = Partition.of(table, day), Totals.empty(table)
+                if postgres.get(partition, nothing).rows != raw.get(partition, nothing).rows:
+                    outdated.remove(day)
+            if not outdated:
+                break
+        return outdated
 
     def not_compared(self, today: date) -> NotCompared:
         """How many orders Postgres holds of today and of later dates."""

@@ -12,13 +12,13 @@ from order_batch.warehouse.tables import Table
 from order_contract.advisory_locks import AdvisoryLock
 
 _RECORD = """
-    insert into warehouse_loads (warehouse, table_name, partition_start, content_hash)
-    values (%(warehouse)s, %(table)s, %(start)s, %(content_hash)s)
+    insert into warehouse_loads (warehouse, table_name, partition_start, content_hash, columns)
+    values (%(warehouse)s, %(table)s, %(start)s, %(content_hash)s, %(columns)s)
     on conflict (warehouse, table_name, partition_start) do update
-    set content_hash = excluded.content_hash, loaded_at = now()
+    set content_hash = excluded.content_hash, columns = excluded.columns, loaded_at = now()
 """
 _LOADS = """
-    select partition_start, loaded_at, content_hash from warehouse_loads
+    select partition_start, loaded_at, content_hash, coalesce(columns, 0) < %(columns)s from warehouse_loads
     where warehouse = %(warehouse)s and table_name = %(table)s
         and partition_start >= %(start)s and partition_start < %(end)s
 """
@@ -26,6 +26,11 @@ _FROZEN = """
     select partition_start from warehouse_loads
     where warehouse = %(warehouse)s and table_name = %(table)s and frozen_at is not null
         and partition_start >= %(start)s and partition_start < %(end)s
+"""
+_OUTDATED = """
+    select partition_start from warehouse_loads
+    where warehouse = %(warehouse)s and table_name = %(table)s and frozen_at is null
+        and partition_start <= %(last)s and coalesce(columns, 0) < %(columns)s
 """
 _FREEZE = """
     insert into warehouse_loads (warehouse, table_name, partition_start, frozen_at)
@@ -41,10 +46,14 @@ _FREEZE_ELSEWHERE = """
 
 
 class Load(NamedTuple):
-    """The last load of a partition. The hash is null for a load of a release that did not know it."""
+    """The last load of a partition. The hash is null for a load of a release that did not know it.
+
+    `is_outdated` says that the table had fewer columns then.
+    """
 
     loaded_at: datetime
     content_hash: int | None
+    is_outdated: bool
 
 
 class LoadLedger:
@@ -73,6 +82,14 @@ class LoadLedger:
         """The partitions from that of `first` to that of `last` whose rows Postgres no longer holds."""
         span = {"start": Partition.of(table, first).start, "end": Partition.of(table, last).end}
         found = self._connection.execute(_FROZEN, self._parameters(table, **span))
+        return {Partition(start, table.span) for (start,) in found}
+
+    def outdated(self, table: Table, last: date) -> set[Partition]:
+        """The partitions up to that of `last` that were loaded by a release whose table had fewer columns.
+
+        Without frozen ones, which keep what was loaded.
+        """
+        found = self._connection.execute(_OUTDATED, self._parameters(table, last=Partition.of(table, last).start))
         return {Partition(start, table.span) for (start,) in found}
 
     def freeze(self, tables: Iterable[Table], days: Iterable[date]) -> None:
@@ -104,4 +121,4 @@ class LoadLedger:
                 self._connection.execute(f"select {unlock}({AdvisoryLock.LOADS:d})")
 
     def _parameters(self, table: Table, **values: object) -> dict[str, object]:
-        return {"warehouse": self._warehouse, "table": table.name, **values}
+        return {"warehouse": self._warehouse, "table": table.name, "columns": len(table.columns), **values}

@@ -1,6 +1,7 @@
 """A warehouse of the previous release becomes one of this release in one run, without losing a date."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,16 @@ import duckdb
 import psycopg
 import pytest
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from order_batch.app import open_pipeline
+from order_batch.cli import app
+from order_batch.loads.comparison import LifeState
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.partitions import business_dates
 from order_batch.warehouse.port import WarehouseError
+from order_contract.business_time import business_date_start
 from tests.previous_release import FIRST, LAST, restore
 from tests.test_load import raw
 
@@ -77,6 +82,36 @@ def test_one_run_upgrades_it_and_loses_no_date(
 
     assert events(run(pipeline, LAST)) == []
     assert published(connection) == expected
+
+
+def test_the_command_loads_what_an_earlier_release_has_loaded(
+    old: BatchSettings,
+    connection: "psycopg.Connection[Any]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unless Postgres holds less of it by now: then the warehouse keeps its rows, and `reconcile` reports the date."""
+    monkeypatch.setenv("ORDERWATCH_WAREHOUSE_PATH", str(old.warehouse_path))
+    middle = FIRST + timedelta(days=1)
+    connection.execute("update orders set features = '{\"hour\": 7}'")
+    connection.execute(
+        "delete from orders where order_id = (select order_id from orders where created_date < %s limit 1)",
+        [business_date_start(middle)],
+    )
+    first_orders = f"select order_id, amount from raw.orders where business_date = '{FIRST}' order by order_id"
+    before = raw(old, first_orders)
+
+    result = CliRunner().invoke(app, ["run", str(LAST)])
+
+    assert result.exit_code == 0, result.output
+    assert "1 more dates were loaded by an earlier release" in result.stderr
+    assert f"{middle} to {LAST}: the warehouse and the marts hold what Postgres holds" in result.stderr
+    assert raw(old, first_orders) == before
+    features = "select business_date, count(features), count(*) from raw.orders group by 1 order by 1"
+    assert [tuple(row) for row in raw(old, features)] == [(FIRST, 0, 80), (middle, 80, 80), (LAST, 80, 80)]
+    with open_pipeline(old) as pipeline:
+        found = [each for each in pipeline.compare(FIRST, LAST) if not each.is_clean]
+    assert {each.partition.start for each in found} == {FIRST}
+    assert LifeState.OUTDATED in {each.state for each in found}
 
 
 def test_a_date_that_the_raw_tables_lost_is_not_dropped_silently(old: BatchSettings, pipeline: BatchPipeline) -> None:
