@@ -26,9 +26,15 @@ class Status(StrEnum):
     FRAUD = "fraud"
 
 
+# Python 3.11 takes ten times as long to look up a member of an enumeration as a constant.
+_APPROVE: Final = Outcome.APPROVE
+_GENUINE: Final = Status.GENUINE
+_FRAUD: Final = Status.FRAUD
+
+
 def status_of(outcome: Outcome) -> Status:
     """The seed's word for an outcome."""
-    return Status.GENUINE if outcome is Outcome.APPROVE else Status.FRAUD
+    return _GENUINE if outcome is _APPROVE else _FRAUD
 
 
 SNOOZED: Final = "snoozed"
@@ -119,13 +125,13 @@ DECISION_COLUMNS = OrderRow._fields[len(OrderEvent._fields) : OrderRow._fields.i
 
 def decision_columns(decision: Decision) -> tuple[Any, ...]:
     """The values of DECISION_COLUMNS for a decision."""
-    hits = decision.hits
+    outcome, risk_score, hits, features, ruleset_version = decision
     return (
-        decision.status,
-        decision.outcome,
-        decision.risk_score,
+        status_of(outcome),
+        outcome,
+        risk_score,
         orjson.dumps(hits).decode() if hits else "[]",
         [hit["rule"] for hit in hits] if hits else None,
-        orjson.dumps(decision.features).decode(),
-        decision.ruleset_version,
+        orjson.dumps(features).decode(),
+        ruleset_version,
     )
