@@ -84,7 +84,9 @@ async def run(settings: DetectorSettings) -> None:
         stack.push_async_callback(store.close)
         publisher: DecisionPublisher = KafkaPublisher(settings)
         stack.push_async_callback(publisher.close)
-        consumer: OrderConsumer = KafkaOrderConsumer(settings, accept_lost_offsets=settings.accept_lost_offsets)
+        consumer: OrderConsumer = KafkaOrderConsumer(
+            settings, accept_lost_offsets=settings.accept_lost_offsets, members=settings.snapshots
+        )
         stack.push_async_callback(consumer.close)
         epoch = await bind_topic(
             consumer,

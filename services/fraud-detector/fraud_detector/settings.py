@@ -30,7 +30,9 @@ class DetectorSettings(RulesetSettings, EventSettings, KafkaSettings, DatabaseSe
         1_000, ge=1, description="megabytes that histories may take; windows become shorter rather than take more"
     )
     snapshots: Path | None = Field(
-        None, description="directory for snapshots of the histories, from which a detector starts; none when left out"
+        None,
+        description="directory for snapshots of the histories, from which a detector starts, and for records of the "
+        "members of its groups; one of this machine's own; none when left out",
     )
     snapshot_seconds: float = Field(60.0, ge=1, description="time between two snapshots")
     accept_lost_offsets: bool = Field(False, description="resume where messages are gone from the topic, gap recorded")

@@ -12,6 +12,12 @@ from order_platform.settings import KafkaSettings
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
     """An AIOKafkaConsumer whose `stop` closes everything and raises nothing of its own requests."""
 
+    @property
+    def member_id(self) -> str:
+        """The id that its group's coordinator gave it; empty before it has joined."""
+        member_id: str = self._coordinator.member_id  # it has no other way
+        return member_id
+
     async def stop(self) -> None:
         try:
             await super().stop()

@@ -29,7 +29,12 @@ class LabelTasks:
         self._settings = settings
         self._metrics = metrics
         self._health = health
-        self._consumer = KafkaOrderConsumer(settings, settings.labels, accept_lost_offsets=settings.accept_lost_offsets)
+        self._consumer = KafkaOrderConsumer(
+            settings,
+            settings.labels,
+            accept_lost_offsets=settings.accept_lost_offsets,
+            members=settings.snapshots,
+        )
         self._publisher = KafkaPublisher(settings)
         self._recorder = LabelRecorder(
             self._consumer,

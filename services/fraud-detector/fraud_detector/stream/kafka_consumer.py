@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from uuid import UUID
 
 import structlog
@@ -22,6 +23,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from fraud_detector.stream.batch import Gap
+from fraud_detector.stream.member_records import MemberRecords
 from fraud_detector.stream.ports import (
     AcceptedLossError,
     CommitRefusedError,
@@ -33,6 +35,7 @@ from fraud_detector.stream.ports import (
 from order_platform.kafka.committed_offsets import commit_metadata, read_committed
 from order_platform.kafka.consumer import Consumer
 from order_platform.kafka.errors import describe, is_permanent
+from order_platform.kafka.group_members import remove_members
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.postgres.topic_epochs import RecreatedTopicError
 from order_platform.settings import KafkaSettings, Subscription
@@ -49,6 +52,7 @@ FETCH_BYTES = 4 * 1024 * 1024
 # its id need not be read again, which costs as much as deciding several orders.
 FRESH_SECONDS = 0.02
 FRESH_OFFSETS = 1_000
+UNTIL_TIMEOUT = f"after a kill, its partitions are free when {SESSION_TIMEOUT_MS // 1_000} s have passed"
 # Partitions that are added to the topic are noticed within this time.
 METADATA_MAX_AGE_MS = 30_000
 
@@ -61,9 +65,18 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
     """
 
     def __init__(
-        self, settings: KafkaSettings, subscription: Subscription | None = None, *, accept_lost_offsets: bool = False
+        self,
+        settings: KafkaSettings,
+        subscription: Subscription | None = None,
+        *,
+        accept_lost_offsets: bool = False,
+        members: Path | None = None,
     ) -> None:
-        """Of topic orders, unless another `subscription` is given."""
+        """Of topic orders, unless another `subscription` is given.
+
+        `members` is the directory where the group's members on this machine are recorded: those that were killed are
+        removed from the group when this one joins it.
+        """
         self._settings = settings
         self._topic, self._group = subscription or settings.orders
         self._identity = TopicIdentity(settings, self._topic)
@@ -71,6 +84,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         self._verified_at = -math.inf
         self._epoch = 1
         self._accept_lost_offsets = accept_lost_offsets
+        self._records = None if members is None else MemberRecords(members, self._group)
         self._listener: RebalanceListener | None = None
         self._resumed: set[TopicPartition] = set()
         self._has_assignment = False
@@ -112,6 +126,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             await self._consumer.start()
         except KafkaError as error:
             raise _unavailable(error, "the broker does not respond") from error
+        await self._remove_ended_members()
         self._consumer.subscribe([self._topic], listener=self)
 
     async def close(self) -> None:
@@ -121,6 +136,8 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             self._verifying.cancel()
             await asyncio.gather(self._verifying, return_exceptions=True)
         await self._consumer.stop()
+        if self._records is not None:
+            self._records.delete()
         await self._identity.stop()
 
     async def poll(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[ConsumerRecord]]:
@@ -271,9 +288,35 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         partitions = list(assigned)
         self._consumer.pause(*partitions)
         self._has_assignment = True
+        self._record_member()
         log.info("partitions_assigned", partitions=sorted(part.partition for part in partitions))
         if self._listener is not None:
             self._listener.assigned([part.partition for part in partitions])
+
+    # ---- members that were killed
+
+    async def _remove_ended_members(self) -> None:
+        """Remove members from the group that ended on this machine without leaving it: their partitions are free then.
+
+        Otherwise they are when the session time-out is over, so that it fails is no reason not to start.
+        """
+        if self._records is None:
+            return
+        try:
+            with self._records.ended_members() as ended:
+                if ended:
+                    async with asyncio.timeout(CALL_TIMEOUT):
+                        await remove_members(self._settings, self._group, ended)
+                    log.info("ended_members_removed", group=self._group, members=ended)
+        except (KafkaError, OSError) as error:  # a time-out is an OSError
+            log.warning("ended_members_not_removed", group=self._group, problem=repr(error), consequence=UNTIL_TIMEOUT)
+
+    def _record_member(self) -> None:
+        if self._records is not None:
+            try:
+                self._records.write(self._consumer.member_id)
+            except OSError as error:
+                log.warning("member_not_recorded", group=self._group, problem=str(error), consequence=UNTIL_TIMEOUT)
 
     # ---- errors
 

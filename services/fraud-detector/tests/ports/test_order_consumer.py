@@ -1,8 +1,12 @@
 """Tests of the port OrderConsumer, on the simulation's fake and on Kafka."""
 
 import asyncio
+import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import Final
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -15,6 +19,30 @@ from simulation.fakes import FakeBroker, FakeOrderConsumer
 from simulation.scripted_random import ScriptedRandom
 
 PARTITIONS = 4
+
+# With a session that outlasts the test, so that only its removal frees its partitions.
+_MEMBER: Final = """
+import asyncio, sys
+from pathlib import Path
+from fraud_detector.stream import kafka_consumer
+from order_platform.settings import KafkaSettings
+
+class Listener:
+    async def revoked(self):
+        pass
+
+    def assigned(self, partitions):
+        print("assigned", len(partitions), flush=True)
+
+async def main():
+    kafka_consumer.SESSION_TIMEOUT_MS = 600_000
+    consumer = kafka_consumer.KafkaOrderConsumer(KafkaSettings(), members=Path(sys.argv[1]))
+    await consumer.join(Listener())
+    while True:
+        await consumer.poll(1, 1.0)
+
+asyncio.run(main())
+"""
 
 
 class Member:
@@ -214,3 +242,29 @@ async def test_offsets_that_are_gone_are_named(kafka_settings: KafkaSettings) ->
             await member.consumer.start_offsets([0])
     finally:
         await group.close()
+
+
+@pytest.mark.integration
+async def test_partitions_of_a_killed_member_are_free_at_the_next_start(
+    kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    names = ("kafka", "orders_topic", "decisions_topic", "dead_letter_topic", "labels_topic", "consumer_group")
+    settings = {f"ORDERWATCH_{name.upper()}": str(getattr(kafka_settings, name)) for name in names}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _MEMBER, str(tmp_path), env=os.environ | settings, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            while (line := await process.stdout.readline()) != b"assigned %d\n" % PARTITIONS:
+                assert line, "the member ended by itself"
+    finally:
+        process.kill()
+        await process.wait()
+    member = Member()
+    member.consumer = consumer = KafkaOrderConsumer(kafka_settings, members=tmp_path)
+    try:
+        await consumer.join(member)
+        await member.open(PARTITIONS)
+    finally:
+        await consumer.close()
