@@ -47,12 +47,17 @@ class KafkaFollowedTopic:
     async def connect(self) -> Consumer:
         """The consumer, connected if it was not. Raises DependencyUnavailableError, and what `start_offset` raises."""
         async with self._connecting:  # several tasks may ask for it at the same time
-            if self._consumer is None:
-                try:
-                    self._consumer = await self._start()
-                except KafkaError as error:
-                    raise self.unavailable(error) from error
-            return self._consumer
+            return await self._connected()
+
+    async def reopen(self, positions: Mapping[int, int]) -> None:
+        """Connect again, to read these partitions on from these positions.
+
+        Raises DependencyUnavailableError, and what `start_offset` raises.
+        """
+        async with self._connecting:  # one that connects in between would read on from the former positions
+            await self.close()
+            self.positions.update(positions)
+            await self._connected()
 
     async def poll(self, wait_seconds: float) -> Mapping[int, Sequence[ConsumerRecord]]:
         """The next records by partition; waits up to `wait_seconds` for the first.
@@ -79,6 +84,14 @@ class KafkaFollowedTopic:
     def unavailable(self, error: KafkaError | TimeoutError) -> DependencyUnavailableError:
         """The error of a request that failed."""
         return DependencyUnavailableError(f"topic {self._topic} cannot be read: {error!r}")
+
+    async def _connected(self) -> Consumer:
+        if self._consumer is None:
+            try:
+                self._consumer = await self._start()
+            except KafkaError as error:
+                raise self.unavailable(error) from error
+        return self._consumer
 
     async def _start(self) -> Consumer:
         consumer = await start_consumer_of_all(self._settings, self._topic, isolation_level="read_committed")

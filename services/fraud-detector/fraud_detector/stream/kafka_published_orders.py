@@ -39,9 +39,7 @@ class KafkaPublishedOrders:
         )
 
     async def reopen(self, positions: Mapping[int, int]) -> None:
-        await self._topic.close()
-        self._topic.positions.update(positions)
-        await self._topic.connect()
+        await self._topic.reopen(positions)
 
     def pause(self, partitions: Collection[int]) -> None:
         consumer = self._topic.consumer
