@@ -31,7 +31,7 @@ async def test_what_asyncpg_makes_of_it(database_url: str) -> None:
 
 async def test_the_detector_connects_again(database_url: str) -> None:
     async with DeafProxy(database_url) as proxy:
-        store = PostgresStore(proxy.url, topic="orders", ruleset=load_ruleset())
+        store = PostgresStore(proxy.url, topic="orders", rulesets=[load_ruleset()])
         progress = Batch(gaps=[Gap(0, 3, 5, "retention")])
         for use in (store.check, lambda: store.store(progress)):
             await use()

@@ -42,7 +42,7 @@ async def store_past_orders(
     ruleset = ruleset or load_ruleset()
     history = StreamFeatures(ruleset.features) if ruleset.features else None
     evaluator = OrderEvaluator(EventDecoder(), ruleset, history)
-    store = PostgresStore(database_url, topic="orders", ruleset=ruleset)
+    store = PostgresStore(database_url, topic="orders", rulesets=[ruleset])
     messages = enumerate(past_orders(GeneratorConfig(World(), seed=seed), start, days, orders))
     try:
         while chunk := list(islice(messages, BATCH)):

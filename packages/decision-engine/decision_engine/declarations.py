@@ -10,6 +10,7 @@ import yaml
 
 from decision_engine.compilation import LISTS, compile_condition
 from decision_engine.expression import ExpressionError
+from decision_engine.features import ROLLOUT
 from decision_engine.history.declaration import (
     ATTRIBUTE,
     LONGEST_WINDOW,
@@ -74,7 +75,7 @@ def read_declarations(
         sources, "lists", taken, lambda reader, name, node: _list(reader, name, node, schema, read)
     )
     features: Mapping[str, HistoryFeature] = _collect(
-        sources, "features", taken, lambda reader, name, node: _feature(reader, name, node, schema)
+        sources, "features", {*taken, ROLLOUT}, lambda reader, name, node: _feature(reader, name, node, schema)
     )
     types = {
         name: float if feature.aggregate in _FLOATS else int for name, feature in features.items()

@@ -1,7 +1,7 @@
 """Features: values derived from an order, and from earlier ones, that rules may use beside the order's own fields."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from order_contract.business_time import business_hour
 from order_contract.event import OrderEvent
@@ -11,6 +11,9 @@ FEATURES: Mapping[str, type] = {"hour": int}
 
 Features = Mapping[str, Any]
 """The features of one order, by name; read-only."""
+
+ROLLOUT: Final = "rollout"
+"""Recorded with an order that was decided during a roll-out: the percentage, and what the other ruleset said."""
 
 # Features are read-only, so orders of one hour share one dict.
 _BY_HOUR: tuple[Features, ...] = tuple({"hour": hour} for hour in range(24))

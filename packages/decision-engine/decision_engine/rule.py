@@ -84,7 +84,7 @@ class Ruleset:
 
     def has_features_of(self, other: "Ruleset") -> bool:
         """Whether histories of the other's features serve this one: they are the same, in name and meaning."""
-        return _feature_meanings(self) == _feature_meanings(other)
+        return feature_meanings(self) == feature_meanings(other)
 
     def approval(self, features: Features) -> Decision:
         """The decision on an order on which no rule fires."""
@@ -107,7 +107,7 @@ def snoozed_rules(features: Features) -> Collection[str]:
     return [name.split(":")[1] for name in features.get(LISTS, ()) if name.startswith(SNOOZE)]
 
 
-def _feature_meanings(ruleset: Ruleset) -> frozenset[tuple[object, ...]]:
+def feature_meanings(ruleset: Ruleset) -> frozenset[tuple[HistoryFeature, *tuple[object, ...]]]:
     """The features, each with what its condition means: the parameters and attributes in it are declared elsewhere."""
     schema = ruleset.schema
     types = schema.types

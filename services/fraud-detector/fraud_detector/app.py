@@ -12,6 +12,7 @@ from decision_engine.lint import ruleset_warnings
 from decision_engine.lists import ListMembers
 from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.pack_mode import PackMode
+from decision_engine.rollout import DecidingRulesets, Rollout
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.labels.label_tasks import LabelTasks
 from fraud_detector.labels.metrics import LabelMetrics
@@ -27,6 +28,7 @@ from fraud_detector.stream.limits import Limits
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.pipeline import Pipeline
 from fraud_detector.stream.ports import (
+    ActiveRulesets,
     DecisionPublisher,
     DecisionStore,
     DependencyUnavailableError,
@@ -37,6 +39,7 @@ from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.ruleset_switcher import RulesetSwitcher
 from fraud_detector.stream.topic_binding import bind_topic
 from order_contract.reference_data import PaymentMethods
+from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import HealthServer
 from order_platform.postgres.shutdown_watch import watch_for_shutdown
@@ -77,9 +80,9 @@ async def run(settings: DetectorSettings) -> None:
         found = await _find_ruleset(settings, active, methods, health, is_stopped)
         if found is None:
             return
-        version, ruleset = found
+        pointer, rulesets = found
         store: DecisionStore = PostgresStore(
-            database_url, topic=settings.orders_topic, ruleset=ruleset, group=settings.consumer_group
+            database_url, topic=settings.orders_topic, rulesets=rulesets.rulesets, group=settings.consumer_group
         )
         stack.push_async_callback(store.close)
         publisher: DecisionPublisher = KafkaPublisher(settings)
@@ -98,13 +101,13 @@ async def run(settings: DetectorSettings) -> None:
         )
         if epoch is None:
             return
-        lists = await _load_lists(database_url, ruleset, metrics, health, is_stopped)
+        lists = await _load_lists(database_url, rulesets, metrics, health, is_stopped)
         if lists is None:
             return
         labels = LabelTasks(settings, LabelMetrics(metrics.registry), health)
         stack.push_async_callback(labels.close)
         preparation = Preparation(settings, lists, labels, epoch=epoch, health=health, metrics=metrics, stack=stack)
-        prepared = await preparation.start(ruleset, is_stopped)
+        prepared = await preparation.start(rulesets, is_stopped)
         if prepared is None:
             return
         pipeline = Pipeline(
@@ -122,9 +125,13 @@ async def run(settings: DetectorSettings) -> None:
             follower=prepared.follower,
         )
         labels.in_flight = pipeline.unstored_batches
-        metrics.ruleset_active(ruleset.version)
+        metrics.rulesets_active(rulesets.shares)
         log.info(
-            "detector_started", port=server.port, topic=settings.orders_topic, epoch=epoch, ruleset=ruleset.version
+            "detector_started",
+            port=server.port,
+            topic=settings.orders_topic,
+            epoch=epoch,
+            ruleset=rulesets.stable.version,
         )
         await retry_while_unavailable(
             lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set
@@ -139,17 +146,17 @@ async def run(settings: DetectorSettings) -> None:
                 group.create_task(lists.run(), name="follow lists"),
                 group.create_task(preparation.write_snapshots(pipeline.stored_histories), name="write snapshots"),
             ]
-            if version is not None:
+            if pointer is not None:
                 switcher = RulesetSwitcher(
                     active,
                     pipeline,
                     store,
-                    read=lambda stored: asyncio.to_thread(_read_ruleset, stored, settings.marketplace_pack, methods),
+                    read=lambda found: asyncio.to_thread(_read_rulesets, found, settings.marketplace_pack, methods),
                     prepare=preparation.switch,
                     metrics=metrics,
                     health=health,
                 )
-                beside.append(group.create_task(switcher.run(version, prepared), name="follow active ruleset"))
+                beside.append(group.create_task(switcher.run(pointer, prepared), name="follow active ruleset"))
             recording = group.create_task(labels.run(stop), name="labels")
             await pipeline.run(stop)
             for task in beside:
@@ -165,18 +172,19 @@ async def _find_ruleset(
     methods: PaymentMethods,
     health: HealthState,
     is_stopped: Callable[[], bool],
-) -> tuple[str | None, Ruleset] | None:
-    """The active version with its ruleset, or the ruleset of a file without a version; None when stopped before."""
+) -> tuple[RulesetPointer | None, DecidingRulesets] | None:
+    """What is active with its rulesets, or the ruleset of a file without a pointer; None when stopped before."""
     if settings.rules is not None:
-        return None, _complete(load_ruleset(settings.rules), str(settings.rules), settings.marketplace_pack, methods)
+        own = load_ruleset(settings.rules)
+        return None, DecidingRulesets(_complete(own, str(settings.rules), settings.marketplace_pack, methods))
 
-    stored = await retry_while_unavailable(
+    active_rulesets = await retry_while_unavailable(
         lambda: active.read(load_ruleset()), check=Check.LOADING, health=health, is_cancelled=is_stopped
     )
-    if stored is None:
+    if active_rulesets is None:
         return None
     try:
-        return stored.version, _read_ruleset(stored, settings.marketplace_pack, methods)
+        return active_rulesets.pointer, _read_rulesets(active_rulesets, settings.marketplace_pack, methods)
     except RulesetError as error:
         raise RulesetError(
             f"{error}. That is the active version: fraud-detector rules rollback makes the one before active, "
@@ -184,8 +192,16 @@ async def _find_ruleset(
         ) from error
 
 
+def _read_rulesets(found: ActiveRulesets, pack: PackMode, methods: PaymentMethods) -> DecidingRulesets:
+    """The rulesets that decide when these are active. Raises RulesetError."""
+    stable, pointer = _read_ruleset(found.stable, pack, methods), found.pointer
+    if found.candidate is None or pointer.percent is None or pointer.salt is None:
+        return DecidingRulesets(stable)
+    candidate = _read_ruleset(found.candidate, pack, methods)
+    return DecidingRulesets(stable, Rollout(candidate, pointer.percent, pointer.salt))
+
+
 def _read_ruleset(stored: StoredRuleset, pack: PackMode, methods: PaymentMethods) -> Ruleset:
-    """The ruleset that decides when a version is active. Raises RulesetError."""
     name = f"version {stored.version}"
     return _complete(parse_ruleset(stored.content, name), name, pack, methods)
 
@@ -200,7 +216,7 @@ def _complete(own: Ruleset, name: str, pack: PackMode, methods: PaymentMethods) 
 
 async def _load_lists(
     database_url: str,
-    ruleset: Ruleset,
+    rulesets: DecidingRulesets,
     metrics: DetectorMetrics,
     health: HealthState,
     is_stopped: Callable[[], bool],
@@ -210,7 +226,7 @@ async def _load_lists(
     metrics.lists(follower.members, lambda: follower.age)
 
     async def load() -> ListFollower:
-        await follower.load(ruleset)
+        await follower.load(*rulesets.rulesets)
         return follower
 
     return await retry_while_unavailable(load, check=Check.STORING, health=health, is_cancelled=is_stopped)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from decision_engine.history.stream_features import StreamFeatures
-from decision_engine.ruleset import Ruleset
+from decision_engine.rollout import DecidingRulesets
 from fraud_detector.history.loader import ROWS_AT_ONCE, load_history, needed_columns
 from fraud_detector.history.snapshots import Snapshots, StoredHistories
 from fraud_detector.history.startup import open_histories
@@ -58,26 +58,29 @@ class Preparation:
                 most_bytes=settings.history_memory * MEGABYTE,
             )
 
-    async def start(self, ruleset: Ruleset, is_stopped: Callable[[], bool]) -> Prepared | None:
-        """Prepare the ruleset that decides first; None when the detector is stopped before it is ready."""
-        if not ruleset.features:
-            return self._without_history(ruleset)
-        return await self._with_history(ruleset, ROWS_AT_ONCE, Check.STORING, is_stopped, self._snapshots)
+    async def start(self, rulesets: DecidingRulesets, is_stopped: Callable[[], bool]) -> Prepared | None:
+        """Prepare the rulesets that decide first; None when the detector is stopped before they are ready."""
+        if not rulesets.features:
+            return self._without_history(rulesets)
+        return await self._with_history(rulesets, ROWS_AT_ONCE, Check.STORING, is_stopped, self._snapshots)
 
-    async def switch(self, ruleset: Ruleset, present: Prepared) -> Prepared:
-        """Prepare a ruleset while another one decides; with the same features it takes over the histories.
+    async def switch(self, rulesets: DecidingRulesets, present: Prepared) -> Prepared:
+        """Prepare rulesets while others decide; with the same features they take over the histories.
 
         Raises RulesetError for a declared list that exists with another kind or field.
         """
         await retry_while_unavailable(
-            lambda: self._lists.declare(ruleset), check=Check.LOADING, health=self._health, is_cancelled=lambda: False
+            lambda: self._lists.declare(*rulesets.rulesets),
+            check=Check.LOADING,
+            health=self._health,
+            is_cancelled=lambda: False,
         )
-        if not ruleset.features:
-            return self._without_history(ruleset)
+        if not rulesets.features:
+            return self._without_history(rulesets)
         history = present.evaluator.history
-        if history is not None and ruleset.has_features_of(present.ruleset):
-            return Prepared(ruleset, self._evaluator(ruleset, history), present.follower)
-        prepared = await self._with_history(ruleset, ROWS_BESIDE_DECIDING, Check.LOADING, lambda: False)
+        if history is not None and rulesets.has_features_of(present.rulesets):
+            return Prepared(rulesets, self._evaluator(rulesets, history), present.follower)
+        prepared = await self._with_history(rulesets, ROWS_BESIDE_DECIDING, Check.LOADING, lambda: False)
         assert prepared is not None  # it is never stopped
         return prepared
 
@@ -86,12 +89,12 @@ class Preparation:
         if self._snapshots is not None:
             await self._snapshots.write_regularly(stored)
 
-    def _without_history(self, ruleset: Ruleset) -> Prepared:
-        return Prepared(ruleset, self._evaluator(ruleset, None), None)
+    def _without_history(self, rulesets: DecidingRulesets) -> Prepared:
+        return Prepared(rulesets, self._evaluator(rulesets, None), None)
 
     async def _with_history(
         self,
-        ruleset: Ruleset,
+        rulesets: DecidingRulesets,
         rows_at_once: int,
         check: Check,
         is_stopped: Callable[[], bool],
@@ -102,20 +105,20 @@ class Preparation:
             return is_stopped()
 
         labels = None
-        if any(feature.label for feature in ruleset.features):
+        if any(feature.label for feature in rulesets.features):
             labels = await self._labels.bind(must_end)
             if labels is None:
                 return None
         published = KafkaPublishedOrders(self._settings, epoch=self._epoch, observe=self._metrics.followed)
         self._stack.push_async_callback(published.close)
         opened = await open_histories(
-            ruleset.features,
+            rulesets.features,
             published=published,
             snapshots=snapshots,
             load=partial(
                 load_history,
                 self._settings.database_url.get_secret_value(),
-                ruleset.features,
+                rulesets.features,
                 topic=self._settings.orders_topic,
                 epoch=self._epoch,
                 heartbeat=self._health.heartbeat,
@@ -139,7 +142,7 @@ class Preparation:
         history, start, is_snapshot = opened
         label_follower = None
         if labels is not None:
-            orders = OrderSource(self._settings.orders_topic, self._epoch, needed_columns(ruleset.features))
+            orders = OrderSource(self._settings.orders_topic, self._epoch, needed_columns(rulesets.features))
             label_follower = self._labels.follower(history, orders, labels, may_lack_stored=is_snapshot)
         follower = HistoryFollower(
             published,
@@ -148,8 +151,14 @@ class Preparation:
             health=self._health,
             labels=None if label_follower is None else label_follower.run,
         )
-        return Prepared(ruleset, self._evaluator(ruleset, history), follower)
+        return Prepared(rulesets, self._evaluator(rulesets, history), follower)
 
-    def _evaluator(self, ruleset: Ruleset, history: StreamFeatures | None) -> OrderEvaluator:
-        decoder = self._settings.event_decoder()
-        return OrderEvaluator(decoder, ruleset, history, self._lists.members, epoch=self._epoch)
+    def _evaluator(self, rulesets: DecidingRulesets, history: StreamFeatures | None) -> OrderEvaluator:
+        return OrderEvaluator(
+            self._settings.event_decoder(),
+            rulesets.stable,
+            history,
+            self._lists.members,
+            rollout=rulesets.rollout,
+            epoch=self._epoch,
+        )

@@ -147,7 +147,7 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
     sent = [0] * PARTITIONS
     history = StreamFeatures(FEATURES)
     evaluator = OrderEvaluator(EventDecoder(), RULESET, history, recent=5)
-    postgres = PostgresStore(database_url, topic="orders", ruleset=RULESET, copy_from=copy_from)
+    postgres = PostgresStore(database_url, topic="orders", rulesets=[RULESET], copy_from=copy_from)
     labels = Labels(chance, database_url, history)
     await labels.begin()
     unstored = 0

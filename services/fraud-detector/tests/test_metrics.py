@@ -101,9 +101,9 @@ def test_every_metric_counts_what_its_help_says() -> None:
     metrics.list_sizes()
     ticks = iter(range(100))
     metrics.rule_times(evaluator.time_rules(lambda: next(ticks)))
-    metrics.ruleset_active("v1")
+    metrics.rulesets_active({"v1": 1.0})
     metrics.ruleset_refused()
-    metrics.ruleset_active("v2")
+    metrics.rulesets_active({"v2": 1.0})
     metrics.ruleset_refused()
     with metrics.timed(Stage.STORE):
         pass

@@ -13,9 +13,15 @@ from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.cli import build_application
 from order_contract.notifications import RULESETS_CHANNEL
+from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.command_line.errors import CommandError, UsageError
 from order_platform.postgres.audit import AuditFilters, SubjectKind, list_audit
-from order_platform.postgres.ruleset_versions import Action, activate, read_active_version, read_content
+from order_platform.postgres.ruleset_versions import (
+    Action,
+    activate,
+    read_active_version,
+    read_content,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +50,7 @@ def file(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     return path
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | int | Path) -> Result:
     return CliRunner().invoke(build_application(), ["rules", *map(str, arguments)])
 
 
@@ -67,7 +73,15 @@ def test_a_published_version_holds_what_it_includes(file: Path, database_url: st
 
     (listed,) = [json.loads(line) for line in run("versions", "--json").output.splitlines()]
     assert listed.pop("activated_at")
-    expected = {"version": version, "active": True, "action": "publish", "author": "ana", "message": "large orders"}
+    expected = {
+        "version": version,
+        "candidate": None,
+        "percent": None,
+        "active": True,
+        "action": "publish",
+        "author": "ana",
+        "message": "large orders",
+    }
     assert listed == expected
     assert f"{version} since" in run("active").output
 
@@ -107,6 +121,39 @@ def test_rollback_returns_to_the_previous_version_or_a_named_one(file: Path) -> 
     assert [each["version"] for each in history] == [first, second, third, second, first]
     assert [each["action"] for each in history] == ["rollback", "rollback", "publish", "publish", "publish"]
     assert [each["active"] for each in history] == [True, False, False, False, False]
+
+
+def test_a_candidate_is_rolled_out_in_steps(file: Path, database_url: str) -> None:
+    first = publish(file, 50)
+    file.write_text(RULES.replace("score: 50", "score: 60"))
+    candidate = load_ruleset(file).version
+    started = run("publish", file, "--percent", 10)
+    assert started.output == f"{candidate} decides for 10% of the users; {first} decides for the others\n"
+    assert run("publish", file, "--percent", 10).output.endswith("already; nothing has changed\n")
+    document = json.loads(run("active", "--json").output)
+    assert (document["version"], document["candidate"], document["percent"]) == (first, candidate, 10)
+    assert f"Candidate: {candidate} for 10% of the users" in run("active").output
+    assert parse_ruleset(run("show", candidate[:6]).output, "shown").version == candidate
+    assert run("rollout", 50).exit_code == 0
+    assert run("rollback").output == f"{first} decides for all users again; {candidate} is no candidate any more\n"
+    assert "no version is being rolled out" in str(run("rollout", 50).exception)
+    run("publish", file, "--percent", 50)
+    assert run("rollout", 100).output == f"{candidate} is active, instead of {first}\n"
+    history = [json.loads(line) for line in run("versions", "--json").output.splitlines()]
+    assert [(each["action"], each["percent"]) for each in history] == [
+        ("publish", None), ("rollout", 50), ("rollback", None), ("rollout", 50), ("rollout", 10), ("publish", None),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_rolled_out_is_refused(file: Path) -> None:
+    assert "publish one" in str(run("publish", file, "--percent", 10).exception)
+    with_feature = RULES.replace("rules:", "features: {n: {aggregate: count, key: user_id, window: 1h}}\nrules:")
+    file.write_text(with_feature)
+    assert run("publish", file).exit_code == 0
+    assert "is active for all users" in str(run("publish", file, "--percent", 10).exception)
+    file.write_text(with_feature.replace("window: 1h", "window: 2h"))
+    assert "feature 'n'" in str(run("publish", file, "--percent", 10).exception)
+    assert run("publish", file, "--percent", 100).exit_code == 2
 
 
 def test_with_the_marketplace_pack_the_version_of_decisions_is_shown(
@@ -181,8 +228,9 @@ async def test_publishers_at_once_are_serialised(database_url: str) -> None:
 
     async def activate_some(connection: asyncpg.Connection, number: int) -> list[tuple[str | None, str]]:
         return [
-            (await activate(connection, version, "content", action=Action.PUBLISH, author="ana"), version)
+            (before.version if before else None, version)
             for version in (f"{number}-{step % 2}" for step in range(6))
+            for before in [await activate(connection, version, "content", action=Action.PUBLISH, author="ana")]
         ]
 
     done = await asyncio.gather(*(activate_some(each, number) for number, each in enumerate(connections)))
@@ -203,7 +251,7 @@ async def test_publishers_at_once_are_serialised(database_url: str) -> None:
 async def test_the_initial_version_is_activated_once(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     assert await activate(connection, "a", "a", action=Action.INITIAL, author="detector") is None
-    assert await activate(connection, "b", "b", action=Action.INITIAL, author="detector") == "a"
+    assert await activate(connection, "b", "b", action=Action.INITIAL, author="detector") == RulesetPointer("a")
     assert await read_active_version(connection) == "a"
     assert await read_content(connection, "b") is None
     await connection.close()

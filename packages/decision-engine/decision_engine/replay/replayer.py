@@ -11,7 +11,7 @@ import orjson
 
 from decision_engine.compilation import LISTS
 from decision_engine.evaluate import evaluate
-from decision_engine.features import EventFeatures, FeatureState
+from decision_engine.features import ROLLOUT, EventFeatures, FeatureState
 from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE
 from decision_engine.lists import ListFeatures
 from decision_engine.replay.comparison import Difference, find_differences
@@ -127,9 +127,9 @@ class Replayer:
         if order.lists_seen is None:
             if f'"{LISTS}":' in order.features and LISTS in orjson.loads(order.features):
                 raise NotReplayableError(Reason.NOTHING_SEEN)
-            return evaluate(order.event, decider.without_lists, decider.ruleset)
+            return _keep_rollout(order, evaluate(order.event, decider.without_lists, decider.ruleset))
         self._lists.move_to(order.lists_seen)
-        return evaluate(order.event, decider.with_lists, decider.ruleset)
+        return _keep_rollout(order, evaluate(order.event, decider.with_lists, decider.ruleset))
 
     def _restore(self, features: PastFeatures, order: DecidedOrder) -> None:
         """Let the features be those that the detector saw."""
@@ -178,6 +178,14 @@ class _Decider:
         self.features = features
         self.without_lists: FeatureState = features or EventFeatures()
         self.with_lists = ListFeatures(self.without_lists, lists.members, ruleset)
+
+
+def _keep_rollout(order: DecidedOrder, decision: Decision) -> Decision:
+    """The decision with what the order has about a roll-out, which is about the version that did not decide."""
+    if f'"{ROLLOUT}":' not in order.features:
+        return decision
+    recorded = orjson.loads(order.features).get(ROLLOUT)
+    return decision if recorded is None else decision._replace(features={**decision.features, ROLLOUT: recorded})
 
 
 def _share_features(rulesets: Iterable[Ruleset]) -> dict[str, PastFeatures]:

@@ -10,8 +10,9 @@ from typing import Annotated, Final, NamedTuple
 import asyncpg
 import typer
 
-from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
+from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
 from fraud_detector.backtest.output import print_report
+from fraud_detector.stored_versions import find_version, read_ruleset
 from order_backtests.html import as_html
 from order_backtests.markdown import as_markdown
 from order_backtests.postgres_source import Span, count_by_hour
@@ -20,12 +21,12 @@ from order_backtests.runner import Plan, divide, longest_window, run_beside, run
 from order_contract.business_time import business_date, business_text
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.date_options import From, To, require_range
-from order_platform.command_line.errors import CommandError, ExitCode, UsageError
+from order_platform.command_line.errors import CommandError, ExitCode
 from order_platform.command_line.output import ERR, print_json
 from order_platform.command_line.progress import progress_bar
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.postgres.retention import read_retired_before
-from order_platform.postgres.ruleset_versions import find_activated, read_content
+from order_platform.postgres.ruleset_versions import read_content
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
 MOST_PROCESSES: Final = 64
@@ -132,19 +133,9 @@ async def _find_against(connection: "asyncpg.Connection[asyncpg.Record]", given:
     """The ruleset of a version, or in a file."""
     if "." in given or "/" in given:
         return _load(Path(given))
-    content = await read_content(connection, given)
-    if content is None:
-        versions = await find_activated(connection, given)
-        if len(versions) != 1:
-            what = "several versions begin" if versions else "no version that was active begins"
-            raise UsageError(f"{what} with {given!r}", "fraud-detector rules versions lists them; a file ends in .yaml")
-        given = versions[0]
-        content = await read_content(connection, given)
-    assert content is not None  # activations refer to stored versions
-    try:
-        return parse_ruleset(content, given)
-    except RulesetError as error:
-        raise CommandError(f"version {given} is not accepted by this release: {error}", "Name another one.") from None
+    # A version that decided need not have been active: with the marketplace pack, orders have that of both together.
+    known = await read_content(connection, given)
+    return await read_ruleset(connection, given if known is not None else await find_version(connection, given))
 
 
 def _dates(since: datetime, until: datetime) -> str:

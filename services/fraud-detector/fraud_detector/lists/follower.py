@@ -56,25 +56,25 @@ class ListFollower:
         """Seconds since the lists were last known to be complete."""
         return self._clock() - self._read_at
 
-    async def load(self, ruleset: Ruleset) -> None:
-        """Read all members, and create the lists that a ruleset declares and that do not exist.
+    async def load(self, *rulesets: Ruleset) -> None:
+        """Read all members, and create the lists that rulesets declare and that do not exist.
 
         Raises DependencyUnavailableError; RulesetError for a declared list that exists with another kind or field.
         """
         with errors_as_unavailable():
             async with self._connected() as connection:
-                await _create_declared(connection, ruleset)
+                await _create_declared(connection, *rulesets)
                 asked_at = self._clock()
                 number, entries = await read_members(connection)
         self.members.load(number, entries)
         self._read_at = asked_at
         log.info("lists_loaded", change=number, entries=len(entries))
 
-    async def declare(self, ruleset: Ruleset) -> None:
-        """Create the lists that a ruleset declares and that do not exist; `load` says what it raises."""
+    async def declare(self, *rulesets: Ruleset) -> None:
+        """Create the lists that rulesets declare and that do not exist; `load` says what it raises."""
         with errors_as_unavailable():
             async with self._connected() as connection:
-                await _create_declared(connection, ruleset)
+                await _create_declared(connection, *rulesets)
 
     async def run(self) -> None:
         """Apply changes as they are committed, until it is cancelled."""
@@ -113,9 +113,10 @@ class ListFollower:
         return connected(self._database_url, "fraud-detector lists")
 
 
-async def _create_declared(connection: asyncpg.Connection[asyncpg.Record], ruleset: Ruleset) -> None:
-    for each in ruleset.schema.lists.values():
+async def _create_declared(connection: asyncpg.Connection[asyncpg.Record], *rulesets: Ruleset) -> None:
+    declared = [(each, ruleset.version) for ruleset in rulesets for each in ruleset.schema.lists.values()]
+    for each, version in declared:
         try:
-            await create_list(connection, ListSpec(each.name, each.kind, each.field), f"ruleset {ruleset.version}")
+            await create_list(connection, ListSpec(each.name, each.kind, each.field), f"ruleset {version}")
         except OtherListError as error:
             raise RulesetError(f"the ruleset declares a list that exists as another one: {error}") from error

@@ -1,4 +1,4 @@
-"""The subcommands of `fraud-detector rules` for versions in Postgres: publish, rollback, versions, show and active."""
+"""The subcommands of `fraud-detector rules` for versions in Postgres."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,9 +10,12 @@ from rich.table import Table
 from decision_engine.example_runner import run_examples
 from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.pack_mode import PackMode
+from decision_engine.rollout import EVERYONE, DecidingRulesets, Rollout
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.settings import RulesetSettings
+from fraud_detector.stored_versions import find_version, read_ruleset
 from order_contract.business_time import business_text
+from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.errors import CommandError, UsageError
 from order_platform.command_line.operator import current_operator
@@ -22,11 +25,14 @@ from order_platform.postgres.ruleset_versions import (
     Action,
     Activation,
     Connection,
+    RolloutError,
     activate,
     find_activated,
     read_activations,
     read_active_version,
     read_content,
+    read_pointer,
+    roll_out,
 )
 from order_platform.settings import DatabaseSettings
 
@@ -39,18 +45,24 @@ Result = TypeVar("Result")
 Message = Annotated[str | None, typer.Option("--message", "-m", help="Why, for those who read `rules versions` later.")]
 Author = Annotated[str | None, typer.Option(help="Who; the user and the machine by default.", show_default=False)]
 Version = Annotated[str, typer.Argument(help="A version, or its first characters.")]
+Percent = Annotated[
+    int | None,
+    typer.Option(min=1, max=EVERYONE - 1, help="Only for so many percent of the users.", show_default=False),
+]
 
 
 def publish(
     file: Annotated[Path, typer.Argument(help="YAML file of rules.")],
     *,
+    percent: Percent = None,
     message: Message = None,
     author: Author = None,
 ) -> None:
     """Check a rule file, run its examples, and make it the active ruleset: detectors switch to it within 2 seconds.
 
-    Files that it includes are stored with it. Nothing is published when an example is not as expected. Exits 0 when the
-    ruleset is active, also when it was before.
+    With --percent it decides the orders of so many percent of the users, and the active ruleset those of the others;
+    `rules rollout` changes the percentage, `rules rollback` ends that. Files that it includes are stored with it.
+    Nothing is published when an example is not as expected. Exits 0 when the ruleset is active, or was before.
     """
     ruleset = _load(file)
     failed = [result for result in run_examples(ruleset) if not result.as_expected]
@@ -63,22 +75,54 @@ def publish(
     _require_same_content(ruleset, file)
     settings = read_settings(RulesetSettings)
     try:
-        add_marketplace_pack(ruleset, settings.marketplace_pack)
+        with_pack = add_marketplace_pack(ruleset, settings.marketplace_pack)
     except RulesetError as error:
         raise CommandError(str(error), "Nothing was published.") from None
     who, why = _author(author), _message(message)
 
-    async def run(connection: Connection) -> str | None:
-        return await activate(
+    async def run(connection: Connection) -> tuple[RulesetPointer | None, RulesetPointer]:
+        if percent is not None:
+            stable = await read_active_version(connection)
+            if stable is not None:
+                await _require_compatible(connection, stable, with_pack, settings.marketplace_pack)
+            return await _roll_out(connection, ruleset.version, ruleset.content, percent, author=who, message=why)
+        before = await activate(
             connection, ruleset.version, ruleset.content, action=Action.PUBLISH, author=who, message=why
         )
+        return before, RulesetPointer(ruleset.version)
 
-    before = _execute(run)
-    if before == ruleset.version:
-        OUT.print(f"{ruleset.version} is active already; nothing has changed")
-    else:
-        OUT.print(f"{ruleset.version} is active" + (f", instead of {before}" if before else ""))
+    _print_change(*_execute(run))
     _mention_file_setting(settings)
+
+
+def rollout(
+    percent: Annotated[int, typer.Argument(min=1, max=EVERYONE, help="Percent of the users; 100 ends the roll-out.")],
+    *,
+    message: Message = None,
+    author: Author = None,
+) -> None:
+    """Let the candidate of the present roll-out decide the orders of so many percent of the users; 100 makes it active.
+
+    Each user is always on the same side of a percentage, and a higher one only adds users. Exits 1 without a roll-out,
+    which begins with `rules publish FILE --percent N`.
+    """
+    who, why = _author(author), _message(message)
+
+    async def run(connection: Connection) -> tuple[RulesetPointer | None, RulesetPointer]:
+        pointer = await read_pointer(connection)
+        candidate = None if pointer is None else pointer.candidate
+        if candidate is None:
+            raise CommandError(
+                "no version is being rolled out", "fraud-detector rules publish FILE --percent N begins it."
+            )
+        content = (await read_ruleset(connection, candidate)).content
+        if percent < EVERYONE:
+            return await _roll_out(connection, candidate, content, percent, author=who, message=why)
+        before = await activate(connection, candidate, content, action=Action.PUBLISH, author=who, message=why)
+        return before, RulesetPointer(candidate)
+
+    _print_change(*_execute(run))
+    _mention_file_setting(read_settings(RulesetSettings))
 
 
 def rollback(
@@ -91,35 +135,30 @@ def rollback(
 ) -> None:
     """Make an earlier version active again: the one before the active one, or the one that is named.
 
-    Without a version, running it twice makes the first one active again. Exits 1 when the version does not exist.
+    During a roll-out without a version: end it, so that the active version decides all orders. Else running it twice
+    without a version makes the first one active again. Exits 1 when the version does not exist.
     """
 
     who, why = _author(author), _message(message)
     settings = read_settings(RulesetSettings)
 
-    async def run(connection: Connection) -> tuple[str, str | None]:
-        active = await read_active_version(connection)
-        chosen = await _previous(connection, active) if version is None else await _find(connection, version)
-        content = await read_content(connection, chosen)
-        assert content is not None  # activations refer to stored versions
-        try:
-            ruleset = parse_ruleset(content, chosen)
-        except RulesetError as error:
-            raise CommandError(
-                f"version {chosen} is not accepted by this release: {error}", "The active version stays."
-            ) from None
+    async def run(connection: Connection) -> tuple[RulesetPointer | None, RulesetPointer]:
+        pointer = await read_pointer(connection)
+        if version is not None:
+            chosen = await find_version(connection, version)
+        elif pointer is not None and pointer.candidate is not None:
+            chosen = pointer.version
+        else:
+            chosen = await _previous(connection, pointer)
+        ruleset = await read_ruleset(connection, chosen)
         try:
             add_marketplace_pack(ruleset, settings.marketplace_pack)
         except RulesetError as error:
             raise CommandError(str(error), "The active version stays.") from None
-        before = await activate(connection, chosen, content, action=Action.ROLLBACK, author=who, message=why)
-        return chosen, before
+        before = await activate(connection, chosen, ruleset.content, action=Action.ROLLBACK, author=who, message=why)
+        return before, RulesetPointer(chosen)
 
-    chosen, before = _execute(run)
-    if before == chosen:
-        OUT.print(f"{chosen} is active already; nothing has changed")
-    else:
-        OUT.print(f"{chosen} is active again, instead of {before}")
+    _print_change(*_execute(run), again=" again")
     _mention_file_setting(settings)
 
 
@@ -137,11 +176,13 @@ def versions(
     if not found:
         OUT.print(_NONE_ACTIVE)
         return
-    table = Table("version", "", "since", "by", "how", "message")
+    table = Table("version", "", "candidate", "since", "by", "how", "message")
     for number, each in enumerate(found):
         active = "active" if number == 0 else ""
         since = business_text(each.activated_at)
-        table.add_row(each.version, active, since, each.author, each.action.value, each.message or "")
+        table.add_row(
+            each.version, active, _rollout(each.pointer), since, each.author, each.action.value, each.message or ""
+        )
     OUT.print(table)
 
 
@@ -149,7 +190,7 @@ def show(version: Version) -> None:
     """Print the rules of a version as YAML; exits 1 when it was never active."""
 
     async def run(connection: Connection) -> str | None:
-        return await read_content(connection, await _find(connection, version))
+        return await read_content(connection, await find_version(connection, version))
 
     typer.echo(_execute(run))
 
@@ -178,6 +219,8 @@ def active(*, as_json: AsJson = False) -> None:
         OUT.print(
             f"{activation.version} since {since} ({activation.action.value} by {activation.author}{why})", markup=False
         )
+        if activation.pointer.candidate is not None:
+            OUT.print(f"Candidate: {_rollout(activation.pointer)} of the users")
         if combined is not None:
             OUT.print(f"With the marketplace pack ({settings.marketplace_pack}), decisions have version {combined}.")
     _mention_file_setting(settings)
@@ -195,7 +238,7 @@ def _version_with_pack(content: str, version: str, mode: PackMode) -> str | None
 
 def add_version_commands(app: typer.Typer) -> None:
     """Add the subcommands to `fraud-detector rules`."""
-    for command in (publish, rollback, versions, show, active):
+    for command in (publish, rollout, rollback, versions, show, active):
         app.command()(command)
 
 
@@ -221,22 +264,51 @@ def _require_same_content(ruleset: Ruleset, file: Path) -> None:
         raise CommandError(f"{file}: its stored content would be version {stored.version}, not {ruleset.version}")
 
 
-async def _previous(connection: Connection, active: str | None) -> str:
+async def _roll_out(
+    connection: Connection, version: str, content: str, percent: int, *, author: str, message: str | None
+) -> tuple[RulesetPointer, RulesetPointer]:
+    try:
+        return await roll_out(connection, version, content, percent, author=author, message=message)
+    except RolloutError as error:
+        raise CommandError(str(error), "Nothing was published.") from None
+
+
+async def _require_compatible(connection: Connection, stable: str, candidate: Ruleset, pack: PackMode) -> None:
+    """Refuse a candidate that cannot decide beside the active version. Raises CommandError."""
+    active = await read_ruleset(connection, stable)
+    try:
+        DecidingRulesets(add_marketplace_pack(active, pack), Rollout(candidate, EVERYONE, candidate.version))
+    except RulesetError as error:
+        raise CommandError(str(error), "Nothing was published.") from None
+
+
+def _print_change(before: RulesetPointer | None, after: RulesetPointer, again: str = "") -> None:
+    if before == after:
+        OUT.print(f"{_described(after)} already; nothing has changed")
+    elif after.candidate is not None:
+        OUT.print(f"{_described(after)}; {after.version} decides for the others")
+    elif before is not None and before.version == after.version:
+        OUT.print(f"{after.version} decides for all users again; {before.candidate} is no candidate any more")
+    else:
+        OUT.print(f"{_described(after)}{again}" + (f", instead of {before.version}" if before else ""))
+
+
+def _described(pointer: RulesetPointer) -> str:
+    if pointer.candidate is None:
+        return f"{pointer.version} is active"
+    return f"{pointer.candidate} decides for {pointer.percent}% of the users"
+
+
+def _rollout(pointer: RulesetPointer) -> str:
+    return "" if pointer.candidate is None else f"{pointer.candidate} for {pointer.percent}%"
+
+
+async def _previous(connection: Connection, pointer: RulesetPointer | None) -> str:
+    active = None if pointer is None else pointer.version
     found = [each for each in await find_activated(connection, "", 2) if each != active]
     if not found:
         raise CommandError("no earlier version to return to", "fraud-detector rules versions lists them.")
     return found[0]
-
-
-async def _find(connection: Connection, prefix: str) -> str:
-    """The version that begins so, of those that were active."""
-    found = await find_activated(connection, prefix)
-    if len(found) == 1:
-        return found[0]
-    shown = prefix[:64]
-    if found:
-        raise CommandError(f"{len(found)} versions begin with '{shown}': {', '.join(found)}", "Give more characters.")
-    raise CommandError(f"no version '{shown}' was ever active", "fraud-detector rules versions lists them.")
 
 
 def _author(author: str | None) -> str:
@@ -256,6 +328,8 @@ def _text(text: str, option: str) -> str:
 def _as_document(activation: Activation, *, is_active: bool) -> dict[str, object]:
     return {
         "version": activation.version,
+        "candidate": activation.pointer.candidate,
+        "percent": activation.pointer.percent,
         "active": is_active,
         "action": activation.action,
         "author": activation.author,

@@ -9,11 +9,17 @@ from typing import Final
 import asyncpg
 
 from decision_engine.ruleset import Ruleset
-from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError, StoredRuleset
+from fraud_detector.stream.ports import (
+    ActionRequiredError,
+    ActiveRulesets,
+    DependencyUnavailableError,
+    StoredRuleset,
+)
 from order_contract.notifications import RULESETS_CHANNEL
+from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.outage_log import OutageLog
 from order_platform.postgres.errors import DATABASE_ERRORS
-from order_platform.postgres.ruleset_versions import Action, activate, read_active_version, read_content
+from order_platform.postgres.ruleset_versions import Action, activate, read_content, read_pointer
 
 CONNECT_SECONDS: Final = 10.0
 CHECK_SECONDS: Final = 1.0
@@ -30,33 +36,33 @@ class ActiveRuleset:
         self._notified = asyncio.Event()
         self._outage = OutageLog("ruleset_versions")
 
-    async def read(self, default: Ruleset) -> StoredRuleset:
-        """The active version; `default` becomes active when none is. Raises DependencyUnavailableError."""
+    async def read(self, default: Ruleset) -> ActiveRulesets:
+        """What is active; `default` becomes active when none is. Raises DependencyUnavailableError."""
         try:
             connection = await self._connected()
-            version = await read_active_version(connection)
-            if version is None:
+            pointer = await read_pointer(connection)
+            if pointer is None:
                 author = f"fraud-detector@{socket.gethostname()}"
                 before = await activate(
                     connection, default.version, default.content, action=Action.INITIAL, author=author
                 )
-                version = before or default.version
-            return await _read(connection, version)
+                pointer = before or RulesetPointer(default.version)
+            return await _read(connection, pointer)
         except asyncpg.UndefinedTableError:
             raise ActionRequiredError("the database has no table of ruleset versions; run orderwatch migrate") from None
         except DATABASE_ERRORS as error:
             await self.disconnect()
             raise DependencyUnavailableError(f"{type(error).__name__}: {error}") from error
 
-    async def wait_for_other(self, known: str) -> StoredRuleset:
-        """Wait until another version than `known` is active. Outages are logged, and waited out."""
+    async def wait_for_other(self, known: RulesetPointer) -> ActiveRulesets:
+        """Wait until the pointer is another one than `known`. Outages are logged, and waited out."""
         while True:
             self._notified.clear()
             try:
                 connection = await self._connected()
-                version = await read_active_version(connection)
-                if version is not None and version != known:
-                    return await _read(connection, version)
+                pointer = await read_pointer(connection)
+                if pointer is not None and pointer != known:
+                    return await _read(connection, pointer)
                 self._outage.succeeded()
             except DATABASE_ERRORS as error:
                 self._outage.failed(error)
@@ -86,7 +92,12 @@ class ActiveRuleset:
         return self._connection
 
 
-async def _read(connection: asyncpg.Connection[asyncpg.Record], version: str) -> StoredRuleset:
+async def _read(connection: asyncpg.Connection[asyncpg.Record], pointer: RulesetPointer) -> ActiveRulesets:
+    candidate = None if pointer.candidate is None else await _read_version(connection, pointer.candidate)
+    return ActiveRulesets(pointer, await _read_version(connection, pointer.version), candidate)
+
+
+async def _read_version(connection: asyncpg.Connection[asyncpg.Record], version: str) -> StoredRuleset:
     content = await read_content(connection, version)
     assert content is not None  # activations refer to stored versions
     return StoredRuleset(version, content)

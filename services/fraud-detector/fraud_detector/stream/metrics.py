@@ -66,7 +66,7 @@ class DetectorMetrics:
     def __init__(self, known_payment_methods: Collection[str] = PAYMENT_METHODS) -> None:
         self.registry = registry = CollectorRegistry()
         self._known_payment_methods = frozenset(known_payment_methods)
-        self._ruleset_version = ""
+        self._rulesets: Mapping[str, float] = {}
         self._consumed = Counter(
             "orderwatch_detector_messages_consumed",
             "Messages read from topic orders.",
@@ -175,11 +175,14 @@ class DetectorMetrics:
             registry=registry,
         )
         self._ruleset = Gauge(
-            "orderwatch_detector_ruleset", "1 for the ruleset version that decides.", ["version"], registry=registry
+            "orderwatch_detector_ruleset",
+            "The share of the users whose orders the ruleset version decides: 1 without a roll-out.",
+            ["version"],
+            registry=registry,
         )
         self._ruleset_since = Gauge(
             "orderwatch_detector_ruleset_since_seconds",
-            "Since when this ruleset version decides here, in seconds since 1970; time() minus it is its age.",
+            "Since when these ruleset versions decide here, in seconds since 1970; time() minus it is its age.",
             registry=registry,
         )
         self._ruleset_refused = Gauge(
@@ -206,13 +209,14 @@ class DetectorMetrics:
         for rule, taken in seconds.items():
             self._rule_seconds.labels(rule).observe(taken)
 
-    def ruleset_active(self, version: str) -> None:
-        """Orders are decided by this version from now on."""
+    def rulesets_active(self, shares: Mapping[str, float]) -> None:
+        """Orders are decided by these versions from now on, each those of a share of the users."""
         self._ruleset_refused.set(0)
-        if version != self._ruleset_version:
-            self._ruleset_version = version
+        if shares != self._rulesets:
+            self._rulesets = shares
             self._ruleset.clear()
-            self._ruleset.labels(version).set(1)
+            for version, share in shares.items():
+                self._ruleset.labels(version).set(share)
             self._ruleset_since.set_to_current_time()
 
     def ruleset_refused(self) -> None:

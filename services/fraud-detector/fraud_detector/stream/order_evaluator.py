@@ -11,6 +11,7 @@ from decision_engine.evaluate import evaluate
 from decision_engine.features import EventFeatures, Features, FeatureState
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import ListFeatures, ListMembers
+from decision_engine.rollout import Rollout, RolloutEvaluator
 from decision_engine.ruleset import Ruleset
 from fraud_detector.stream.batch import Batch
 from order_contract.dead_letter_record import RejectedMessage
@@ -29,7 +30,8 @@ class OrderEvaluator:
     """Decodes and decides messages by one ruleset; `epoch` is that of the topic from which they are read.
 
     With `history`, each order counts in the features of those decided after it; a repeat of one of the `recent` orders
-    does not. With `lists`, orders are in those that they are members of when they are decided.
+    does not. With `lists`, orders are in those that they are members of when they are decided. During a roll-out its
+    candidate decides the orders of some users, and the histories have the features of both rulesets.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class OrderEvaluator:
         history: StreamFeatures | None = None,
         lists: ListMembers | None = None,
         *,
+        rollout: Rollout | None = None,
         epoch: int = 1,
         recent: int = RECENT_ORDERS,
     ) -> None:
@@ -49,6 +52,7 @@ class OrderEvaluator:
         self._lists: ListFeatures | None = None
         if lists is not None:
             self._state = self._lists = ListFeatures(self._state, lists, ruleset)
+        self._rollout = None if rollout is None else RolloutEvaluator(ruleset, rollout, history, lists)
         self._epoch = epoch
         # Ids of the orders that were read last: what is sent again mostly follows soon. In a plain dict, finding the
         # oldest passes over all those deleted before it: 15 to 60 us an order.
@@ -199,10 +203,16 @@ class OrderEvaluator:
         history, seen = self._history, None
         if history is not None:
             seen = history.seen(message.partition)
-        decision = evaluate(event, self._state, self._ruleset)
-        self._latest = event, decision.features
+        if self._rollout is None:
+            decision = evaluate(event, self._state, self._ruleset)
+            lists_seen = None if self._lists is None else self._lists.seen
+            self._latest = event, decision.features
+        else:
+            decision, lists_seen = self._rollout.decide(event), self._rollout.lists_seen
+            if decision.ruleset_version == self._ruleset.version:
+                self._latest = event, decision.features
         if history is not None and counts and not history.has_read(message.partition, message.offset):
             history.add(event, message.partition, message.offset)
         if decision is not self._decision:
             self._decision, self._columns = decision, decision_columns(decision)
-        return self._columns, seen, None if self._lists is None else self._lists.seen
+        return self._columns, seen, lists_seen

@@ -14,6 +14,7 @@ from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
 from order_contract.decision_record import PublishedOrder
 from order_contract.message import Message
+from order_contract.ruleset_pointer import RulesetPointer
 
 
 class DependencyUnavailableError(Exception):
@@ -142,8 +143,11 @@ class DecisionStore(Protocol):
         happened; and for a batch with history UnstoredOrdersError, unless the orders are among its `uncounted` ones.
         """
 
-    async def record_ruleset(self, ruleset: Ruleset) -> None:
-        """Record a ruleset, before anything is decided by it. Raises DependencyUnavailableError."""
+    async def record_rulesets(self, rulesets: Sequence[Ruleset]) -> None:
+        """Record the rulesets that decide next, before anything is decided by them.
+
+        Raises DependencyUnavailableError.
+        """
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         """Record where the group is, by partition, after it was committed. Raises DependencyUnavailableError."""
@@ -230,8 +234,16 @@ class StoredRuleset(NamedTuple):
     content: str
 
 
+class ActiveRulesets(NamedTuple):
+    """The active version and, during a roll-out, the candidate beside it."""
+
+    pointer: RulesetPointer
+    stable: StoredRuleset
+    candidate: StoredRuleset | None = None
+
+
 class RulesetVersions(Protocol):
     """Where the active version is found."""
 
-    async def wait_for_other(self, known: str) -> StoredRuleset:
-        """Wait until another version than `known` is active. Outages are waited out."""
+    async def wait_for_other(self, known: RulesetPointer) -> ActiveRulesets:
+        """Wait until the pointer is another one than `known`. Outages are waited out."""

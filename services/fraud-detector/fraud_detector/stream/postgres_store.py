@@ -96,7 +96,7 @@ class PostgresStore:
         database_url: str,
         *,
         topic: str,
-        ruleset: Ruleset,
+        rulesets: Sequence[Ruleset],
         group: str = "fraud-detector",
         copy_from: int = COPY_FROM,
     ) -> None:
@@ -104,7 +104,7 @@ class PostgresStore:
         self._topic = topic
         self._group = group
         self._epoch = 1
-        self._ruleset = ruleset
+        self._rulesets = rulesets
         self._copy_from = copy_from
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         # Orders that are there already come in succession (a replayed file): staging at once saves the failed attempt.
@@ -116,10 +116,10 @@ class PostgresStore:
             self._epoch = await topic_epochs.bind_group(connection, self._group, self._topic, topic_id)
         return self._epoch
 
-    async def record_ruleset(self, ruleset: Ruleset) -> None:
+    async def record_rulesets(self, rulesets: Sequence[Ruleset]) -> None:
         async with self._connected() as connection:
-            await record_ruleset(connection, ruleset.version, ruleset.content)
-        self._ruleset = ruleset
+            await _record_rulesets(connection, rulesets)
+        self._rulesets = rulesets
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         async with self._connected() as connection:
@@ -279,8 +279,13 @@ class PostgresStore:
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_encode_moment, decoder=_decode_moment
         )
         await connection.execute(_STAGING)
-        await record_ruleset(connection, self._ruleset.version, self._ruleset.content)
+        await _record_rulesets(connection, self._rulesets)
         return connection
+
+
+async def _record_rulesets(connection: asyncpg.Connection[asyncpg.Record], rulesets: Sequence[Ruleset]) -> None:
+    for ruleset in rulesets:
+        await record_ruleset(connection, ruleset.version, ruleset.content)
 
 
 def _require_uncounted(batch: Batch, stored: Sequence[OrderRow]) -> None:

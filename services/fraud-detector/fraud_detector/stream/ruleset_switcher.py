@@ -6,35 +6,38 @@ from typing import NamedTuple
 
 import structlog
 
-from decision_engine.ruleset import Ruleset, RulesetError
+from decision_engine.rollout import DecidingRulesets
+from decision_engine.ruleset import RulesetError
 from fraud_detector.stream.evaluator_switch import EvaluatorSwitch
 from fraud_detector.stream.health import Check, HealthState, retry_while_unavailable
 from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
-from fraud_detector.stream.ports import DecisionStore, RulesetVersions, StoredRuleset
+from fraud_detector.stream.ports import ActiveRulesets, DecisionStore, RulesetVersions
+from order_contract.ruleset_pointer import RulesetPointer
 
 log = structlog.get_logger()
 
 
 class Prepared(NamedTuple):
-    """What decides by one ruleset: the evaluator, and what its history features follow."""
+    """What decides: the rulesets, their evaluator, and what its history features follow."""
 
-    ruleset: Ruleset
+    rulesets: DecidingRulesets
     evaluator: OrderEvaluator
     follower: HistoryFollower | None
 
 
-Read = Callable[[StoredRuleset], Awaitable[Ruleset]]
-"""The ruleset that decides when a version is active. Raises RulesetError when this detector cannot run it."""
+Read = Callable[[ActiveRulesets], Awaitable[DecidingRulesets]]
+"""The rulesets that decide when these are active. Raises RulesetError when this detector cannot run them."""
 
-Prepare = Callable[[Ruleset, Prepared], Awaitable[Prepared]]
-"""Prepares a ruleset, beside what decides now; histories are taken over, or loaded when features differ."""
+Prepare = Callable[[DecidingRulesets, Prepared], Awaitable[Prepared]]
+"""Prepares rulesets, beside what decides now; histories are taken over, or loaded when features differ."""
 
 
 class RulesetSwitcher:
-    """Follows the active version: each other one is read, prepared in the background, and takes over between batches.
+    """Follows what is active: another version or roll-out is read, prepared in the background, and takes over between
+    batches.
 
     One that cannot be run is refused, and the present one decides on. While one is prepared another may become active:
     then that one is prepared.
@@ -61,21 +64,21 @@ class RulesetSwitcher:
         self._metrics = metrics
         self._health = health
 
-    async def run(self, active: str, prepared: Prepared) -> None:
-        """Follow until cancelled. `active` is the version that was active when `prepared` was."""
+    async def run(self, active: RulesetPointer, prepared: Prepared) -> None:
+        """Follow until cancelled. `active` is what was active when `prepared` was."""
         self._current = prepared
         async with asyncio.TaskGroup() as group:
             self._followers = group
             while True:
-                stored = await self._versions.wait_for_other(active)
-                while (other := await self._switch_unless_replaced(stored)) is not None:
-                    stored = other
-                active = stored.version
+                found = await self._versions.wait_for_other(active)
+                while (other := await self._switch_unless_replaced(found)) is not None:
+                    found = other
+                active = found.pointer
 
-    async def _switch_unless_replaced(self, stored: StoredRuleset) -> StoredRuleset | None:
-        """Switch to a version; returns another one that became active before this was ready."""
-        switching = asyncio.create_task(self._switch(stored), name="switch ruleset")
-        waiting = asyncio.create_task(self._versions.wait_for_other(stored.version), name="wait for ruleset")
+    async def _switch_unless_replaced(self, found: ActiveRulesets) -> ActiveRulesets | None:
+        """Switch to what is active; returns what became active before this was ready."""
+        switching = asyncio.create_task(self._switch(found), name="switch ruleset")
+        waiting = asyncio.create_task(self._versions.wait_for_other(found.pointer), name="wait for ruleset")
         try:
             await asyncio.wait((switching, waiting), return_when=asyncio.FIRST_COMPLETED)
             if switching.done():
@@ -88,32 +91,33 @@ class RulesetSwitcher:
             await asyncio.gather(switching, waiting, return_exceptions=True)
             self._health.recovered(Check.LOADING)
 
-    async def _switch(self, stored: StoredRuleset) -> None:
-        """Let a version that became active decide, if this detector can run it."""
-        current = self._current
+    async def _switch(self, found: ActiveRulesets) -> None:
+        """Let what became active decide, if this detector can run it."""
+        current, pointer = self._current, found.pointer
         try:
-            ruleset = await self._read(stored)
-            is_other = ruleset.version != current.ruleset.version
-            prepared = await self._prepare(ruleset, current) if is_other else current
+            rulesets = await self._read(found)
+            is_other = not rulesets.decides_like(current.rulesets)
+            prepared = await self._prepare(rulesets, current) if is_other else current
         except RulesetError as error:
             log.error(  # noqa: TRY400  (the text says it all)
-                "ruleset_refused", version=stored.version, problem=str(error), consequence="the previous one decides"
+                "ruleset_refused", **pointer.as_document(), problem=str(error), consequence="the previous one decides"
             )
             self._metrics.ruleset_refused()
-            self._health.unavailable(Check.RULESET, f"version {stored.version} cannot be run: {error}")
+            refused = pointer.candidate or pointer.version
+            self._health.unavailable(Check.RULESET, f"version {refused} cannot be run: {error}")
             return
         if is_other:
             # A version is recorded before anything is decided by it.
             await retry_while_unavailable(
-                lambda: self._store.record_ruleset(ruleset),
+                lambda: self._store.record_rulesets(rulesets.rulesets),
                 check=Check.STORING,
                 health=self._health,
                 is_cancelled=lambda: False,
             )
             await self._let_decide(prepared)
-            log.info("ruleset_switched", version=ruleset.version, before=current.ruleset.version)
+            log.info("ruleset_switched", **_as_logged(rulesets), before=current.rulesets.stable.version)
         self._health.recovered(Check.RULESET)
-        self._metrics.ruleset_active(ruleset.version)
+        self._metrics.rulesets_active(rulesets.shares)
 
     async def _let_decide(self, prepared: Prepared) -> None:
         follower, before = prepared.follower, self._current.follower
@@ -133,3 +137,9 @@ class RulesetSwitcher:
             replaced = before if switch.done.is_set() else follower
             if replaced is not None and follower is not before:
                 replaced.stop()
+
+
+def _as_logged(rulesets: DecidingRulesets) -> dict[str, object]:
+    rollout = rulesets.rollout
+    found: dict[str, object] = {"version": rulesets.stable.version}
+    return found if rollout is None else {**found, "candidate": rollout.candidate.version, "percent": rollout.percent}

@@ -101,7 +101,7 @@ async def subject(place: tuple[str, int] | None) -> AsyncIterator[Subject]:
         yield FakeSubject()
         return
     url, copy_from = place
-    store = PostgresStore(url, topic="orders", ruleset=RULESET, copy_from=copy_from)
+    store = PostgresStore(url, topic="orders", rulesets=[RULESET], copy_from=copy_from)
     yield PostgresSubject(url, store)
     await store.close()
 
@@ -143,7 +143,7 @@ async def test_new_orders_are_stored_as_they_were_decided(subject: Subject) -> N
 async def test_a_ruleset_is_recorded_once(subject: Subject) -> None:
     other = replace(RULESET, version="other")
     for _ in range(2):
-        await subject.store.record_ruleset(other)
+        await subject.store.record_rulesets([other])
     assert "other" in await subject.rulesets()
 
 

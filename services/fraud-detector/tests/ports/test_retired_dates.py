@@ -31,7 +31,7 @@ async def database(database_url: str) -> AsyncIterator["asyncpg.Connection[async
 
 @pytest.fixture(params=[1, 10**9], ids=["copy", "insert"])
 async def store(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(database_url, topic="orders", ruleset=RULESET, copy_from=request.param)
+    store = PostgresStore(database_url, topic="orders", rulesets=[RULESET], copy_from=request.param)
     yield store
     await store.close()
 

@@ -119,11 +119,11 @@ class FakeStore:
             raise DependencyUnavailableError("the response was lost")
         return stored
 
-    async def record_ruleset(self, ruleset: Ruleset) -> None:
+    async def record_rulesets(self, rulesets: Sequence[Ruleset]) -> None:
         await self._random.pause()
         if self._random.choose(6) == 3 or self.killed:
             raise DependencyUnavailableError("the database is unavailable")
-        self._database.rulesets.add(ruleset.version)
+        self._database.rulesets.update(ruleset.version for ruleset in rulesets)
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
         await self._random.pause()

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import CollectorRegistry
 
 from decision_engine.history.stream_features import StreamFeatures
-from decision_engine.ruleset import Ruleset, parse_ruleset
+from decision_engine.rollout import DecidingRulesets, Rollout
+from decision_engine.ruleset import parse_ruleset
 from fraud_detector.labels.batch import RecordedLabel
 from fraud_detector.labels.follower import LabelFollower
 from fraud_detector.labels.labelling import StoredOrder, apply_label
@@ -19,11 +20,12 @@ from fraud_detector.stream.limits import Limits
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
-from fraud_detector.stream.ports import StoredRuleset
+from fraud_detector.stream.ports import ActiveRulesets, StoredRuleset
 from fraud_detector.stream.ruleset_switcher import Prepared, RulesetSwitcher
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.label_record import decode_label
 from order_contract.origin import Origin
+from order_contract.ruleset_pointer import RulesetPointer
 from simulation.fakes import (
     FakeBroker,
     FakeDatabase,
@@ -74,25 +76,44 @@ class ActiveVersion:
     """Which version is active, for all members."""
 
     def __init__(self) -> None:
-        self.stored = _stored(VERSIONS[0])
+        self.found = _active(VERSIONS[0].version, VERSIONS[0].content)
         self._changed = asyncio.Condition()
 
     async def activate(self, number: int) -> None:
-        await self.activate_content(*_stored(VERSIONS[number]))
+        await self.activate_content(VERSIONS[number].version, VERSIONS[number].content)
 
     async def activate_content(self, version: str, content: str) -> None:
+        await self._replace(_active(version, content))
+
+    async def roll_out(self, number: int, percent: int) -> None:
+        """Let a version decide the orders of some users, beside another one that is active."""
+        if VERSIONS[number].version == self.found.pointer.version:
+            return
+        candidate = StoredRuleset(VERSIONS[number].version, VERSIONS[number].content)
+        pointer = RulesetPointer(self.found.stable.version, candidate.version, percent, candidate.version)
+        await self._replace(ActiveRulesets(pointer, self.found.stable, candidate))
+
+    async def _replace(self, found: ActiveRulesets) -> None:
         async with self._changed:
-            self.stored = StoredRuleset(version, content)
+            self.found = found
             self._changed.notify_all()
 
-    async def wait_for_other(self, known: str) -> StoredRuleset:
+    async def wait_for_other(self, known: RulesetPointer) -> ActiveRulesets:
         async with self._changed:
-            await self._changed.wait_for(lambda: self.stored.version != known)
-            return self.stored
+            await self._changed.wait_for(lambda: self.found.pointer != known)
+            return self.found
 
 
-def _stored(ruleset: Ruleset) -> StoredRuleset:
-    return StoredRuleset(ruleset.version, ruleset.content)
+def _active(version: str, content: str) -> ActiveRulesets:
+    return ActiveRulesets(RulesetPointer(version), StoredRuleset(version, content))
+
+
+def _deciding(found: ActiveRulesets) -> DecidingRulesets:
+    stable = parse_ruleset(found.stable.content, found.stable.version)
+    if found.candidate is None:
+        return DecidingRulesets(stable)
+    candidate = parse_ruleset(found.candidate.content, found.candidate.version)
+    return DecidingRulesets(stable, Rollout(candidate, found.pointer.percent or 0, found.pointer.salt or ""))
 
 
 class Member:
@@ -112,8 +133,9 @@ class Member:
         self.store = FakeStore(database, random)
         self._publisher = FakePublisher(broker, random)
         self.health = HealthState(loop.time)
-        prepared = self._prepare(RULESETS[active.stored.version])
-        database.rulesets.add(prepared.ruleset.version)
+        self._pointer = active.found.pointer
+        prepared = self._prepare(_deciding(active.found))
+        database.rulesets.update(each.version for each in prepared.rulesets.rulesets)
         self.metrics = DetectorMetrics()
         self._pipeline = make(
             self.consumer,
@@ -141,25 +163,24 @@ class Member:
 
     async def _run(self, prepared: Prepared) -> None:
         async with asyncio.TaskGroup() as group:
-            switching = group.create_task(self._switcher.run(prepared.ruleset.version, prepared))
+            switching = group.create_task(self._switcher.run(self._pointer, prepared))
             await self._pipeline.run(self._stop)
             switching.cancel()
 
-    async def _read(self, stored: StoredRuleset) -> Ruleset:
+    async def _read(self, found: ActiveRulesets) -> DecidingRulesets:
         await self._random.pause()
-        return parse_ruleset(stored.content, stored.version)
+        return _deciding(found)
 
-    async def _prepare_beside(self, ruleset: Ruleset, present: Prepared) -> Prepared:
-        if ruleset.has_features_of(present.ruleset):
-            evaluator = OrderEvaluator(EventDecoder(), ruleset, present.evaluator.history, recent=RECENT)
-            return Prepared(ruleset, evaluator, present.follower)
-        prepared = self._prepare(ruleset)
+    async def _prepare_beside(self, rulesets: DecidingRulesets, present: Prepared) -> Prepared:
+        if rulesets.has_features_of(present.rulesets):
+            return Prepared(rulesets, _evaluator(rulesets, present.evaluator.history), present.follower)
+        prepared = self._prepare(rulesets)
         await self._random.pause()
         return prepared
 
-    def _prepare(self, ruleset: Ruleset) -> Prepared:
+    def _prepare(self, rulesets: DecidingRulesets) -> Prepared:
         """Histories of all that is stored, as a detector reads them from the database."""
-        history = StreamFeatures(ruleset.features)
+        history = StreamFeatures(rulesets.features)
         for row in sorted(self._database.orders.values(), key=lambda row: row.source_offset):
             history.add(row.event(), row.source_partition, row.source_offset)
         _load_labels(history, self._broker, self._database, self._random)
@@ -181,9 +202,9 @@ class Member:
             history,
             start=start,
             health=self.health,
-            labels=labels.run if any(feature.label for feature in ruleset.features) else None,
+            labels=labels.run if any(feature.label for feature in rulesets.features) else None,
         )
-        return Prepared(ruleset, OrderEvaluator(EventDecoder(), ruleset, history, recent=RECENT), follower)
+        return Prepared(rulesets, _evaluator(rulesets, history), follower)
 
     def _unstored_batches(self) -> list[Batch]:
         return self._pipeline.unstored_batches()
@@ -203,6 +224,10 @@ class Member:
         """Bugs crash a pipeline loudly: here, the scenario."""
         if self.task.done() and not self.task.cancelled():
             self.task.result()
+
+
+def _evaluator(rulesets: DecidingRulesets, history: StreamFeatures | None) -> OrderEvaluator:
+    return OrderEvaluator(EventDecoder(), rulesets.stable, history, rollout=rulesets.rollout, recent=RECENT)
 
 
 def _load_labels(history: StreamFeatures, broker: FakeBroker, database: FakeDatabase, random: ScriptedRandom) -> None:

@@ -88,7 +88,7 @@ class Scenario:
             await asyncio.gather(*(member.task for member in self._members), return_exceptions=True)
 
     async def _something_happens(self) -> None:
-        match self._random.choose(11):
+        match self._random.choose(13):
             case 5 if len(self._members) < 3:
                 await self._start_member()
             case 6:
@@ -99,6 +99,8 @@ class Scenario:
                 await self._throw_out()
             case 9 | 10:
                 await self._active.activate(self._random.choose(len(VERSIONS)))
+            case 11 | 12:
+                await self._active.roll_out(self._random.choose(len(VERSIONS)), 1 + self._random.choose(99))
         for member in self._members:
             member.check()
 

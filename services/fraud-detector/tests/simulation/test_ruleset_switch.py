@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import orjson
 import pytest
 
+from decision_engine.features import ROLLOUT
 from fraud_detector.stream.pipeline import Pipeline
 from simulation.fakes import FakeDatabase
 from simulation.members import VERSIONS, ActiveVersion, Member
@@ -60,6 +62,28 @@ def test_orders_in_flight_count_in_the_histories_of_the_next_version(other: int)
         return await world.finish()
 
     assert play(scenario) == [VERSIONS[0].version, VERSIONS[other].version]
+
+
+@pytest.mark.parametrize("other", [1, 2, 3], ids=["same features", "fewer", "others"])
+def test_a_candidate_decides_the_orders_of_some_users_until_it_is_active(other: int) -> None:
+    """Each decision agrees with the version that it names, and with the one that did not decide: see verification."""
+
+    async def scenario(world: World) -> list[str]:
+        await world.send(20)
+        await world.active.roll_out(other, 50)
+        await world.send(60)
+        await world.active.roll_out(other, 80)
+        await world.send(60)
+        await world.active.activate(other)
+        await world.send(60)
+        found = await world.finish()
+        rollouts = [orjson.loads(row.features).get(ROLLOUT) for row in world.database.orders.values()]
+        assert {each["percent"] for each in rollouts if each} == {50, 80}
+        assert {each["other_version"] for each in rollouts if each} == {VERSIONS[0].version, VERSIONS[other].version}
+        assert rollouts.count(None) > 20
+        return found
+
+    assert set(play(scenario)) == {VERSIONS[0].version, VERSIONS[other].version}
 
 
 def test_a_version_that_is_replaced_while_it_is_prepared_decides_nothing() -> None:

@@ -1,14 +1,17 @@
 """What must hold in a simulation, whatever failed: for each commit, and for what is stored at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import orjson
 
 from decision_engine.evaluate import evaluate
-from decision_engine.features import RecordedFeatures
+from decision_engine.features import ROLLOUT, RecordedFeatures
+from decision_engine.hashed_share import hashed_share
 from decision_engine.replay.orders import Partition, PlacedLabel
 from decision_engine.replay.replayer import KnownPast, Replayer
+from decision_engine.ruleset import Ruleset
 from order_contract.decision import DECISION_COLUMNS, OrderRow, decision_columns
 from order_contract.decision_record import encode_decision
 from order_contract.label import Label, LabelEvent
@@ -70,7 +73,10 @@ def verify_features(database: FakeDatabase, broker: FakeBroker) -> None:
             and row.created_date - timedelta(hours=2) < other.created_date <= row.created_date
         ]
         ruleset = RULESETS[row.ruleset_version]
-        assert ruleset.version in database.rulesets
+        features = orjson.loads(row.features)
+        rollout = features.get(ROLLOUT)
+        other_ruleset = None if rollout is None else RULESETS[rollout["other_version"]]
+        assert {ruleset.version, *([other_ruleset.version] if other_ruleset else [])} <= database.rulesets
         labels = _labels_seen(broker, row.seen)
         counted = [labels.get(other.order_id) for other in others]
         expected = {
@@ -80,14 +86,28 @@ def verify_features(database: FakeDatabase, broker: FakeBroker) -> None:
             "legitimate": counted.count("legitimate"),
             "share": counted.count("fraud") / len(others) if others else None,
         }
-        declared = {feature.name for feature in ruleset.features}
-        features = orjson.loads(row.features)
-        assert features == {
-            "hour": features["hour"],
-            **{name: value for name, value in expected.items() if name in declared},
-        }, (row, seen, others)
+        own = _features_of(ruleset, {"hour": features["hour"], **expected})
+        assert features == (own if rollout is None else {**own, ROLLOUT: rollout}), (row, seen, others)
         decided = decision_columns(evaluate(row.event(), RecordedFeatures(features), ruleset))
         assert decided == tuple(getattr(row, name) for name in DECISION_COLUMNS)
+        if rollout is not None and other_ruleset is not None:
+            theirs = _features_of(other_ruleset, {"hour": features["hour"], **expected})
+            alternative = evaluate(row.event(), RecordedFeatures(theirs), other_ruleset)
+            assert (rollout["other_outcome"], rollout["other_risk_score"]) == (
+                alternative.outcome,
+                alternative.risk_score,
+            )
+            shares = {
+                version: hashed_share(row.user_id, version) * 100
+                for version in (ruleset.version, other_ruleset.version)
+            }
+            by_candidate = shares[ruleset.version] < rollout["percent"]
+            assert by_candidate or shares[other_ruleset.version] >= rollout["percent"], row
+
+
+def _features_of(ruleset: Ruleset, known: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"hour", *(feature.name for feature in ruleset.features)}
+    return {name: value for name, value in known.items() if name in names}
 
 
 def verify_replay(database: FakeDatabase, broker: FakeBroker) -> None:
