@@ -70,10 +70,11 @@ class KafkaSecurity(BaseModel):
     @field_validator("kafka_ca_file")
     @classmethod
     def _holds_certificates(cls, path: Path | None) -> Path | None:
-        try:
-            ssl.create_default_context(cafile=path)
-        except ssl.SSLError:
-            raise _bad(f"{path} holds no certificates in PEM form") from None
+        if path is not None:  # without a file, a context would read all certificates of the system, which is slow
+            try:
+                ssl.create_default_context(cafile=path)
+            except ssl.SSLError:
+                raise _bad(f"{path} holds no certificates in PEM form") from None
         return path
 
     @field_validator("kafka_key_file")
@@ -85,7 +86,7 @@ class KafkaSecurity(BaseModel):
                 raise _bad("is set, and ORDERWATCH_KAFKA_CERTIFICATE_FILE is not; a key is of no use without it")
             return path
         try:
-            _present(ssl.create_default_context(), certificate, path, info.data.get("kafka_key_password"))
+            _present(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, path, info.data.get("kafka_key_password"))
         except ssl.SSLError as error:
             raise _bad(
                 f"{path or certificate} is not the key to the certificate in {certificate}: {error.reason or error}; "
