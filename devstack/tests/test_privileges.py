@@ -16,6 +16,7 @@ from devstack.postgres import EmbeddedPostgres
 from devstack.server import LAUNCHER
 from order_platform.command_line.errors import CommandError
 from tests.support import embedded
+from tests.support.ports import free_port
 
 as_root = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root has capabilities")
 
@@ -72,7 +73,8 @@ def test_programs_in_a_closed_folder_are_run_from_a_copy(tmp_path: Path, monkeyp
         assert found.parent == shared
         assert privileges.reachable_programs(closed, postgres._PARTS, postgres._SAMPLES, "1") == found
         monkeypatch.setattr(postgres, "reachable_programs", lambda *_: found)
-        with embedded.serving(server := embedded.new_postgres(tmp_path / "postgres")):
+        server = postgres.EmbeddedPostgres(tmp_path / "postgres", free_port(), "test")
+        with embedded.serving(server):
             assert Path(psutil.Process(server.pid).exe()).is_relative_to(found)
         assert [
             path for path in shared.rglob("*") if path.lstat().st_mode & stat.S_IWOTH and not path.is_symlink()

@@ -51,14 +51,16 @@ class Databases:
             return self._free.pop()
         if self._structure is None:
             await self._execute(self._server, f"create database {TEMPLATE}")
-            template = self._url(TEMPLATE)
-            await upgrade(template)
-            connection = await asyncpg.connect(template)
-            self._structure = await connection.fetchval(_STRUCTURE)
-            await connection.close()
+            await upgrade(self._url(TEMPLATE))
         name = f"test_{uuid.uuid4().hex[:12]}"
         await self._execute(self._server, f"create database {name} template {TEMPLATE}")
-        return self._url(name)
+        url = self._url(name)
+        if self._structure is None:
+            # Of a copy: copies lack the settings of their template.
+            connection = await asyncpg.connect(url)
+            self._structure = await connection.fetchval(_STRUCTURE)
+            await connection.close()
+        return url
 
     async def give_back(self, url: str) -> None:
         """Whatever still uses it is cut off. It goes to the next who asks, emptied, unless that would not do."""

@@ -4,6 +4,7 @@
     postgres             a superuser's URL of a real PostgreSQL                session
     kafka_settings       KafkaSettings on `broker`: the test's own topics and group, the topics created
     database_url         the test's own migrated database on `postgres`
+    databases            where it comes from
     private_kafka        the test's own EmbeddedKafka, serving: to kill, stop and start again
     private_postgres     the test's own EmbeddedPostgres, serving; `url("postgres")` connects
 
@@ -96,11 +97,11 @@ def kafka_settings(broker: str) -> Iterator[KafkaSettings]:
 
 
 @pytest.fixture
-def database_url(_databases: Databases) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A migrated, empty database that no other test has at the same time."""
-    url = _run(_databases.take())
+    url = _run(databases.take())
     yield url
-    _run(_databases.give_back(url))
+    _run(databases.give_back(url))
 
 
 @pytest.fixture
@@ -120,7 +121,8 @@ def private_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def _databases(postgres: str) -> Databases:
+def databases(postgres: str) -> Databases:
+    """Databases of `postgres` that tests use one after the other."""
     return Databases(postgres)
 
 

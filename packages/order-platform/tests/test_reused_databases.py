@@ -1,0 +1,26 @@
+"""Databases of tests are handed on, as creating one and dropping it costs more than most tests."""
+
+import asyncpg
+import pytest
+
+from tests.support.databases import Databases
+
+
+@pytest.mark.integration
+async def test_a_database_is_handed_on_emptied_unless_its_structure_was_changed(databases: Databases) -> None:
+    url = await databases.take()
+    connection = await asyncpg.connect(url)
+    await connection.execute("insert into retention (retired_before) values ('2026-11-01')")
+    await connection.close()
+
+    await databases.give_back(url)
+
+    assert await databases.take() == url
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("select count(*) from retention") == 0
+    await connection.execute("alter table retention add column more int")
+    await connection.close()
+    await databases.give_back(url)
+    another = await databases.take()
+    assert another != url
+    await databases.give_back(another)
