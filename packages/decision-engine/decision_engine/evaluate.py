@@ -2,15 +2,16 @@
 
 from decision_engine.features import FeatureState
 from decision_engine.rule import MAX_SCORE, Mode, Ruleset, snoozed_rules
-from order_contract.decision import SNOOZED, Decision, RuleHit
+from order_contract.decision import CONTROL, SNOOZED, Decision, Outcome, RuleHit
 from order_contract.event import OrderEvent
 
 
 def evaluate(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> Decision:
     """The decision on an order: live rules with an outcome first, then the scores of the live rules that fired.
 
-    Scores add up to at most 100. A rule that is snoozed for the order is recorded, and counts for neither. Pure: the
-    same order, features and ruleset always give the same decision.
+    Scores add up to at most 100. A rule that is snoozed for the order is recorded, and counts for neither. An order of
+    the control group that scores would flag is approved, and the hits of live rules say so. Pure: the same order,
+    features and ruleset always give the same decision.
     """
     features = state.features(event)
     if not ruleset.any_fires(event, features):
@@ -19,15 +20,19 @@ def evaluate(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> Decisi
     snoozed = snoozed_rules(features)
     live = [rule for rule in fired if rule.mode is Mode.LIVE and rule.id not in snoozed]
     score = min(MAX_SCORE, sum(rule.score for rule in live))
+    hard = [rule.outcome for rule in live if rule.outcome is not None]
+    outcome, live_mode = ruleset.outcome(score, hard), str(Mode.LIVE)
+    control = ruleset.control
+    if control is not None and outcome is not Outcome.APPROVE and not hard and control.includes(event.order_id):
+        outcome, live_mode = Outcome.APPROVE, CONTROL
     hits = [
         RuleHit(
             rule=rule.id,
             severity=rule.severity,
             score=rule.score,
-            mode=SNOOZED if rule.id in snoozed else rule.mode,
+            mode=SNOOZED if rule.id in snoozed else live_mode if rule.mode is Mode.LIVE else rule.mode,
             reason=rule.sentence(event, features),
         )
         for rule in fired
     ]
-    outcome = ruleset.outcome(score, [rule.outcome for rule in live if rule.outcome is not None])
     return Decision(outcome, score, hits, features, ruleset.version)

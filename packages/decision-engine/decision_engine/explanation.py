@@ -131,6 +131,7 @@ def explain_difference(before: Ruleset, after: Ruleset) -> Iterator[str]:
 def _difference(before: Ruleset, after: Ruleset) -> Iterator[str]:
     for name in ("review_at", "decline_at"):
         yield from _changed(name, getattr(before, name), getattr(after, name))
+    yield from _changed("control", _control(before), _control(after))
     for kind, old, new in (
         ("Parameter", before.schema.parameters, after.schema.parameters),
         ("Attribute", before.schema.attributes, after.schema.attributes),
@@ -154,6 +155,11 @@ def _difference(before: Ruleset, after: Ruleset) -> Iterator[str]:
     common = [name for name in old_rules if name in new_rules]
     if common != [name for name in new_rules if name in old_rules]:
         yield "The rules are in another order, and so are the hits of an order."
+
+
+def _control(ruleset: Ruleset) -> str | None:
+    control = ruleset.control
+    return None if control is None else f"{control.share:.4%} of the orders, with salt '{control.salt}'"
 
 
 def _by_name(ruleset: Ruleset) -> Mapping[str, str]:

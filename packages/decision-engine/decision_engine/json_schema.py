@@ -16,9 +16,11 @@ from decision_engine.expression import MAX_LENGTH
 from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, OVER_TEXTS, Aggregate
 from decision_engine.rule import MAX_SCORE, Mode
 from decision_engine.ruleset import (
+    CONTROL_KEYS,
     HARD_OUTCOMES,
     INCLUDED_KEYS,
     MAX_TEXT,
+    MOST_CONTROL,
     MOST_RULES,
     REQUIRED,
     RULE_KEYS,
@@ -40,6 +42,13 @@ def ruleset_schema() -> Schema:
     sections: Mapping[str, Schema] = {
         "review_at": _integer(1, MAX_SCORE, "The risk score from which an order is reviewed."),
         "decline_at": _integer(1, MAX_SCORE + 1, "The risk score from which an order is declined."),
+        "control": {
+            **_object(
+                {"share": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_CONTROL}, "salt": _TEXT},
+                CONTROL_KEYS,
+            ),
+            "description": "The share of orders that are approved although their score would flag them, marked so.",
+        },
         "include": {
             "description": "Files of the same folder with declarations that this file uses, too.",
             "type": "array",

@@ -4,12 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from decision_engine.compilation import LISTS, Condition, Sentence
 from decision_engine.examples import Example
 from decision_engine.expression import names_in
 from decision_engine.features import Features
+from decision_engine.hashed_share import hashed_share
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.schema import Schema
 from order_contract.decision import Decision, Outcome
@@ -58,11 +59,23 @@ class Rule:
     """Where in its file the condition is, for warnings about it."""
 
 
+class ControlGroup(NamedTuple):
+    """The orders that are approved although their score would flag them: a share of all, by a hash with `salt`."""
+
+    share: float
+    salt: str
+
+    def includes(self, order_id: str) -> bool:
+        """Whether an order is in the group: the same in every ruleset with this salt."""
+        return hashed_share(order_id, self.salt) < self.share
+
+
 @dataclass(frozen=True, slots=True)
 class Ruleset:
     """Rules in order, and the risk scores from which an order is reviewed and declined.
 
-    `features` are the history features that its rules may use; `schema` has all names.
+    `features` are the history features that its rules may use; `schema` has all names. Hard rules hold for the
+    `control` group, too; there is none when it is None.
     """
 
     version: str
@@ -73,6 +86,7 @@ class Ruleset:
     any_fires: Condition
     schema: Schema
     features: tuple[HistoryFeature, ...] = ()
+    control: ControlGroup | None = None
     active: tuple[Rule, ...] = field(init=False)
     """The rules that are evaluated."""
     # The last approval without a hit: orders that share their features share it, too.

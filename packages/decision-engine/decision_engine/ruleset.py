@@ -15,7 +15,7 @@ from decision_engine.compilation import ConditionText, compile_any, compile_cond
 from decision_engine.declarations import DECLARATION_KEYS, Source, read_declarations
 from decision_engine.examples import Example, read_examples
 from decision_engine.expression import ExpressionError
-from decision_engine.rule import MAX_SCORE, Mode, Rule, Ruleset
+from decision_engine.rule import MAX_SCORE, ControlGroup, Mode, Rule, Ruleset
 from decision_engine.schema import DEFAULT_SCHEMA, Schema
 from decision_engine.yaml_nodes import MAX_BYTES, NodeReader, RulesetError, compose, shorten
 from order_contract.business_time import parse_typed_time
@@ -36,7 +36,9 @@ RULE_KEYS: Final = (
     "id", "description", "when", "severity", "score", "outcome", "mode", "owner", "tags", "valid_from", "valid_to",
     "notes", "tests",
 )  # fmt: skip
-RULESET_KEYS: Final = ("review_at", "decline_at", "rules", "include", *DECLARATION_KEYS)
+RULESET_KEYS: Final = ("review_at", "decline_at", "control", "rules", "include", *DECLARATION_KEYS)
+CONTROL_KEYS: Final = ("share", "salt")
+MOST_CONTROL: Final = 0.2
 REQUIRED: Final = ("review_at", "decline_at", "rules")
 INCLUDED_KEYS: Final = ("include", *DECLARATION_KEYS)
 
@@ -107,7 +109,16 @@ def _read_ruleset(text: str, name: str, schema: Schema, read: Callable[[str], st
         any_fires=compile_any([_condition(rule) for rule in rules if rule.mode is not Mode.OFF], declared),
         schema=declared,
         features=features,
+        control=_control(reader, entries["control"]) if "control" in entries else None,
     )
+
+
+def _control(reader: NodeReader, node: yaml.Node) -> ControlGroup:
+    entries = reader.mapping(node, CONTROL_KEYS, required=CONTROL_KEYS, what="control")
+    share = reader.scalar(entries["share"])
+    if not isinstance(share, float) or not 0 < share <= MOST_CONTROL:
+        raise reader.error(entries["share"], f"share is a number above 0, at most {MOST_CONTROL}, such as 0.01")
+    return ControlGroup(share, reader.text(entries["salt"], "salt"))
 
 
 def _condition(rule: Rule) -> ConditionText:

@@ -6,7 +6,7 @@ Every change that is named was tried: the order was evaluated again with it.
 import ast
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -89,7 +89,11 @@ class ChangedFeatures:
 
 
 def examine(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> WhatIf:
-    """Decide an order, and say why: rule by rule, and by what would have changed the outcome."""
+    """Decide an order, and say why: rule by rule, and by what would have changed the outcome.
+
+    As an order that is not in the control group: whether it is says nothing about the order.
+    """
+    ruleset = replace(ruleset, control=None)
     decision = evaluate(event, state, ruleset)
     features = decision.features
     snoozed = snoozed_rules(features)

@@ -40,11 +40,15 @@ def status_of(outcome: Outcome) -> Status:
 SNOOZED: Final = "snoozed"
 """The mode of a hit of a rule that is snoozed for the order."""
 
+CONTROL: Final = "control"
+"""The mode of a live rule's hit on an order of the control group, which is approved although it would be flagged."""
+
 
 class RuleHit(TypedDict):
     """One rule that fired, as it is stored in JSON; `reason` is a sentence with the values that mattered.
 
-    A hit of mode `shadow` or `snoozed` is recorded and does not count in the risk score.
+    A hit of mode `shadow` or `snoozed` is recorded and does not count in the risk score. One of mode `control` counts
+    in it, and not in the outcome.
     """
 
     rule: str

@@ -66,7 +66,9 @@ class Hit(BaseModel):
     rule: str
     severity: str
     score: int
-    mode: Annotated[str, Field(description="`live`; `shadow` or `snoozed` for a hit that has no part in the decision")]
+    mode: Annotated[
+        str, Field(description="`live`; `shadow`, `snoozed` or `control` for a hit that has no part in the outcome")
+    ]
     reason: Annotated[str, Field(description="why, in a sentence for a person")]
 
 

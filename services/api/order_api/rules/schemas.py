@@ -48,7 +48,7 @@ class RulePerformance(BaseModel):
     period: Annotated[date | None, Field(description="its first business date; null for the range as a whole")]
     rule: str
     ruleset_version: str
-    mode: Annotated[str, Field(description="of its hits: live, shadow or snoozed")]
+    mode: Annotated[str, Field(description="of its hits: live, shadow, snoozed or control")]
     mature: Annotated[
         bool, Field(description="the labels of the period are due: `label_days` have passed since its end")
     ]

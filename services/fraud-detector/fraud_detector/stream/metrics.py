@@ -83,7 +83,7 @@ class DetectorMetrics:
         )
         self._hits = Counter(
             "orderwatch_detector_rule_hits",
-            "Rules that fired in stored decisions, by mode: live, shadow or snoozed.",
+            "Rules that fired in stored decisions, by mode: live, shadow, snoozed or control.",
             ["rule", "mode"],
             registry=registry,
         )
