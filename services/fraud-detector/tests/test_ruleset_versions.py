@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import date
 from pathlib import Path
 
 import asyncpg
@@ -15,13 +16,14 @@ from fraud_detector.cli import build_application
 from order_contract.notifications import RULESETS_CHANNEL
 from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.command_line.errors import CommandError, UsageError
-from order_platform.postgres.audit import AuditFilters, SubjectKind, list_audit
+from order_platform.postgres.audit import AuditEntry, AuditFilters, SubjectKind, list_audit
 from order_platform.postgres.ruleset_versions import (
     Action,
     activate,
     read_active_version,
     read_content,
 )
+from tests.support.past_orders import store_past_orders
 
 pytestmark = pytest.mark.integration
 
@@ -154,6 +156,41 @@ def test_what_cannot_be_rolled_out_is_refused(file: Path) -> None:
     file.write_text(with_feature.replace("window: 1h", "window: 2h"))
     assert "feature 'n'" in str(run("publish", file, "--percent", 10).exception)
     assert run("publish", file, "--percent", 100).exit_code == 2
+
+
+def test_a_change_of_many_orders_wants_a_confirmation_that_names_it(
+    file: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(store_past_orders(database_url, date(2026, 11, 1), 1, 300))
+    plain = RULES.replace("include: [shared.yaml]\n", "").replace("most_amount", "1_000_000_000_000_000")
+    plain = plain[: plain.index("    tests:")]
+    file.write_text(plain)
+    first = run("publish", file)
+    assert first.exit_code == 0, first.exception
+    file.write_text(plain.replace("amount > 1_000_000_000_000_000", "amount >= 0"))
+    monkeypatch.setenv("ORDERWATCH_PUBLISH_CHECK_ORDERS", "200")
+    refused = run("publish", file)
+    assert isinstance(refused.exception, CommandError)
+    assert "Of the last 200 orders, 200 (100.0%) have another outcome" in str(refused.exception)
+    assert "--confirm 200" in str(refused.exception.advice)
+    assert run("publish", file, "--confirm", "100").exit_code != 0
+    published = run("publish", file, "--confirm", "200", "--percent", 10)
+    assert "200 are flagged, before 0." in published.output.replace("\n", " ")
+    entry = asyncio.run(_newest_audit(database_url))
+    assert entry.after["check"] == {"orders": 200, "changed": 200, "flagged_before": 0, "flagged_after": 200}
+    assert entry.after["confirmed"] == "200"
+    file.write_text(plain.replace("description:", "owner: ana\n    description:"))
+    unchanged = run("publish", file)
+    assert "0 (0.0%) have another outcome" in unchanged.output.replace("\n", " ")
+
+
+async def _newest_audit(database_url: str) -> AuditEntry:
+    connection = await asyncpg.connect(database_url)
+    try:
+        (entry,) = await list_audit(connection, AuditFilters(subject_kind=SubjectKind.RULESET), None, 1)
+    finally:
+        await connection.close()
+    return entry
 
 
 def test_with_the_marketplace_pack_the_version_of_decisions_is_shown(

@@ -5,11 +5,11 @@ which version is active and, during a roll-out, which candidate decides the orde
 what was active when. Each is recorded in the audit log, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -119,23 +119,46 @@ async def record_ruleset(connection: Connection, version: str, content: str) -> 
 
 
 async def activate(
-    connection: Connection, version: str, content: str, *, action: Action, author: str, message: str | None = None
+    connection: Connection,
+    version: str,
+    content: str,
+    *,
+    action: Action,
+    author: str,
+    message: str | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> RulesetPointer | None:
     """Store a version and make it the active one, for all users; returns what was active before.
 
     Nothing changes when that is the same, nor by an INITIAL activation when there is an active version.
+    `evidence` is what was checked before, for the audit log.
     """
     async with connection.transaction():
         await connection.execute(_LOCK)
         before = await read_pointer(connection)
         if before != RulesetPointer(version) and (before is None or action is not Action.INITIAL):
             await record_ruleset(connection, version, content)
-            await _append(connection, before, RulesetPointer(version), action=action, author=author, message=message)
+            await _append(
+                connection,
+                before,
+                RulesetPointer(version),
+                action=action,
+                author=author,
+                message=message,
+                evidence=evidence,
+            )
     return before
 
 
 async def roll_out(
-    connection: Connection, version: str, content: str, percent: int, *, author: str, message: str | None = None
+    connection: Connection,
+    version: str,
+    content: str,
+    percent: int,
+    *,
+    author: str,
+    message: str | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> tuple[RulesetPointer, RulesetPointer]:
     """Store a version, and let it decide the orders of 1 to 99 percent of the users; returns what was and is active.
 
@@ -153,7 +176,9 @@ async def roll_out(
         after = RulesetPointer(before.version, version, percent, version)
         if after != before:
             await record_ruleset(connection, version, content)
-            await _append(connection, before, after, action=Action.ROLLOUT, author=author, message=message)
+            await _append(
+                connection, before, after, action=Action.ROLLOUT, author=author, message=message, evidence=evidence
+            )
     return before, after
 
 
@@ -165,6 +190,7 @@ async def _append(
     action: Action,
     author: str,
     message: str | None,
+    evidence: Mapping[str, Any] | None,
 ) -> None:
     await connection.execute(_ACTIVATE, *after, action, author, message)
     await record_audit(
@@ -176,6 +202,6 @@ async def _append(
             after.candidate or after.version,
             message,
             before=None if before is None else before.as_document(),
-            after=after.as_document(),
+            after={**after.as_document(), **(evidence or {})},
         ),
     )

@@ -1,8 +1,8 @@
 """The subcommands of `fraud-detector rules` for versions in Postgres."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.table import Table
@@ -12,6 +12,7 @@ from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.pack_mode import PackMode
 from decision_engine.rollout import EVERYONE, DecidingRulesets, Rollout
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
+from fraud_detector.rules.publication_check import PublicationSettings, as_recorded, check_publication
 from fraud_detector.settings import RulesetSettings
 from fraud_detector.stored_versions import find_version, read_ruleset
 from order_contract.business_time import business_text
@@ -55,14 +56,23 @@ def publish(
     file: Annotated[Path, typer.Argument(help="YAML file of rules.")],
     *,
     percent: Percent = None,
+    confirm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER", help="How many outcomes may change, as the check has named it.", show_default=False
+        ),
+    ] = None,
     message: Message = None,
     author: Author = None,
 ) -> None:
-    """Check a rule file, run its examples, and make it the active ruleset: detectors switch to it within 2 seconds.
+    """Check a rule file, and make it the active ruleset: detectors switch to it within 2 seconds.
+
+    Its examples are run, and the last orders are decided by it and by the active version. When more of them than
+    ORDERWATCH_PUBLISH_CHANGED_SHARE get another outcome, --confirm has to name their number.
 
     With --percent it decides the orders of so many percent of the users, and the active ruleset those of the others;
     `rules rollout` changes the percentage, `rules rollback` ends that. Files that it includes are stored with it.
-    Nothing is published when an example is not as expected. Exits 0 when the ruleset is active, or was before.
+    Exits 0 when the ruleset is active, or was before.
     """
     ruleset = _load(file)
     failed = [result for result in run_examples(ruleset) if not result.as_expected]
@@ -73,24 +83,29 @@ def publish(
             f"Nothing was published. fraud-detector rules test {file} shows what is different.",
         )
     _require_same_content(ruleset, file)
-    settings = read_settings(RulesetSettings)
+    settings = read_settings(PublicationSettings)
     try:
         with_pack = add_marketplace_pack(ruleset, settings.marketplace_pack)
     except RulesetError as error:
         raise CommandError(str(error), "Nothing was published.") from None
     who, why = _author(author), _message(message)
+    found = check_publication(settings, ruleset, confirm)
+    evidence = as_recorded(found, confirm)
 
     async def run(connection: Connection) -> tuple[RulesetPointer | None, RulesetPointer]:
         if percent is not None:
             stable = await read_active_version(connection)
             if stable is not None:
                 await _require_compatible(connection, stable, with_pack, settings.marketplace_pack)
-            return await _roll_out(connection, ruleset.version, ruleset.content, percent, author=who, message=why)
+            return await _roll_out(connection, ruleset, percent, author=who, message=why, evidence=evidence)
         before = await activate(
-            connection, ruleset.version, ruleset.content, action=Action.PUBLISH, author=who, message=why
-        )
+            connection, ruleset.version, ruleset.content,
+            action=Action.PUBLISH, author=who, message=why, evidence=evidence,
+        )  # fmt: skip
         return before, RulesetPointer(ruleset.version)
 
+    if found is not None:
+        OUT.print(found.sentence())
     _print_change(*_execute(run))
     _mention_file_setting(settings)
 
@@ -115,10 +130,10 @@ def rollout(
             raise CommandError(
                 "no version is being rolled out", "fraud-detector rules publish FILE --percent N begins it."
             )
-        content = (await read_ruleset(connection, candidate)).content
+        ruleset = await read_ruleset(connection, candidate)
         if percent < EVERYONE:
-            return await _roll_out(connection, candidate, content, percent, author=who, message=why)
-        before = await activate(connection, candidate, content, action=Action.PUBLISH, author=who, message=why)
+            return await _roll_out(connection, ruleset, percent, author=who, message=why)
+        before = await activate(connection, candidate, ruleset.content, action=Action.PUBLISH, author=who, message=why)
         return before, RulesetPointer(candidate)
 
     _print_change(*_execute(run))
@@ -265,10 +280,18 @@ def _require_same_content(ruleset: Ruleset, file: Path) -> None:
 
 
 async def _roll_out(
-    connection: Connection, version: str, content: str, percent: int, *, author: str, message: str | None
+    connection: Connection,
+    ruleset: Ruleset,
+    percent: int,
+    *,
+    author: str,
+    message: str | None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> tuple[RulesetPointer, RulesetPointer]:
     try:
-        return await roll_out(connection, version, content, percent, author=author, message=message)
+        return await roll_out(
+            connection, ruleset.version, ruleset.content, percent, author=author, message=message, evidence=evidence
+        )
     except RolloutError as error:
         raise CommandError(str(error), "Nothing was published.") from None
 
