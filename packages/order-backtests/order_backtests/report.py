@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
 
-from decision_engine.backtest.tally import NOISY_SHARE, Amount, Bucket, Tally
+from decision_engine.backtest.tally import NOISY_SHARE, Amount, Bucket, Example, Tally
 from decision_engine.proportion import Proportion
 from decision_engine.rule import Mode, Ruleset
 from order_contract.decision import Outcome
@@ -174,8 +174,8 @@ def _examples(tally: Tally, *, with_reasons: bool) -> Section:
     return Section("Examples", ("order", "change", "label", "amount", "why"), rows)
 
 
-def as_document(backtest: Backtest) -> dict[str, Any]:
-    """The report for programs: all counts."""
+def as_document(backtest: Backtest, *, with_reasons: bool = True) -> dict[str, Any]:
+    """The report for programs: all counts. Reasons may quote personal data: without them, examples name the rules."""
     tally = backtest.tally
     return {
         "ruleset": backtest.name,
@@ -219,8 +219,13 @@ def as_document(backtest: Backtest) -> dict[str, Any]:
         "silent_rules": list(tally.silent_rules),
         "noisy_rules": list(tally.noisy_rules),
         "fields_of_no_order": sorted(tally.uncarried),
-        "examples": [{**each._asdict(), "rank": each.rank.hex()} for each in tally.examples],
+        "examples": [_example(each, with_reasons=with_reasons) for each in tally.examples],
     }
+
+
+def _example(example: Example, *, with_reasons: bool) -> dict[str, Any]:
+    kept = [{name: value for name, value in hit.items() if with_reasons or name != "reason"} for hit in example.hits]
+    return {**example._asdict(), "rank": example.rank.hex(), "hits": kept}
 
 
 def _money(amount: Amount) -> str:

@@ -26,6 +26,9 @@ from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.auth.rate_limits import RateLimits
 from order_api.auth.repository import find_key, find_session
 from order_api.auth.sessions import CookieSettings, looks_like_token
+from order_api.backtests.processes import BacktestProcesses, backtest_limits
+from order_api.backtests.routes import router as backtests_router
+from order_api.backtests.service import BacktestService
 from order_api.dead_letters.routes import router as dead_letters_router
 from order_api.dead_letters.service import DeadLetterService
 from order_api.decisions.routes import DecisionService
@@ -133,8 +136,8 @@ def create_app(
     app.add_middleware(RequestLogging, metrics=metrics)
     for router in (
         labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
-        keys_router, audit_router, lists_router, rules_router, what_if_router, sessions_router, health_router,
-        docs_router,
+        keys_router, audit_router, lists_router, rules_router, backtests_router, what_if_router, sessions_router,
+        health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -147,6 +150,7 @@ def release_clients(app: FastAPI) -> None:
     services: ServiceRegistry = app.state.services
     services.get(OrderLongPoll).close()
     services.get(DecisionStreams).release()
+    services.get(BacktestService).release()
 
 
 @asynccontextmanager
@@ -202,6 +206,7 @@ async def open_services(
         services.add(DecisionService(streams, open_requests, rules, database, personal_data))
         dead_letters = services.add(DeadLetterService(settings, database, listings, settings.event_decoder()))
         services.add(StatsService(statistics, CostAwareCache(), lag, settings.labels_topic))
+        processes = BacktestProcesses(database, backtest_limits(settings))
         for service in (
             MartService(listings, personal_data),
             AuditService(listings),
@@ -211,9 +216,10 @@ async def open_services(
             WhatIfService(
                 statistics, settings.event_decoder(), personal_data, settings.orders_topic, settings.labels_topic
             ),
+            BacktestService(settings, database, listings, processes, open_requests, personal_data),
+            KeyService(database, keys, sessions),
         ):
             services.add(service)
-        services.add(KeyService(database, keys, sessions))
         services.add(
             SessionService(database, sessions, CookieSettings(settings.api_session_hours, settings.api_secure_cookies))
         )
@@ -226,7 +232,7 @@ async def open_services(
             long_poll.close()
             await streams.close()
             await listener.close()
-            await asyncio.gather(dead_letters.close(), labels.close())
+            await asyncio.gather(dead_letters.close(), labels.close(), processes.close())
             await lag.close()
 
 

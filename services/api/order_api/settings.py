@@ -57,6 +57,10 @@ class ApiSettings(EventSettings, KafkaSettings, DatabaseSettings):
     api_mask_personal_data: Literal["never", "read", "review"] = Field(
         "never", description="the largest role of keys that e-mail, IP address, device and names are masked for"
     )
+    api_backtests_running: int = Field(1, ge=1, le=16, description="backtests of this process at a time")
+    api_backtests_queued: int = Field(8, ge=0, le=1_000, description="backtests that wait beside them")
+    api_backtest_seconds: float = Field(3600, gt=0, description="how long a backtest may take")
+    api_backtest_megabytes: int = Field(2048, ge=128, description="how much memory a backtest may take")
     api_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="origins whose pages may ask, comma separated, like https://shop.example"
     )

@@ -115,6 +115,8 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         **dict.fromkeys((DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert, update"),
         **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.READER), "select"),
     },
+    "backtests": {DatabaseRole.API: "select, insert, update, delete", **_READERS},
+    "backtests_id_seq": {},
     "api_keys": {
         DatabaseRole.API: "select, insert, update",
         DatabaseRole.OPERATOR: "select, insert, update",

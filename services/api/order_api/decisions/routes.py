@@ -7,26 +7,24 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 
 from order_api.auth.dependencies import authentication_of, principal_of, reader
 from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.decisions.filters import LastEventId, StreamParameters
-from order_api.decisions.schemas import EVENT_SCHEMA, EXAMPLE_EVENT, KEEP_ALIVE
+from order_api.decisions.schemas import EVENT_SCHEMA, EXAMPLE_EVENT
 from order_api.decisions.stream import DecisionStreams
 from order_api.http.problems.availability import DatabaseUnavailable
 from order_api.http.problems.openapi import responses
 from order_api.http.problems.requests import NotAcceptable
 from order_api.kit.database import Database
+from order_api.kit.event_streams import EVENT_STREAM, KEEP_ALIVE_SECONDS, accepts, keep_alive
 from order_api.kit.fair_turns import OpenRequests
 from order_api.kit.query_parameters import reject_contradictions, reject_repeated
 from order_api.kit.registry import Provider
 from order_api.kit.routing import CredentialsFirstRoute
 from order_api.orders.known_rules import KnownRules
-
-MEDIA_TYPE: Final = "text/event-stream"
-KEEP_ALIVE_SECONDS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Server-sent events, without end",
         "content": {
-            MEDIA_TYPE: {
+            EVENT_STREAM: {
                 "schema": EVENT_SCHEMA,
                 "examples": {"decision": {"value": EXAMPLE_EVENT}},
             }
@@ -82,8 +80,8 @@ async def stream_decisions(
     after an hour, when the API stops, and when its key is revoked: reconnect with the last id.
     """
     reject_repeated(request)
-    if not accepts(request.headers.getlist("accept"), MEDIA_TYPE):
-        raise NotAcceptable(MEDIA_TYPE)
+    if not accepts(request.headers.getlist("accept"), EVENT_STREAM):
+        raise NotAcceptable(EVENT_STREAM)
     reject_contradictions(parameters)
     with contextlib.suppress(DatabaseUnavailable):  # decisions come from the topic
         await decisions.rules.reject_unknown(decisions.database, parameters.rule)
@@ -96,24 +94,4 @@ async def stream_decisions(
         partial(authentication_of(request).require_still_permitted, request),
         decisions.open_requests.hold(key_id),
     )
-    return EventSourceResponse(stream, ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive)
-
-
-def _keep_alive() -> ServerSentEvent:
-    return ServerSentEvent(comment=KEEP_ALIVE, sep="\n")
-
-
-def accepts(headers: list[str], media_type: str) -> bool:
-    """Whether header Accept admits a media type; without the header everything is welcome (RFC 9110, 12.5.1)."""
-    ranges = [part.lower().split(";") for header in headers for part in header.split(",") if part.strip()]
-    main = media_type.partition("/")[0]
-    for wanted in (media_type, f"{main}/*", "*/*"):  # the most specific one decides
-        for name, *parameters in ranges:
-            if name.strip() == wanted:
-                return not any(_is_refusal(parameter) for parameter in parameters)
-    return not ranges
-
-
-def _is_refusal(parameter: str) -> bool:
-    name, _, value = parameter.partition("=")
-    return name.strip() == "q" and not value.strip().strip("0.")
+    return EventSourceResponse(stream, ping=KEEP_ALIVE_SECONDS, ping_message_factory=keep_alive)

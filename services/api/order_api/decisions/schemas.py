@@ -48,7 +48,6 @@ def furthest(one: Position, other: Position) -> Position:
 
 # When a client that lost its connection should reconnect.
 RETRY_MS: Final = 2000
-KEEP_ALIVE: Final = "keep-alive"
 
 _LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 

@@ -21,6 +21,7 @@ TAGS: Final = [
     {"name": "keys", "description": "API keys; role admin."},
     {"name": "audit", "description": "Who changed lists, labels and rulesets; role admin."},
     {"name": "lists", "description": "Lists that rules look into, and snoozes of rules."},
+    {"name": "backtests", "description": "What rules would have decided on past orders."},
     {"name": "session", "description": "How a browser asks on behalf of a key."},
     {"name": "operations", "description": "For probes and scrapers; without a key."},
     {"name": "guide", "description": "Index, problems and this document; without a key."},
@@ -116,6 +117,8 @@ PARAMETERS: Final[dict[str, object]] = {
     "at": "2026-11-22T10:15:00+07:00",
     "subject_id": "blocked_devices",
     "key_id": "3f9c0a7be412",
+    "backtest_id": 17,
+    "list_backtests.state": "done",
     "stream_decisions.from": "0:21611,1:21480,2:21702",
 }
 """By the parameter's name, or `operation.name` where one name means several things."""

@@ -77,7 +77,7 @@ class WhatIfService:
         event = self._decode(question.order)
 
         async def work(database: Database) -> dict[str, Any]:
-            ruleset, source = await _find_ruleset(database, question.ruleset)
+            ruleset, source = await find_ruleset(database, question.ruleset)
             async with database.snapshot() as connection:
                 known = await self._read(connection, event, ruleset)
             found = await asyncio.to_thread(_examine, event, ruleset, known)
@@ -133,7 +133,7 @@ class WhatIfService:
 WhatIfs = Annotated[WhatIfService, Depends(Provider(WhatIfService))]
 
 
-async def _find_ruleset(database: Database, wanted: StoredVersion | Draft | None) -> tuple[Ruleset, RulesetSource]:
+async def find_ruleset(database: Database, wanted: StoredVersion | Draft | None) -> tuple[Ruleset, RulesetSource]:
     """The ruleset that a question is about. Raises RulesetRefused, RulesetUnknown."""
     if isinstance(wanted, Draft):
         try:

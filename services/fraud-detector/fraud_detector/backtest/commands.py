@@ -1,7 +1,6 @@
 """The command `fraud-detector backtest`."""
 
 import os
-from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -13,24 +12,23 @@ import typer
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
 from fraud_detector.backtest.output import print_report
 from fraud_detector.stored_versions import find_version, read_ruleset
+from order_backtests.extent import Extent, dates_text, read_extent
 from order_backtests.html import as_html
 from order_backtests.markdown import as_markdown
-from order_backtests.postgres_source import Span, count_by_hour
+from order_backtests.postgres_source import Span
 from order_backtests.report import Backtest, as_document
-from order_backtests.runner import Plan, divide, longest_window, run_beside, run_here
-from order_contract.business_time import business_date, business_text
+from order_backtests.runner import Plan, divide, run_beside, run_here
+from order_contract.business_time import business_date
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.date_options import From, To, require_range
 from order_platform.command_line.errors import CommandError, ExitCode
 from order_platform.command_line.output import ERR, print_json
 from order_platform.command_line.progress import progress_bar
 from order_platform.command_line.settings_errors import read_settings
-from order_platform.postgres.retention import read_retired_before
 from order_platform.postgres.ruleset_versions import read_content
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
 MOST_PROCESSES: Final = 64
-_MOMENT: Final = timedelta(microseconds=1)
 
 
 class BacktestSettings(KafkaSettings, DatabaseSettings):
@@ -47,9 +45,8 @@ class Form(StrEnum):
 
 
 class _Found(NamedTuple):
-    hours: list[tuple[datetime, int]]
+    extent: Extent
     against: Ruleset | None
-    retired_before: datetime | None
 
 
 def backtest(  # noqa: PLR0917  (options)
@@ -82,19 +79,17 @@ def backtest(  # noqa: PLR0917  (options)
     async def find(connection: "asyncpg.Connection[asyncpg.Record]") -> _Found:
         other = None if against is None else await _find_against(connection, against)
         rulesets = [ruleset] if other is None else [ruleset, other]
-        retired_before = await read_retired_before(connection)
-        if retired_before is not None and since - longest_window(rulesets) >= retired_before:
-            retired_before = None
-        return _Found(list(await count_by_hour(connection, span)), other, retired_before)
+        return _Found(await read_extent(connection, span, rulesets), other)
 
     found = run_on_database(settings, find)
-    total = sum(count for _, count in found.hours)
+    hours, retired_before = found.extent
+    total = found.extent.orders
     if not total:
         ERR.print("no order of these dates is stored")
         raise typer.Exit(ExitCode.NEGATIVE)
     other = None if found.against is None else found.against.content
     plan = Plan(span, settings.labels_topic, ruleset.content, other)
-    plans = divide(plan, found.hours, min(processes, os.cpu_count() or 1))
+    plans = divide(plan, hours, min(processes, os.cpu_count() or 1))
     with progress_bar() as progress:
         task = progress.add_task("deciding", total=total)
         advance = partial(progress.advance, task)
@@ -106,10 +101,10 @@ def backtest(  # noqa: PLR0917  (options)
     result = Backtest(
         f"{file.name} ({ruleset.version})",
         "the stored decisions" if found.against is None else f"{against} ({found.against.version})",
-        _dates(since, until),
+        dates_text(since, until),
         ruleset,
         tally,
-        None if found.retired_before is None else business_date(found.retired_before),
+        None if retired_before is None else business_date(retired_before),
     )
     match form:
         case Form.JSON:
@@ -136,12 +131,3 @@ async def _find_against(connection: "asyncpg.Connection[asyncpg.Record]", given:
     # A version that decided need not have been active: with the marketplace pack, orders have that of both together.
     known = await read_content(connection, given)
     return await read_ruleset(connection, given if known is not None else await find_version(connection, given))
-
-
-def _dates(since: datetime, until: datetime) -> str:
-    """The range as it was meant: whole dates, or times."""
-    texts = business_text(since), business_text(until)
-    if all(text.split()[1] == "00:00:00" for text in texts):
-        first, last = business_date(since), business_date(until - _MOMENT)
-        return f"{first}" if first == last else f"{first} to {last}"
-    return f"{texts[0]} to {texts[1]}"

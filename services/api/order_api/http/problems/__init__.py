@@ -39,6 +39,10 @@ Problem
 │   ├── OrderRefused         409  what-if: no order event
 │   ├── RulesetRefused       409  what-if: no ruleset
 │   ├── RulesetUnknown       404  what-if: no such version
+│   ├── BacktestUnknown      404
+│   ├── BacktestRefused      409  its range cannot be
+│   ├── BacktestUnfinished   409  it has no report
+│   ├── BacktestEnded        409  nothing to cancel
 │   ├── KeyUnknown           404  never made, or revoked already
 │   └── MartUnknown          404  not published
 └── availability.py               our side: report it (500), or try again (503)
@@ -50,6 +54,7 @@ Problem
     ├── BrokerUnavailable    503
     ├── TooManyWaiting       503
     ├── TooManyListening     503
+    ├── TooManyBacktests     503
     ├── ShuttingDown         503
     └── NotReady             503
 """

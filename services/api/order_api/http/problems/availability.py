@@ -88,6 +88,16 @@ class TooManyListening(Unavailable):
         super().__init__(f"{limit} streams of decisions are open already")
 
 
+class TooManyBacktests(Unavailable):
+    """As many backtests as the API takes run or wait already. Ask again later, or cancel one of them."""
+
+    code = "too-many-backtests"
+    title = "Too many backtests run or wait"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} backtests run or wait already; GET /v1/backtests lists them")
+
+
 class ShuttingDown(Unavailable):
     """The API is being stopped or restarted; waiting requests are let go at once. Ask again."""
 

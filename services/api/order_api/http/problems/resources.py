@@ -159,6 +159,47 @@ class RulesetUnknown(Problem):
         super().__init__(f"no ruleset of version {version} is stored")
 
 
+class BacktestUnknown(Problem):
+    """No backtest has this id: it was never requested, or it is deleted, as the newest 500 are kept."""
+
+    status = 404
+    code = "backtest-unknown"
+    title = "No backtest has this id"
+
+    def __init__(self, backtest_id: int) -> None:
+        super().__init__(f"no backtest has the id {backtest_id}; GET /v1/backtests lists them")
+
+
+class BacktestRefused(Problem):
+    """The range of a backtest cannot be: it is empty, or longer than 400 days. `detail` says what to write."""
+
+    status = 409
+    code = "backtest-refused"
+    title = "The backtest's range cannot be"
+
+
+class BacktestUnfinished(Problem):
+    """The backtest has no report: it is not done yet, or will never be. Its `state` and `error` say which."""
+
+    status = 409
+    code = "backtest-unfinished"
+    title = "The backtest has no report"
+
+    def __init__(self, backtest_id: int, state: str) -> None:
+        super().__init__(f"backtest {backtest_id} has no report; it is {state}")
+
+
+class BacktestEnded(Problem):
+    """The backtest has ended already, so that nothing is left to cancel."""
+
+    status = 409
+    code = "backtest-ended"
+    title = "The backtest has ended"
+
+    def __init__(self, backtest_id: int) -> None:
+        super().__init__(f"backtest {backtest_id} has ended already")
+
+
 class KeyUnknown(Problem):
     """No valid key has this id: it was never made, or it is revoked already. `GET /v1/keys` lists the keys."""
 

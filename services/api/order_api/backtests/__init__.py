@@ -1,0 +1,1 @@
+"""Backtests: past orders decided by a ruleset, in the background."""
