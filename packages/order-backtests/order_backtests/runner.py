@@ -27,7 +27,7 @@ from order_backtests.postgres_source import (
     read_list_changes,
     read_orders,
 )
-from order_contract.decision import Outcome
+from order_contract.decision import Decision, Outcome
 from order_contract.event import OrderEvent, event_from_columns
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.errors import CommandError, UnavailableError
@@ -40,6 +40,9 @@ _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 
 Advance = Callable[[int], None]
 """Called with the number of orders that were decided since the last call."""
+
+Observe = Callable[[PastOrder, Decision], None]
+"""Called with each order and the decision on it."""
 
 
 class Plan(NamedTuple):
@@ -72,11 +75,11 @@ def divide(plan: Plan, hours: Sequence[tuple[datetime, int]], parts: int) -> Seq
     ]
 
 
-def run_here(settings: DatabaseSettings, plan: Plan, advance: Advance) -> Tally:
+def run_here(settings: DatabaseSettings, plan: Plan, advance: Advance, observe: Observe | None = None) -> Tally:
     """Run one plan in this process. Raises CommandError."""
 
     async def run(connection: asyncpg.Connection[asyncpg.Record]) -> Tally:
-        return await _run(connection, plan, advance)
+        return await _run(connection, plan, advance, observe)
 
     with paused_collector():
         return run_on_database(settings, run)
@@ -129,7 +132,9 @@ def _work(sender: Connection, settings: DatabaseSettings, plan: Plan) -> None:
             sender.send(error)
 
 
-async def _run(connection: asyncpg.Connection[asyncpg.Record], plan: Plan, advance: Advance) -> Tally:
+async def _run(
+    connection: asyncpg.Connection[asyncpg.Record], plan: Plan, advance: Advance, observe: Observe | None
+) -> Tally:
     ruleset = parse_ruleset(plan.content, "ruleset")
     against = None if plan.against is None else parse_ruleset(plan.against, "against")
     rulesets = [ruleset] if against is None else [ruleset, against]
@@ -152,7 +157,10 @@ async def _run(connection: asyncpg.Connection[asyncpg.Record], plan: Plan, advan
                         backtester.warm_up(event)
                     else:
                         label = labels.current.get(event.order_id)
-                        backtester.decide(PastOrder(event, _OUTCOMES[outcome], label))
+                        order = PastOrder(event, _OUTCOMES[outcome], label)
+                        decision = backtester.decide(order)
+                        if observe is not None:
+                            observe(order, decision)
                         decided += 1
                 advance(decided)
     return backtester.tally

@@ -17,6 +17,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "accept-topic": "fraud_detector.accept_topic:accept_topic",
     "backtest": "fraud_detector.backtest.commands:backtest",
     "replay": "fraud_detector.replay.commands:replay",
+    "retroactive": "fraud_detector.backtest.retroactive:retroactive",
+    "rule-change": "fraud_detector.backtest.rule_change:rule_change",
     "run": "fraud_detector.run:run",
 }
 

@@ -10,7 +10,7 @@ from decision_engine.history.labelled_orders import LabelRank
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import EntryChange, ListFeatures, ListMembers
 from decision_engine.rule import Ruleset
-from order_contract.decision import Outcome
+from order_contract.decision import Decision, Outcome
 from order_contract.event import OrderEvent
 from order_contract.label import Label
 
@@ -66,8 +66,8 @@ class Backtester:
         for history in self._histories:
             history.add(event, 0, self._count)
 
-    def decide(self, order: PastOrder) -> None:
-        """Decide an order and count it."""
+    def decide(self, order: PastOrder) -> Decision:
+        """Decide an order and count it; returns the decision of the ruleset that is tried."""
         event, before, label = order
         decision = evaluate(event, self._state, self._ruleset)
         if self._against is not None and self._against_state is not None:
@@ -75,6 +75,7 @@ class Backtester:
         self.tally.add(event, before, decision, label)
         if self._histories:
             self.warm_up(event)
+        return decision
 
     def apply_label(self, order_id: str, label: Label) -> None:
         """Let a label count in features from now on."""

@@ -1,4 +1,4 @@
-"""The audit log: who changed lists, labels and rulesets, and why.
+"""The audit log: who changed lists, labels, rulesets and reviews, and why.
 
 Entries are added, and neither changed nor deleted.
 """
@@ -23,6 +23,8 @@ class SubjectKind(StrEnum):
     """`subject_id` is the order's id."""
     RULESET = "ruleset"
     """`subject_id` is the version."""
+    REVIEW = "review"
+    """Reviews that were opened together; `subject_id` is the version of the ruleset that flags the orders."""
 
 
 class AuditRecord(NamedTuple):

@@ -115,6 +115,12 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         **dict.fromkeys((DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert, update"),
         **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.READER), "select"),
     },
+    "reviews": {
+        DatabaseRole.API: "select",
+        DatabaseRole.READER: "select",
+        DatabaseRole.OPERATOR: "select, insert",
+    },
+    "open_reviews": {DatabaseRole.API: "select", **_READERS},
     "backtests": {DatabaseRole.API: "select, insert, update, delete", **_READERS},
     "backtests_id_seq": {},
     "api_keys": {
