@@ -102,6 +102,10 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.OPERATOR: "select, insert",
     },
     "ruleset_activations_activation_seq": {},
+    "ruleset_drafts": {
+        DatabaseRole.READER: "select",
+        DatabaseRole.OPERATOR: "select, insert, update, delete",
+    },
     # A detector creates the lists that its ruleset declares; entries are for people to change.
     "lists": {
         **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert"),

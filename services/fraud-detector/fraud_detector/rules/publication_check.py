@@ -46,6 +46,9 @@ class PublicationSettings(RulesetSettings, KafkaSettings, DatabaseSettings):
     publish_changed_share: float = Field(
         0.05, ge=0, le=1, description="share of these with another outcome beyond which publishing wants --confirm"
     )
+    publish_approval: bool = Field(
+        False, description="whether only drafts are published that a second person has approved"
+    )
 
 
 class CheckResult(NamedTuple):

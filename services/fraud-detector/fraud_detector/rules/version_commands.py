@@ -12,6 +12,7 @@ from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.pack_mode import PackMode
 from decision_engine.rollout import EVERYONE, DecidingRulesets, Rollout
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
+from fraud_detector.rules.draft_commands import read_author, read_text
 from fraud_detector.rules.publication_check import PublicationSettings, as_recorded, check_publication
 from fraud_detector.settings import RulesetSettings
 from fraud_detector.stored_versions import find_version, read_ruleset
@@ -19,9 +20,9 @@ from order_contract.business_time import business_text
 from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.errors import CommandError, UsageError
-from order_platform.command_line.operator import current_operator
 from order_platform.command_line.output import ERR, OUT, AsJson, print_json
 from order_platform.command_line.settings_errors import read_settings
+from order_platform.postgres.ruleset_drafts import Draft, DraftError, find_draft
 from order_platform.postgres.ruleset_versions import (
     Action,
     Activation,
@@ -37,7 +38,6 @@ from order_platform.postgres.ruleset_versions import (
 )
 from order_platform.settings import DatabaseSettings
 
-MAX_MESSAGE: Final = 1_000
 _NONE_ACTIVE: Final = (
     "no ruleset is active yet: the first detector that starts activates the default one, or publish a file"
 )
@@ -53,8 +53,9 @@ Percent = Annotated[
 
 
 def publish(
-    file: Annotated[Path, typer.Argument(help="YAML file of rules.")],
+    file: Annotated[Path | None, typer.Argument(help="YAML file of rules.", show_default=False)] = None,
     *,
+    draft: Annotated[str | None, typer.Option(help="Publish this draft instead of a file.", show_default=False)] = None,
     percent: Percent = None,
     confirm: Annotated[
         str | None,
@@ -65,7 +66,7 @@ def publish(
     message: Message = None,
     author: Author = None,
 ) -> None:
-    """Check a rule file, and make it the active ruleset: detectors switch to it within 2 seconds.
+    """Check a rule file or a draft, and make it the active ruleset: detectors switch to it within 2 seconds.
 
     Its examples are run, and the last orders are decided by it and by the active version. When more of them than
     ORDERWATCH_PUBLISH_CHANGED_SHARE get another outcome, --confirm has to name their number.
@@ -74,23 +75,30 @@ def publish(
     `rules rollout` changes the percentage, `rules rollback` ends that. Files that it includes are stored with it.
     Exits 0 when the ruleset is active, or was before.
     """
-    ruleset = _load(file)
+    settings = read_settings(PublicationSettings)
+    chosen = _find_draft(draft, file, settings) if draft is not None else None
+    if chosen is not None:
+        ruleset, source = _parse_draft(chosen), f"draft {chosen.name}"
+    elif file is not None:
+        _require_no_approval(settings)
+        ruleset, source = _load(file), str(file)
+    else:
+        raise UsageError("a FILE or --draft NAME is to be published", "Nothing was published.")
     failed = [result for result in run_examples(ruleset) if not result.as_expected]
     if failed:
-        places = "; ".join(f"{file}:{each.example.line}: rule '{each.rule.id}'" for each in failed[:5])
+        places = "; ".join(f"{source}:{each.example.line}: rule '{each.rule.id}'" for each in failed[:5])
         raise CommandError(
             f"{len(failed)} examples are not as expected: {places}",
-            f"Nothing was published. fraud-detector rules test {file} shows what is different.",
+            "Nothing was published. fraud-detector rules test FILE shows what is different.",
         )
-    _require_same_content(ruleset, file)
-    settings = read_settings(PublicationSettings)
+    _require_same_content(ruleset, source)
     try:
         with_pack = add_marketplace_pack(ruleset, settings.marketplace_pack)
     except RulesetError as error:
         raise CommandError(str(error), "Nothing was published.") from None
-    who, why = _author(author), _message(message)
+    who, why = read_author(author), read_text(message, "--message") or (chosen.message if chosen else None)
     found = check_publication(settings, ruleset, confirm)
-    evidence = as_recorded(found, confirm)
+    evidence = {**as_recorded(found, confirm), **_approval(chosen)}
 
     async def run(connection: Connection) -> tuple[RulesetPointer | None, RulesetPointer]:
         if percent is not None:
@@ -121,7 +129,7 @@ def rollout(
     Each user is always on the same side of a percentage, and a higher one only adds users. Exits 1 without a roll-out,
     which begins with `rules publish FILE --percent N`.
     """
-    who, why = _author(author), _message(message)
+    who, why = read_author(author), read_text(message, "--message")
 
     async def run(connection: Connection) -> tuple[RulesetPointer | None, RulesetPointer]:
         pointer = await read_pointer(connection)
@@ -154,7 +162,7 @@ def rollback(
     without a version makes the first one active again. Exits 1 when the version does not exist.
     """
 
-    who, why = _author(author), _message(message)
+    who, why = read_author(author), read_text(message, "--message")
     settings = read_settings(RulesetSettings)
 
     async def run(connection: Connection) -> tuple[RulesetPointer | None, RulesetPointer]:
@@ -269,7 +277,46 @@ def _load(file: Path) -> Ruleset:
         raise UsageError(str(error), "Nothing was published.") from None
 
 
-def _require_same_content(ruleset: Ruleset, file: Path) -> None:
+def _find_draft(name: str, file: Path | None, settings: PublicationSettings) -> Draft:
+    """The draft to publish. Raises CommandError when there is none, or the approval is missing that a setting wants."""
+    if file is not None:
+        raise UsageError("either FILE or --draft is published, not both", "Nothing was published.")
+
+    async def read(connection: Connection) -> Draft:
+        try:
+            return await find_draft(connection, name)
+        except DraftError as error:
+            raise CommandError(str(error), "fraud-detector rules draft list shows them.") from None
+
+    found = _execute(read)
+    if settings.publish_approval and found.approved_by is None:
+        raise CommandError(
+            f"draft '{name}' is not approved, which ORDERWATCH_PUBLISH_APPROVAL asks for",
+            f"Another person approves it: fraud-detector rules draft approve {name} {found.version}",
+        )
+    return found
+
+
+def _parse_draft(draft: Draft) -> Ruleset:
+    try:
+        return parse_ruleset(draft.content, f"draft {draft.name}")
+    except RulesetError as error:
+        raise CommandError(f"this release does not accept the draft: {error}", "Nothing was published.") from None
+
+
+def _require_no_approval(settings: PublicationSettings) -> None:
+    if settings.publish_approval:
+        raise CommandError(
+            "ORDERWATCH_PUBLISH_APPROVAL asks for a second person's approval, which a file cannot have",
+            "Nothing was published. Save it: fraud-detector rules draft save NAME FILE",
+        )
+
+
+def _approval(draft: Draft | None) -> Mapping[str, Any]:
+    return {} if draft is None else {"draft": draft.name, "authors": draft.authors, "approved_by": draft.approved_by}
+
+
+def _require_same_content(ruleset: Ruleset, file: str) -> None:
     """Refuse what a detector could not read from the database as it was read from the files."""
     try:
         stored = parse_ruleset(ruleset.content, f"{file} with what it includes")
@@ -332,20 +379,6 @@ async def _previous(connection: Connection, pointer: RulesetPointer | None) -> s
     if not found:
         raise CommandError("no earlier version to return to", "fraud-detector rules versions lists them.")
     return found[0]
-
-
-def _author(author: str | None) -> str:
-    return current_operator() if author is None else _text(author, "--author")
-
-
-def _message(message: str | None) -> str | None:
-    return None if message is None else _text(message, "--message")
-
-
-def _text(text: str, option: str) -> str:
-    if not text.strip() or len(text) > MAX_MESSAGE or "\0" in text:
-        raise UsageError(f"{option} is text of at most {MAX_MESSAGE:,} characters", "Nothing has changed.")
-    return text.strip()
 
 
 def _as_document(activation: Activation, *, is_active: bool) -> dict[str, object]:
