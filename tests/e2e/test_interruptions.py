@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.checkout import Checkout
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
-ROUNDS = int(os.environ.get("ORDERWATCH_INTERRUPTIONS", "5"))
+ROUNDS = int(os.environ.get("ORDERWATCH_INTERRUPTIONS", "4"))
 """Of each kind: as many equal parts of the time get one interruption each, and the signals take turns."""
 LONGEST_INSTALLATION, LONGEST_START = 20.0, 12.0
 

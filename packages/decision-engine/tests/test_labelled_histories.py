@@ -20,7 +20,12 @@ def test_first_orders_of_rings_are_caught(seed: int) -> None:
 @pytest.mark.parametrize("legitimate_too", [True, False], ids=["all labels", "fraud labels only"])
 def test_card_payments_at_compromised_terminals_and_by_stolen_cards_are_caught(*, legitimate_too: bool) -> None:
     # The first month has no labels yet, and no past from which to know what is usual.
-    caught = catch(LIVE, card_payments(11, days=110), counted_from=START + 30 * DAY, legitimate_too=legitimate_too)
+    caught = catch(
+        LIVE,
+        card_payments(11, customers=250, terminals=500, days=110, near=40),
+        counted_from=START + 30 * DAY,
+        legitimate_too=legitimate_too,
+    )
     wanted = 0.65 if legitimate_too else 0.6
     assert caught.recall > wanted
     assert caught.precision > wanted
