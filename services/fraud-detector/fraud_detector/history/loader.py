@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 
 import asyncpg
 import structlog
+from asyncpg.cursor import Cursor
 
+from decision_engine.expression import names_in
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load_labels
@@ -22,6 +25,7 @@ ROWS_AT_ONCE = 10_000
 KEYS_AT_ONCE = 500
 LOGGED_EVERY = 500_000
 
+_EVENT_FIELDS = len(OrderEvent._fields)
 _NEWEST = "select max(created_date) from orders where source_topic = $1"
 
 
@@ -71,29 +75,57 @@ async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
         history.advance_time(newest)
     orders = 0
     cursor = await connection.cursor(query, topic, history.kept_since)
-    while rows := await cursor.fetch(rows_at_once):
-        for *columns, source_epoch, partition, offset in rows:
-            if source_epoch <= epoch:
-                history.load(event_from_columns(columns))
-            if source_epoch == epoch:
-                history.advance(partition, offset + 1)
-        heartbeat()
-        orders += len(rows)
-        if orders % LOGGED_EVERY < len(rows):
-            log.info("history_loading", orders=orders)
-            for number, _ in enumerate(history.forget()):  # no more than may be kept
-                if number % KEYS_AT_ONCE == 0:
-                    await asyncio.sleep(0)
+    async with aclosing(_fetch_ahead(cursor, rows_at_once)) as fetched:
+        async for rows in fetched:
+            _count(history, rows, epoch)
+            heartbeat()
+            orders += len(rows)
+            if orders % LOGGED_EVERY < len(rows):
+                log.info("history_loading", orders=orders)
+                for number, _ in enumerate(history.forget()):  # no more than may be kept
+                    if number % KEYS_AT_ONCE == 0:
+                        await asyncio.sleep(0)
     log.info("history_loaded", orders=orders, since=history.kept_since.isoformat(), offsets=dict(history.next_offsets))
+
+
+async def _fetch_ahead(
+    cursor: Cursor[asyncpg.Record], rows_at_once: int
+) -> AsyncGenerator[Sequence[asyncpg.Record], None]:
+    """All rows of a cursor, so many at once: the database reads the next ones while those before are worked on."""
+    fetching = asyncio.create_task(cursor.fetch(rows_at_once))
+    try:
+        while rows := await fetching:
+            fetching = asyncio.create_task(cursor.fetch(rows_at_once))
+            await asyncio.sleep(0)  # so that the request is sent
+            yield rows
+    finally:
+        if not fetching.done():
+            fetching.cancel()
+            await asyncio.wait([fetching])
+
+
+def _count(history: StreamFeatures, rows: Sequence[asyncpg.Record], epoch: int) -> None:
+    """Count the orders of rows of `_query` that are of this topic or of an earlier one of the name."""
+    read: dict[int, int] = {}
+    for row in rows:
+        source_epoch, partition, offset = row[_EVENT_FIELDS:]
+        if source_epoch > epoch:
+            continue
+        # A slice of a record is a tuple.
+        columns = row[:_EVENT_FIELDS]
+        history.load(OrderEvent._make(columns) if columns[-1] is None else event_from_columns(columns))
+        if source_epoch == epoch and offset >= read.get(partition, 0):
+            read[partition] = offset + 1
+    for partition, next_offset in read.items():
+        history.advance(partition, next_offset)
 
 
 def needed_columns(features: Sequence[HistoryFeature]) -> list[str]:
     """The columns of an event with the fields that features read; the others are null, and cost nothing."""
     needed = {"created_date", "currency"}
     for feature in features:
-        needed |= {name.split(".")[0] for name in feature.key} | ({feature.field} if feature.field else set())
-    if any(feature.where is not None for feature in features):
-        needed = set(OrderEvent._fields)
+        names = (*feature.key, *names_in(feature.where or "True"))
+        needed |= {name.partition(".")[0] for name in names} | ({feature.field} if feature.field else set())
     return [f"orders.{name}" if name in needed else f"null as {name}" for name in OrderEvent._fields]
 
 
