@@ -11,7 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, OVER_TEXTS, SECOND, Aggregate, HistoryFeature
-from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.history.labelled_orders import LABEL_BYTES
+from decision_engine.history.stream_features import PENDING_SHARE, StreamFeatures
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.history.loader import load_history, needed_columns
 from fraud_detector.history.verification import compute_features
@@ -188,3 +189,23 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
     for number in range(300, 340):
         event = EventDecoder().decode(order(chance, number), NOW)
         assert loaded.features(event) == history.features(event)
+
+
+@pytest.mark.integration
+async def test_labels_beyond_those_that_may_wait_for_their_orders_are_counted(database_url: str) -> None:
+    history = StreamFeatures(FEATURES)
+    labels = Labels(random.Random(1), database_url, history)
+    await labels.begin()
+    await labels.send(60, 0)
+    most = 10
+    loaded = await load_history(
+        database_url,
+        FEATURES,
+        topic="orders",
+        epoch=1,
+        labels=LabelSource("labels", 1),
+        heartbeat=lambda: None,
+        most_bytes=int(most * LABEL_BYTES / PENDING_SHARE),
+    )
+    assert loaded.labels.pending == most
+    assert loaded.labels.dropped == history.labels.pending - most > 0

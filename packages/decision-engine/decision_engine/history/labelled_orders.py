@@ -90,6 +90,15 @@ class LabelledOrders:
         """What all labels and their orders take, about, in bytes."""
         return len(self._entries) * LABEL_BYTES + self._order_bytes
 
+    @property
+    def most_pending(self) -> int:
+        """How many labels may wait for their order."""
+        return self._most_pending
+
+    def count_dropped(self, labels: int) -> None:
+        """So many labels were dropped before they were applied, as too many wait."""
+        self.dropped += labels
+
     def enter(self, event: OrderEvent, place: Place) -> None:
         """An order counts now."""
         entry = self._entries.get(event.order_id)

@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import structlog
 
-from decision_engine.history.labelled_orders import MOST_PENDING
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.labels.batch import RecordedLabel
 from fraud_detector.labels.labelling import StoredOrder, apply_label
@@ -40,15 +39,12 @@ _LABEL_COLUMNS: Final = """
     current.order_id, current.label, current.source, current.labelled_at, current.topic, current.partition,
     current."offset", current.epoch, current.appended_at
 """
+_WITHOUT_ORDER: Final = "from current where not exists (select from orders where orders.order_id = current.order_id)"
 _WAITING: Final = f"""
-    with {_CURRENT},
-    waiting as (
-        select * from current
-        where not exists (select from orders where orders.order_id = current.order_id)
-        order by appended_at desc limit $5
-    )
+    with {_CURRENT}, waiting as (select * {_WITHOUT_ORDER} order by appended_at desc limit $5)
     select {_LABEL_COLUMNS} from waiting as current order by appended_at
 """  # noqa: S608  (our own column names)
+_COUNT_WAITING: Final = f"with {_CURRENT} select count(*) {_WITHOUT_ORDER}"
 
 
 class OrderSource(NamedTuple):
@@ -107,7 +103,7 @@ async def load_labels(
     count = 0
     for query, more in (
         (counting, (orders.topic, orders.epoch, history.kept_since)),
-        (_WAITING, (MOST_PENDING,)),
+        (_WAITING, (history.labels.most_pending,)),
     ):
         cursor = await connection.cursor(query, *arguments, *more)
         while rows := await cursor.fetch(_ROWS_AT_ONCE):
@@ -117,6 +113,9 @@ async def load_labels(
                 apply_label(history, label, _stored_order(order) if order else None, orders.epoch)
             heartbeat()
             count += len(rows)
+    if history.labels.pending >= history.labels.most_pending:
+        waiting: int = await connection.fetchval(_COUNT_WAITING, *arguments)
+        history.labels.count_dropped(max(0, waiting - history.labels.most_pending))
     history.advance_labels(next_offsets)
     log.info("labels_loaded", labels=count, waiting=history.labels.pending, offsets=next_offsets)
 

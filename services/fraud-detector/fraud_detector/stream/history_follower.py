@@ -48,6 +48,7 @@ class HistoryFollower:
         self._positions: dict[int, int] = {}
         self._reopen_at: Mapping[int, int] | None = start
         self._stopping = False
+        self._dropped_labels = 0
         self._progress = asyncio.Event()
 
     async def run(self) -> None:
@@ -97,6 +98,7 @@ class HistoryFollower:
         while True:
             await asyncio.sleep(FORGET_EVERY)
             before = self._history.horizon
+            self._warn_of_dropped_labels()
             for number, _ in enumerate(self._history.forget()):
                 if number % KEYS_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -107,6 +109,17 @@ class HistoryFollower:
                     bytes=self._history.size,
                     consequence="features see no orders before; ORDERWATCH_HISTORY_MEMORY is the bound",
                 )
+
+    def _warn_of_dropped_labels(self) -> None:
+        labels = self._history.labels
+        if labels.dropped > self._dropped_labels:
+            self._dropped_labels = labels.dropped
+            log.warning(
+                "waiting_labels_dropped",
+                dropped=labels.dropped,
+                most=labels.most_pending,
+                consequence="their orders, when they come, are not labelled; ORDERWATCH_HISTORY_MEMORY is the bound",
+            )
 
     def stop(self) -> None:
         """End `run`, at the latest when the poll that is under way returns."""
