@@ -4,6 +4,7 @@ import io
 import math
 import random
 import statistics
+import tracemalloc
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -282,14 +283,14 @@ def bounded(most_bytes: int | None) -> StreamFeatures:
 
 def test_beyond_the_bound_on_memory_windows_become_shorter_and_say_so() -> None:
     chance = random.Random(3)
-    complete, short = bounded(None), bounded(500_000)
+    complete, short = bounded(None), bounded(2_000_000)
     orders = [random_order(chance, number, START + timedelta(hours=number), keys=9) for number in range(400)]
     for offset, order in enumerate(orders):
         for features in (complete, short):
             features.add(order, 0, offset)
     for features in (complete, short):
         list(features.forget())
-    assert short.size <= 500_000 < complete.size
+    assert short.size <= 2_000_000 < complete.size
     assert complete.horizon is None
     assert short.horizon is not None
 
@@ -350,3 +351,55 @@ def test_a_horizon_that_is_later_than_the_order_leaves_nothing_in_its_window(cou
     early = state.values(orders[20], horizon)
     assert early == {"count": 0, "sum": 0, "min": None, "avg": None, "distinct": 0}
     assert state.values(orders[-1], microseconds(START) - 1) == before
+
+
+def test_a_key_with_many_orders_is_forgotten_little_by_little() -> None:
+    """Orders are counted, taken back and read while it is forgotten, and no value changes that a window reaches."""
+    chance = random.Random(9)
+    complete, forgetting = (HistoryState(every_feature(), chunk=4) for _ in range(2))
+    now = START
+    for number in range(400):
+        now += timedelta(hours=4)
+        order = random_order(chance, number, now, keys=1)
+        for state in (complete, forgetting):
+            state.add(order)
+    steps = 0
+    for steps, _ in enumerate(forgetting.forget(microseconds(now), 0), 1):
+        if steps % 20 == 0:
+            now += timedelta(minutes=1)
+            order = random_order(chance, 1_000 + steps, now, keys=1)._replace(created_date=now)
+            assert forgetting.values(order) == complete.values(order)
+            for state in (complete, forgetting):
+                state.add(order)
+                if steps % 40 == 0:
+                    state.remove(order)
+    assert steps > 3 * forgetting.keys
+
+
+@pytest.mark.parametrize("currencies", [["IDR"] * 300, ["USD"], ["USD", "EUR", "SGD"], ["IDR", "USD"]])
+def test_the_size_of_histories_in_several_currencies_is_estimated(currencies: list[str]) -> None:
+    features = [
+        HistoryFeature("spent", Aggregate.SUM, ("user_id",), 2 * 60 * MINUTE, "amount"),
+        HistoryFeature("largest", Aggregate.MAXIMUM, ("user_id",), 2 * 60 * MINUTE, "amount"),
+    ]
+    first = random_order(random.Random(1), 1, START, keys=1)
+    orders = [
+        first._replace(
+            user_id=f"user-{user}", currency=currency, amount=1_000_000, created_date=START + timedelta(seconds=number)
+        )
+        for user in range(100)
+        for number, currency in enumerate(currencies * 2)
+    ]
+    state = HistoryState(features)
+    tracemalloc.start()
+    try:
+        for order in orders:
+            state.add(order)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    features_state = StreamFeatures(features)
+    for offset, order in enumerate(orders):
+        features_state.add(order, 0, offset)
+    list(features_state.forget())
+    assert 0.8 < features_state.size / taken < 1.6

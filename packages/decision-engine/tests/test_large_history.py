@@ -83,7 +83,7 @@ def test_orders_are_forgotten_up_to_a_time_and_windows_begin_there(chunk: int) -
             horizon = number - 80
             # Windows begin at the horizon from now on, though everything may be forgotten later.
             assert agrees(large, kept, 100, number - chance.randrange(50), horizon)
-            large.forget(horizon)
+            list(large.forget(horizon))
             kept = [each for each in kept if each.time > horizon]
             assert large.oldest == min(each.time for each in kept)
         assert agrees(large, kept, 100, order.time, horizon)
@@ -135,7 +135,7 @@ def test_presence_filled_at_once_is_that_of_single_orders() -> None:
         one_by_one.add(each, time)
     at_once.fill((each, time) for time, each in seen)
     for presence in (one_by_one, at_once):
-        presence.forget(40)
+        list(presence.forget(40))
     for window in WINDOWS:
         expected = [len({each for time, each in seen if max(end - window, 40) < time <= end}) for end in range(41, 650)]
         for presence in (one_by_one, at_once):

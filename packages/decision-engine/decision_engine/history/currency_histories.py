@@ -1,6 +1,6 @@
 """History of a key whose orders are in several currencies: money is added up within one of them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from decision_engine.history.columns import Kinds
 from decision_engine.history.large_history import LargeHistory
@@ -43,11 +43,11 @@ class CurrencyHistories:
         own = self.by_currency.get(currency)
         return own is not None and own.remove(time, values) and self.orders.remove(time, values)
 
-    def forget(self, time: int) -> None:
-        """Delete the orders that are not later than `time`."""
-        self.orders.forget(time)
+    def forget(self, time: int) -> Iterator[None]:
+        """Delete the orders that are not later than `time`; yields as `LargeHistory.forget` does."""
+        yield from self.orders.forget(time)
         for currency, own in list(self.by_currency.items()):
-            own.forget(time)
+            yield from own.forget(time)
             if not len(own):
                 del self.by_currency[currency]
 

@@ -23,6 +23,12 @@ CHUNK: Final = 64
 """Orders of a chunk, and chunks of a block: from as many on, to twice as many."""
 
 
+BYTES_OF_PARTS: Final = 150
+BYTES_OF_PARTS_COLUMN: Final = 400
+BYTES_OF_CHUNK_COLUMN: Final = 70
+"""A history or block with the summaries of its parts, and each column of these; each column of a chunk; measured."""
+
+
 class Place(NamedTuple):
     """A position between two orders: the block, the chunk in it, and the position in that."""
 
@@ -161,10 +167,14 @@ class LargeHistory:
                 return True
         return False
 
-    def forget(self, time: int) -> None:
-        """Delete the orders that are not later than `time`."""
+    def forget(self, time: int) -> Iterator[None]:
+        """Delete the orders that are not later than `time`.
+
+        Yields after each block and each id, so that the work can be spread; orders may be added and removed then.
+        """
         while self._blocks and self._parts.lasts[0] <= time:
             self._delete_block(0)
+            yield
         if self._blocks:
             first = self._blocks[0]
             while first.parts.lasts[0] <= time:
@@ -175,7 +185,7 @@ class LargeHistory:
                 delete_first(first.chunks[0], count)
             self._replace_chunk(0, 0, [first.chunks[0]])
         for presence in self._presence.values():
-            presence.forget(time)
+            yield from presence.forget(time)
 
     @property
     def oldest(self) -> int:
@@ -184,8 +194,13 @@ class LargeHistory:
 
     def size(self) -> int:
         """About how many bytes it takes."""
-        return sum(sys.getsizeof(column) for chunk in self.chunks() for column in chunk) + sum(
-            presence.size() for presence in self._presence.values()
+        columns = 1 + len(self._kinds)
+        chunks = sum(len(block.chunks) for block in self._blocks)
+        return (
+            (1 + len(self._blocks)) * (BYTES_OF_PARTS + BYTES_OF_PARTS_COLUMN * columns)
+            + chunks * BYTES_OF_CHUNK_COLUMN * columns
+            + sum(sys.getsizeof(column) for chunk in self.chunks() for column in chunk)
+            + sum(presence.size() for presence in self._presence.values())
         )
 
     def chunks(self) -> Iterator[History]:

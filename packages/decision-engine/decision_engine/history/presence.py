@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -93,27 +93,32 @@ class Presence:
             elif is_apart:
                 begins.add(after)
 
-    def forget(self, time: int) -> None:
-        """Forget what was seen up to a time."""
+    def forget(self, time: int) -> Iterator[None]:
+        """Forget what was seen up to a time. Yields after each id, so that it can be spread."""
         if all(not begins or begins[0] > time for begins, _ in self._intervals.values()):
             return
-        for each, times in list(self._times.items()):
-            count = bisect_right(times, time)
-            if not count:
-                continue
-            for window, (begins, ends) in self._intervals.items():
-                begins.remove(times[0])
-                for before, after in pairwise(times[: count + 1]):
-                    if after - before >= window:
-                        ends.remove(before + window)
-                        begins.remove(after)
-                if count < len(times):
-                    begins.add(times[count])
-                else:
-                    ends.remove(times[-1] + window)
-            del times[:count]
-            if not times:
-                del self._times[each]
+        for each in list(self._times):
+            self._forget_id(each, time)
+            yield
+
+    def _forget_id(self, each: int, time: int) -> None:
+        times = self._times.get(each)
+        count = 0 if times is None else bisect_right(times, time)
+        if times is None or not count:
+            return
+        for window, (begins, ends) in self._intervals.items():
+            begins.remove(times[0])
+            for before, after in pairwise(times[: count + 1]):
+                if after - before >= window:
+                    ends.remove(before + window)
+                    begins.remove(after)
+            if count < len(times):
+                begins.add(times[count])
+            else:
+                ends.remove(times[-1] + window)
+        del times[:count]
+        if not times:
+            del self._times[each]
 
     def size(self) -> int:
         """About how many bytes it takes."""

@@ -259,7 +259,10 @@ class Series:
             del self.histories[key]
 
     def forget(self, time: int) -> Generator[None, None, Kept]:
-        """Delete the orders up to a time, and return what is kept; yields after each key, so that it can be spread."""
+        """Delete the orders up to a time, and return what is kept.
+
+        Yields after each key, and within those with many orders, so that it can be spread.
+        """
         self.forgotten = max(self.forgotten, time)
         size, oldest = 0, 2**63
         for key in list(self.histories):
@@ -270,10 +273,11 @@ class Series:
                     delete_first(columns, bisect_right(columns[0], time))
                     self._keep(key, columns)
             elif history is not None:
-                history.forget(time)
-                if not len(history):
-                    del self.histories[key]
+                yield from history.forget(time)
             history = self.histories.get(key)
+            if history is not None and not len(history):
+                del self.histories[key]
+                history = None
             if isinstance(history, array):
                 size += KEY_BYTES + sys.getsizeof(history)
                 oldest = min(oldest, history[0])
