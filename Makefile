@@ -147,11 +147,11 @@ check: install ## Lint (of SQL, too), formatting, words, layers and types
 	@cd dbt && .venv/bin/python lint_sql.py
 	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch airflow_plugin dags tests)
 
-# Half of the time tests wait. So four groups run at once, those with most work first, of which none has more than a
+# Half of the time tests wait. So four groups run at once, those that take longest first, of which none has more than a
 # fifth of all; the output of each comes in one piece at its end.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
 	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=4 \
-		test-builds test-api test-commands test-system test-faults test-airflow test-packages test-dbt test-interruptions)
+		test-system test-packages test-builds test-api test-commands test-airflow test-faults test-dbt test-interruptions)
 
 test-unit: install ## The workspace's fast tests, in under a minute: without a broker, a database or processes
 	@$(BIN)/pytest -q -m "not integration and not e2e and not slow" packages services cli devstack
