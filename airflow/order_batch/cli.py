@@ -160,7 +160,8 @@ def reconcile(
     Compared are rows, sums and contents of orders and rule hits by business date, and of users and products by month:
     in Postgres, in the raw tables, in what dbt built of them, and in what was published. The table names the first
     stage that differs: not loaded, loaded by an earlier release, changed since its load (late orders, for example),
-    missing in the warehouse, loaded, not built, or built, not published.
+    missing in the warehouse, loaded, not built, or built, not published. Where all stages agree, the published marts
+    are read row by row.
 
     Without dates, the orders of today and of later dates are not compared: their number is shown, with `--json` in a
     last line.
@@ -170,15 +171,25 @@ def reconcile(
     first, last = _span(dates) if dates else (EARLIEST, _yesterday())
     with _pipeline() as pipeline:
         found = pipeline.compare(first, last)
-        if (repair or old_repair) and not all(each.is_clean for each in found):
+        if repair or old_repair:
             with show_progress(None) as step:
                 done = pipeline.repair(first, last, found, step)
             found = done.compared
             for error in done.errors:
                 ERR.print(error, style="red", markup=False)
+        agree = bool(found) and all(each.is_clean for each in found)
+        marts = pipeline.differing_marts() if agree else []
         _show_comparison(found, as_json=as_json)
+        if as_json and agree:
+            print_json({"differing_marts": marts})
         if dates is None:
             _show_not_compared(pipeline.not_compared(last + timedelta(days=1)), as_json=as_json)
+        if marts:
+            raise failure(
+                _PROGRAM,
+                f"not published as the warehouse holds them: {', '.join(marts)}\nRun `make reconcile REPAIR=on`, or "
+                "`order-batch reconcile --repair`",
+            )
         _require_clean(found, first, last)
         if dates is not None:
             _require_compared(pipeline, found, first, last)

@@ -17,7 +17,7 @@ from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
 from order_batch.loads.order_lookup import LoadedOrder, look_up
 from order_batch.loads.retirement import Retirement
-from order_batch.publish.marts import FirstRows, publish_marts, read_first_rows, read_marts
+from order_batch.publish.marts import FirstRows, differing_marts, publish_marts, read_first_rows, read_marts
 from order_batch.repair import Repair, Step, repair
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Dbt, log_event
@@ -123,10 +123,17 @@ class BatchPipeline:
         """Load, build and publish what a comparison found not to agree, and compare again."""
         return repair(self, found, first, last, step)
 
-    def publish(self) -> dict[str, int]:
-        """Copy the marts to Postgres; returns the number of rows of each."""
+    def publish(self, *, whole: bool = False) -> dict[str, int]:
+        """Copy the marts to Postgres; returns the number of rows of each. All is read when `whole` says so."""
         found = read_marts(Dbt(self._settings).manifest())
-        return publish_marts(self._connection, self._warehouse, found, self._settings.published_rows)
+        return publish_marts(self._connection, self._warehouse, found, self._settings.published_rows, whole=whole)
+
+    def differing_marts(self) -> list[str]:
+        """The marts whose published rows are not those of the warehouse, compared row by row; none before a build."""
+        if not any(model.layer == "gold" for model in self._warehouse.models()):
+            return []
+        found = read_marts(Dbt(self._settings).project_manifest())
+        return differing_marts(self._connection, self._warehouse, found, self._settings.published_rows)
 
     def first_rows(self, count: int) -> Iterator[FirstRows]:
         """The first rows of each published mart."""

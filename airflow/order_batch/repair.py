@@ -30,7 +30,8 @@ class Steps(Protocol):
     def load_products(self, last: date) -> dict[str, int]: ...
     def load_orders(self, day: date) -> dict[str, int]: ...
     def build(self, first: date, last: date) -> Build: ...
-    def publish(self) -> dict[str, int]: ...
+    def publish(self, *, whole: bool = False) -> dict[str, int]: ...
+    def differing_marts(self) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Repair:
     built: Sequence[date]
     errors: Sequence[str]
     compared: list[Comparison]
+    marts: Sequence[str] = ()
+    """Marts that are still not published as the warehouse holds them."""
 
     @property
     def remaining(self) -> list[Comparison]:
@@ -49,19 +52,25 @@ class Repair:
 
     def require_success(self) -> None:
         """Raise WarehouseError, naming errors and partitions, unless everything agrees now."""
-        if self.errors or self.remaining:
+        if self.errors or self.remaining or self.marts:
             left = [f"{each.table.name} of {each.partition}: {each.state}" for each in self.remaining]
+            left += [f"{mart} is not published as the warehouse holds it" for mart in self.marts]
             raise WarehouseError("; ".join([*self.errors, *left]))
 
 
 def repair(steps: Steps, found: list[Comparison], first: date, last: date, step: Step) -> Repair:
     """Bring all stages of what was found between two business dates to agree. One faulty date does not stop others.
 
+    Where all do, the published marts are compared with the warehouse, row by row, and published again if they differ.
+
     Raises WarehouseUnavailableError and psycopg.OperationalError: without warehouse or Postgres nothing can be done.
     """
     dirty = [each for each in found if not each.is_clean]
     if not dirty:
-        return Repair([], [], [], found)
+        if steps.differing_marts():
+            step("publishing")
+            steps.publish(whole=True)
+        return Repair([], [], [], found, steps.differing_marts())
     errors: list[str] = []
     to_load = {each.table.name for each in dirty if each.must_load}
     for table, load in ((USERS, steps.load_users), (PRODUCTS, steps.load_products)):
@@ -86,7 +95,7 @@ def repair(steps: Steps, found: list[Comparison], first: date, last: date, step:
     built, is_tested = _build(steps, to_build, errors, step)
     if is_tested:
         step("publishing")
-        _try(steps.publish, "publishing", errors)
+        _try(partial(steps.publish, whole=True), "publishing", errors)
     return Repair(loaded, built, errors, steps.compare(first, last))
 
 

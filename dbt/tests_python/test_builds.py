@@ -28,7 +28,10 @@ def test_everything_else_is_built_and_tested_before_a_date_counts_as_built(built
                 unseen.append(key)
     models = {key for key, node in nodes.items() if node["resource_type"] == "model" and ".built_" not in key}
     assert models
-    assert models <= before
+    # But for views of the dates that count.
+    assert {key.split(".")[-1] for key in models - before} == {
+        "mart_user_product_habits", "int_user_product_habits_by_date"
+    }  # fmt: skip
 
 
 def test_all_that_was_built_is_complete_and_has_the_rows_of_raw(built: Project) -> None:

@@ -1,11 +1,12 @@
 """Tables of schema `marts`: created, or changed to what a mart holds now, where only rows that differ are written.
 
 A row keeps its place in the order, `position`, for as long as it keeps its values that the order is made of. Positions
-leave gaps, and a new row gets one between its neighbours'. Where a gap is used up the table is created again.
+leave gaps, and a new row gets one between its neighbours', or a gap away from the only one. Where a gap is used up the
+table is created again.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,12 +21,23 @@ SCHEMA: Final = "marts"
 POSITION: Final = "position"
 """The first column of each published table: a row's place in the mart's order, by which the API turns pages."""
 
-_GAP: Final = 1 << 16
-_STAGED, _MATCHED, _ADDED = (Identifier("pg_temp", name) for name in ("staged_mart", "matched_rows", "added_rows"))
+GAP: Final = 1 << 16
+_FIRST: Final = 1 << 40
+"""The place of the order's begin: rows come before the first one as often as between two."""
+PLACE: Final = """
+    case
+        when added.high is null then added.low + added.number * {gap}
+        when added.low = 0 and added.high > {gap} * (added.added + 1)
+            then added.high - {gap} * (added.added - added.number + 1)
+        else added.low + added.number * ((added.high - added.low) / (added.added + 1))
+    end
+"""
+"""The position of each of `added` new rows between the same two published ones, by its number among them."""
+STAGED, _MATCHED, _ADDED = (Identifier("pg_temp", name) for name in ("staged_mart", "matched_rows", "added_rows"))
 # For the joins and sorts of a transaction: some hundred thousand rows fit. Whole tables are compared, so joins are hash
 # joins: the planner takes the order for so selective that it would look up each row by the index of one column, which
 # costs more with each row that a user or a product has.
-_PLANNING: Final = """
+PLANNING: Final = """
     set local work_mem = '64MB'; set local enable_nestloop = off; set local enable_mergejoin = off
 """
 
@@ -71,10 +83,10 @@ _UPDATE: Final = """
     from {matched} as matched inner join {staged} as staged using (ordinal)
     where matched.differs and matched.kept = published.{position}
 """
-_INSERT: Final = """
-    insert into {published} ({position}, {columns})
-    select added.low + added.number * coalesce((added.high - added.low) / (added.added + 1), {gap}), {staged_columns}
-    from {added} as added inner join {staged} as staged using (ordinal)
+_INSERT: Final = f"""
+    insert into {{published}} ({{position}}, {{columns}})
+    select {PLACE}, {{staged_columns}}
+    from {{added}} as added inner join {{staged}} as staged using (ordinal)
 """
 
 
@@ -92,21 +104,29 @@ class Published:
 
 
 def publish_table(
-    connection: "psycopg.Connection[Any]", name: str, relation: Relation, order: Sequence[str], most: int
+    connection: "psycopg.Connection[Any]",
+    name: str,
+    relation: Relation,
+    order: Sequence[str],
+    most: int,
+    *,
+    before_change: Callable[[], None] | None = None,
 ) -> Published:
     """Change the published table `name` to the first `most` rows of the relation, which come in their order.
 
-    `order` are the columns that the order is made of; no two rows have the same values of them. To be called within a
-    transaction.
+    `order` are the columns that the order is made of; no two rows have the same values of them. `before_change` is
+    called when the rows are staged beside a published table of the same columns. To be called within a transaction.
     """
-    connection.execute(_PLANNING)
+    connection.execute(PLANNING)
     columns = [column for column, _ in relation.columns]
-    rows, complete = _stage(connection, relation, most)
+    rows, complete = stage(connection, relation, most)
     changed = None
-    if _can_be_changed(connection, Identifier(SCHEMA, name), relation):
+    if can_be_changed(connection, Identifier(SCHEMA, name), relation):
+        if before_change is not None:
+            before_change()
         changed = _change(connection, Identifier(SCHEMA, name), rows, columns, order)
     replacement = None if changed is not None else _create(connection, f"new_{name}", relation, columns)
-    for table in (_STAGED, _MATCHED, _ADDED):
+    for table in (STAGED, _MATCHED, _ADDED):
         connection.execute(SQL("drop table if exists {}").format(table))
     return Published(rows, complete, rows if changed is None else changed, replacement)
 
@@ -120,9 +140,10 @@ def _change(
 ) -> int | None:
     """Write the rows that differ; returns how many, and None when the table has to be created again."""
     names = {
-        "published": published, "staged": _STAGED, "matched": _MATCHED, "added": _ADDED,
-        "position": Identifier(POSITION), "gap": Literal(_GAP), "order": _list(order), "columns": _list(columns),
-        "staged_columns": _list(columns, "staged"), "published_columns": _list(columns, "published"),
+        "published": published, "staged": STAGED, "matched": _MATCHED, "added": _ADDED,
+        "position": Identifier(POSITION), "gap": Literal(GAP), "order": columns_list(order),
+        "columns": columns_list(columns),
+        "staged_columns": columns_list(columns, "staged"), "published_columns": columns_list(columns, "published"),
     }  # fmt: skip
 
     def run(statement: str) -> "psycopg.Cursor[Any]":
@@ -146,23 +167,23 @@ def _change(
     return changed
 
 
-def _stage(connection: "psycopg.Connection[Any]", relation: Relation, most: int) -> tuple[int, bool]:
-    """Copy the rows to a temporary table, numbered; returns how many, and whether those are all."""
+def stage(connection: "psycopg.Connection[Any]", relation: Relation, most: int | None) -> tuple[int, bool]:
+    """Copy the rows, at most so many, to a temporary table, numbered; returns how many, and whether those are all."""
     connection.execute(
         SQL("create temporary table {} (ordinal bigint not null, {}) on commit drop").format(
-            _STAGED, _definitions(relation)
+            STAGED, _definitions(relation)
         )
     )
-    copy = SQL("copy {} from stdin (format csv)").format(_STAGED)
+    copy = SQL("copy {} from stdin (format csv)").format(STAGED)
     count, complete = 0, True
     with connection.cursor() as cursor, cursor.copy(copy) as rows:
         for batch in relation.batches():
-            taken = batch.slice(0, most - count)
+            taken = batch if most is None else batch.slice(0, most - count)
             complete = complete and len(taken) == len(batch)
             ordinals = pa.array(range(count + 1, count + len(taken) + 1), pa.int64())
             rows.write(_csv(taken.add_column(0, "ordinal", ordinals)))
             count += len(taken)
-    connection.execute(SQL("analyze {}").format(_STAGED))
+    connection.execute(SQL("analyze {}").format(STAGED))
     return count, complete
 
 
@@ -173,15 +194,15 @@ def _csv(batch: pa.RecordBatch) -> bytes:
     return written.getvalue()
 
 
-def _can_be_changed(connection: "psycopg.Connection[Any]", published: Identifier, relation: Relation) -> bool:
-    """Whether the table is there with the same columns, and its positions can be given."""
+def can_be_changed(connection: "psycopg.Connection[Any]", published: Identifier, relation: Relation) -> bool:
+    """Whether the table is there with the columns of the staged one, and its positions can be given."""
     found = connection.execute(_SHAPE, [published.as_string()]).fetchall()
     return found == [(POSITION, "bigint"), *_shape(connection, relation)]
 
 
 def _shape(connection: "psycopg.Connection[Any]", relation: Relation) -> list[tuple[str, str]]:
     """The staged columns and their types, as Postgres names them."""
-    found = connection.execute(_SHAPE, [_STAGED.as_string()]).fetchall()
+    found = connection.execute(_SHAPE, [STAGED.as_string()]).fetchall()
     return [(name, kind) for name, kind in found if name in dict(relation.columns)]
 
 
@@ -192,8 +213,8 @@ def _create(connection: "psycopg.Connection[Any]", name: str, relation: Relation
         SQL("create table {} ({} bigint, {})").format(table, Identifier(POSITION), _definitions(relation))
     )
     connection.execute(
-        SQL("insert into {} select ordinal * {}, {} from {} order by ordinal").format(
-            table, Literal(_GAP), _list(columns), _STAGED
+        SQL("insert into {} select {} + ordinal * {}, {} from {} order by ordinal").format(
+            table, Literal(_FIRST), Literal(GAP), columns_list(columns), STAGED
         )
     )
     connection.execute(SQL("alter table {} add primary key ({})").format(table, Identifier(POSITION)))
@@ -204,5 +225,6 @@ def _definitions(relation: Relation) -> Composed:
     return SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in relation.columns)
 
 
-def _list(columns: Sequence[str], table: str | None = None) -> Composed:
+def columns_list(columns: Sequence[str], table: str | None = None) -> Composed:
+    """The columns, of a table where it is named, with commas between them."""
     return SQL(", ").join(Identifier(*([table] if table else []), column) for column in columns)

@@ -91,7 +91,7 @@ class Dbt:
     def models(self) -> ProjectModels:
         """The project's models with their versions; the project is parsed when a file of it has changed."""
         source = source_version(self._project)
-        kept = self._target / f"model_versions.{self._settings.warehouse}.json"
+        kept = self._kept_models
         with file_lock(self._run):
             try:
                 found = orjson.loads(kept.read_bytes())
@@ -99,8 +99,8 @@ class Dbt:
                 found = {}
             if found.get("source") == source:
                 return ProjectModels(found["versions"], frozenset(found["incremental"]))
-            target = self._target / "parse"
-            manifest = self._make(target / "manifest.json", (), "parse", "--target-path", str(target))
+            target = self._parsed.parent
+            manifest = self._make(self._parsed, (), "parse", "--target-path", str(target))
             variables = yaml.safe_load((self._project / "dbt_project.yml").read_text()).get("vars", {})
             models = project_models(orjson.loads(manifest.read_bytes()), variables)
             written = {"source": source, "versions": models.versions, "incremental": sorted(models.incremental)}
@@ -133,6 +133,15 @@ class Dbt:
         """dbt's manifest of the last run. Raises DbtError if there is none."""
         with file_lock(self._run):
             return self._read_manifest()
+
+    def project_manifest(self) -> dict[str, Any]:
+        """dbt's manifest of the project as it is now, whether or not dbt has run. Raises DbtError."""
+        if not self._parsed.exists():
+            self._kept_models.unlink(missing_ok=True)
+        self.models()
+        with file_lock(self._run):
+            manifest: dict[str, Any] = orjson.loads(self._parsed.read_bytes())
+        return manifest
 
     def _make(
         self,
@@ -229,6 +238,16 @@ class Dbt:
     @property
     def _target(self) -> Path:
         return self._project / "target"
+
+    @property
+    def _kept_models(self) -> Path:
+        """The versions of the models, of the project as it was parsed last."""
+        return self._target / f"model_versions.{self._settings.warehouse}.json"
+
+    @property
+    def _parsed(self) -> Path:
+        """The manifest of the project as it was parsed last."""
+        return self._target / "parse" / "manifest.json"
 
     def _environment(self) -> dict[str, str]:
         """Environment of dbt's profiles, from the settings of this process."""

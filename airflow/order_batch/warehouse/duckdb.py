@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from order_batch.warehouse.port import (
     Relation,
     WarehouseError,
     WarehouseUnavailableError,
+    dates_clause,
     order_limit_clause,
 )
 from order_batch.warehouse.staged_files import check_files
@@ -198,13 +199,21 @@ class DuckDbWarehouse:
                 connection.execute(statement, [user_id, pseudonym])
             connection.commit()
 
+    def gold(
+        self, mart: str, order_by: Sequence[str] = (), limit: int | None = None
+    ) -> AbstractContextManager[Relation]:
+        return self._relation("gold", mart, order_limit_clause(order_by, limit))
+
+    def of_dates(self, view: str, days: Sequence[date], order_by: Sequence[str]) -> AbstractContextManager[Relation]:
+        return self._relation("silver", view, dates_clause(days) + order_limit_clause(order_by))
+
     @contextmanager
-    def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:
+    def _relation(self, layer: str, name: str, clauses: str) -> Iterator[Relation]:
         with self._connect() as connection:
             try:
-                found = connection.sql(f'select * from gold."{mart}"{order_limit_clause(order_by, limit)}')
+                found = connection.sql(f'select * from {layer}."{name}"{clauses}')
             except duckdb.CatalogException as error:
-                raise WarehouseError(f"there is no gold.{mart} in {self._path}: run dbt first") from error
+                raise WarehouseError(f"there is no {layer}.{name} in {self._path}: run dbt first") from error
             yield _Result(found)
 
     def models(self) -> list[BuiltModel]:

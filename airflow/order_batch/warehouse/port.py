@@ -80,6 +80,9 @@ class Warehouse(Protocol):
         `order_by` are columns without nulls, in SQL syntax: `total_orders desc`. `limit` is the most rows to read.
         """
 
+    def of_dates(self, view: str, days: Sequence[date], order_by: Sequence[str]) -> AbstractContextManager["Relation"]:
+        """Rows of a view of schema silver whose `business_date` is one of these. Raises WarehouseError without it."""
+
     def models(self) -> list[BuiltModel]:
         """The tables and views that dbt built."""
 
@@ -107,7 +110,13 @@ class Relation(Protocol):
         """All rows as Arrow has them, some thousands at a time. Instead of `rows`: a relation is read once."""
 
 
-def order_limit_clause(order_by: Sequence[str], limit: int | None) -> str:
+def dates_clause(days: Sequence[date]) -> str:
+    """WHERE clause of a query on business dates, as literals: engines then know which partitions are read."""
+    literals = ", ".join(f"DATE '{day}'" for day in days)
+    return f" WHERE business_date IN ({literals})"
+
+
+def order_limit_clause(order_by: Sequence[str], limit: int | None = None) -> str:
     """ORDER BY and LIMIT clauses of a query; empty for all rows in any order."""
     order = f" ORDER BY {', '.join(order_by)}" if order_by else ""
     return order if limit is None else f"{order} LIMIT {limit:d}"

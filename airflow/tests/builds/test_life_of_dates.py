@@ -238,7 +238,15 @@ class Life:
         mart = "select user_id, total_orders, total_purchasing, fraud_orders_count from {}.mart_user_blacklist_status"
         gold = self.read(mart.format("gold"))
         published = self.connection.execute(mart.format("marts")).fetchall()
-        return sorted(rupiah) == sorted(gold) == sorted(published)
+        pairs = self.connection.execute(
+            "select user_id, product_id, count(*), sum(amount)::bigint, count(*) filter (where status = 'fraud'), "
+            "max(created_date at time zone 'Asia/Jakarta') from orders where currency = 'IDR' group by 1, 2"
+        ).fetchall()
+        habits = self.connection.execute(
+            "select user_id, product_id, total_orders, total_amount, fraud_orders, latest_order "
+            "from marts.mart_user_product_habits"
+        ).fetchall()
+        return sorted(rupiah) == sorted(gold) == sorted(published) and sorted(pairs) == sorted(habits)
 
     def check(self, history: list[str]) -> None:
         """The verdict is that of the values, and says clean only when the marts are right."""
@@ -248,6 +256,7 @@ class Life:
         assert verdict & set(DAYS) == set(DAYS) - clean, history
         if clean == set(DAYS) and months_clean:
             assert self.marts_hold_what_postgres_holds(), history
+            assert self.pipeline.differing_marts() == [], history
 
 
 def by_date(rows: list[tuple[Any, ...]]) -> Rows:
@@ -284,4 +293,12 @@ def test_the_verdict_is_that_of_the_values_whatever_happens(
     life.unfinished.clear()
     life.published = life.stored()
     assert life.clean() == set(DAYS)
+    assert life.marts_hold_what_postgres_holds()
+    connection.execute("update marts.mart_user_product_habits set total_amount = 1 where product_id > 'P'")
+    connection.execute("delete from marts.mart_user_blacklist_status where total_orders > 0")
+    compared = life.pipeline.compare(FIRST, LAST)
+    assert all(each.is_clean for each in compared)
+    assert life.pipeline.differing_marts() == ["mart_user_blacklist_status", "mart_user_product_habits"]
+    life.pipeline.repair(FIRST, LAST, compared).require_success()
+    assert life.pipeline.differing_marts() == []
     assert life.marts_hold_what_postgres_holds()

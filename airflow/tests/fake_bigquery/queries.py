@@ -28,6 +28,7 @@ _TEXTS = {
 }
 _ALL = re.compile(
     r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)`"
+    r"(?: WHERE business_date IN \((?P<days>DATE '[\d-]+'(?:, DATE '[\d-]+')*)\))?"
     r"(?: ORDER BY (?P<order_by>[\w, ]+?))?(?: LIMIT (?P<limit>\d+))?"
 )
 _ORDERS = re.compile(
@@ -182,6 +183,9 @@ def _built(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any],
 
 
 def _arranged(rows: list[Row], found: "re.Match[str]") -> list[Row]:
+    if found["days"] is not None:
+        days = set(re.findall(r"[\d-]{10}", found["days"]))
+        rows = [row for row in rows if str(row["business_date"]) in days]
     for key in reversed(found["order_by"].split(", ") if found["order_by"] else []):
         column, _, direction = key.partition(" ")
         if direction not in {"", "desc"} or any(row.get(column) is None for row in rows):

@@ -44,6 +44,16 @@ def test_the_first_rows_of_a_mart_in_an_order(subject: Subject, kind: str) -> No
         assert list(relation.rows()) == [("d", 3), ("a", 2), ("b", 2)]
 
 
+@pytest.mark.parametrize("kind", ["table", "view"])
+def test_rows_of_some_dates_in_an_order(subject: Subject, kind: str) -> None:
+    rows = [(NOVEMBER_20, "c", 1), (NOVEMBER_21, "a", 2), (date(2026, 11, 22), "b", 2), (NOVEMBER_20, "d", 3)]
+    subject.make_mart("by_date", {"business_date": "DATE", "a": "STRING", "n": "INT64"}, rows, kind, "silver")
+    with subject.warehouse.of_dates("by_date", [NOVEMBER_20, NOVEMBER_21], ["n desc", "a"]) as relation:
+        assert list(relation.rows()) == [rows[3], rows[1], rows[0]]
+    with pytest.raises(WarehouseError, match=r"silver\.nothing.*run dbt"):
+        subject.warehouse.of_dates("nothing", [NOVEMBER_20], []).__enter__()
+
+
 def test_a_mart_that_is_not_there_says_what_makes_it(subject: Subject) -> None:
     with pytest.raises(WarehouseError, match=r"gold\.nothing.*run dbt"), subject.warehouse.gold("nothing"):
         pass

@@ -6,7 +6,7 @@
     )
 }}
 
--- Written after everything else, and so after its tests: a model waits for the tests of all that it depends on.
+-- Written after all tables, and so after their tests: a model waits for the tests of all that it depends on.
 -- depends_on: {{ ref('agg_daily_payment_hour_orders') }}
 -- depends_on: {{ ref('agg_daily_product_payment_orders') }}
 -- depends_on: {{ ref('agg_daily_user_orders') }}
@@ -20,7 +20,6 @@
 -- depends_on: {{ ref('mart_most_fraudulent_users') }}
 -- depends_on: {{ ref('mart_product_payment_methods') }}
 -- depends_on: {{ ref('mart_user_blacklist_status') }}
--- depends_on: {{ ref('mart_user_product_habits') }}
 with orders as (
     select
         business_date,

@@ -26,7 +26,7 @@ class BigQueryRelation:
     retry_policy: RetryPolicy
     queries: Queries
     clauses: str
-    """ORDER BY and LIMIT of the query."""
+    """WHERE, ORDER BY and LIMIT of the query."""
 
     @property
     def columns(self) -> Sequence[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The warehouse in BigQuery: datasets `{prefix}raw` to `{prefix}gold` in one project and location."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -46,7 +46,7 @@ from order_batch.warehouse.content_hash import BIGQUERY
 from order_batch.warehouse.erasure import ERASED, ORDER_VALUES, USER_VALUES, assignments
 from order_batch.warehouse.models import LAYERS, BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
-from order_batch.warehouse.port import BuiltPartition, Relation, WarehouseError, order_limit_clause
+from order_batch.warehouse.port import BuiltPartition, Relation, WarehouseError, dates_clause, order_limit_clause
 from order_batch.warehouse.staged_files import check_files
 from order_batch.warehouse.tables import ORDERS, RULE_HITS, TABLES, USERS, Table
 
@@ -188,17 +188,23 @@ class BigQueryWarehouse:
                 path = self._dataset("raw").table(table.name)
                 self._queries.run(_erase_statement(table, path, values), LABELS | {"table": table.name}, given)
 
+    def gold(
+        self, mart: str, order_by: Sequence[str] = (), limit: int | None = None
+    ) -> AbstractContextManager[Relation]:
+        return self._relation(self._dataset("gold").table(mart), order_limit_clause(order_by, limit))
+
+    def of_dates(self, view: str, days: Sequence[date], order_by: Sequence[str]) -> AbstractContextManager[Relation]:
+        return self._relation(self._dataset("silver").table(view), dates_clause(days) + order_limit_clause(order_by))
+
     @contextmanager
-    def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Iterator[Relation]:
-        path = self._dataset("gold").table(mart)
-        with translate_errors(f"reading {path.dataset_id}.{mart}"):
+    def _relation(self, path: TableReference, clauses: str) -> Iterator[Relation]:
+        with translate_errors(f"reading {path.dataset_id}.{path.table_id}"):
             try:
                 table = self._client.get_table(path, retry=self._retry, timeout=RESPONSE_SECONDS)
             except NotFound as error:
                 raise WarehouseError(
-                    f"there is no {path.dataset_id}.{mart} in {self._project}: run dbt first"
+                    f"there is no {path.dataset_id}.{path.table_id} in {self._project}: run dbt first"
                 ) from error
-        clauses = order_limit_clause(order_by, limit)
         yield BigQueryRelation(
             self._client, lambda: self._read_client, table, self._retry_policy, self._queries, clauses
         )

@@ -1,0 +1,221 @@
+"""Changes of a long published mart by what new business dates hold: docs/decisions/0018-publishing-new-dates.md.
+
+Nothing is read of it but the rows of those keys (a user and a product, say) that have orders on these dates. That gives
+the rows of the whole mart only if those of other dates are published and unchanged, which the caller has to know.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+import pyarrow as pa
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from order_batch.publish.table import (
+    GAP,
+    PLACE,
+    POSITION,
+    SCHEMA,
+    STAGED,
+    Published,
+    can_be_changed,
+    columns_list,
+    stage,
+)
+from order_batch.warehouse.port import Relation
+
+_DATE: Final = "business_date"
+_ADDED, _RENAMED = (Identifier("pg_temp", name) for name in ("added_rows", "renamed_keys"))
+
+# A row of several dates is the same row.
+_DISTINCT: Final = """
+    delete from {staged} as staged using {staged} as other
+    where other.ordinal < staged.ordinal and ({key}) = ({other_key})
+"""
+# Between which published rows each staged one belongs. They are looked up by the index of the order: the published
+# table is long, and the staged one is not.
+_PLACE: Final = """
+    create temporary table {added} on commit drop as
+    select placed.*, row_number() over by_place as number, count(*) over (partition by low) as added
+    from (
+        select staged.ordinal, coalesce(before.low, 0) as low,
+            (select min({position}) from {published} as published where {position} > coalesce(before.low, 0)) as high
+        from {staged} as staged
+        left join lateral (
+            select {position} as low from {published} as published
+            where ({published_order}) < ({staged_order}) order by {published_descending} limit 1
+        ) as before on true
+    ) as placed
+    window by_place as (partition by low order by ordinal)
+"""
+_FITS: Final = "select coalesce(bool_and(high is null or high - low > added), true) from {added}"
+_DELETE: Final = "delete from {published} as published using {staged} as staged where ({published_key}) = ({key})"
+_INSERT: Final = f"""
+    insert into {{published}} ({{position}}, {{columns}})
+    select {PLACE}, {{staged_columns}}
+    from {{added}} as added inner join {{staged}} as staged using (ordinal)
+"""
+_CUT: Final = """
+    delete from {published}
+    where {position} in (select {position} from {published} order by {position} desc limit {excess})
+"""
+_RENAME: Final = """
+    update {published} as published set ({columns}) = row({renamed_columns})
+    from {renamed} as renamed
+    where published.{key} = renamed.{key} and ({published_columns}) is distinct from ({renamed_columns})
+"""
+_FIND_RENAMED: Final = """
+    create temporary table {renamed} on commit drop as
+    select distinct staged.{key}, {staged_columns}
+    from {staged} as staged inner join {published} as published using ({mart_key})
+    where ({staged_columns}) is distinct from ({published_columns})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Columns that a mart has of a key, such as a user's names, and another mart that has them of every such key."""
+
+    key: str
+    mart: str
+    columns: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedTable:
+    """A published table with its order, as SQL has it, and its key: the columns of text that the order ends in.
+
+    What the order has as descending are numbers.
+    """
+
+    name: str
+    order_by: Sequence[str]
+    key: Sequence[str]
+
+    @property
+    def published(self) -> Identifier:
+        """The table."""
+        return Identifier(SCHEMA, self.name)
+
+    def index(self) -> Composed:
+        """The statement that makes the index of the order, unless it is there."""
+        return SQL("create index if not exists {} on {} ({})").format(
+            Identifier(f"{self.name}_by_order"), self.published, self.ascending()
+        )
+
+    def ascending(self, table: str | None = None, *, descending: bool = False) -> Composed:
+        """Expressions by which rows come in the order when all of them ascend; texts as the warehouse compares them.
+
+        With `descending` to be ordered by backwards.
+        """
+        return SQL(", ").join(self._expressions(table, descending=descending))
+
+    def _expressions(self, table: str | None, *, descending: bool) -> Iterator[Composed]:
+        for expression in self.order_by:
+            name, _, direction = expression.partition(" ")
+            column = Identifier(*([table] if table else []), name)
+            if name in self.key:
+                ascending = SQL("({} collate {})").format(column, Identifier("C"))
+            else:
+                ascending = SQL("(- {})" if direction == "desc" else "({})").format(column)
+            yield SQL("{} desc").format(ascending) if descending else ascending
+
+
+def find_renamed(connection: "psycopg.Connection[Any]", names: Names, mart_key: Sequence[str]) -> None:
+    """Keep which names differ between the staged rows of a mart that has them of every key, and its published rows."""
+    columns = names.columns
+    statement = SQL(_FIND_RENAMED).format(
+        renamed=_renamed(names), staged=STAGED, published=Identifier(SCHEMA, names.mart), key=Identifier(names.key),
+        mart_key=columns_list(mart_key), staged_columns=columns_list(columns, "staged"),
+        published_columns=columns_list(columns, "published"),
+    )  # fmt: skip
+    connection.execute(statement)
+
+
+def add_new_dates(
+    connection: "psycopg.Connection[Any]", table: OrderedTable, relation: Relation, most: int, *, was_complete: bool
+) -> Published | None:
+    """Change the published table to its rows and those of the relation, of which the first `most` stay.
+
+    None, and nothing is changed, when it has another shape, or no place is left between two rows.
+    """
+    rows = _WithoutDate(relation)
+    stage(connection, rows, None)
+    try:
+        if not can_be_changed(connection, table.published, rows):
+            return None
+        return _add(connection, table, rows, most, was_complete=was_complete)
+    finally:
+        for each in (STAGED, _ADDED):
+            connection.execute(SQL("drop table if exists {}").format(each))
+
+
+def rename(connection: "psycopg.Connection[Any]", table: OrderedTable, names: Names) -> int:
+    """Give the rows of keys whose names differed the current ones; returns how many rows changed."""
+    renamed = _renamed(names)
+    found = connection.execute(SQL("select exists (select from {})").format(renamed)).fetchone()
+    if found != (True,):
+        return 0
+    statement = SQL(_RENAME).format(
+        published=table.published, renamed=renamed, key=Identifier(names.key), columns=columns_list(names.columns),
+        renamed_columns=columns_list(names.columns, "renamed"),
+        published_columns=columns_list(names.columns, "published"),
+    )  # fmt: skip
+    return connection.execute(statement).rowcount
+
+
+def _add(
+    connection: "psycopg.Connection[Any]", table: OrderedTable, relation: Relation, most: int, *, was_complete: bool
+) -> Published | None:
+    columns = [name for name, _ in relation.columns]
+    names = {
+        "published": table.published, "staged": STAGED, "added": _ADDED, "position": Identifier(POSITION),
+        "gap": Literal(GAP), "columns": columns_list(columns), "staged_columns": columns_list(columns, "staged"),
+        "key": columns_list(table.key, "staged"), "other_key": columns_list(table.key, "other"),
+        "published_key": columns_list(table.key, "published"), "published_order": table.ascending("published"),
+        "staged_order": table.ascending("staged"),
+        "published_descending": table.ascending("published", descending=True),
+    }  # fmt: skip
+
+    def run(statement: str, **more: Composed | Literal) -> "psycopg.Cursor[Any]":
+        return connection.execute(SQL(statement).format(**names, **more))
+
+    run(_DISTINCT)
+    run(_PLACE)
+    if run(_FITS).fetchone() != (True,):
+        return None
+    before = _count(connection, table.published)
+    deleted, inserted = run(_DELETE).rowcount, run(_INSERT).rowcount
+    excess = before - deleted + inserted - most
+    if excess > 0:
+        run(_CUT, excess=Literal(excess))
+    return Published(min(before - deleted + inserted, most), was_complete and excess <= 0, deleted + inserted)
+
+
+def _count(connection: "psycopg.Connection[Any]", table: Identifier) -> int:
+    ((count,),) = connection.execute(SQL("select count(*) from {}").format(table)).fetchall()
+    return int(count)
+
+
+def _renamed(names: Names) -> Identifier:
+    return Identifier("pg_temp", f"renamed_{names.key}")
+
+
+@dataclass(frozen=True, slots=True)
+class _WithoutDate:
+    """A relation without its business date."""
+
+    relation: Relation
+
+    @property
+    def columns(self) -> Sequence[tuple[str, str]]:
+        return [(name, kind) for name, kind in self.relation.columns if name != _DATE]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        for batch in self.batches():
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.relation.batches():
+            yield batch.drop_columns([_DATE])

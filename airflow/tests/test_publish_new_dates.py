@@ -1,0 +1,222 @@
+"""Publishing what new dates hold: the rows are those that reading the whole mart would give, and little is read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+
+from order_batch.publish.marts import MartDefinition, differing_marts, publish_marts
+from order_batch.publish.new_dates import Names
+from order_batch.settings import BatchSettings
+from order_batch.warehouse.duckdb import DuckDbWarehouse
+
+FIRST = date(2026, 11, 1)
+USERS = MartDefinition("mart_users", "Users.", {}, ["orders desc", "user_id"])
+PAIRS = MartDefinition(
+    "mart_pairs", "Pairs.", {"orders": "Number."}, ["orders desc", "amount desc", "user_id", "product_id"], "by_date",
+    [Names("user_id", "mart_users", ["name"])],
+)  # fmt: skip
+MARTS = [PAIRS, USERS]
+COLUMNS = "user_id, name, product_id, sum(daily.orders)::bigint as orders, sum(daily.amount)::bigint as amount"
+
+
+class Shop(DuckDbWarehouse):
+    """A warehouse of orders by date, which knows what was read of it."""
+
+    def __init__(self, settings: BatchSettings) -> None:
+        super().__init__(settings.warehouse_path)
+        self.prepare()
+        self.read: list[str] = []
+        self.run(
+            "create schema silver", "create schema gold",
+            "create table silver.daily "
+            "(business_date date, user_id text, product_id text, orders bigint, amount bigint)",
+            "create table silver.users (user_id text, name text)",
+            "create view silver.built_partitions as select 'orders' as table_name, business_date as partition_start, "
+            "sum(orders)::bigint as total_rows, bit_xor(hash(daily) >> 4)::bigint as content_hash from silver.daily "
+            "group by all",
+            f"create view gold.mart_pairs as select {COLUMNS} from silver.daily left join silver.users using (user_id) "
+            "group by all",
+            "create view gold.mart_users as select user_id, name, sum(orders)::bigint as orders from silver.daily "
+            "left join silver.users using (user_id) group by all",
+            f"create view silver.by_date as select dated.business_date, {COLUMNS} from silver.daily as dated "
+            "join silver.daily as daily using (user_id, product_id) left join silver.users using (user_id) "
+            "group by all",
+        )  # fmt: skip
+        self.record_models({"mart_pairs": "v1", "mart_users": "v1"})
+
+    def run(self, *statements: str) -> None:
+        """Change it."""
+        with self._connect() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def expected(self, mart: MartDefinition, most: int) -> list[tuple[Any, ...]]:
+        """The first rows of a mart."""
+        with self._connect() as connection:
+            order = ", ".join(mart.order_by)
+            return connection.execute(f"from gold.{mart.name} order by {order} limit {most}").fetchall()
+
+    def gold(self, mart: str, order_by: Sequence[str] = (), limit: int | None = None) -> Any:
+        self.read.append(mart)
+        return super().gold(mart, order_by, limit)
+
+    def of_dates(self, view: str, days: Sequence[date], order_by: Sequence[str]) -> Any:
+        self.read += [f"{view} {day}" for day in days]
+        return super().of_dates(view, days, order_by)
+
+    def add_date(self, random: Random, day: date, orders: int = 40) -> None:
+        """Orders of a date: of few users and products, so that many are of known pairs."""
+        rows = (
+            f"('{random.choice('uU')}{random.randrange(9)}', 'p{random.randrange(12)}', {random.randrange(9)})"
+            for _ in range(orders)
+        )
+        self.run(
+            f"insert into silver.daily select date '{day}', user_id, product_id, count(*), sum(amount) "
+            f"from (values {', '.join(rows)}) as orders (user_id, product_id, amount) group by user_id, product_id"
+        )
+
+
+@pytest.fixture
+def shop(settings: BatchSettings) -> Shop:
+    """With orders of one date."""
+    shop = Shop(settings)
+    shop.run("insert into silver.users select 'u' || range, 'name ' || range from range(6)")
+    shop.add_date(Random(0), FIRST)
+    return shop
+
+
+Connection = psycopg.Connection[Any]
+
+
+def publish(
+    connection: Connection, shop: Shop, most: int = 1_000, marts: Sequence[MartDefinition] = MARTS
+) -> list[str]:
+    """Publish; returns what was read of the pairs. What is published is then what the warehouse holds."""
+    shop.read.clear()
+    publish_marts(connection, shop, marts, most)
+    read = [each for each in shop.read if each != "mart_users"]
+    for mart in marts:
+        found = connection.execute(f"select * from marts.{mart.name} order by position").fetchall()
+        assert [row[1:] for row in found] == shop.expected(mart, most)
+        (said,) = connection.execute("select rows, complete from published_marts where name = %s", [mart.name])
+        assert said == (len(found), len(shop.expected(mart, most + 1)) <= most)
+    assert differing_marts(connection, shop, marts, most) == []
+    return read
+
+
+@pytest.mark.parametrize("most", [1_000, 60])
+def test_of_new_dates_their_pairs_alone_are_read(connection: Connection, shop: Shop, most: int) -> None:
+    assert publish(connection, shop, most) == ["mart_pairs"]
+    for number in range(1, 9):
+        days = [FIRST + timedelta(days=2 * number), FIRST + timedelta(days=2 * number - 1)]
+        for day in days:
+            shop.add_date(Random(str(day)), day)
+        shop.run(f"update silver.users set name = 'other {number}' where user_id = 'u{number % 5}'")
+        assert publish(connection, shop, most) == [f"by_date {day}" for day in sorted(days)]
+        assert connection.execute("select col_description('marts.mart_pairs'::regclass, 5)").fetchone() == ("Number.",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"insert into silver.daily values ('{FIRST}', 'u1', 'late', 1, 1)",
+        f"delete from silver.daily where business_date = '{FIRST}' and user_id = 'u1'",
+        f"delete from silver.daily where business_date = '{FIRST}'",
+        "insert or replace into raw.model_versions values ('mart_pairs', 'v2')",
+    ],
+)
+def test_when_other_dates_or_the_mart_s_definition_changed_all_is_read(
+    connection: Connection, shop: Shop, change: str
+) -> None:
+    publish(connection, shop)
+    shop.add_date(Random(1), FIRST + timedelta(days=1))
+    shop.run(change)
+    assert publish(connection, shop) == ["mart_pairs"]
+    shop.add_date(Random(2), FIRST + timedelta(days=2))
+    assert publish(connection, shop) == [f"by_date {FIRST + timedelta(days=2)}"]
+
+
+def test_with_another_length_or_order_all_is_read(connection: Connection, shop: Shop) -> None:
+    publish(connection, shop)
+    for number, (most, order) in enumerate([(20, PAIRS.order_by), (20, ["amount desc", *PAIRS.order_by[2:]])], 1):
+        shop.add_date(Random(number), FIRST + timedelta(days=number))
+        assert publish(connection, shop, most, [replace(PAIRS, order_by=order), USERS]) == ["mart_pairs"]
+
+
+def test_names_of_a_mart_that_is_cut_are_not_trusted(connection: Connection, shop: Shop) -> None:
+    publish(connection, shop, 5)
+    shop.add_date(Random(1), FIRST + timedelta(days=1))
+    assert publish(connection, shop, 5) == ["mart_pairs"]
+
+
+def test_without_new_dates_or_when_asked_to_all_is_read(connection: Connection, shop: Shop) -> None:
+    publish(connection, shop)
+    assert publish(connection, shop) == ["mart_pairs"]
+    shop.add_date(Random(1), FIRST + timedelta(days=1))
+    shop.read.clear()
+    publish_marts(connection, shop, MARTS, 1_000, whole=True)
+    assert "mart_pairs" in shop.read
+
+
+def test_a_date_that_is_built_while_marts_are_read_is_read_whole_the_next_time(
+    connection: Connection, shop: Shop
+) -> None:
+    publish(connection, shop)
+    shop.add_date(Random(1), FIRST + timedelta(days=1))
+
+    class Interrupted(Shop):
+        def __init__(self) -> None:
+            DuckDbWarehouse.__init__(self, shop._path)
+            self.read = []
+
+        def of_dates(self, view: str, days: Sequence[date], order_by: Sequence[str]) -> Any:
+            self.add_date(Random(2), FIRST + timedelta(days=2))
+            return super().of_dates(view, days, order_by)
+
+    publish_marts(connection, Interrupted(), MARTS, 1_000)
+    shop.run(f"delete from silver.daily where business_date = '{FIRST + timedelta(days=2)}'")
+    shop.add_date(Random(3), FIRST + timedelta(days=2), 5)
+    assert publish(connection, shop) == ["mart_pairs"]
+
+
+def test_where_no_place_is_left_the_table_is_made_again(connection: Connection, shop: Shop) -> None:
+    publish(connection, shop)
+    connection.execute("update marts.mart_pairs set position = -position")
+    connection.execute(
+        "update marts.mart_pairs set position = place from (select user_id, product_id, row_number() over "
+        "(order by position desc) as place from marts.mart_pairs) as places "
+        "where mart_pairs.user_id = places.user_id and mart_pairs.product_id = places.product_id"
+    )
+    shop.add_date(Random(1), FIRST + timedelta(days=1))
+    assert publish(connection, shop) == [f"by_date {FIRST + timedelta(days=1)}", "mart_pairs"]
+    shop.add_date(Random(2), FIRST + timedelta(days=2))
+    assert publish(connection, shop) == [f"by_date {FIRST + timedelta(days=2)}"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from marts.mart_pairs where position = (select min(position) from marts.mart_pairs)",
+        "update marts.mart_pairs set amount = amount + 1 where position = (select max(position) from marts.mart_pairs)",
+        "update marts.mart_pairs set name = 'edited' where user_id = 'u3'",
+        "insert into marts.mart_pairs select 1, 'x', 'x', 'x', 0, 0",
+        "update marts.mart_pairs set position = -position",
+        "alter table marts.mart_pairs drop column name",
+        "drop table marts.mart_pairs",
+        "update published_marts set complete = false where name = 'mart_pairs'",
+    ],
+)
+def test_what_was_changed_in_postgres_is_found_and_not_touched(connection: Connection, shop: Shop, change: str) -> None:
+    publish(connection, shop)
+    assert differing_marts(connection, shop, MARTS, 1_000) == []
+    connection.execute(change)
+    for _ in range(2):
+        assert differing_marts(connection, shop, MARTS, 1_000) == ["mart_pairs"]
+    assert differing_marts(connection, shop, [USERS], 1_000) == ["mart_pairs"]
+    publish_marts(connection, shop, MARTS, 1_000, whole=True)
+    assert differing_marts(connection, shop, MARTS, 1_000) == []

@@ -1,0 +1,26 @@
+{{ config(materialized='view') }}
+
+-- Rows of mart_user_product_habits by the dates that they depend on. The date is a key of the join, not only of the
+-- result, so that with a condition on it all dates are read, but only the pairs of that date are added up.
+with orders as (
+    select
+        ordered.business_date,
+        ordered.user_id,
+        ordered.product_id,
+        {{ total('daily.total_orders') }} as total_orders,
+        {{ total('daily.fraud_orders') }} as fraud_orders,
+        {{ total('daily.total_amount') }} as total_amount,
+        {{ total('daily.fraud_amount') }} as fraud_amount,
+        max(daily.latest_order) as latest_order
+    from {{ ref('agg_daily_user_product_orders') }} as ordered
+    inner join {{ ref('agg_daily_user_product_orders') }} as daily
+        on ordered.user_id = daily.user_id and ordered.product_id = daily.product_id
+    where
+        {{ built_user_product_orders('ordered') }}
+        and {{ built_user_product_orders('daily') }}
+    group by ordered.business_date, ordered.user_id, ordered.product_id
+)
+
+select
+    orders.business_date,
+    {{ named_user_product_orders() }}
