@@ -11,6 +11,7 @@ import pytest
 from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import load_ruleset, parse_ruleset
+from order_api.auth.keys import create_key
 from order_api.what_if.repository import MOST_ORDERS
 from order_api.what_if.schemas import WhatIfDecision
 from order_contract.event import OrderEvent
@@ -236,3 +237,15 @@ async def test_a_question_at_fault_is_refused(
 async def test_a_key_that_may_not_see_devices_may_not_count_them(serve: Serve) -> None:
     async with serve("read", api_mask_personal_data="read") as client:
         assert (await client.post("/v1/decide", json={"order": ORDER})).status_code == 403
+
+
+async def test_a_draft_needs_a_key_that_may_read_lists(serve: Serve, connection: asyncpg.Connection) -> None:
+    """It can name any list: with the decision, a key for orders would learn what is in it."""
+    question = {"order": ORDER, "ruleset": {"draft": DRAFT}}
+    async with serve(None) as client:
+        for scopes, status in ((["orders"], 403), (["orders", "lists"], 200)):
+            _, key = await create_key(connection, "narrow", "read", scopes=scopes)
+            headers = {"Authorization": f"Bearer {key}"}
+            response = await client.post("/v1/decide", json=question, headers=headers)
+            assert response.status_code == status, response.text
+            assert (await client.post("/v1/decide", json={"order": ORDER}, headers=headers)).status_code == 200

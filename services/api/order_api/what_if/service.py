@@ -20,6 +20,7 @@ from decision_engine.lists import ListFeatures, ListMembers
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from decision_engine.what_if import ChangedFeatures, RuleResult, WhatIf, examine
 from order_api.auth.dependencies import principal_of
+from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.http.problems.requests import NotPermitted
 from order_api.http.problems.resources import OrderRefused, RulesetRefused, RulesetUnknown
@@ -74,6 +75,9 @@ class WhatIfService:
         principal = principal_of(request)
         if self.personal_data.masks(principal):
             raise NotPermitted("what-if counts orders by device and address, which are masked for your key")
+        if isinstance(question.ruleset, Draft) and not principal.has_scope(Scope.LISTS):
+            # A draft can name any list, and so ask whether a value is in it.
+            raise NotPermitted(f"a draft can look into lists: this needs a key with scope {Scope.LISTS}, too")
         event = self._decode(question.order)
 
         async def work(database: Database) -> dict[str, Any]:
