@@ -17,6 +17,7 @@ from rich.table import Table
 
 from decision_engine.pack_mode import PackMode
 from tests.benchmarks.api import PATHS, ApiSpeed, measure_api
+from tests.benchmarks.backtest import BacktestCost, measure_backtest
 from tests.benchmarks.following import Following, measure_following
 from tests.benchmarks.history import HistoryCost, HistorySize, measure_history_cost, measure_history_size
 from tests.benchmarks.latency import Latency, measure_latency
@@ -35,6 +36,7 @@ class Measured(NamedTuple):
     speeds: list[ApiSpeed]
     history_cost: HistoryCost
     history_size: HistorySize
+    backtest: BacktestCost
 
 
 def main(
@@ -68,7 +70,8 @@ async def _measure(orders: int, pairs: int, seconds: int, history_orders: int, r
             following = await measure_following(stack, 2_000, seconds, status.update)
             speeds = await measure_api(stack, pairs, seconds / 4, status.update)
             throughput = await measure_throughput(stack, orders, pairs, status.update)
-            return Measured(throughput, latency, following, speeds, history_cost, history_size)
+            backtest = await measure_backtest(stack, orders, status.update)
+            return Measured(throughput, latency, following, speeds, history_cost, history_size, backtest)
 
 
 def _show(measured: Measured) -> None:
@@ -103,6 +106,11 @@ def _show(measured: Measured) -> None:
             f"{speed.api_cpu:.0f}", f"{speed.bare_cpu:.0f}",
         )  # fmt: skip
     console.print(table)
+    tried = measured.backtest
+    console.print(
+        f"backtest: {tried.plain:.1f} us of CPU an order ({tried.plain_postgres:.1f} of Postgres), with ten features "
+        f"{tried.ten_features:.1f} ({tried.ten_features_postgres:.1f})"
+    )
     cost, size = measured.history_cost, measured.history_size
     console.print(
         f"ten features over four keys: {cost.minute:.1f} us of CPU an order with windows of a minute, "
@@ -131,6 +139,7 @@ def _figures(measured: Measured) -> dict[str, Any]:
         },
         "latency_ms": [dataclasses.asdict(at) for at in measured.latency],
         "following_ms": dataclasses.asdict(measured.following),
+        "backtest_us": dataclasses.asdict(measured.backtest),
         "history": {**dataclasses.asdict(measured.history_cost), **dataclasses.asdict(measured.history_size)},
     }
 

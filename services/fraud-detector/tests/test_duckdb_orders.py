@@ -126,3 +126,26 @@ def test_a_warehouse_that_another_process_has_open_is_unavailable(tmp_path: Path
             DuckDbOrders(str(file))
         process.communicate("\n")
     DuckDbOrders(str(file)).close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seen": "zz"}, "non-hexadecimal"),
+        ({"source_offset": None}, "source_offset is null"),
+        ({"features": None, "user_id": None}, "user_id, features is null"),
+        ({"attributes": "{"}, "order_id 'o1'"),
+    ],
+)
+async def test_a_row_that_is_not_a_stored_order_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.write_bytes(orjson.dumps({**ORDER, "hits": HITS, **change}))
+    with pytest.raises(UsageError, match=said):
+        await decided(DuckDbOrders(str(file)))
+
+
+async def test_a_file_whose_name_has_a_lock_in_it_is_not_unavailable(tmp_path: Path) -> None:
+    file = tmp_path / "blocked.parquet"
+    file.write_bytes(b"no parquet")
+    with pytest.raises(UsageError, match="cannot be read"):
+        DuckDbOrders(str(file))

@@ -180,6 +180,7 @@ async def _check_sources(system: System, folder: Path, stored: int) -> None:
         )
         connection.execute(f"copy (select * from complete) to '{folder}/orders.parquet'")
         connection.execute(f"copy (select * from complete) to '{folder}/orders.jsonl'")
+        connection.execute(f"copy (from complete union all from complete) to '{folder}/twice.parquet'")
     for source in (warehouse, folder / "orders.parquet", folder / "orders.jsonl"):
         code, differing, summary = await asyncio.to_thread(system.replay, *DATES, "--source", str(source))
         assert (code, differing, summary["agrees"], summary["incomplete_dates"]) == (0, [], True, []), summary
@@ -192,7 +193,11 @@ async def _check_sources(system: System, folder: Path, stored: int) -> None:
     assert (code, differing, summary["agrees"]) == (1, [], False)
     assert summary["incomplete_dates"]
     assert summary["not_decided_again"]["missing-orders"] > 100
-    for name, problem in (("orders.csv", "not a file of stored orders by its name"), ("no.duckdb", "does not exist")):
+    for name, problem in (
+        ("orders.csv", "not a file of stored orders by its name"),
+        ("no.duckdb", "does not exist"),
+        ("twice.parquet", "two orders of the same partition and offset"),
+    ):
         refused = await asyncio.to_thread(system.run, "replay", *DATES, "--source", str(folder / name))
         assert (refused.returncode, refused.stdout) == (2, "")
         assert problem in refused.stderr

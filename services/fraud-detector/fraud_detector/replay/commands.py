@@ -29,7 +29,7 @@ from fraud_detector.replay.staging import stage
 from order_contract.business_time import business_date
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.date_options import From, To, require_range
-from order_platform.command_line.errors import ExitCode, UnavailableError
+from order_platform.command_line.errors import ExitCode, UnavailableError, UsageError
 from order_platform.command_line.output import ERR, AsJson, print_json
 from order_platform.command_line.progress import progress_bar
 from order_platform.command_line.settings_errors import read_settings
@@ -94,6 +94,10 @@ def replay(*, since: From, until: To, source: Source = None, processes: Processe
                             print_json(as_document(report))
                         elif len(shown) < MOST_SHOWN:
                             shown.append(report)
+    except sqlite3.IntegrityError:
+        raise UsageError(
+            f"{source} holds two orders of the same partition and offset", "Leave out files that overlap."
+        ) from None
     except sqlite3.OperationalError as error:
         raise UnavailableError(
             f"{tempfile.gettempdir()} cannot hold the orders: {error}", "TMPDIR names another folder."

@@ -1,7 +1,7 @@
 """Stored orders outside Postgres, for a replay: the DuckDB warehouse, and files of Parquet or JSON lines."""
 
 import importlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,9 @@ _TYPES: Final[Mapping[str, str]] = {
     "source_topic": "VARCHAR", "source_epoch": "BIGINT", "source_partition": "BIGINT", "source_offset": "BIGINT",
 }  # fmt: skip
 _TIMES: Final = [OrderEvent._fields.index(name) for name in ("created_date", "account_created_date")]
+_REQUIRED: Final = (
+    "order_id", "user_id", "product_id", "quantity", "amount", "currency", "payment_method", "country", "created_date",
+)  # fmt: skip
 _EVENT_FIELDS: Final = len(OrderEvent._fields)
 _EVENT: Final = ", ".join(f"epoch_us({name})" if _TYPES[name] == "TIMESTAMPTZ" else name for name in OrderEvent._fields)
 _PLACE: Final = "coalesce(source_epoch, 1), source_partition, source_offset"
@@ -104,7 +107,7 @@ class DuckDbOrders:
             for version, ruleset in rulesets.items()
         }
         for rows in self._parts(query, wanted.topic, wanted.since, wanted.until):
-            yield [self._decided(row, places) for row in rows]
+            yield [self._read_row(row, lambda row: self._decided(row, places)) for row in rows]
 
     async def read_earlier(
         self,
@@ -114,13 +117,22 @@ class DuckDbOrders:
     ) -> AsyncIterator[list[SourceOrder]]:
         query = f"select {_EVENT}, {_PLACE}, features from orders where {_within('>')}"  # noqa: S608
         for rows in self._parts(query, wanted.topic, since, wanted.since):
-            yield [
-                SourceOrder(Partition(epoch, number), offset, _event(row), None, features == ERASED)
-                for *row, epoch, number, offset, features in rows
-            ]
+            yield [self._read_row(row, _earlier) for row in rows]
 
     def close(self) -> None:
         self._connection.close()
+
+    def _read_row(self, row: Sequence[Any], read: Callable[[Sequence[Any]], SourceOrder]) -> SourceOrder:
+        """The order of a row. Raises UsageError for a row that no stored order has."""
+        try:
+            order = read(row)
+            _require_values(order)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise UsageError(
+                f"{self._location} holds a row that is not a stored order: order_id {str(row[0])[:64]!r}, {error}",
+                "docs/replay.md lists the columns.",
+            ) from None
+        return order
 
     def _decided(self, row: Sequence[Any], places: Mapping[str, Mapping[str, int]]) -> SourceOrder:
         epoch, number, offset, seen, *decision = row[_EVENT_FIELDS:]
@@ -146,7 +158,7 @@ class DuckDbOrders:
 
     def _problem(self, error: Exception) -> UsageError | UnavailableError:
         text = str(error).splitlines()[0]
-        if "lock" in text:
+        if isinstance(error, self._duckdb.IOException) and "Could not set lock" in text:
             return UnavailableError(
                 f"another process has {self._location} open: {text}", "Run it again when that process has ended."
             )
@@ -175,6 +187,23 @@ def _within(first: str) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _earlier(row: Sequence[Any]) -> SourceOrder:
+    *event, epoch, number, offset, features = row
+    return SourceOrder(Partition(epoch, number), offset, _event(event), None, features == ERASED)
+
+
+def _require_values(order: SourceOrder) -> None:
+    """Raises ValueError for a column that is null, and is not in a stored order."""
+    required = {
+        "source_partition": order.partition.number, "source_offset": order.offset,
+        **{name: getattr(order.event, name) for name in _REQUIRED},
+        **({} if order.decision is None else order.decision._asdict()),
+    }  # fmt: skip
+    missing = [name for name, value in required.items() if value is None and name not in {"seen", "lists_seen"}]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is null")
 
 
 def _event(row: Sequence[Any]) -> OrderEvent:

@@ -1,6 +1,7 @@
 """Replay of partitions by several processes: they depend on each other in nothing."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -36,7 +37,7 @@ def replay_partitions(past: KnownPast, path: Path, processes: int) -> Generator[
     try:
         for number in range(count):
             receiver, sender = _FORK.Pipe(duplex=False)
-            arguments = past, path, partitions[number::count], sender
+            arguments = past, path, partitions[number::count], sender, os.getpid()
             workers[receiver] = _FORK.Process(target=_work, args=arguments, daemon=True)
             workers[receiver].start()
             sender.close()
@@ -61,11 +62,13 @@ def _receive(workers: dict[Connection, BaseProcess]) -> Iterator[Report]:
                     raise RuntimeError(f"a process of the replay ended with {code}") from None
 
 
-def _work(past: KnownPast, path: Path, partitions: Sequence[Partition], sender: Connection) -> None:
-    """In a forked process: Ctrl-C is for the one that started it, which ends this one."""
+def _work(past: KnownPast, path: Path, partitions: Sequence[Partition], sender: Connection, parent: int) -> None:
+    """In a forked process: Ctrl-C is for its parent, which ends this one."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for report in _replay(past, path, partitions):
+        if os.getppid() != parent:
+            return  # it was killed, and nothing else ends this one
         sender.send(report)
 
 
