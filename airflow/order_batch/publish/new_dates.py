@@ -1,4 +1,4 @@
-"""Changes of a long published mart by what new business dates hold: docs/decisions/0018-publishing-new-dates.md.
+"""Changes of a long published mart by what new business dates hold: docs/decisions/0020-publishing-new-dates.md.
 
 Nothing is read of it but the rows of those keys (a user and a product, say) that have orders on these dates. That gives
 the rows of the whole mart only if those of other dates are published and unchanged, which the caller has to know.
