@@ -133,6 +133,8 @@ class BacktestProcesses:
 
     async def _store_end(self, backtest_id: int, end: _End, progress: Progress) -> None:
         try:
+            # One that took less than the time between two reports has none yet.
+            await report_progress(self._database, {backtest_id: progress})
             await end_backtest(
                 self._database,
                 backtest_id,
