@@ -67,10 +67,17 @@ _INSERT_NEW = f"""
 _INSERT_STAGED = f"""
     insert into orders ({_COLUMN_LIST}) select {_COLUMN_LIST} from staged_orders
     where created_date >= (select storable_from())
+    order by place
     on conflict (order_id) do nothing
     returning order_id
 """  # noqa: S608
-_STAGING = "create temporary table if not exists staged_orders (like orders including defaults) on commit delete rows"
+# The place in the batch, as a scan need not give rows in the sequence of their COPY: after transactions that were
+# rolled back they fill free pages. Of several messages of an order the first is to be stored: it is the one that counts
+# in history features.
+_STAGING = """
+    create temporary table if not exists staged_orders (like orders including defaults, place integer not null)
+    on commit delete rows
+"""
 _STORED = f"select {_COLUMN_LIST} from orders where order_id = any($1::text[])"  # noqa: S608
 # Holds until the end of the transaction: no date is retired while orders of it are being stored.
 _STORABLE_FROM = "select storable_from()"
@@ -179,7 +186,8 @@ class PostgresStore:
 
     async def _stage(self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch) -> StoreResult:
         async with connection.transaction():
-            await connection.copy_records_to_table("staged_orders", records=_as_tuples(batch), columns=_COLUMNS)
+            records = [(*row, place) for place, (row, _) in enumerate(batch.orders)]
+            await connection.copy_records_to_table("staged_orders", records=records, columns=(*_COLUMNS, "place"))
             inserted = await connection.fetch(_INSERT_STAGED)
             self._collided = len(inserted) < len(batch.orders)
             if self._collided:

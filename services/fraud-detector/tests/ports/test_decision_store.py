@@ -11,7 +11,7 @@ import pytest
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch, Gap
 from fraud_detector.stream.order_evaluator import OrderEvaluator
-from fraud_detector.stream.ports import DecisionStore
+from fraud_detector.stream.ports import DecisionStore, UnstoredOrdersError
 from fraud_detector.stream.postgres_store import PostgresStore
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
@@ -189,6 +189,24 @@ async def test_one_batch_may_hold_an_order_several_times(subject: Subject) -> No
     assert [(row.order_id, row.source_offset) for row in stored.orders] == [("a", 0)]
     assert stored.duplicates == 2
     assert await subject.outcomes() == {(0, 1): "duplicate", (0, 2): "conflict", (0, 3): "duplicate"}
+
+
+async def test_the_first_of_a_batch_is_stored_also_after_batches_that_were_not(subject: Subject) -> None:
+    """Which of several messages of an order is stored decides which one counts in history features."""
+    for start in range(0, 20_000, 2_000):
+        numbers = range(start, start + 2_000)
+        messages = [(0, n, value(f"o{n // 2}", extra=f',"note":"{"x" * (n * 7919 % 900)}"')) for n in numbers]
+        messages = [(0, n, messages[n // 2 * 2 - start][2]) for n in numbers]
+        decided = batch(*messages)
+        decided.has_history = True
+        with pytest.raises(UnstoredOrdersError) as raised:
+            await subject.store.store(decided)
+        assert raised.value.origins == {(0, n) for n in numbers if n % 2}
+        if start % 6_000:
+            continue
+        decided.uncounted = {(0, n) for n in numbers if n % 2}
+        stored = await subject.store.store(decided)
+        assert [row.source_offset for row in stored.orders] == list(numbers)[::2]
 
 
 async def test_dead_letters_and_gaps_are_recorded(subject: Subject) -> None:
