@@ -31,7 +31,7 @@ from order_batch.transform.dbt import Dbt
 from order_batch.transform.results import Build, DbtError
 from order_batch.warehouse.partitions import EARLIEST, business_dates
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
-from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Span
+from order_batch.warehouse.tables import LABELS, ORDERS, PRODUCTS, RULE_HITS, USERS, Span
 from order_contract.business_dates import parse_business_date, parse_business_dates
 from order_contract.business_time import BUSINESS_ZONE, business_date
 from order_platform.command_line.confirmation import require_confirmation
@@ -46,6 +46,7 @@ _PROGRAM = "order-batch"
 _LOADED = {
     ORDERS.name: "orders",
     RULE_HITS.name: "hits of rules",
+    LABELS.name: "labels",
     USERS.name: "versions of users",
     PRODUCTS.name: "versions of products",
 }
@@ -157,11 +158,11 @@ def reconcile(
 ) -> None:
     """Compare Postgres, the warehouse and the published marts; exits 1 when a date is not the same in all of them.
 
-    Compared are rows, sums and contents of orders and rule hits by business date, and of users and products by month:
-    in Postgres, in the raw tables, in what dbt built of them, and in what was published. The table names the first
-    stage that differs: not loaded, loaded by an earlier release, changed since its load (late orders, for example),
-    missing in the warehouse, loaded, not built, or built, not published. Where all stages agree, the published marts
-    are read row by row.
+    Compared are rows, sums and contents of orders, rule hits and labels by business date, and of users and products by
+    month: in Postgres, in the raw tables, in what dbt built of them, and in what was published. The table names the
+    first stage that differs: not loaded, loaded by an earlier release, changed since its load (late orders, for
+    example), missing in the warehouse, loaded, not built, or built, not published. Where all stages agree, the
+    published marts are read row by row.
 
     Without dates, the orders of today and of later dates are not compared: their number is shown, with `--json` in a
     last line.

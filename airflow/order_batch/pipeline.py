@@ -14,7 +14,7 @@ from order_batch.extract.staging import staging_folder
 from order_batch.loads.comparison import Comparer, Comparison, NotCompared
 from order_batch.loads.erasure import Erasure
 from order_batch.loads.ledger import LoadLedger
-from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
+from order_batch.loads.loader import DAY_TABLES, load, order_partitions
 from order_batch.loads.order_lookup import LoadedOrder, look_up
 from order_batch.loads.retirement import Retirement
 from order_batch.publish.marts import FirstRows, differing_marts, publish_marts, read_first_rows, read_marts
@@ -66,23 +66,23 @@ class BatchPipeline:
         return self._load_catalog(PRODUCTS, last)
 
     def load_orders(self, day: date) -> dict[str, int]:
-        """Load a business date's orders and hits; returns the number of rows by table."""
+        """Load a business date's orders, hits and labels; returns the number of rows by table."""
         return self._load(order_partitions(day))
 
     def outdated_dates(self, last: date) -> set[date]:
-        """The business dates up to `last` that a release loaded whose raw tables had fewer columns.
+        """The business dates up to `last` that a release loaded which had fewer raw tables, or fewer columns of them.
 
         Without those of which Postgres no longer holds as many rows.
         """
-        return self._comparer.outdated_dates(ORDER_TABLES, last)
+        return self._comparer.outdated_dates(DAY_TABLES, last)
 
     def compare(self, first: date, last: date) -> list[Comparison]:
-        """Orders and hits of business dates, and the months of users and products up to the last of them, by date.
+        """Orders, hits and labels of business dates, and the months of users and products up to the last, by date.
 
         Compared are Postgres, the raw tables, what was built of them, and what was published.
         """
         catalog = [each for table in (USERS, PRODUCTS) for each in self._comparer.compare(table, EARLIEST, last)]
-        orders = [each for table in ORDER_TABLES for each in self._comparer.compare(table, first, last)]
+        orders = [each for table in DAY_TABLES for each in self._comparer.compare(table, first, last)]
         return sorted([*catalog, *orders], key=lambda comparison: comparison.partition.start)
 
     def not_compared(self, today: date) -> NotCompared:

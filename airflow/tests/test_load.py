@@ -13,11 +13,11 @@ from order_batch.app import open_pipeline
 from order_batch.extract.postgres import extract
 from order_batch.loads.comparison import LifeState
 from order_batch.loads.ledger import LoadLedger
-from order_batch.loads.loader import ORDER_TABLES, load, order_partitions
+from order_batch.loads.loader import ORDER_TABLES, load
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.duckdb import DuckDbWarehouse
-from order_batch.warehouse.partitions import EARLIEST
+from order_batch.warehouse.partitions import EARLIEST, Partition
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import ORDERS
 from order_contract.business_time import BUSINESS_ZONE
@@ -207,7 +207,7 @@ def test_a_day_that_lost_its_orders_is_emptied(
     pipeline.load_orders(FIRST)
     connection.execute("delete from orders")
     assert dates_to_load(pipeline, FIRST, FIRST) == [FIRST]
-    assert pipeline.load_orders(FIRST) == {"orders": 0, "orders_amount": 0, "rule_hits": 0}
+    assert pipeline.load_orders(FIRST) == {"orders": 0, "orders_amount": 0, "rule_hits": 0, "labels": 0}
     assert everything(settings) == []
     assert dates_to_load(pipeline, FIRST, FIRST) == []
 
@@ -223,7 +223,7 @@ def test_a_load_that_misses_rows_is_refused_and_changes_nothing(
     pipeline.load_orders(FIRST)
     before = everything(settings)
     connection.execute("update orders set quantity = quantity + 1, stored_at = now()")
-    orders = extract(connection, order_partitions(FIRST), settings.staging)[-1]
+    (orders,) = extract(connection, [(ORDERS, Partition.of(ORDERS, FIRST))], settings.staging)
     (file,) = orders.files
     rows = pq.read_table(file)
     pq.write_table(rows.slice(1), file)
@@ -255,7 +255,7 @@ def test_a_missing_staged_file_is_not_reported_as_a_row_that_does_not_fit(
     store_orders: StoreOrders,
 ) -> None:
     store_orders(FIRST, 1, 20)
-    orders = extract(connection, order_partitions(FIRST), settings.staging)[-1]
+    (orders,) = extract(connection, [(ORDERS, Partition.of(ORDERS, FIRST))], settings.staging)
     orders.discard()
     with pytest.raises(WarehouseError, match=r"raw\.orders is unchanged, its staged file .* cannot be read"):
         load(warehouse, LoadLedger(connection, warehouse.name), [orders])

@@ -2,3 +2,9 @@
 {% macro total(expression) -%}
     cast(sum({{ expression }}) as int64)
 {%- endmacro %}
+
+
+{# An amount where it is in the currency that marts are about, else 0. #}
+{% macro in_mart_currency(amount, currency='currency') -%}
+    case when {{ currency }} = '{{ var("mart_currency") }}' then {{ amount }} else 0 end
+{%- endmacro %}

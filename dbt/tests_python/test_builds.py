@@ -41,6 +41,7 @@ def test_all_that_was_built_is_complete_and_has_the_rows_of_raw(built: Project) 
     with built.connect() as connection:
         for table, column, unit in (
             ("orders", "business_date", "day"), ("rule_hits", "business_date", "day"),
+            ("labels", "business_date", "day"),
             ("users", "changed_date", "month"), ("products", "changed_date", "month"),
         ):  # fmt: skip
             # Bronze drops repeated rows, of which Postgres has none.

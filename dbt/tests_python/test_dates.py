@@ -68,7 +68,7 @@ def test_orders_that_are_gone_leave_nothing_behind(project: Project, raw_data: R
     run(project)
     month = [day for day in DATES if day.month == FIRST.month]
     users = {str(row["user_id"]) for row in raw_data.orders[::3]}
-    left = RawData([], [], raw_data.users, raw_data.products)
+    left = RawData([], [], raw_data.users, raw_data.products, raw_data.labels)
     left.orders = [
         row for row in raw_data.orders if row["business_date"] not in month
         and (row["business_date"] != LAST or row["user_id"] in users)

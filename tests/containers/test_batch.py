@@ -25,6 +25,7 @@ MARTS = {
     "mart_critical_hour_payments",
     "mart_most_fraudulent_users",
     "mart_product_payment_methods",
+    "mart_rule_performance",
     "mart_user_blacklist_status",
     "mart_user_product_habits",
 }

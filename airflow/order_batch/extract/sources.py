@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Table
+from order_batch.warehouse.tables import LABELS, ORDERS, PRODUCTS, RULE_HITS, USERS, Table
 
 _BUSINESS_DATE = "(created_date at time zone 'Asia/Jakarta')::date"
 _CHANGED_DATE = "(valid_from at time zone 'Asia/Jakarta')::date"
@@ -54,6 +54,17 @@ SOURCES: Mapping[str, Source] = {
         },
     ),
     RULE_HITS.name: Source(_HITS, "created_date", {"business_date": _BUSINESS_DATE}),
+    LABELS.name: Source(
+        "labels",
+        "appended_at",
+        {
+            "business_date": "(appended_at at time zone 'Asia/Jakarta')::date",
+            "source_topic": "topic",
+            "source_epoch": "epoch",
+            "source_partition": "partition",
+            "source_offset": '"offset"',
+        },
+    ),
     USERS.name: Source("users", "valid_from", {"changed_date": _CHANGED_DATE}),
     PRODUCTS.name: Source("products", "valid_from", {"changed_date": _CHANGED_DATE}),
 }

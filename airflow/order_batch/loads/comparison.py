@@ -151,17 +151,17 @@ class Comparer:
         return sorted(differing - self._ledger.frozen(table, first, last))
 
     def outdated_dates(self, tables: Sequence[Table], last: date) -> set[date]:
-        """The business dates up to `last` whose tables a release loaded that knew fewer columns of them.
+        """The business dates up to `last` that a release loaded which knew fewer of these tables, or of their columns.
 
         Without those of which Postgres no longer holds as many rows: loading them again would lose some.
         """
-        outdated = {each.start for table in tables for each in self._ledger.outdated(table, last)}
+        outdated = {each.start for table in tables for each in self._ledger.outdated(table, tables, last)}
         for table in tables if outdated else ():
             span = min(outdated), max(outdated)
             postgres, raw = postgres_totals(self._connection, table, *span), self._warehouse.totals(table, *span)
             for day in list(outdated):
                 partition, nothing = Partition.of(table, day), Totals.empty(table)
-                if postgres.get(partition, nothing).rows != raw.get(partition, nothing).rows:
+                if postgres.get(partition, nothing).rows < raw.get(partition, nothing).rows:
                     outdated.remove(day)
             if not outdated:
                 break

@@ -1,6 +1,6 @@
 """Ledger of loads, in Postgres: when each partition was loaded last, the hash of its content, and what is frozen."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -29,8 +29,10 @@ _FROZEN = """
 """
 _OUTDATED = """
     select partition_start from warehouse_loads
-    where warehouse = %(warehouse)s and table_name = %(table)s and frozen_at is null
-        and partition_start <= %(last)s and coalesce(columns, 0) < %(columns)s
+    where warehouse = %(warehouse)s and table_name = any(%(together)s) and frozen_at is null
+        and partition_start <= %(last)s
+    group by partition_start
+    having not bool_or(table_name = %(table)s and coalesce(columns, 0) >= %(columns)s)
 """
 _FREEZE = """
     insert into warehouse_loads (warehouse, table_name, partition_start, frozen_at)
@@ -84,12 +86,14 @@ class LoadLedger:
         found = self._connection.execute(_FROZEN, self._parameters(table, **span))
         return {Partition(start, table.span) for (start,) in found}
 
-    def outdated(self, table: Table, last: date) -> set[Partition]:
-        """The partitions up to that of `last` that were loaded by a release whose table had fewer columns.
+    def outdated(self, table: Table, together: Sequence[Table], last: date) -> set[Partition]:
+        """The partitions up to that of `last` that were loaded by a release which knew fewer columns of the table.
 
+        Or nothing of the table: then the partition of another of the tables that are loaded together with it is there.
         Without frozen ones, which keep what was loaded.
         """
-        found = self._connection.execute(_OUTDATED, self._parameters(table, last=Partition.of(table, last).start))
+        span = {"together": [each.name for each in together], "last": Partition.of(table, last).start}
+        found = self._connection.execute(_OUTDATED, self._parameters(table, **span))
         return {Partition(start, table.span) for (start,) in found}
 
     def freeze(self, tables: Iterable[Table], days: Iterable[date]) -> None:

@@ -10,17 +10,19 @@ from order_batch.extract.postgres import Extract
 from order_batch.loads.ledger import LoadLedger
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.port import Warehouse
-from order_batch.warehouse.tables import ORDERS, RULE_HITS, Table
+from order_batch.warehouse.tables import LABELS, ORDERS, RULE_HITS, Table
 
 log = structlog.get_logger()
 
 # Loaded from one snapshot, hits first: whatever fails in between, no hit is there whose order is not.
 ORDER_TABLES: Sequence[Table] = (RULE_HITS, ORDERS)
+# What a business date's load replaces. Labels are of the date on which they came, whatever the date of their order.
+DAY_TABLES: Sequence[Table] = (*ORDER_TABLES, LABELS)
 
 
 def order_partitions(day: date) -> list[tuple[Table, Partition]]:
-    """The partitions that a business date's load replaces: orders with their decisions, and hits."""
-    return [(table, Partition.of(table, day)) for table in ORDER_TABLES]
+    """The partitions that a business date's load replaces: orders with their decisions, hits, and labels."""
+    return [(table, Partition.of(table, day)) for table in DAY_TABLES]
 
 
 def load(warehouse: Warehouse, ledger: LoadLedger, extracts: Iterable[Extract]) -> dict[str, int]:

@@ -130,6 +130,26 @@ RULE_HITS = Table(
     requires_filter=True,
 )
 
+LABELS = Table(
+    "labels",
+    "Labels of orders, by the date on which they came: one row per label event.",
+    (
+        Column("business_date", Kind.DATE, "date of appended_at in the business time zone"),
+        _text("order_id", "the order; it may have several labels, or not be known"),
+        _text("label", "fraud, legitimate or chargeback"),
+        _text("source", "what kind of process it comes from"),
+        _moment("labelled_at", "when the verdict was made"),
+        _moment("appended_at", "when the broker took it"),
+        _text("source_topic", "topic that it came from"),
+        _integer("source_epoch", "which creation of the topic, from 1"),
+        _integer("source_partition", "partition of the topic"),
+        _integer("source_offset", "offset in it; the highest of an order's labels is its current one"),
+    ),
+    partition_column="business_date",
+    span=Span.DAY,
+    clustering=("order_id",),
+)
+
 USERS = Table(
     "users",
     "Versions of users: one row each time that a user was registered or changed.",
@@ -167,4 +187,4 @@ PRODUCTS = Table(
     amount="price",
 )
 
-TABLES = (ORDERS, RULE_HITS, USERS, PRODUCTS)
+TABLES = (ORDERS, RULE_HITS, LABELS, USERS, PRODUCTS)

@@ -15,7 +15,7 @@ from marketplace_simulator import World
 from order_batch.catalog.backfill import ProductVersion, UserVersion, product_versions, user_versions
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.staged_files import arrow_schema
-from order_batch.warehouse.tables import ORDERS, PRODUCTS, RULE_HITS, USERS, Table
+from order_batch.warehouse.tables import LABELS, ORDERS, PRODUCTS, RULE_HITS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE, business_date
 from tests.content_hash import content_hash
 
@@ -43,7 +43,7 @@ class SampleDay:
 
     def stage(self, folder: Path) -> Iterator[Staged]:
         """Write each partition, catalog first."""
-        for table in (USERS, PRODUCTS, RULE_HITS, ORDERS):
+        for table in (USERS, PRODUCTS, RULE_HITS, LABELS, ORDERS):
             by_partition: dict[Partition, list[Row]] = {}
             for row in self.rows[table.name]:
                 by_partition.setdefault(Partition.of(table, row[table.partition_column]), []).append(row)
@@ -64,6 +64,7 @@ def make_day(day: date, orders: int, seed: int = 0) -> SampleDay:
         PRODUCTS.name: [_version(each) for each in products],
         ORDERS.name: made,
         RULE_HITS.name: [_hit(order) for order in made if order["status"] == "fraud"],
+        LABELS.name: [_label(order) for order in made if order["status"] == "fraud" and order["source_offset"] % 2],
     }
     return SampleDay(day, rows)
 
@@ -118,6 +119,14 @@ def _hit(order: Row) -> Row:
         "business_date": order["business_date"], "order_id": order["order_id"], "rule": "foreign-country",
         "severity": "medium", "score": 50, "mode": "live",
         "reason": f"Ordered from {order['country']}, not from Indonesia.", "hit_number": 1,
+    }  # fmt: skip
+
+
+def _label(order: Row) -> Row:
+    return {
+        "business_date": order["business_date"], "order_id": order["order_id"], "label": "fraud", "source": "analyst",
+        "labelled_at": order["decided_at"], "appended_at": order["decided_at"], "source_topic": "labels",
+        "source_epoch": 1, "source_partition": 0, "source_offset": order["source_offset"],
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@
 {% set relations = {
     'orders': 2 + aggregates | length,
     'rule_hits': 2,
+    'labels': 2,
     'users': 2,
     'products': 2,
 } -%}
@@ -43,6 +44,16 @@ with found as (
         sum(cast(score as numeric(29, 0))) as amount,
         bit_xor(row_hash) as content_hash
     from {{ ref('fct_rule_hits') }}
+    where {{ is_any_date() }}
+    group by business_date
+    union all
+    select
+        'labels' as table_name,
+        business_date as partition_start,
+        count(*) as total_rows,
+        cast(null as numeric(29, 0)) as amount,
+        bit_xor(row_hash) as content_hash
+    from {{ ref('fct_labels') }}
     where {{ is_any_date() }}
     group by business_date
     union all

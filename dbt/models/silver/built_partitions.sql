@@ -18,6 +18,14 @@ from {{ ref('built_dates') }}
 where total_hits > 0
 union all
 select
+    'labels' as table_name,
+    business_date as partition_start,
+    total_labels as total_rows,
+    labels_hash as content_hash
+from {{ ref('built_dates') }}
+where total_labels > 0
+union all
+select
     table_name,
     month_start as partition_start,
     total_versions as total_rows,

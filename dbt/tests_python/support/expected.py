@@ -125,6 +125,52 @@ def marts(data: RawData) -> dict[str, MartRows]:
     }  # fmt: skip
 
 
+def rule_performance(data: RawData, today: date) -> MartRows:
+    """Rows of mart_rule_performance; proportions rounded to nine digits."""
+    labels: dict[object, str] = {}
+    by_age = sorted(data.labels, key=lambda row: (row["source_epoch"], row["source_offset"], row["source_partition"]))
+    for row in by_age:
+        if row["source_topic"] == "labels":
+            labels[row["order_id"]] = "legitimate" if row["label"] == "legitimate" else "fraud"
+    versions = {row["order_id"]: row["ruleset_version"] for row in data.orders}
+    known = {order.order_id: order for order in orders(data)}
+    hit: dict[tuple[Any, ...], list[Order]] = defaultdict(list)
+    for order_id, rule, mode in {(row["order_id"], row["rule"], row["mode"]) for row in data.rule_hits}:
+        order = known[str(order_id)]
+        hit[order.date, rule, versions[order_id], mode].append(order)
+    rows: MartRows = set()
+    for (day, rule, version, mode), found in hit.items():
+        fraud, legitimate = (
+            [order for order in found if labels.get(order.order_id) == verdict] for verdict in ("fraud", "legitimate")
+        )
+        all_fraud = sum(
+            order.date == day and versions[order.order_id] == version and labels.get(order.order_id) == "fraud"
+            for order in known.values()
+        )
+        labelled = len(fraud) + len(legitimate)
+        rows.add(
+            (day, rule, version, mode, day + timedelta(days=30) <= today, len(found), _rupiah(found), len(fraud),
+             _rupiah(fraud), len(legitimate), _rupiah(legitimate), labelled, *_proportion(len(fraud), labelled),
+             all_fraud, *_proportion(len(fraud), all_fraud))
+        )  # fmt: skip
+    return rows
+
+
+def _rupiah(found: list[Order]) -> int:
+    return sum(order.amount for order in found if order.currency == "IDR")
+
+
+def _proportion(part: int, whole: int) -> tuple[float | None, ...]:
+    """The quotient, and the proportions from which it is 1.96 deviations away."""
+    if not whole:
+        return (None, None, None)
+    # (part / whole - p)^2 = z^2 p (1 - p) / whole, solved for p.
+    share, spread = part / whole, 1.959963984540054**2 / whole
+    middle = (2 * share + spread) / 2
+    root = (middle**2 - (1 + spread) * share**2) ** 0.5
+    return (round(share, 9), round((middle - root) / (1 + spread), 9), round((middle + root) / (1 + spread), 9))
+
+
 def _status(frauds: int) -> str:
     if frauds >= 3:
         return "Blacklist"

@@ -35,18 +35,23 @@ class RawData:
     rule_hits: list[Row] = field(default_factory=list)
     users: list[Row] = field(default_factory=list)
     products: list[Row] = field(default_factory=list)
+    labels: list[Row] = field(default_factory=list)
 
     def tables(self) -> dict[str, list[Row]]:
         """Rows by table name."""
-        return {"orders": self.orders, "rule_hits": self.rule_hits, "users": self.users, "products": self.products}
+        return {
+            "orders": self.orders, "rule_hits": self.rule_hits, "users": self.users, "products": self.products,
+            "labels": self.labels,
+        }  # fmt: skip
 
     def of_dates(self, *dates: date) -> "RawData":
-        """With the orders of these dates only; the catalog stays whole."""
+        """With the orders and labels of these dates only; the catalog stays whole."""
         return RawData(
             [row for row in self.orders if row["business_date"] in dates],
             [row for row in self.rule_hits if row["business_date"] in dates],
             self.users,
             self.products,
+            [row for row in self.labels if row["business_date"] in dates],
         )
 
 
@@ -74,6 +79,7 @@ def make_raw_data(seed: int = 0, orders_a_day: int = 500) -> RawData:
             _add_order(data, random, {**order, "currency": currency, "created_date": moment})
     _add_duplicates(data, random)
     random.shuffle(data.orders)
+    _add_labels(data, Random(seed))
     return data
 
 
@@ -143,6 +149,31 @@ def _add_hits(data: RawData, random: Random, order_id: str, day: date) -> None:
                 "hit_number": random.choice([None, number]),
             }
         )
+
+
+def _add_labels(data: RawData, random: Random) -> None:
+    """Labels of some orders, flagged and not: taken back by later ones, of unknown orders, and of another topic."""
+    flagged = sorted({row["order_id"] for row in data.rule_hits})
+    others = sorted({row["order_id"] for row in data.orders if row["status"] == "genuine"})
+    order_ids = [*random.sample(flagged, len(flagged) // 2), *random.sample(others, 40), "unknown"]
+    order_ids += random.sample(order_ids, len(order_ids) // 3)
+    for offset, order_id in enumerate(order_ids):
+        appended = _midday(random)
+        data.labels.append(
+            {
+                "business_date": appended.astimezone(JAKARTA).date(),
+                "order_id": order_id,
+                "label": random.choice(["fraud", "legitimate", "chargeback"]),
+                "source": "analyst",
+                "labelled_at": appended - timedelta(minutes=1),
+                "appended_at": appended,
+                "source_topic": "labels" if offset % 19 else "labels-of-a-test",
+                "source_epoch": 2 if offset % 7 == 0 else 1,
+                "source_partition": offset % 4,
+                "source_offset": offset // 4,
+            }
+        )
+    data.labels.extend(dict(row) for row in random.sample(data.labels, 5))
 
 
 def _add_duplicates(data: RawData, random: Random) -> None:
