@@ -37,7 +37,9 @@ class Proportion(NamedTuple):
         share, spread = self.part / self.whole, _DEVIATIONS**2 / self.whole
         centre = share + spread / 2
         half = _DEVIATIONS * math.sqrt((share * (1 - share) + spread / 4) / self.whole)
-        return Interval(max((centre - half) / (1 + spread), 0.0), min((centre + half) / (1 + spread), 1.0))
+        low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
+        # Rounding must not put the proportion outside: none of 69 is 0, and the lower bound came out as 3e-18.
+        return Interval(max(0.0, min(low, share)), min(1.0, max(high, share)))
 
     def as_document(self) -> dict[str, Any]:
         """`part`, `whole`, `value`, and the interval as `low` and `high`; the last three are None of nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from decision_engine.backtest.backtester import Backtester, PastOrder
 from decision_engine.backtest.tally import MOST_EXAMPLES, Bucket, Tally
@@ -210,6 +210,7 @@ def test_intervals_are_wilson_s(part: int, whole: int, low: float, high: float) 
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**6))
+@example(0, 69)
 def test_an_interval_holds_its_value(part: int, rest: int) -> None:
     found = Proportion(part, part + rest)
     assert found.interval is not None
