@@ -52,17 +52,3 @@
 {% macro month_start(moment) -%}
     cast({{ dbt.date_trunc('month', 'cast(' ~ business_datetime(moment) ~ ' as date)') }} as date)
 {%- endmacro %}
-
-
-{# Today in the business time zone. #}
-{% macro business_today() -%}
-    {{ return(adapter.dispatch('business_today')()) }}
-{%- endmacro %}
-
-{% macro bigquery__business_today() -%}
-    current_date('{{ business_time_zone() }}')
-{%- endmacro %}
-
-{% macro duckdb__business_today() -%}
-    cast(now() at time zone '{{ business_time_zone() }}' as date)
-{%- endmacro %}

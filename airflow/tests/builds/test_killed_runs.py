@@ -122,7 +122,7 @@ def test_what_was_killed_and_backfilled_is_what_one_run_gives(
     for dates in BACKWARDS:
         assert start(dates).wait() == 0
     backfilled = published(connection)
-    assert len(backfilled) == 5
+    assert len(backfilled) == 6
     assert all(backfilled.values())
 
     another = settings.warehouse_path.parent / "undisturbed" / settings.warehouse_path.name

@@ -75,7 +75,7 @@ select
     mode,
 
     -- facts
-    {{ dbt.dateadd('day', var('label_days'), 'business_date') }} <= {{ business_today() }} as is_mature,
+    {{ dbt.datediff('business_date', 'max(business_date) over ()', 'day') }} >= {{ var('label_days') }} as is_mature,
     hits,
     hit_amount,
     fraud_hits,

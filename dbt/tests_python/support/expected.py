@@ -125,7 +125,7 @@ def marts(data: RawData) -> dict[str, MartRows]:
     }  # fmt: skip
 
 
-def rule_performance(data: RawData, today: date) -> MartRows:
+def rule_performance(data: RawData) -> MartRows:
     """Rows of mart_rule_performance; proportions rounded to nine digits."""
     labels: dict[object, str] = {}
     by_age = sorted(data.labels, key=lambda row: (row["source_epoch"], row["source_offset"], row["source_partition"]))
@@ -138,6 +138,7 @@ def rule_performance(data: RawData, today: date) -> MartRows:
     for order_id, rule, mode in {(row["order_id"], row["rule"], row["mode"]) for row in data.rule_hits}:
         order = known[str(order_id)]
         hit[order.date, rule, versions[order_id], mode].append(order)
+    newest = max(day for day, *_ in hit)
     rows: MartRows = set()
     for (day, rule, version, mode), found in hit.items():
         fraud, legitimate = (
@@ -149,7 +150,7 @@ def rule_performance(data: RawData, today: date) -> MartRows:
         )
         labelled = len(fraud) + len(legitimate)
         rows.add(
-            (day, rule, version, mode, day + timedelta(days=30) <= today, len(found), _rupiah(found), len(fraud),
+            (day, rule, version, mode, day + timedelta(days=30) <= newest, len(found), _rupiah(found), len(fraud),
              _rupiah(fraud), len(legitimate), _rupiah(legitimate), labelled, *_proportion(len(fraud), labelled),
              all_fraud, *_proportion(len(fraud), all_fraud))
         )  # fmt: skip
