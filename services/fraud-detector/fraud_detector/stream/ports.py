@@ -139,8 +139,9 @@ class DecisionStore(Protocol):
     async def store(self, batch: Batch) -> StoreResult:
         """Record exactly one outcome for every message of the batch, durably, in one transaction; idempotent.
 
-        The first decision of an order stays. Raises DependencyUnavailableError, after which it may or may not have
-        happened; and for a batch with history UnstoredOrdersError, unless the orders are among its `uncounted` ones.
+        The first decision of an order stays, and of several in a batch the first in its sequence. Raises
+        DependencyUnavailableError, after which it may or may not have happened; and for a batch with history
+        UnstoredOrdersError, unless the orders are among its `uncounted` ones.
         """
 
     async def record_rulesets(self, rulesets: Sequence[Ruleset]) -> None:
