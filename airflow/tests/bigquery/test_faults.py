@@ -13,7 +13,7 @@ from order_batch.warehouse.bigquery.retry_policy import RetryPolicy
 from order_batch.warehouse.bigquery.warehouse import BigQueryWarehouse
 from order_batch.warehouse.partitions import Totals
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
-from order_batch.warehouse.tables import ORDERS
+from order_batch.warehouse.tables import ORDERS, TABLES
 from tests.bigquery.warehouse import connected
 from tests.fake_bigquery.faults import UPLOAD, CutOff, Fault, LostAnswer, refused
 from tests.fake_bigquery.parquet_rows import Failure
@@ -55,7 +55,7 @@ def test_preparing_waits_it_out_too(fake: FakeBigQuery, call: str, fault: Fault)
     fake.faults.plan(call, fault, fault)
     with connected(fake) as warehouse:
         warehouse.prepare()
-    assert len(fake.storage.tables) == 4
+    assert len(fake.storage.tables) == len(TABLES)
 
 
 @pytest.mark.parametrize("fault", [*PASSING, LostAnswer()], ids=str)
