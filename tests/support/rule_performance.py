@@ -1,8 +1,11 @@
-"""`python -m tests.support.rule_performance DATABASE_URL FIRST LAST`: what the API says of rules by day, as JSON."""
+"""`python -m tests.support.rule_performance DATABASE_URL FIRST LAST`: what the API says of rules by day, as JSON.
+
+Labels are due as on the last date, by which the mart goes, and not as today.
+"""
 
 import asyncio
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 import asyncpg
 import orjson
@@ -10,7 +13,7 @@ import orjson
 from order_api.rules.filters import Period
 from order_api.rules.repository import count_fraud, count_hits
 from order_api.rules.service import build_performance
-from order_contract.business_time import BUSINESS_ZONE, business_date
+from order_contract.business_time import BUSINESS_ZONE
 
 LABEL_DAYS = 30
 
@@ -25,7 +28,7 @@ async def rule_performance(database_url: str, first: date, last: date) -> list[d
         fraud = await count_fraud(connection, start, end, labels_topic="labels", period=Period.DAY)
     finally:
         await connection.close()
-    due = business_date(datetime.now(UTC)) - timedelta(days=LABEL_DAYS)
+    due = last - timedelta(days=LABEL_DAYS)
     items = build_performance(hits, fraud, period=Period.DAY, last=last, due=due)
     return [item.model_dump(mode="json") for item in items]
 
