@@ -137,7 +137,7 @@ def test_a_candidate_is_rolled_out_in_steps(file: Path, database_url: str) -> No
     assert f"Candidate: {candidate} for 10% of the users" in run("active").output
     assert parse_ruleset(run("show", candidate[:6]).output, "shown").version == candidate
     assert run("rollout", 50).exit_code == 0
-    assert run("rollback").output == f"{first} decides for all users again; {candidate} is no candidate any more\n"
+    assert run("rollback").output == f"{first} decides for all users again; {candidate} is no longer a candidate\n"
     assert "no version is being rolled out" in str(run("rollout", 50).exception)
     run("publish", file, "--percent", 50)
     assert run("rollout", 100).output == f"{candidate} is active, instead of {first}\n"

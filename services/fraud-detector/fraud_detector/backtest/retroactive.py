@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from decision_engine.backtest.backtester import PastOrder
-from fraud_detector.backtest.running import BacktestSettings, load_rules, run_backtest
+from fraud_detector.backtest.running import MOST_DAYS, BacktestSettings, load_rules, run_backtest
 from order_contract.business_time import business_text
 from order_contract.decision import Decision, Outcome
 from order_platform.command_line.confirmation import require_confirmation
@@ -23,7 +23,6 @@ from order_platform.command_line.settings_errors import read_settings
 from order_platform.command_line.terminal_text import printable
 from order_platform.postgres.reviews import MAX_REASON, NewReview, open_reviews
 
-MOST_DAYS: Final = 400
 MOST_REVIEWS: Final = 10_000
 """Orders that are kept to be listed and reviewed: more than that no team reviews."""
 MOST_SHOWN: Final = 50

@@ -10,12 +10,11 @@ import typer
 from decision_engine.example_runner import run_examples
 from decision_engine.explanation import explain_difference
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
-from fraud_detector.backtest.running import BacktestSettings, load_rules, run_backtest
+from fraud_detector.backtest.running import MOST_DAYS, BacktestSettings, load_rules, run_backtest
 from order_backtests.markdown import as_markdown, escape_markdown
 from order_platform.command_line.errors import CommandError, ExitCode, UnavailableError
 from order_platform.command_line.settings_errors import read_settings
 
-MOST_DAYS: Final = 400
 MOST_SENTENCES: Final = 100
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import typer
 
@@ -20,6 +21,9 @@ from order_platform.command_line.errors import CommandError, ExitCode
 from order_platform.command_line.output import ERR
 from order_platform.command_line.progress import progress_bar
 from order_platform.settings import DatabaseSettings, KafkaSettings
+
+MOST_DAYS: Final = 400
+"""That a command which looks back may be asked for."""
 
 
 class BacktestSettings(KafkaSettings, DatabaseSettings):
@@ -65,7 +69,7 @@ def run_backtest(
         try:
             tally = _run(settings, plans, advance, observe)
         except KeyboardInterrupt:
-            ERR.print("interrupted; there is no report, as only a part of the orders was decided")
+            ERR.print("interrupted: only some of the orders were decided, so no report is shown")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     retired_before = None if extent.retired_before is None else business_date(extent.retired_before)
     return Backtest(*names, dates_text(*dates), ruleset, tally, retired_before)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from decision_engine.explanation import explain_difference
-from decision_engine.ruleset import RulesetError, load_ruleset, parse_ruleset
+from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
 from fraud_detector.stored_versions import read_ruleset
 from order_contract.business_time import business_text
 from order_platform.command_line.database import run_on_database
@@ -56,7 +56,7 @@ def save(
     except RulesetError as error:
         raise UsageError(str(error), "Nothing was saved.") from None
     who = read_author(author)
-    draft = _execute(
+    draft = execute_on_drafts(
         lambda connection: save_draft(
             connection, name, ruleset.version, ruleset.content, author=who, message=read_text(message, "--message")
         )
@@ -67,7 +67,7 @@ def save(
 @app.command("list")
 def list_all(*, as_json: AsJson = False) -> None:
     """List the drafts, those that were changed last first; 1,000 at most."""
-    drafts = _execute(list_drafts)
+    drafts = execute_on_drafts(list_drafts)
     if as_json:
         for draft in drafts:
             print_json(_as_document(draft))
@@ -95,13 +95,10 @@ def show(
         active = await read_active_version(connection)
         if active is None:
             return draft, ["No version is active yet."]
-        try:
-            own = parse_ruleset(draft.content, f"draft {name}")
-        except RulesetError as error:
-            raise CommandError(f"this release does not accept the draft: {error}", "Save it again.") from None
+        own = parse_draft(draft, "Save it again.")
         return draft, [*explain_difference(await read_ruleset(connection, active), own)]
 
-    draft, difference = _execute(read)
+    draft, difference = execute_on_drafts(read)
     if content:
         typer.echo(draft.content)
     elif as_json:
@@ -123,7 +120,7 @@ def approve(
 ) -> None:
     """Approve a draft as a second person. Exits 1 for one of its authors, and when it has changed since."""
     who = read_author(author)
-    draft = _execute(lambda connection: approve_draft(connection, name, version, approver=who))
+    draft = execute_on_drafts(lambda connection: approve_draft(connection, name, version, approver=who))
     OUT.print(f"draft {name}, version {draft.version}, is approved by {who}", markup=False)
 
 
@@ -131,7 +128,7 @@ def approve(
 def delete(name: Name, *, author: Author = None) -> None:
     """Delete a draft; a version that was published from it stays. Exits 1 when it does not exist."""
     who = read_author(author)
-    _execute(lambda connection: delete_draft(connection, name, author=who))
+    execute_on_drafts(lambda connection: delete_draft(connection, name, author=who))
     OUT.print(f"draft {name} is deleted")
 
 
@@ -149,7 +146,17 @@ def read_text(text: str | None, option: str) -> str | None:
     return text.strip()
 
 
-def _execute(run: Callable[[Connection], Awaitable[Result]]) -> Result:
+def parse_draft(draft: Draft, hint: str) -> Ruleset:
+    """The ruleset of a draft. Raises CommandError with the hint when this release does not accept it."""
+    try:
+        return parse_ruleset(draft.content, f"draft {draft.name}")
+    except RulesetError as error:
+        raise CommandError(f"this release does not accept the draft: {error}", hint) from None
+
+
+def execute_on_drafts(run: Callable[[Connection], Awaitable[Result]]) -> Result:
+    """The result of `run` on a connection to the database. Raises CommandError for a DraftError."""
+
     async def work(connection: Connection) -> Result:
         try:
             return await run(connection)

@@ -13,7 +13,7 @@ from decision_engine.proportion import Proportion
 from decision_engine.ruleset import load_ruleset, parse_ruleset
 from fraud_detector.backtest.output import print_report
 from fraud_detector.backtest.running import BacktestSettings, load_rules, run_backtest
-from fraud_detector.rules.suggestion import Candidate, Suggestion, draft, find_suggestions
+from fraud_detector.rules.suggestion import Candidate, Suggestion, draft, find_suggestions, suggested_id
 from order_contract.decision import Decision
 from order_contract.label import Label
 from order_platform.atomic_write import write_atomically
@@ -121,7 +121,7 @@ def _notes(suggestions: Sequence[Suggestion], tally: Tally, order_ids: dict[str,
         f"Later: {_share(tally.rules[name].precision) if name in tally.rules else 'no'} labelled hits were fraud, of "
         f"{tally.rules[name].hits.orders if name in tally.rules else 0:,} hits. "
         f"Legitimate there: {', '.join(order_ids.get(name, [])) or 'none'}."
-        for name, suggestion in ((f"suggested-{number}", each) for number, each in enumerate(suggestions, 1))
+        for name, suggestion in ((suggested_id(number), each) for number, each in enumerate(suggestions))
     ]
 
 

@@ -41,6 +41,10 @@ class Candidate(NamedTuple):
     is_fraud: bool | None
     weight: int = 1
 
+    def value(self, name: str) -> Any:
+        """The value of a feature or field; None when the order lacks it."""
+        return self.features.get(name, getattr(self.event, name, None))
+
 
 class Column(NamedTuple):
     """A number of an order, or with `category` whether a field has that value."""
@@ -49,7 +53,7 @@ class Column(NamedTuple):
     category: str | None = None
 
     def value(self, candidate: Candidate) -> float:
-        found = candidate.features.get(self.name, getattr(candidate.event, self.name, None))
+        found = candidate.value(self.name)
         if self.category is not None:
             return float(found == self.category)
         return ABSENT if found is None else float(found)
@@ -127,6 +131,11 @@ def find_suggestions(candidates: Sequence[Candidate], days: float, reviews_a_day
     return found
 
 
+def suggested_id(number: int) -> str:
+    """The id of the rule of a suggestion, by its place among them from 0."""
+    return f"suggested-{number + 1}"
+
+
 def draft(base: Ruleset, suggestions: Iterable[Suggestion], notes: Sequence[str] = (), *, mode: str = "live") -> str:
     """A rule file of the suggestions, with the features and lists that `base` declares. Raises RulesetError.
 
@@ -137,7 +146,7 @@ def draft(base: Ruleset, suggestions: Iterable[Suggestion], notes: Sequence[str]
     document |= {"review_at": 50, "decline_at": 100, "rules": []}
     for number, suggestion in enumerate(suggestions):
         rule = {
-            "id": f"suggested-{number + 1}",
+            "id": suggested_id(number),
             "description": f"Suggested rule {number + 1}.",
             "when": suggestion.expression,
             "severity": "medium",
@@ -160,7 +169,7 @@ def _columns(candidates: Sequence[Candidate]) -> Sequence[Column]:
     names = [*_NUMBERS, *(name for name in first if name not in _NUMBERS)]
     numbers = [
         Column(name) for name in names
-        if any(_is_number(each.features.get(name, getattr(each.event, name, None))) for each in candidates)
+        if any(_is_number(each.value(name)) for each in candidates)
     ]  # fmt: skip
     categories = [
         Column(name, category)

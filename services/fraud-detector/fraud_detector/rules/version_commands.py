@@ -12,7 +12,7 @@ from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.pack_mode import PackMode
 from decision_engine.rollout import EVERYONE, DecidingRulesets, Rollout
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
-from fraud_detector.rules.draft_commands import read_author, read_text
+from fraud_detector.rules.draft_commands import execute_on_drafts, parse_draft, read_author, read_text
 from fraud_detector.rules.publication_check import PublicationSettings, as_recorded, check_publication
 from fraud_detector.settings import RulesetSettings
 from fraud_detector.stored_versions import find_version, read_ruleset
@@ -22,7 +22,7 @@ from order_platform.command_line.database import run_on_database
 from order_platform.command_line.errors import CommandError, UsageError
 from order_platform.command_line.output import ERR, OUT, AsJson, print_json
 from order_platform.command_line.settings_errors import read_settings
-from order_platform.postgres.ruleset_drafts import Draft, DraftError, find_draft
+from order_platform.postgres.ruleset_drafts import Draft, find_draft
 from order_platform.postgres.ruleset_versions import (
     Action,
     Activation,
@@ -78,7 +78,7 @@ def publish(
     settings = read_settings(PublicationSettings)
     chosen = _find_draft(draft, file, settings) if draft is not None else None
     if chosen is not None:
-        ruleset, source = _parse_draft(chosen), f"draft {chosen.name}"
+        ruleset, source = parse_draft(chosen, "Nothing was published."), f"draft {chosen.name}"
     elif file is not None:
         _require_no_approval(settings)
         ruleset, source = _load(file), str(file)
@@ -282,26 +282,13 @@ def _find_draft(name: str, file: Path | None, settings: PublicationSettings) -> 
     if file is not None:
         raise UsageError("either FILE or --draft is published, not both", "Nothing was published.")
 
-    async def read(connection: Connection) -> Draft:
-        try:
-            return await find_draft(connection, name)
-        except DraftError as error:
-            raise CommandError(str(error), "fraud-detector rules draft list shows them.") from None
-
-    found = _execute(read)
+    found = execute_on_drafts(lambda connection: find_draft(connection, name))
     if settings.publish_approval and found.approved_by is None:
         raise CommandError(
             f"draft '{name}' is not approved, which ORDERWATCH_PUBLISH_APPROVAL asks for",
             f"Another person approves it: fraud-detector rules draft approve {name} {found.version}",
         )
     return found
-
-
-def _parse_draft(draft: Draft) -> Ruleset:
-    try:
-        return parse_ruleset(draft.content, f"draft {draft.name}")
-    except RulesetError as error:
-        raise CommandError(f"this release does not accept the draft: {error}", "Nothing was published.") from None
 
 
 def _require_no_approval(settings: PublicationSettings) -> None:
@@ -358,7 +345,7 @@ def _print_change(before: RulesetPointer | None, after: RulesetPointer, again: s
     elif after.candidate is not None:
         OUT.print(f"{_described(after)}; {after.version} decides for the others")
     elif before is not None and before.version == after.version:
-        OUT.print(f"{after.version} decides for all users again; {before.candidate} is no candidate any more")
+        OUT.print(f"{after.version} decides for all users again; {before.candidate} is no longer a candidate")
     else:
         OUT.print(f"{_described(after)}{again}" + (f", instead of {before.version}" if before else ""))
 
