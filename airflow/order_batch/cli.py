@@ -3,7 +3,7 @@
 import getpass
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
@@ -13,6 +13,7 @@ import psycopg
 import typer
 
 from order_batch.app import open_pipeline
+from order_batch.exit_checks import PROGRAM, require_clean, require_compared, require_orders, require_published
 from order_batch.loads.comparison import Comparison, NotCompared
 from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.loads.retirement import RetirementError
@@ -29,9 +30,9 @@ from order_batch.progress import show_bar, show_progress
 from order_batch.settings import BatchSettings
 from order_batch.transform.dbt import Dbt
 from order_batch.transform.results import Build, DbtError
-from order_batch.warehouse.partitions import EARLIEST, business_dates
+from order_batch.warehouse.partitions import EARLIEST, business_dates, dates_text
 from order_batch.warehouse.port import WarehouseError, WarehouseUnavailableError
-from order_batch.warehouse.tables import LABELS, ORDERS, PRODUCTS, RULE_HITS, USERS, Span
+from order_batch.warehouse.tables import LABELS, ORDERS, PRODUCTS, RULE_HITS, USERS
 from order_contract.business_dates import parse_business_date, parse_business_dates
 from order_contract.business_time import BUSINESS_ZONE, business_date
 from order_platform.command_line.confirmation import require_confirmation
@@ -40,8 +41,6 @@ from order_platform.command_line.output import ERR, OUT, AsJson, failure, print_
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.command_line.terminal_text import printable
 from order_platform.logging import configure_logging
-
-_PROGRAM = "order-batch"
 
 _LOADED = {
     ORDERS.name: "orders",
@@ -97,7 +96,7 @@ def run(
                 rows += Counter(pipeline.load_orders(day))
             loaded = ", ".join(f"{rows[name]:,} {what}" for name, what in _LOADED.items())
             if not rows[ORDERS.name] and not full_refresh:
-                _require_orders(pipeline, first, last, loaded)
+                require_orders(pipeline, first, last, loaded)
             step(f"loaded {loaded}; dbt")
             build = pipeline.build(first, last, step.show_node, full_refresh=full_refresh)
             build.require_success()
@@ -105,11 +104,11 @@ def run(
             pipeline.publish()
             step("comparing")
             found = pipeline.compare(first, last)
-        OUT.print(f"{first}: loaded {loaded}" if first == last else f"{first} to {last}: loaded {loaded}")
+        OUT.print(f"{dates_text(first, last)}: loaded {loaded}")
         _show_build(build)
         _show_marts(pipeline, 3)
-        _require_clean(found, first, last)
-        _require_compared(pipeline, found, first, last)
+        require_clean(found, first, last)
+        require_compared(pipeline, found, first, last)
 
 
 @app.command()
@@ -129,7 +128,7 @@ def dbt_docs() -> None:
     try:
         OUT.print(f"written to {Dbt(settings).write_pages()}", markup=False, soft_wrap=True)
     except (DbtError, WarehouseUnavailableError) as error:
-        raise failure(_PROGRAM, str(error)) from None
+        raise failure(PROGRAM, str(error)) from None
 
 
 @app.command()
@@ -185,73 +184,14 @@ def reconcile(
             print_json({"differing_marts": marts})
         if dates is None:
             _show_not_compared(pipeline.not_compared(last + timedelta(days=1)), as_json=as_json)
-        if marts:
-            raise failure(
-                _PROGRAM,
-                f"not published as the warehouse holds them: {', '.join(marts)}\nRun `make reconcile REPAIR=on`, or "
-                "`order-batch reconcile --repair`",
-            )
-        _require_clean(found, first, last)
+        require_published(marts)
+        require_clean(found, first, last)
         if dates is not None:
-            _require_compared(pipeline, found, first, last)
+            require_compared(pipeline, found, first, last)
 
 
 def _yesterday() -> date:
     return business_date(datetime.now(UTC)) - timedelta(days=1)
-
-
-def _require_clean(found: Sequence[Comparison], first: date, last: date) -> None:
-    """Say that all stages agree, or which dates and months do not; then the exit code is 1."""
-    span = f"up to {last}" if first == EARLIEST else str(last) if first == last else f"{first} to {last}"
-    if not found:
-        ERR.print(f"{span}: no orders, users or products anywhere, so nothing was compared")
-        return
-    dirty = [each for each in found if not each.is_clean]
-    if not dirty:
-        # Not to the output, which may be JSON.
-        ERR.print(f"{span}: the warehouse and the marts hold what Postgres holds")
-        return
-    orders = sorted({str(each.partition) for each in dirty if each.table.span is Span.DAY})
-    catalog = sorted({f"{each.table.name} of {each.partition}" for each in dirty if each.table.span is Span.MONTH})
-    raise failure(
-        _PROGRAM,
-        f"dirty: {', '.join([*orders, *catalog])}\nRun `make reconcile REPAIR=on`, or `order-batch reconcile --repair`",
-    )
-
-
-def _require_orders(pipeline: BatchPipeline, first: date, last: date, loaded: str) -> None:
-    """Exit with 1 when there is nothing to build: no stage holds orders of these dates, and none of them is frozen."""
-    if pipeline.frozen_dates(first, last) or any(each.table.span is Span.DAY for each in pipeline.compare(first, last)):
-        return
-    raise failure(
-        _PROGRAM, f"{_no_orders(pipeline, first, last)}: loaded {loaded}; nothing was built, published or compared"
-    )
-
-
-def _require_compared(pipeline: BatchPipeline, found: Sequence[Comparison], first: date, last: date) -> None:
-    """Name the dates of which nothing was compared; when these are all, the exit code is 1."""
-    compared = {each.partition.start for each in found if each.table.span is Span.DAY}
-    frozen = pipeline.frozen_dates(first, last)
-    if frozen:
-        ERR.print(f"retired, so not loaded and not compared: {_listed(frozen)}")
-    if not compared:
-        all_retired = len(frozen) > (last - first).days
-        reason = "all these dates are retired" if all_retired else _no_orders(pipeline, first, last)
-        raise failure(_PROGRAM, f"{reason}: no orders were compared")
-    if empty := [day for day in business_dates(first, last) if day not in compared and day not in frozen]:
-        ERR.print(f"without orders: {_listed(empty)}")
-
-
-def _no_orders(pipeline: BatchPipeline, first: date, last: date) -> str:
-    held = pipeline.order_dates()
-    there = "Postgres holds none of any date" if held is None else f"Postgres holds those of {held[0]} to {held[1]}"
-    return f"there are no orders of {first if first == last else f'{first} to {last}'} ({there})"
-
-
-def _listed(days: Collection[date]) -> str:
-    """The dates in order, at most ten of them."""
-    shown = ", ".join(map(str, sorted(days)[:10]))
-    return f"{shown} and {len(days) - 10:,} more" if len(days) > 10 else shown
 
 
 @app.command()
@@ -278,10 +218,10 @@ def retire(
             if dry_run:
                 return
             question = f"Remove them, and store no order of a date before {day} any more?"
-            require_confirmation(_PROGRAM, question, yes=yes)
+            require_confirmation(PROGRAM, question, yes=yes)
             retirement.freeze(day)
         except RetirementError as error:
-            raise failure(_PROGRAM, str(error)) from None
+            raise failure(PROGRAM, str(error)) from None
         removed = 0
         with show_bar("removing orders", plan.total) as advance:
             for count in retirement.remove():
@@ -305,7 +245,7 @@ def erase_user(
         erasure = pipeline.erasure()
         found = erasure.count(user_id)
         OUT.print(f"Postgres holds {found.orders:,} orders and {found.versions:,} versions of this user")
-        require_confirmation(_PROGRAM, "Erase this user?", yes=yes)
+        require_confirmation(PROGRAM, "Erase this user?", yes=yes)
         with show_progress(3) as step:
             step("Postgres and the raw tables")
             erasure.replace(user_id, by or getpass.getuser())
@@ -335,18 +275,18 @@ def _pipeline() -> Iterator[BatchPipeline]:
     try:
         # What is done shows in the progress; the log is for what goes wrong, unless asked for.
         quiet = settings.model_copy(update={"log_level": "WARNING"})
-        configure_logging(settings if "log_level" in settings.model_fields_set else quiet, _PROGRAM)
+        configure_logging(settings if "log_level" in settings.model_fields_set else quiet, PROGRAM)
         with open_pipeline(settings) as pipeline:
             yield pipeline
     except psycopg.OperationalError as error:
         raise failure(
-            _PROGRAM,
+            PROGRAM,
             f"Postgres does not answer: {error}\nIs it up? `make status`; ORDERWATCH_DATABASE_URL says where it is.",
             ExitCode.UNAVAILABLE,
         ) from None
     except psycopg.errors.InsufficientPrivilege as error:
         raise failure(
-            _PROGRAM,
+            PROGRAM,
             f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}\n"
             "Loading and publishing are the batch role's: `. .orderwatch/batch.env`; changing orders is the "
             "owner's: ORDERWATCH_OWNER_DATABASE_URL, as in .orderwatch/migrate.env; see docs/security.md",
@@ -354,20 +294,20 @@ def _pipeline() -> Iterator[BatchPipeline]:
         ) from None
     except psycopg.errors.UndefinedTable as error:
         raise failure(
-            _PROGRAM,
+            PROGRAM,
             f"{error}\nThe database is older than this version: run `orderwatch migrate`.",
             ExitCode.UNAVAILABLE,
         ) from None
     except psycopg.Error as error:
-        raise failure(_PROGRAM, f"Postgres refuses: {error}", ExitCode.UNAVAILABLE) from None
+        raise failure(PROGRAM, f"Postgres refuses: {error}", ExitCode.UNAVAILABLE) from None
     except duckdb.Error as error:
         raise failure(
-            _PROGRAM, f"the warehouse {settings.warehouse_path} refuses: {error}", ExitCode.UNAVAILABLE
+            PROGRAM, f"the warehouse {settings.warehouse_path} refuses: {error}", ExitCode.UNAVAILABLE
         ) from None
     except (WarehouseError, WarehouseUnavailableError) as error:
-        raise failure(_PROGRAM, str(error), ExitCode.UNAVAILABLE) from None
+        raise failure(PROGRAM, str(error), ExitCode.UNAVAILABLE) from None
     except DbtError as error:
-        raise failure(_PROGRAM, str(error)) from None
+        raise failure(PROGRAM, str(error)) from None
 
 
 def _span(dates: str) -> tuple[date, date]:
@@ -416,6 +356,6 @@ def _show_not_compared(found: NotCompared, *, as_json: bool) -> None:
 def _show_marts(pipeline: BatchPipeline, rows: int) -> None:
     found = list(pipeline.first_rows(rows))
     if not found:
-        raise failure(_PROGRAM, "no mart is published yet: run `make batch DATE=...`")
+        raise failure(PROGRAM, "no mart is published yet: run `make batch DATE=...`")
     for mart in found:
         OUT.print(mart_table(mart, OUT.width))

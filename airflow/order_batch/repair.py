@@ -10,7 +10,7 @@ import psycopg
 
 from order_batch.loads.comparison import Comparison, LifeState
 from order_batch.transform.results import Build, DbtError
-from order_batch.warehouse.partitions import business_dates, date_ranges
+from order_batch.warehouse.partitions import business_dates, date_ranges, dates_text
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import PRODUCTS, USERS, Span
 
@@ -110,7 +110,7 @@ def _build(steps: Steps, days: Iterable[date], errors: list[str], step: Step) ->
     failed = 0
     while waiting and failed < _MOST_FAILED_BUILDS:
         first, last = waiting.pop()
-        span = str(first) if first == last else f"{first} to {last}"
+        span = dates_text(first, last)
         step(f"building {span}")
         try:
             steps.build(first, last).require_success()

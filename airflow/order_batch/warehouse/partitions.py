@@ -93,6 +93,11 @@ def date_ranges(days: Iterable[date], most: int) -> Iterator[tuple[date, date]]:
         yield first, last
 
 
+def dates_text(first: date, last: date) -> str:
+    """A range of dates for a person."""
+    return str(first) if first == last else f"{first} to {last}"
+
+
 def business_dates(first: date, last: date) -> Iterator[date]:
     """Every date from the first to the last, both included."""
     while first <= last:
