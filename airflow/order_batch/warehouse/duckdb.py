@@ -213,7 +213,7 @@ class DuckDbWarehouse:
             try:
                 found = connection.sql(f'select * from {layer}."{name}"{clauses}')
             except duckdb.CatalogException as error:
-                raise WarehouseError(f"there is no {layer}.{name} in {self._path}: run dbt first") from error
+                raise WarehouseError(f"{layer}.{name} does not exist in {self._path}: run dbt first") from error
             yield _Result(found)
 
     def models(self) -> list[BuiltModel]:

@@ -43,7 +43,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """Why there is no report, as a sentence."""
+    """The reason why the report is missing, as a sentence."""
 
     message: str
 

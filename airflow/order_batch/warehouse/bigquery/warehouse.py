@@ -203,7 +203,7 @@ class BigQueryWarehouse:
                 table = self._client.get_table(path, retry=self._retry, timeout=RESPONSE_SECONDS)
             except NotFound as error:
                 raise WarehouseError(
-                    f"there is no {path.dataset_id}.{path.table_id} in {self._project}: run dbt first"
+                    f"{path.dataset_id}.{path.table_id} does not exist in {self._project}: run dbt first"
                 ) from error
         yield BigQueryRelation(
             self._client, lambda: self._read_client, table, self._retry_policy, self._queries, clauses

@@ -76,7 +76,7 @@ class BacktestProcesses:
         return len(self._runs)
 
     def admit(self) -> None:
-        """Raises ShuttingDown or TooManyBacktests when there is no room for another one."""
+        """Raises ShuttingDown or TooManyBacktests when another backtest cannot be accepted."""
         if self._closing:
             raise ShuttingDown
         if self.count >= self._limits.running + self._limits.queued:

@@ -149,7 +149,7 @@ async def cancel_backtest(backtests: Backtests, backtest_id: BacktestId) -> Resp
 
 
 def _parse_id(value: int) -> int:
-    """The place in a cursor. Raises ValueError for what is no id."""
+    """The place in a cursor. Raises ValueError for what is not an id."""
     if type(value) is not int or not 0 < value < 2**63:
-        raise ValueError("is no id")
+        raise ValueError("is not an id")
     return value

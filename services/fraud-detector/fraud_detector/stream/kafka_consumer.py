@@ -298,7 +298,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
     async def _remove_ended_members(self) -> None:
         """Remove members from the group that ended on this machine without leaving it: their partitions are free then.
 
-        Otherwise they are when the session time-out is over, so that it fails is no reason not to start.
+        Otherwise the session time-out frees them, so the detector starts even when this fails.
         """
         if self._records is None:
             return
