@@ -3,8 +3,8 @@
 import math
 from typing import Any, Final, NamedTuple
 
-# Of the normal distribution: an interval holds the true proportion in 95 of 100 cases.
-_DEVIATIONS: Final = 1.959963984540054
+DEVIATIONS: Final = 1.959963984540054
+"""Of the normal distribution: an interval holds the true proportion in 95 of 100 cases."""
 
 
 class Interval(NamedTuple):
@@ -27,16 +27,20 @@ class Proportion(NamedTuple):
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % interval by Wilson's score; None of nothing.
+        """The 95 % interval; None of nothing."""
+        return self.interval_at(DEVIATIONS)
 
-        Unlike the textbook's it holds for few cases and for proportions near 0 and 1: E. B. Wilson, "Probable
-        inference, the law of succession, and statistical inference", 1927.
+    def interval_at(self, deviations: float) -> Interval | None:
+        """The interval by Wilson's score at a confidence given in deviations of the normal distribution.
+
+        None of nothing. Unlike the textbook's it holds for few cases and for proportions near 0 and 1: E. B. Wilson,
+        "Probable inference, the law of succession, and statistical inference", 1927.
         """
         if not self.whole:
             return None
-        share, spread = self.part / self.whole, _DEVIATIONS**2 / self.whole
+        share, spread = self.part / self.whole, deviations**2 / self.whole
         centre = share + spread / 2
-        half = _DEVIATIONS * math.sqrt((share * (1 - share) + spread / 4) / self.whole)
+        half = deviations * math.sqrt((share * (1 - share) + spread / 4) / self.whole)
         low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
         # Rounding must not put the proportion outside: none of 69 is 0, and the lower bound came out as 3e-18.
         return Interval(max(0.0, min(low, share)), min(1.0, max(high, share)))

@@ -4,19 +4,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from decision_engine.pack_mode import PackMode
+from order_backtests.publication.settings import PackSettings
 from order_platform.event_settings import EventSettings
 from order_platform.setting_types import FilePath, Port
-from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings
 
 
-class RulesetSettings(ProcessSettings):
+class RulesetSettings(PackSettings):
     """Which ruleset decides."""
 
     rules: FilePath | None = Field(None, description="YAML file of rules; the active version when left out")
-    marketplace_pack: PackMode = Field(
-        PackMode.OFF, description="off, shadow or live: the rules of the marketplace pack beside the ruleset's own"
-    )
 
 
 class DetectorSettings(RulesetSettings, EventSettings, KafkaSettings, DatabaseSettings):

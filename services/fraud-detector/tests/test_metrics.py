@@ -1,9 +1,12 @@
 """The detector's metrics: what a stored batch adds to them."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
+import yaml
 from prometheus_client import generate_latest
 
 from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
@@ -42,6 +45,20 @@ def test_orders_of_unknown_payment_methods_are_decided_and_counted_without_their
     text = generate_latest(metrics.registry).decode()
     assert "orderwatch_detector_unknown_payment_methods_total 3.0" in text
     assert "Seashells" not in text
+
+
+def test_alerts_name_metrics_that_there_are() -> None:
+    text = (Path(__file__).parents[3] / "deploy/prometheus/alerts.yaml").read_text()
+    groups = yaml.safe_load(text)["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    named = set(re.findall(r"orderwatch_detector_\w+", " ".join(rule["expr"] for rule in rules)))
+    recorded = {rule["record"] for rule in rules if "record" in rule}
+    exposed = generate_latest(DetectorMetrics().registry).decode()
+    assert named
+    assert {name for name in named if f"# TYPE {name} " not in exposed} == set()
+    used = {name for rule in rules for name in re.findall(r"orderwatch:\w+:\w+", rule["expr"])}
+    assert used <= recorded
+    assert all("rules rollback" in rule["annotations"]["description"] for rule in rules if "alert" in rule)
 
 
 SHADOW = """

@@ -4,9 +4,9 @@ A second person approves what they have seen; any change ends the approval. Each
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from order_platform.postgres.audit import AuditRecord, SubjectKind, record_audit
 from order_platform.postgres.ruleset_versions import Connection, read_active_version
@@ -47,6 +47,13 @@ class Draft:
     updated_at: datetime
     approved_by: str | None
     approved_at: datetime | None
+
+
+def draft_document(draft: Draft) -> dict[str, Any]:
+    """A draft without its content, by the names of its fields."""
+    document = asdict(draft)
+    del document["content"]
+    return document
 
 
 async def find_draft(database: QueryExecutor, name: str) -> Draft:

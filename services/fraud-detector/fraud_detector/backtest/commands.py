@@ -11,9 +11,9 @@ import typer
 from decision_engine.ruleset import Ruleset
 from fraud_detector.backtest.output import print_report
 from fraud_detector.backtest.running import BacktestSettings, load_rules, run_backtest
-from fraud_detector.stored_versions import find_version, read_ruleset
 from order_backtests.html import as_html
 from order_backtests.markdown import as_markdown
+from order_backtests.publication.stored_versions import find_version, read_ruleset
 from order_backtests.report import as_document
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.date_options import From, To, require_range

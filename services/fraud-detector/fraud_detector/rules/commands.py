@@ -13,6 +13,7 @@ from decision_engine.lint import ruleset_warnings
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset
 from fraud_detector.lists.snooze_commands import add_snooze_commands
 from fraud_detector.rules.draft_commands import app as draft_app
+from fraud_detector.rules.publish_command import publish, watch
 from fraud_detector.rules.suggest_command import suggest
 from fraud_detector.rules.version_commands import add_version_commands
 from order_contract.nearest import nearest_name
@@ -22,6 +23,8 @@ from order_platform.command_line.settings_errors import read_settings
 from order_platform.event_settings import EventSettings
 
 app = typer.Typer(no_args_is_help=True, help="Check, try, explain, compare and publish rule files.")
+app.command()(publish)
+app.command()(watch)
 add_version_commands(app)
 app.add_typer(draft_app, name="draft")
 add_snooze_commands(app)

@@ -8,9 +8,8 @@ from typing import Annotated, Final, TypeVar
 import typer
 from rich.table import Table
 
-from decision_engine.explanation import explain_difference
-from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
-from fraud_detector.stored_versions import read_ruleset
+from decision_engine.ruleset import RulesetError, load_ruleset, parse_ruleset
+from order_backtests.publication.publishing import explain_draft
 from order_contract.business_time import business_text
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.errors import CommandError, UsageError
@@ -22,11 +21,12 @@ from order_platform.postgres.ruleset_drafts import (
     DraftError,
     approve_draft,
     delete_draft,
+    draft_document,
     find_draft,
     list_drafts,
     save_draft,
 )
-from order_platform.postgres.ruleset_versions import Connection, read_active_version
+from order_platform.postgres.ruleset_versions import Connection
 from order_platform.settings import DatabaseSettings
 
 MAX_TEXT: Final = 1_000
@@ -70,7 +70,7 @@ def list_all(*, as_json: AsJson = False) -> None:
     drafts = execute_on_drafts(list_drafts)
     if as_json:
         for draft in drafts:
-            print_json(_as_document(draft))
+            print_json(draft_document(draft))
         return
     table = Table("draft", "version", "changed", "by", "approved by", "message")
     for draft in drafts:
@@ -90,23 +90,21 @@ def show(
 ) -> None:
     """Say in sentences how a draft differs from the active version; exits 1 when it does not exist."""
 
-    async def read(connection: Connection) -> tuple[Draft, list[str]]:
+    async def read(connection: Connection) -> tuple[Draft, list[str] | None]:
         draft = await find_draft(connection, name)
-        active = await read_active_version(connection)
-        if active is None:
-            return draft, ["No version is active yet."]
-        own = parse_draft(draft, "Save it again.")
-        return draft, [*explain_difference(await read_ruleset(connection, active), own)]
+        return draft, await explain_draft(connection, draft)
 
     draft, difference = execute_on_drafts(read)
     if content:
         typer.echo(draft.content)
     elif as_json:
-        print_json({**_as_document(draft), "difference": difference})
+        print_json({**draft_document(draft), "difference": difference})
     else:
         approved = f"approved by {draft.approved_by}" if draft.approved_by else "not approved"
         why = f": {draft.message}" if draft.message else ""
         OUT.print(f"{draft.version} by {', '.join(draft.authors)}, {approved}{why}", markup=False)
+        if difference is None:
+            difference = ["No version is active yet."]
         for sentence in difference or ["It is the active version."]:
             OUT.print(sentence, markup=False)
 
@@ -146,14 +144,6 @@ def read_text(text: str | None, option: str) -> str | None:
     return text.strip()
 
 
-def parse_draft(draft: Draft, hint: str) -> Ruleset:
-    """The ruleset of a draft. Raises CommandError with the hint when this release does not accept it."""
-    try:
-        return parse_ruleset(draft.content, f"draft {draft.name}")
-    except RulesetError as error:
-        raise CommandError(f"this release does not accept the draft: {error}", hint) from None
-
-
 def execute_on_drafts(run: Callable[[Connection], Awaitable[Result]]) -> Result:
     """The result of `run` on a connection to the database. Raises CommandError for a DraftError."""
 
@@ -164,16 +154,3 @@ def execute_on_drafts(run: Callable[[Connection], Awaitable[Result]]) -> Result:
             raise CommandError(str(error), "fraud-detector rules draft list shows them.") from None
 
     return run_on_database(read_settings(DatabaseSettings), work)
-
-
-def _as_document(draft: Draft) -> dict[str, object]:
-    return {
-        "name": draft.name,
-        "version": draft.version,
-        "base_version": draft.base_version,
-        "authors": draft.authors,
-        "message": draft.message,
-        "updated_at": draft.updated_at,
-        "approved_by": draft.approved_by,
-        "approved_at": draft.approved_at,
-    }
