@@ -7,7 +7,7 @@ the question whether it is there.
 import ast
 import re
 import string
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import CodeType
 from typing import Any, Final, NamedTuple
@@ -21,6 +21,9 @@ from order_contract.event import MAX_TEXT_LENGTH, OrderEvent
 Condition = Callable[[OrderEvent, Mapping[str, Any]], bool]
 """Whether a rule fires for an event and its features."""
 
+FindFired = Callable[[OrderEvent, Mapping[str, Any]], Sequence[int]]
+"""The positions of the conditions that hold for an event and its features."""
+
 Sentence = Callable[[OrderEvent, Mapping[str, Any]], str]
 """A description with the values of an event and its features in it."""
 
@@ -32,7 +35,6 @@ ABSENT_TEXT: Final = "none"
 
 _FORMAT = re.compile(r"|,|\.[0-9]f|,\.[0-9]f|0?[0-9]{1,2}d?")
 _POSITIONS = {name: position for position, name in enumerate(OrderEvent._fields)}
-_FALSE = ast.Constant(value=False)
 _NONE = ast.Constant(value=None)
 _EVENT = ast.Name("event", ast.Load())
 _FEATURES = ast.Name("features", ast.Load())
@@ -48,16 +50,13 @@ class ConditionText(NamedTuple):
 
 def compile_condition(condition: str | ConditionText, schema: Schema) -> Condition:
     """Compile a rule's condition over the names of `schema`. Raises ExpressionError."""
-    return compile_any([condition], schema)
-
-
-def compile_any(conditions: Iterable[str | ConditionText], schema: Schema) -> Condition:
-    """Compile whether any of several conditions holds: one call for the many orders on which no rule fires."""
     binder = _Binder(schema)
-    bodies: list[ast.expr] = [
-        binder.bind_condition(ConditionText(each) if isinstance(each, str) else each) for each in conditions
-    ]
-    return binder.compile(ast.BoolOp(ast.Or(), bodies) if len(bodies) > 1 else [*bodies, _FALSE][0])
+    return binder.compile(binder.bind_condition(ConditionText(condition) if isinstance(condition, str) else condition))
+
+
+def compile_all(conditions: Sequence[ConditionText], schema: Schema) -> FindFired:
+    """Compile which of several conditions hold: one call for all of them, in which each value is loaded once."""
+    return _SharingBinder(schema).compile_all(conditions)
 
 
 def compile_value(name: str, schema: Schema) -> Callable[[OrderEvent, Mapping[str, Any]], Any]:
@@ -122,15 +121,15 @@ class _Binder(ast.NodeTransformer):
         parameters = ast.arguments(
             posonlyargs=[ast.arg("event"), ast.arg("features")], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]
         )
-        function = ast.Expression(ast.Lambda(parameters, body))
-        try:
-            code: CodeType = compile(ast.fix_missing_locations(function), "<rule>", "eval")
-        except (RecursionError, MemoryError):
-            raise ExpressionError("the expression is nested too deeply; split the rule in two") from None
-        # Only checked nodes are in it, and it is given no builtins.
-        names = {"__builtins__": {}, **_HELPERS, **self._moments}
-        compiled: Callable[[OrderEvent, Mapping[str, Any]], Any] = eval(code, names)  # noqa: S307
+        names = self._names()
+        compiled: Callable[[OrderEvent, Mapping[str, Any]], Any] = eval(  # noqa: S307  (only checked nodes are in it)
+            _compile(ast.Expression(ast.Lambda(parameters, body)), "eval"), names
+        )
         return compiled
+
+    def _names(self) -> dict[str, Any]:
+        """What compiled code may use beside its parameters: no builtins."""
+        return {"__builtins__": {}, **_HELPERS, **self._moments}
 
     def compile_name(self, name: str) -> Callable[[OrderEvent, Mapping[str, Any]], Any]:
         return self.compile(self._load(name))
@@ -178,10 +177,9 @@ class _Binder(ast.NodeTransformer):
             return ast.Compare(self._load(str(name_of(node.left))), node.ops, [_NONE])
         outer = self._variables
         absent = [name for each in operands for name in operand_names(each) if name in self._may_be_absent]
-        self._variables = {name: f"value{self._count + index}" for index, name in enumerate(dict.fromkeys(absent))}
-        self._count += len(self._variables)
+        self._variables = {name: self._variable(name) for name in dict.fromkeys(absent)}
         guards: list[ast.expr] = [
-            ast.Compare(ast.NamedExpr(ast.Name(variable, ast.Store()), self._load(name)), [ast.IsNot()], [_NONE])
+            ast.Compare(self._assign(variable, name), [ast.IsNot()], [_NONE])
             for name, variable in self._variables.items()
         ]
         right = node.comparators[0]
@@ -193,6 +191,15 @@ class _Binder(ast.NodeTransformer):
             )
         self._variables = outer
         return ast.BoolOp(ast.And(), [*guards, bound]) if guards else bound
+
+    def _variable(self, name: str) -> str:
+        """The local variable that holds a value that can be absent."""
+        self._count += 1
+        return f"value{self._count}"
+
+    def _assign(self, variable: str, name: str) -> ast.expr:
+        """The value that goes into its variable before it is compared."""
+        return ast.NamedExpr(ast.Name(variable, ast.Store()), self._load(name))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         bound = ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
@@ -230,6 +237,73 @@ class _Binder(ast.NodeTransformer):
             reader = ast.Name(f"read_{self._types[name].__name__}", ast.Load())
             return ast.Call(reader, [_field("attributes"), ast.Constant(name.removeprefix(ATTRIBUTE))], [])
         return _field(name)
+
+
+class _SharingBinder(_Binder):
+    """Binds the conditions of all rules into one function.
+
+    What can be absent and the seconds between two times are loaded once, before the first condition.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        self._loaded: dict[str, str] = {}
+        self._seconds: dict[tuple[str, str], str] = {}
+
+    def compile_all(self, conditions: Sequence[ConditionText]) -> FindFired:
+        tests = [self.bind_condition(each) for each in conditions]
+        module = ast.parse("\n".join(("def find_fired(event, features):", *self._loads(), "    found = ()")))
+        function = module.body[0]
+        assert isinstance(function, ast.FunctionDef)
+        for position, test in enumerate(tests):
+            function.body.append(ast.If(test, ast.parse(f"found += ({position},)").body, []))
+        function.body.append(ast.Return(ast.Name("found", ast.Load())))
+        names = self._names() | {"KeyError": KeyError}
+        exec(_compile(module, "exec"), names)  # noqa: S102  (only checked nodes are in it)
+        find_fired: FindFired = names["find_fired"]
+        return find_fired
+
+    def _loads(self) -> Iterator[str]:
+        features = {name: variable for name, variable in self._loaded.items() if name in self._schema.history}
+        if features:
+            # Nearly always all are there, and a subscript takes half the time of a call.
+            yield "    try:"
+            yield from (f"        {variable} = features[{name!r}]" for name, variable in features.items())
+            yield "    except KeyError:"
+            yield from (f"        {variable} = features.get({name!r}, None)" for name, variable in features.items())
+        for name, variable in self._loaded.items():
+            if name not in features:
+                yield f"    {variable} = {ast.unparse(super()._load(name))}"
+        for (later, earlier), variable in self._seconds.items():
+            absent = [self._loaded[name] for name in (later, earlier) if name in self._may_be_absent]
+            seconds = f"({ast.unparse(self._load(later))} - {ast.unparse(self._load(earlier))}).total_seconds()"
+            guards = " or ".join(f"{each} is None" for each in absent)
+            yield f"    {variable} = {f'None if {guards} else ' if guards else ''}{seconds}"
+
+    def _variable(self, name: str) -> str:
+        return self._loaded.setdefault(name, f"loaded{len(self._loaded)}")
+
+    def _assign(self, variable: str, name: str) -> ast.expr:
+        return ast.Name(variable, ast.Load())
+
+    def _load(self, name: str) -> ast.expr:
+        if name in self._may_be_absent:
+            return ast.Name(self._variable(name), ast.Load())
+        return super()._load(name)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        later, earlier = name_of(node.left) or "", name_of(node.right) or ""
+        if self._types.get(later) is not datetime:
+            return super().visit_BinOp(node)
+        return ast.Name(self._seconds.setdefault((later, earlier), f"seconds{len(self._seconds)}"), ast.Load())
+
+
+def _compile(tree: ast.Module | ast.Expression, mode: str) -> CodeType:
+    try:
+        code: CodeType = compile(ast.fix_missing_locations(tree), "<rule>", mode)
+    except (RecursionError, MemoryError):
+        raise ExpressionError("the expression is nested too deeply; split the rule in two") from None
+    return code
 
 
 def _constant(value: object) -> ast.expr:

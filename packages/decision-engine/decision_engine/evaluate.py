@@ -14,9 +14,10 @@ def evaluate(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> Decisi
     features and ruleset always give the same decision.
     """
     features = state.features(event)
-    if not ruleset.any_fires(event, features):
+    positions = ruleset.find_fired(event, features)
+    if not positions:
         return ruleset.approval(features)
-    fired = [rule for rule in ruleset.active if rule.condition(event, features)]
+    fired = [ruleset.active[position] for position in positions]
     snoozed = snoozed_rules(features)
     live = [rule for rule in fired if rule.mode is Mode.LIVE and rule.id not in snoozed]
     score = min(MAX_SCORE, sum(rule.score for rule in live))

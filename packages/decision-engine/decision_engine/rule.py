@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from decision_engine.compilation import LISTS, Condition, Sentence
+from decision_engine.compilation import LISTS, Condition, FindFired, Sentence
 from decision_engine.examples import Example
 from decision_engine.expression import names_in
 from decision_engine.features import Features
@@ -74,8 +74,8 @@ class ControlGroup(NamedTuple):
 class Ruleset:
     """Rules in order, and the risk scores from which an order is reviewed and declined.
 
-    `features` are the history features that its rules may use; `schema` has all names. Hard rules hold for the
-    `control` group, too; there is none when it is None.
+    `find_fired` finds which of the active rules fire, `features` are the history features that rules may use, and
+    `schema` has all names. Hard rules hold for the `control` group, too; there is none when it is None.
     """
 
     version: str
@@ -83,7 +83,7 @@ class Ruleset:
     review_at: int
     decline_at: int
     rules: tuple[Rule, ...]
-    any_fires: Condition
+    find_fired: FindFired
     schema: Schema
     features: tuple[HistoryFeature, ...] = ()
     control: ControlGroup | None = None

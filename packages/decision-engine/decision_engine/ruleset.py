@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import orjson
 import yaml
 
-from decision_engine.compilation import ConditionText, compile_any, compile_condition, compile_sentence
+from decision_engine.compilation import ConditionText, compile_all, compile_condition, compile_sentence
 from decision_engine.declarations import DECLARATION_KEYS, Source, read_declarations
 from decision_engine.examples import Example, read_examples
 from decision_engine.expression import ExpressionError
@@ -106,7 +106,7 @@ def _read_ruleset(text: str, name: str, schema: Schema, read: Callable[[str], st
         review_at=review_at,
         decline_at=decline_at,
         rules=rules,
-        any_fires=compile_any([_condition(rule) for rule in rules if rule.mode is not Mode.OFF], declared),
+        find_fired=compile_all([_condition(rule) for rule in rules if rule.mode is not Mode.OFF], declared),
         schema=declared,
         features=features,
         control=_control(reader, entries["control"]) if "control" in entries else None,

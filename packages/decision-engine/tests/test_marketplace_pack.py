@@ -1,6 +1,9 @@
 """The marketplace pack: complete, in shadow, and each rule as its examples say."""
 
+import random
+from datetime import UTC, datetime, timedelta
 from importlib import resources
+from typing import Any
 
 import pytest
 
@@ -8,6 +11,7 @@ from decision_engine.example_runner import ExampleResult, run_examples
 from decision_engine.marketplace_pack import add_marketplace_pack
 from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import Mode, Rule, RulesetError, load_ruleset, parse_ruleset
+from order_contract.event import OrderEvent
 
 PACK = parse_ruleset(
     (resources.files("decision_engine") / "marketplace_pack.yaml").read_text(encoding="utf-8"), "marketplace_pack.yaml"
@@ -71,3 +75,32 @@ def test_a_ruleset_that_does_not_go_with_the_pack_is_refused_with_advice() -> No
     own = parse_ruleset(OWN.replace("most_device_accounts: 9", "most_device_accounts: many"), "own.yaml")
     with pytest.raises(RulesetError, match="ORDERWATCH_MARKETPLACE_PACK to off"):
         add_marketplace_pack(own, PackMode.SHADOW)
+
+
+def test_all_rules_together_find_what_each_finds_alone() -> None:
+    combined = add_marketplace_pack(load_ruleset(), PackMode.SHADOW)
+    chance = random.Random(1)
+    fired = 0
+    for _ in range(2_000):
+        order, features = random_order(chance), random_features(chance, list(combined.schema.history))
+        alone = [number for number, rule in enumerate(combined.active) if rule.condition(order, features)]
+        assert [*combined.find_fired(order, features)] == alone
+        fired += len(alone)
+    assert fired > 2_000
+
+
+def random_order(chance: random.Random) -> OrderEvent:
+    now = datetime(2026, 1, 15, tzinfo=UTC) + timedelta(hours=chance.randrange(24))
+    signed_up = now - timedelta(seconds=chance.choice((-1, 5, 300, 90_000)))
+    return OrderEvent(
+        "O1", "U1", "P1", chance.choice((1, 400)), chance.choice((1, 6_000_000, 49_000_000, 400_000_000)),
+        chance.choice(("IDR", "SGD")), "DANA", chance.choice(("ID", "SG")), now, chance.choice((None, "D1")), None,
+        None, None, chance.choice((None, "ID")), chance.choice((None, signed_up)), None,
+    )  # fmt: skip
+
+
+def random_features(chance: random.Random, names: list[str]) -> dict[str, Any]:
+    """Values around the pack's thresholds; some are None, and sometimes some are missing, as in an old record."""
+    known = names if chance.random() < 0.7 else chance.sample(names, len(names) // 2)
+    values = {name: chance.choice((None, 0, 1, 2, 3, 4, 12, 0.5, 40_000, 100_000_000)) for name in known}
+    return {"hour": chance.randrange(24), **values}
