@@ -140,6 +140,7 @@ def service_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[Proce
             stop_seconds=15,
             port=settings.api_port,
             port_setting="ORDERWATCH_API_PORT",
+            ORDERWATCH_MARKETPLACE_PACK=settings.marketplace_pack.value,
         )
     )
     if settings.producer_rate > 0:

@@ -135,7 +135,7 @@ FORBIDDEN: dict[DatabaseRole, tuple[str, ...]] = {
     DatabaseRole.AIRFLOW: (*SERVER, "drop database orderwatch"),
 }
 FORBIDDEN[DatabaseRole.DETECTOR] += (*KEYS, *BATCH_TABLES, "insert into redrives select * from redrives")
-FORBIDDEN[DatabaseRole.API] += (*DECISIONS, *RULESETS, *BATCH_TABLES)
+FORBIDDEN[DatabaseRole.API] += (*DECISIONS, *BATCH_TABLES)
 FORBIDDEN[DatabaseRole.BATCH] += (*DECISIONS, *RULESETS, *KEYS, "insert into redrives select * from redrives")
 FORBIDDEN[DatabaseRole.READER] += (*DECISIONS, *RULESETS, *KEYS, *BATCH_TABLES)
 FORBIDDEN[DatabaseRole.READER] += ("insert into redrives select * from redrives",)

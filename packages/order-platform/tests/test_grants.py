@@ -70,8 +70,8 @@ def test_only_the_detector_writes_orders_and_nothing_changes_them() -> None:
             assert privileges == ("select, insert" if role is DatabaseRole.DETECTOR else "select")
 
 
-def test_the_detector_and_operators_add_ruleset_versions_and_nothing_changes_them() -> None:
+def test_what_publishes_adds_ruleset_versions_and_nothing_changes_them() -> None:
     for table in ("rulesets", "ruleset_activations"):
         for role, privileges in RELATIONS[table].items():
-            adds = role in (DatabaseRole.DETECTOR, DatabaseRole.OPERATOR)
+            adds = role in (DatabaseRole.DETECTOR, DatabaseRole.API, DatabaseRole.OPERATOR)
             assert privileges == ("select, insert" if adds else "select")

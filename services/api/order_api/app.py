@@ -70,6 +70,8 @@ from order_api.orders.routes import router as orders_router
 from order_api.orders.service import OrderService
 from order_api.rules.routes import router as rules_router
 from order_api.rules.service import RuleService
+from order_api.rulesets.routes import router as rulesets_router
+from order_api.rulesets.service import RulesetService
 from order_api.sessions.routes import router as sessions_router
 from order_api.sessions.service import SessionService
 from order_api.settings import ApiSettings
@@ -136,8 +138,8 @@ def create_app(
     app.add_middleware(RequestLogging, metrics=metrics)
     for router in (
         labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
-        keys_router, audit_router, lists_router, rules_router, backtests_router, what_if_router, sessions_router,
-        health_router, docs_router,
+        keys_router, audit_router, lists_router, rules_router, rulesets_router, backtests_router, what_if_router,
+        sessions_router, health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -217,6 +219,7 @@ async def open_services(
                 statistics, settings.event_decoder(), personal_data, settings.orders_topic, settings.labels_topic
             ),
             BacktestService(settings, database, listings, processes, open_requests, personal_data),
+            RulesetService(settings, listings, statistics, processes),
             KeyService(database, keys, sessions),
         ):
             services.add(service)

@@ -7,6 +7,7 @@ from limits import RateLimitItem, parse
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 from pydantic_settings import NoDecode
 
+from order_backtests.publication.settings import PublicationSettings
 from order_platform.event_settings import EventSettings
 from order_platform.setting_types import Port
 from order_platform.settings import DatabaseSettings, KafkaSettings
@@ -36,7 +37,7 @@ Limit = Annotated[InstanceOf[RateLimitItem], BeforeValidator(_parse_limit)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 
 
-class ApiSettings(EventSettings, KafkaSettings, DatabaseSettings):
+class ApiSettings(PublicationSettings, EventSettings, KafkaSettings, DatabaseSettings):
     """Where the API listens, where orders are stored, the broker whose lag it reports, and what clients may do."""
 
     api_host: str = Field("127.0.0.1", description="address to listen on")

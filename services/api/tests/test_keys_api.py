@@ -22,6 +22,7 @@ PATHS = {
     Scope.KEYS: ["/v1/keys"],
     Scope.AUDIT: ["/v1/audit"],
     Scope.LISTS: ["/v1/lists"],
+    Scope.RULESETS: ["/v1/rulesets/drafts"],
 }
 
 

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-import asyncpg
-
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
 from order_backtests.postgres_source import Span
 from order_backtests.publication.settings import PublicationSettings
 from order_backtests.runner import longest_window
 from order_platform.command_line.errors import CommandError
-from order_platform.postgres.ruleset_versions import read_active_version, read_content
+from order_platform.postgres.ruleset_versions import Connection, read_active_version, read_content
 
 MOST_HISTORY: Final = 2_000_000
 """Orders that are read for history features at most: more take minutes, which a publication is not made to wait."""
@@ -70,7 +68,7 @@ class CheckPlan(NamedTuple):
 
 
 async def plan_check(
-    connection: asyncpg.Connection[asyncpg.Record],
+    connection: Connection,
     settings: PublicationSettings,
     topic: str,
     ruleset: Ruleset,

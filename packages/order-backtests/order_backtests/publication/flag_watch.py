@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
-
-import asyncpg
 
 from decision_engine.flag_rate import FlagRateChange, FlagRateVerdict, compare_flag_rates
 from decision_engine.marketplace_pack import add_marketplace_pack
@@ -13,7 +14,7 @@ from decision_engine.pack_mode import PackMode
 from decision_engine.proportion import Proportion
 from decision_engine.ruleset import RulesetError, parse_ruleset
 from order_backtests.publication.settings import PublicationSettings
-from order_platform.postgres.ruleset_versions import Activation, read_activations, read_content
+from order_platform.postgres.ruleset_versions import Activation, Connection, read_activations, read_content
 
 BEFORE: Final = timedelta(hours=1)
 """How long before the switch orders are counted: enough of them for a share, and of the same time of day."""
@@ -83,16 +84,14 @@ class FlagWatch(NamedTuple):
         """The figures by their names."""
         return {
             "version": self.version,
-            "since": self.activation.activated_at,
+            "started_at": self.activation.activated_at,
             "until": self.until,
             "is_over": self.is_over,
             **self.change.as_document(),
         }
 
 
-async def read_flag_watch(
-    connection: asyncpg.Connection[asyncpg.Record], settings: PublicationSettings, topic: str
-) -> FlagWatch | None:
+async def read_flag_watch(connection: Connection, settings: PublicationSettings, topic: str) -> FlagWatch | None:
     """The watch of the last switch; None when no version was ever active.
 
     Orders are counted by their own time, so that those of a file that is replayed do not count.
@@ -113,13 +112,17 @@ async def read_flag_watch(
     return FlagWatch(latest, version, await connection.fetchval("select now()"), until, change)
 
 
-async def _decided_as(connection: asyncpg.Connection[asyncpg.Record], version: str) -> list[str]:
+async def _decided_as(connection: Connection, version: str) -> Sequence[str]:
     """The versions that decisions by this one are recorded with: with the marketplace pack in any mode."""
-    content = await read_content(connection, version)
+    return await asyncio.to_thread(_with_pack, await read_content(connection, version) or "", version)
+
+
+@lru_cache(maxsize=4)
+def _with_pack(content: str, version: str) -> Sequence[str]:
     found = {version}
     for mode in (PackMode.SHADOW, PackMode.LIVE):
         try:
-            found.add(add_marketplace_pack(parse_ruleset(content or "", version), mode).version)
+            found.add(add_marketplace_pack(parse_ruleset(content, version), mode).version)
         except RulesetError:
             continue  # no detector decides with it
     return sorted(found)

@@ -1,5 +1,6 @@
 """Publishing a ruleset, rolling one out and rolling back: what the command line and the API have in common."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ async def explain_draft(connection: Connection, draft: Draft) -> list[str] | Non
     active = await read_active_version(connection)
     if active is None:
         return None
-    own = parse_draft(draft, "Save it again.")
+    own = await asyncio.to_thread(parse_draft, draft, "Save it again.")
     return [*explain_difference(await read_ruleset(connection, active), own)]
 
 

@@ -1,5 +1,7 @@
 """Finding stored ruleset versions by what people write: a version, or its first characters."""
 
+import asyncio
+
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
 from order_platform.command_line.errors import CommandError
 from order_platform.postgres.ruleset_versions import Connection, find_versions, read_content
@@ -26,6 +28,6 @@ async def read_ruleset(connection: Connection, version: str) -> Ruleset:
             f"no version '{version[:_MOST_SHOWN]}' is stored", "fraud-detector rules versions lists them."
         )
     try:
-        return parse_ruleset(content, version)
+        return await asyncio.to_thread(parse_ruleset, content, version)
     except RulesetError as error:
         raise CommandError(f"version {version} is not accepted by this release: {error}", "Name another one.") from None

@@ -90,19 +90,20 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
     "audit_log_id_seq": {},
     "rulesets": {
         DatabaseRole.DETECTOR: "select, insert",
-        DatabaseRole.API: "select",
+        DatabaseRole.API: "select, insert",
         DatabaseRole.READER: "select",
         DatabaseRole.OPERATOR: "select, insert",
     },
-    # Appended to by detectors for the first version, and by people who publish.
+    # Appended to by detectors for the first version, and by people who publish, also by the API.
     "ruleset_activations": {
         DatabaseRole.DETECTOR: "select, insert",
-        DatabaseRole.API: "select",
+        DatabaseRole.API: "select, insert",
         DatabaseRole.READER: "select",
         DatabaseRole.OPERATOR: "select, insert",
     },
     "ruleset_activations_activation_seq": {},
     "ruleset_drafts": {
+        DatabaseRole.API: "select, insert, update, delete",
         DatabaseRole.READER: "select",
         DatabaseRole.OPERATOR: "select, insert, update, delete",
     },

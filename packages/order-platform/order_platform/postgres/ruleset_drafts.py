@@ -17,6 +17,7 @@ MOST_DRAFTS: Final = 1_000
 _COLUMNS: Final = "name, version, content, base_version, authors, message, updated_at, approved_by, approved_at"
 _FIND: Final = f"select {_COLUMNS} from ruleset_drafts where name = $1"  # noqa: S608  (our own names)
 _LIST: Final = f"select {_COLUMNS} from ruleset_drafts order by updated_at desc, name limit $1"  # noqa: S608
+_PAGE: Final = f"select {_COLUMNS} from ruleset_drafts where name > $1 order by name limit $2"  # noqa: S608
 _COUNT: Final = "select count(*) from ruleset_drafts where name <> $1"
 _SAVE: Final = f"""
     insert into ruleset_drafts (name, version, content, base_version, authors, message) values ($1, $2, $3, $4, $5, $6)
@@ -32,6 +33,10 @@ _DELETE: Final = "delete from ruleset_drafts where name = $1"
 
 class DraftError(Exception):
     """What cannot be done with a draft; the text says why."""
+
+
+class UnknownDraftError(DraftError):
+    """There is no draft of this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +62,21 @@ def draft_document(draft: Draft) -> dict[str, Any]:
 
 
 async def find_draft(database: QueryExecutor, name: str) -> Draft:
-    """The draft of this name. Raises DraftError when there is none."""
+    """The draft of this name. Raises UnknownDraftError when there is none."""
     row = await database.fetchrow(_FIND, name)
     if row is None:
-        raise DraftError(f"no draft is named '{name[:100]}'")
+        raise UnknownDraftError(f"no draft is named '{name[:100]}'")
     return Draft(*row.values())
 
 
 async def list_drafts(database: QueryExecutor, most: int = MOST_DRAFTS) -> Sequence[Draft]:
     """The drafts, those that were changed last first."""
     return [Draft(*row.values()) for row in await database.fetch(_LIST, most)]
+
+
+async def page_drafts(database: QueryExecutor, after: str, most: int) -> Sequence[Draft]:
+    """The drafts whose names come after this one, in the order of their names."""
+    return [Draft(*row.values()) for row in await database.fetch(_PAGE, after, most)]
 
 
 async def save_draft(

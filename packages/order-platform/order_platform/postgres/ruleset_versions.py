@@ -18,7 +18,7 @@ from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.postgres.audit import AuditRecord, SubjectKind, record_audit
 from order_platform.postgres.sql_builder import QueryExecutor
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 # Activations happen one after the other.
 _LOCK = f"select pg_advisory_xact_lock({AdvisoryLock.RULESETS:d})"

@@ -47,6 +47,8 @@ class Scope(StrEnum):
     AUDIT = "audit"
     LISTS = "lists"
     """Lists and snoozes."""
+    RULESETS = "rulesets"
+    """The active ruleset, and drafts."""
 
 
 class KeyEntry(NamedTuple):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from order_api.http.problems.resources import BacktestRefused
 from order_api.kit.pagination import CursorText
 from order_api.kit.query_parameters import DIGITS_ONLY, Limit, QueryParam, TimeBound
-from order_api.what_if.filters import Draft, StoredVersion
+from order_api.what_if.filters import RulesetChoice
 from order_backtests.repository import State
 
 LONGEST_RANGE: Final = timedelta(days=400)
@@ -30,10 +30,8 @@ class WantedBacktest(BaseModel):
         },
     )
 
-    ruleset: StoredVersion | Draft
-    against: Annotated[StoredVersion | Draft | None, Field(description="left out or null: what was decided then")] = (
-        None
-    )
+    ruleset: RulesetChoice
+    against: Annotated[RulesetChoice | None, Field(description="left out or null: what was decided then")] = None
     since: Annotated[TimeBound, Field(alias="from", description="orders that were created at or after this")]
     until: Annotated[TimeBound, Field(alias="to", description="and before this; at most 400 days later")]
 

@@ -45,7 +45,9 @@ def backtest_limits(settings: ApiSettings) -> BacktestLimits:
     )
 
 
-class _End(NamedTuple):
+class BacktestEnd(NamedTuple):
+    """How a backtest has ended: with an error, or with its report as JSON and as a page."""
+
     state: State
     error: str | None = None
     report: str | None = None
@@ -94,6 +96,10 @@ class BacktestProcesses:
         if (run := self._runs.get(backtest_id)) is not None:
             run.work.cancel()
 
+    async def run_unstored(self, task: Task) -> BacktestEnd:
+        """Run a backtest for a client that waits for it, beside those that are stored; its process ends with this."""
+        return await self._run_process(task, Progress())
+
     async def close(self) -> None:
         """End all backtests; they are stored as interrupted."""
         self._closing = True
@@ -106,32 +112,32 @@ class BacktestProcesses:
             await asyncio.gather(self._reporting, return_exceptions=True)
 
     async def _run(self, backtest_id: int, task: Task, progress: Progress) -> None:
-        end = _End(State.INTERRUPTED)
+        end = BacktestEnd(State.INTERRUPTED)
         try:
             async with self._slots:
                 progress.is_running = True
                 end = await self._run_process(task, progress)
         except Exception as error:
-            end = _End(State.FAILED, "a fault in Orderwatch; the API's log has it")
+            end = BacktestEnd(State.FAILED, "a fault in Orderwatch; the API's log has it")
             log.exception("backtest_failed", backtest=backtest_id, error=str(error))
         finally:
             del self._runs[backtest_id]
             await asyncio.shield(self._store_end(backtest_id, end, progress))
 
-    async def _run_process(self, task: Task, progress: Progress) -> _End:
+    async def _run_process(self, task: Task, progress: Progress) -> BacktestEnd:
         process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, limit=LONGEST_MESSAGE)
         try:
             async with asyncio.timeout(self._limits.seconds):
                 return await _follow(process, task, progress)
         except TimeoutError:
             longest = timedelta(seconds=int(self._limits.seconds))
-            return _End(State.FAILED, f"it took longer than {longest} (h:mm:ss): take fewer days")
+            return BacktestEnd(State.FAILED, f"it took longer than {longest} (h:mm:ss): take fewer days")
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await asyncio.shield(process.wait())
 
-    async def _store_end(self, backtest_id: int, end: _End, progress: Progress) -> None:
+    async def _store_end(self, backtest_id: int, end: BacktestEnd, progress: Progress) -> None:
         try:
             # One that took less than the time between two reports has none yet.
             await report_progress(self._database, {backtest_id: progress})
@@ -160,7 +166,7 @@ class BacktestProcesses:
                 self.cancel(backtest_id)
 
 
-async def _follow(process: Process, task: Task, progress: Progress) -> _End:
+async def _follow(process: Process, task: Task, progress: Progress) -> BacktestEnd:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(msgspec.json.encode(task) + b"\n")
@@ -174,8 +180,8 @@ async def _follow(process: Process, task: Task, progress: Progress) -> _End:
             case Decided(orders):
                 progress.decided += orders
             case Finished(report, page):
-                return _End(State.DONE, report=bytes(report).decode(), page=page)
+                return BacktestEnd(State.DONE, report=bytes(report).decode(), page=page)
             case Failed(message):
-                return _End(State.FAILED, message)
+                return BacktestEnd(State.FAILED, message)
     code = await process.wait()
-    return _End(State.FAILED, f"its process ended with {code}")
+    return BacktestEnd(State.FAILED, f"its process ended with {code}")

@@ -23,7 +23,7 @@ from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool, OpenRequests
 from order_api.kit.registry import Provider
 from order_api.settings import ApiSettings
-from order_api.what_if.filters import Draft, StoredVersion
+from order_api.what_if.filters import RulesetChoice, SavedDraft, StoredVersion
 from order_api.what_if.service import find_ruleset
 from order_backtests.repository import (
     NewBacktest,
@@ -172,7 +172,7 @@ class BacktestService:
             raise BacktestUnknown(backtest_id)
         return stored
 
-    async def _find(self, request: Request, wanted: StoredVersion | Draft) -> Ruleset:
+    async def _find(self, request: Request, wanted: RulesetChoice) -> Ruleset:
         ruleset, _ = await find_ruleset(self.database, wanted)
         if ruleset.schema.lists and not principal_of(request).has_scope(Scope.LISTS):
             raise NotPermitted("a backtest of rules that look into lists needs a key with scope lists")
@@ -200,8 +200,13 @@ def as_document(stored: StoredBacktest) -> dict[str, Any]:
     }
 
 
-def _name(wanted: StoredVersion | Draft) -> str:
-    return wanted.version if isinstance(wanted, StoredVersion) else "draft"
+def _name(wanted: RulesetChoice) -> str:
+    match wanted:
+        case StoredVersion():
+            return wanted.version
+        case SavedDraft():
+            return f"draft {wanted.draft_name}"
+    return "draft"
 
 
 def _full_name(name: str, ruleset: Ruleset) -> str:

@@ -1,6 +1,6 @@
 """Request body of `POST /v1/decide`."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -31,6 +31,17 @@ class Draft(BaseModel):
     draft: Annotated[str, Field(description="YAML; it includes no files")]
 
 
+class SavedDraft(BaseModel):
+    """A draft that is saved: `GET /v1/rulesets/drafts` lists them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    draft_name: Annotated[str, StringConstraints(pattern="^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=100)]
+
+
+RulesetChoice: TypeAlias = StoredVersion | Draft | SavedDraft
+
+
 class Question(BaseModel):
     """An order, and optionally the ruleset that decides it."""
 
@@ -42,6 +53,6 @@ class Question(BaseModel):
             description="as on topic `orders`; `order_id` may be left out. A stored one is decided as if it were not"
         ),
     ]
-    ruleset: Annotated[
-        StoredVersion | Draft | None, Field(description="left out: the one that decided the newest order")
-    ] = None
+    ruleset: Annotated[RulesetChoice | None, Field(description="left out: the one that decided the newest order")] = (
+        None
+    )

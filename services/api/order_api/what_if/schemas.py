@@ -74,7 +74,7 @@ class RulesetSource(StrEnum):
     """Where the ruleset comes from."""
 
     DRAFT = "draft"
-    """The request."""
+    """The request, or the draft that it names."""
     STORED = "stored"
     """The version in the request."""
     NEWEST = "newest"

@@ -23,11 +23,11 @@ from order_api.auth.dependencies import principal_of
 from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.http.problems.requests import NotPermitted
-from order_api.http.problems.resources import OrderRefused, RulesetRefused, RulesetUnknown
+from order_api.http.problems.resources import DraftUnknown, OrderRefused, RulesetRefused, RulesetUnknown
 from order_api.kit.database import Database, PoolConnection
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.registry import Provider
-from order_api.what_if.filters import Draft, Question, StoredVersion
+from order_api.what_if.filters import Draft, Question, RulesetChoice, SavedDraft
 from order_api.what_if.repository import (
     MOST_ORDERS,
     Key,
@@ -44,6 +44,7 @@ from order_contract.event import BadEvent, OrderEvent
 from order_contract.label import Label
 from order_lists.repository import read_memberships
 from order_platform.postgres.retention import read_retired_before
+from order_platform.postgres.ruleset_drafts import UnknownDraftError, find_draft
 from order_platform.postgres.ruleset_versions import read_content
 
 UNNAMED: Final = "what-if"
@@ -71,11 +72,14 @@ class WhatIfService:
     labels_topic: str
 
     async def decide(self, request: Request, question: Question) -> dict[str, Any]:
-        """The decision as it is sent. Raises NotPermitted, OrderRefused, RulesetRefused, RulesetUnknown."""
+        """The decision as it is sent.
+
+        Raises NotPermitted, OrderRefused, RulesetRefused, RulesetUnknown, DraftUnknown.
+        """
         principal = principal_of(request)
         if self.personal_data.masks(principal):
             raise NotPermitted("what-if counts orders by device and address, which are masked for your key")
-        if isinstance(question.ruleset, Draft) and not principal.has_scope(Scope.LISTS):
+        if isinstance(question.ruleset, Draft | SavedDraft) and not principal.has_scope(Scope.LISTS):
             # A draft can name any list, and so ask whether a value is in it.
             raise NotPermitted(f"a draft can look into lists: this needs a key with scope {Scope.LISTS}, too")
         event = self._decode(question.order)
@@ -137,11 +141,12 @@ class WhatIfService:
 WhatIfs = Annotated[WhatIfService, Depends(Provider(WhatIfService))]
 
 
-async def find_ruleset(database: Database, wanted: StoredVersion | Draft | None) -> tuple[Ruleset, RulesetSource]:
-    """The ruleset that a question is about. Raises RulesetRefused, RulesetUnknown."""
-    if isinstance(wanted, Draft):
+async def find_ruleset(database: Database, wanted: RulesetChoice | None) -> tuple[Ruleset, RulesetSource]:
+    """The ruleset that a question is about. Raises RulesetRefused, RulesetUnknown, DraftUnknown."""
+    if isinstance(wanted, Draft | SavedDraft):
+        draft = wanted.draft if isinstance(wanted, Draft) else await _read_draft(database, wanted.draft_name)
         try:
-            return await asyncio.to_thread(parse_ruleset, wanted.draft, "draft"), RulesetSource.DRAFT
+            return await asyncio.to_thread(parse_ruleset, draft, "draft"), RulesetSource.DRAFT
         except RulesetError as error:
             raise RulesetRefused(str(error)) from None
     version = await read_newest_version(database) if wanted is None else wanted.version
@@ -155,6 +160,13 @@ async def find_ruleset(database: Database, wanted: StoredVersion | Draft | None)
         return await asyncio.to_thread(_parse_stored, content, version), source
     except RulesetError as error:
         raise RulesetRefused(f"this release does not accept the stored version: {error}") from None
+
+
+async def _read_draft(database: Database, name: str) -> str:
+    try:
+        return (await find_draft(database, name)).content
+    except UnknownDraftError as error:
+        raise DraftUnknown(str(error)) from None
 
 
 @lru_cache(maxsize=8)

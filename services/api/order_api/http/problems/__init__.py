@@ -39,6 +39,11 @@ Problem
 │   ├── OrderRefused         409  what-if: no order event
 │   ├── RulesetRefused       409  what-if: no ruleset
 │   ├── RulesetUnknown       404  what-if: no such version
+│   ├── NoActiveRuleset      404  before the first detector
+│   ├── DraftUnknown         404
+│   ├── DraftRefused         409  it has changed, or its author approves it
+│   ├── PublicationRefused   409  a ruleset that cannot become active
+│   ├── ConfirmationNeeded   409  it changes many outcomes
 │   ├── BacktestUnknown      404
 │   ├── BacktestRefused      409  its range cannot be
 │   ├── BacktestUnfinished   409  it has no report

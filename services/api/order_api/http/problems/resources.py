@@ -159,6 +159,58 @@ class RulesetUnknown(Problem):
         super().__init__(f"no ruleset of version {version} is stored")
 
 
+class NoActiveRuleset(Problem):
+    """No ruleset is active yet: the first detector that starts activates the default one."""
+
+    status = 404
+    code = "no-active-ruleset"
+    title = "No ruleset is active yet"
+
+    def __init__(self) -> None:
+        super().__init__("no ruleset is active yet; the first detector that starts activates the default one")
+
+
+class DraftUnknown(Problem):
+    """No draft has this name: `GET /v1/rulesets/drafts` lists them."""
+
+    status = 404
+    code = "draft-unknown"
+    title = "No draft has this name"
+
+
+class DraftRefused(Problem):
+    """This cannot be done with the draft: it has changed since it was looked at, or one of its authors approves it.
+
+    `detail` says which.
+    """
+
+    status = 409
+    code = "draft-refused"
+    title = "This cannot be done with the draft"
+
+
+class PublicationRefused(Problem):
+    """The ruleset cannot be published or become active again: `detail` says why. What is active stays."""
+
+    status = 409
+    code = "publication-refused"
+    title = "The ruleset cannot be published"
+
+
+class ConfirmationNeeded(Problem):
+    """More of the last orders would get another outcome than may without a confirmation. Nothing was published.
+
+    `check` has the figures. If it is meant, publish with `confirm`: the number `changed`, as text.
+    """
+
+    status = 409
+    code = "confirmation-needed"
+    title = "The change wants a confirmation"
+
+    def __init__(self, detail: str, check: Mapping[str, int]) -> None:
+        super().__init__(detail, members={"check": dict(check)})
+
+
 class BacktestUnknown(Problem):
     """No backtest has this id: it was never requested, or it is deleted, as the newest 500 are kept."""
 

@@ -1,0 +1,210 @@
+"""Rulesets over the API: what is active, drafts, publishing after the check, and rolling back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import Depends, Request
+
+from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
+from order_api.auth.dependencies import principal_of
+from order_api.auth.repository import find_key_name
+from order_api.backtests.processes import BacktestProcesses
+from order_api.http.problems.resources import (
+    ConfirmationNeeded,
+    DraftRefused,
+    DraftUnknown,
+    NoActiveRuleset,
+    PublicationRefused,
+    RulesetRefused,
+)
+from order_api.kit.database import Database, PoolConnection
+from order_api.kit.fair_turns import FairPool, while_connected
+from order_api.kit.registry import Provider
+from order_api.rulesets.filters import Approval, DraftContent, Publication, Rollback
+from order_api.settings import ApiSettings
+from order_backtests.publication.check import UNCHECKED, CheckPlan, CheckResult, as_recorded, plan_check
+from order_backtests.publication.flag_watch import read_flag_watch
+from order_backtests.publication.publishing import (
+    add_pack,
+    approval_evidence,
+    explain_draft,
+    parse_draft,
+    publish_ruleset,
+    require_approval,
+    require_examples,
+    roll_back,
+)
+from order_backtests.repository import State
+from order_backtests.worker_messages import Task
+from order_contract.ruleset_pointer import RulesetPointer
+from order_platform.command_line.errors import CommandError
+from order_platform.postgres import ruleset_drafts
+from order_platform.postgres.ruleset_drafts import Draft, DraftError, UnknownDraftError
+
+CHECK_SECONDS: Final = 60.0
+"""How long the check before publishing may take, a wait for another one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetService:
+    """Rulesets: read on the connections for listings and statistics, changed on one of the former.
+
+    One check runs at a time in this process of the API, in a process of its own.
+    """
+
+    settings: ApiSettings
+    listings: FairPool
+    statistics: FairPool
+    processes: BacktestProcesses
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def active(self, request: Request) -> dict[str, Any]:
+        """What is active with its watch. Raises NoActiveRuleset."""
+
+        async def work(database: Database) -> dict[str, Any]:
+            async with database.snapshot() as connection:
+                watch = await read_flag_watch(connection, self.settings, self.settings.orders_topic)
+            if watch is None:
+                raise NoActiveRuleset
+            activation = asdict(watch.activation)
+            del activation["pointer"]
+            return {**_pointer(watch.activation.pointer), **activation, "watch": watch.as_document()}
+
+        return await self.statistics.run(request, principal_of(request).key_id, work)
+
+    async def drafts(self, request: Request, *, after: str, count: int) -> Sequence[Draft]:
+        """Drafts in the order of their names, from the one after `after` on."""
+        return await self.listings.run(
+            request, principal_of(request).key_id, lambda database: ruleset_drafts.page_drafts(database, after, count)
+        )
+
+    async def draft(self, request: Request, name: str) -> dict[str, Any]:
+        """A draft with its content and its difference. Raises DraftUnknown, PublicationRefused."""
+        async with self._connection(request) as connection:
+            found = await ruleset_drafts.find_draft(connection, name)
+            return {**asdict(found), "difference": await explain_draft(connection, found)}
+
+    async def save(self, request: Request, name: str, wanted: DraftContent) -> Draft:
+        """Create or change a draft. Raises RulesetRefused, DraftRefused."""
+        try:
+            ruleset = await asyncio.to_thread(parse_ruleset, wanted.content, "draft")
+        except RulesetError as error:
+            raise RulesetRefused(str(error)) from None
+        author = await self._author(request)
+        async with self._connection(request) as connection:
+            return await ruleset_drafts.save_draft(
+                connection, name, ruleset.version, ruleset.content, author=author, message=_stripped(wanted.message),
+            )  # fmt: skip
+
+    async def discard(self, request: Request, name: str) -> None:
+        """Delete a draft. Raises DraftUnknown."""
+        author = await self._author(request)
+        async with self._connection(request) as connection:
+            await ruleset_drafts.delete_draft(connection, name, author=author)
+
+    async def approve(self, request: Request, name: str, wanted: Approval) -> Draft:
+        """Approve a draft. Raises DraftUnknown, DraftRefused."""
+        author = await self._author(request)
+        async with self._connection(request) as connection:
+            return await ruleset_drafts.approve_draft(connection, name, wanted.version, approver=author)
+
+    async def publish(self, request: Request, name: str, wanted: Publication) -> dict[str, Any]:
+        """Check and publish a draft. Raises DraftUnknown, DraftRefused, PublicationRefused, ConfirmationNeeded."""
+        async with self._connection(request) as connection:
+            draft = await ruleset_drafts.find_draft(connection, name)
+            if draft.version != wanted.version:
+                raise DraftError(f"draft '{name}' is version {draft.version} now, not {wanted.version}")
+            require_approval(draft, wanted=self.settings.publish_approval)
+            ruleset = await asyncio.to_thread(self._parse, draft)
+            plan = await plan_check(connection, self.settings, self.settings.orders_topic, ruleset, wanted.confirm)
+        found = None if plan is None else await while_connected(request, self._check(draft, plan))
+        if found is not None and found.needs_confirmation(self.settings, wanted.confirm):
+            raise ConfirmationNeeded(found.too_many_changes(self.settings), found._asdict())
+        author = await self._author(request)
+        async with self._connection(request) as connection:
+            before, after = await publish_ruleset(
+                connection, ruleset, wanted.percent,
+                pack=self.settings.marketplace_pack, author=author, message=_stripped(wanted.message) or draft.message,
+                evidence={**as_recorded(found, wanted.confirm), **approval_evidence(draft)},
+            )  # fmt: skip
+        return _published(before, after, None if found is None else found._asdict())
+
+    async def roll_back(self, request: Request, wanted: Rollback) -> dict[str, Any]:
+        """Make an earlier version active again. Raises PublicationRefused."""
+        author, pack = await self._author(request), self.settings.marketplace_pack
+        async with self._connection(request) as connection:
+            before, after = await roll_back(
+                connection, wanted.version, pack=pack, author=author, message=_stripped(wanted.message)
+            )
+        return _published(before, after, None)
+
+    def _parse(self, draft: Draft) -> Ruleset:
+        ruleset = parse_draft(draft)
+        require_examples(ruleset, f"draft {draft.name}")
+        add_pack(ruleset, self.settings.marketplace_pack)
+        return ruleset
+
+    async def _check(self, draft: Draft, plan: CheckPlan) -> CheckResult:
+        settings = self.settings
+        task = Task(
+            database_url=settings.database_url.get_secret_value(),
+            orders_topic=settings.orders_topic,
+            labels_topic=settings.labels_topic,
+            since=plan.span.since,
+            until=plan.span.until,
+            name=f"draft {draft.name}",
+            content=draft.content,
+            against_name=plan.active.version,
+            against=plan.active.content,
+            megabytes=settings.api_backtest_megabytes,
+        )
+        try:
+            async with asyncio.timeout(CHECK_SECONDS), self.checking:
+                end = await self.processes.run_unstored(task)
+        except TimeoutError:
+            raise PublicationRefused(
+                f"the check took longer than {CHECK_SECONDS:.0f} s. See what changes by POST /v1/backtests, then "
+                f'publish with "confirm": "{UNCHECKED}"'
+            ) from None
+        if end.state is not State.DONE or end.report is None:
+            raise PublicationRefused(f"the check failed: {end.error}")
+        report = orjson.loads(end.report)
+        return CheckResult(
+            report["orders"], report["changed"], report["flagged_before"]["orders"], report["flagged"]["orders"]
+        )
+
+    async def _author(self, request: Request) -> str:
+        return await find_key_name(self.listings.database, principal_of(request).key_id)
+
+    @asynccontextmanager
+    async def _connection(self, request: Request) -> AsyncIterator[PoolConnection]:
+        """A connection when it is the key's turn; errors about drafts and publications become problems."""
+        async with self.listings.turns.turn(principal_of(request).key_id):
+            try:
+                async with self.listings.database.connection() as connection:
+                    yield connection
+            except UnknownDraftError as error:
+                raise DraftUnknown(str(error)) from None
+            except DraftError as error:
+                raise DraftRefused(str(error)) from None
+            except CommandError as error:
+                raise PublicationRefused(str(error)) from None
+
+
+Rulesets = Annotated[RulesetService, Depends(Provider(RulesetService))]
+
+
+def _pointer(pointer: RulesetPointer) -> dict[str, Any]:
+    return {"version": pointer.version, "candidate": pointer.candidate, "percent": pointer.percent}
+
+
+def _published(before: RulesetPointer | None, after: RulesetPointer, check: Mapping[str, int] | None) -> dict[str, Any]:
+    return {**_pointer(after), "replaced": None if before is None else before.version, "check": check}
+
+
+def _stripped(text: str | None) -> str | None:
+    return None if text is None else text.strip()
