@@ -1,19 +1,23 @@
 """Evaluation of an order by a ruleset: the one function that decides, in the stream and elsewhere."""
 
-from decision_engine.features import FeatureState
+from decision_engine.features import Features, FeatureState
 from decision_engine.rule import MAX_SCORE, Mode, Ruleset, snoozed_rules
 from order_contract.decision import CONTROL, SNOOZED, Decision, Outcome, RuleHit
 from order_contract.event import OrderEvent
 
 
 def evaluate(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> Decision:
+    """The decision on an order with the features that a state gives it."""
+    return decide(event, state.features(event), ruleset)
+
+
+def decide(event: OrderEvent, features: Features, ruleset: Ruleset) -> Decision:
     """The decision on an order: live rules with an outcome first, then the scores of the live rules that fired.
 
     Scores add up to at most 100. A rule that is snoozed for the order is recorded, and counts for neither. An order of
     the control group that scores would flag is approved, and the hits of live rules say so. Pure: the same order,
     features and ruleset always give the same decision.
     """
-    features = state.features(event)
     positions = ruleset.find_fired(event, features)
     if not positions:
         return ruleset.approval(features)

@@ -100,7 +100,10 @@ class ListFeatures:
         self._lookups: Sequence[_Lookup] = ()
 
     def features(self, event: OrderEvent) -> Features:
-        features = self._state.features(event)
+        return self.with_lists(event, self._state.features(event))
+
+    def with_lists(self, event: OrderEvent, features: Features) -> Features:
+        """The features of an order that the other state gave, and the lists."""
         lookups = self._lookups if self._layout == self._members.layout else self._find_lookups()
         names = _names_of_lists(event, lookups) if lookups else ()
         return {**features, LISTS: names} if names else features

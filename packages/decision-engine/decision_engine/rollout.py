@@ -77,23 +77,20 @@ class DecidingRulesets:
 
 
 class RolloutEvaluator:
-    """Decides orders during a roll-out, each by one of the two rulesets.
+    """Decides orders during a roll-out, each by one of the two rulesets."""
 
-    `history` has the features of both; None when neither has any.
-    """
-
-    def __init__(
-        self, stable: Ruleset, rollout: Rollout, history: FeatureState | None, members: ListMembers | None
-    ) -> None:
+    def __init__(self, stable: Ruleset, rollout: Rollout, members: ListMembers | None) -> None:
         self._rollout = rollout
-        self._shared = None if history is None else _LatestFeatures(history)
+        self._shared = _LatestFeatures()
         self._stable = _Decider(stable, self._shared, members)
         self._candidate = _Decider(rollout.candidate, self._shared, members)
 
-    def decide(self, event: OrderEvent) -> Decision:
-        """The decision by the ruleset of the order's user; its features have what the other ruleset would have said."""
-        if self._shared is not None:
-            self._shared.read(event)
+    def decide(self, event: OrderEvent, features: Features) -> Decision:
+        """The decision by the ruleset of the order's user; its features have what the other ruleset would have said.
+
+        The order's `features` are those of both rulesets.
+        """
+        self._shared.latest = features
         chosen, other = self._stable, self._candidate
         if self._rollout.includes(event.user_id):
             chosen, other = other, chosen
@@ -116,15 +113,11 @@ class RolloutEvaluator:
 class _LatestFeatures:
     """The FeatureState that has the features of one order, read once for both rulesets."""
 
-    def __init__(self, state: FeatureState) -> None:
-        self._state = state
-        self._features: Features = {}
-
-    def read(self, event: OrderEvent) -> None:
-        self._features = self._state.features(event)
+    def __init__(self) -> None:
+        self.latest: Features = {}
 
     def features(self, event: OrderEvent) -> Features:
-        return self._features
+        return self.latest
 
 
 class _OwnFeatures:
@@ -156,10 +149,10 @@ class _OwnFeatures:
 class _Decider:
     """A ruleset with the state of its own features."""
 
-    def __init__(self, ruleset: Ruleset, shared: FeatureState | None, members: ListMembers | None) -> None:
+    def __init__(self, ruleset: Ruleset, shared: FeatureState, members: ListMembers | None) -> None:
         self._ruleset = ruleset
         self._state: FeatureState = EventFeatures()
-        if shared is not None and ruleset.features:
+        if ruleset.features:
             self._state = _OwnFeatures(shared, ruleset.features)
         self._lists: ListFeatures | None = None
         if members is not None:

@@ -159,8 +159,12 @@ def test_every_value_is_the_aggregate_over_the_other_orders(seed: int, chunk: in
     for number in range(60):
         now += timedelta(microseconds=chance.choice((0, 1, SECOND, 90 * MINUTE)))
         order = random_order(chance, number, now, keys=4)
-        assert differences(dict(state.values(order)), order, added, labelled) == {}, order
-        state.add(order)
+        values = state.values(order)
+        assert differences(dict(values), order, added, labelled) == {}, order
+        if number % 2:
+            state.add(order)
+        else:
+            assert list(state.count(order).items()) == list(values.items())
         added.append(order)
         if chance.random() < 0.3:
             labelled.append(chance.choice([each for each in added if each not in labelled]))
@@ -275,6 +279,30 @@ def test_a_snapshot_of_other_features_is_refused() -> None:
         file.seek(0)
         with pytest.raises(SnapshotError, match="other features"):
             StreamFeatures(features[1:]).read(file)
+
+
+def test_counting_gives_the_features_and_adds() -> None:
+    """Also for orders that are too late, and after orders were forgotten."""
+    chance = random.Random(5)
+    one, two = bounded(100_000), bounded(100_000)
+    now, kinds = START, set()
+    for offset in range(150):
+        now += timedelta(hours=chance.randrange(48))
+        order = random_order(chance, offset, now, keys=5)
+        order = order._replace(created_date=order.created_date - chance.choice((0, 0, 0, 6, 8, 50)) * timedelta(days=1))
+        values = one.features(order)
+        one.add(order, offset % 3, offset)
+        assert list(two.count(order, offset % 3, offset).items()) == list(values.items())
+        kinds.add((TOO_LATE in values, HISTORY_SINCE in values))
+        for state in (one, two):
+            if offset % 40 == 39:
+                list(state.forget())
+    assert kinds == {(False, False), (False, True), (True, False)}
+    assert one.late_orders == two.late_orders > 0
+    assert one.shortened_orders == two.shortened_orders > 0
+    assert (one.next_offsets, one.newest, one.histories) == (two.next_offsets, two.newest, two.histories)
+    order = random_order(chance, 150, now, keys=5)
+    assert one.features(order) == two.features(order)
 
 
 def bounded(most_bytes: int | None) -> StreamFeatures:

@@ -69,11 +69,11 @@ def test_the_users_of_a_version_are_the_same_in_every_release() -> None:
 def test_both_outcomes_are_recorded() -> None:
     stable, candidate = ruleset(0), ruleset(95)
     rollout = Rollout(candidate, 50, "salt")
-    evaluator = RolloutEvaluator(stable, rollout, None, None)
+    evaluator = RolloutEvaluator(stable, rollout, None)
     seen = set()
     for number in range(50):
         event = order(f"user-{number}")
-        decision = evaluator.decide(event)
+        decision = evaluator.decide(event, EventFeatures().features(event))
         own, other = (candidate, stable) if rollout.includes(event.user_id) else (stable, candidate)
         expected, alternative = (evaluate(event, EventFeatures(), each) for each in (own, other))
         assert decision == expected._replace(
@@ -105,16 +105,17 @@ def test_each_version_sees_what_it_would_see_alone(
     histories = StreamFeatures(deciding.features, most_bytes=most_bytes) if deciding.features else None
     alone = {each.version: StreamFeatures(each.features) for each in deciding.rulesets}
     assert deciding.rollout is not None
-    evaluator = RolloutEvaluator(deciding.stable, deciding.rollout, histories, None)
+    evaluator = RolloutEvaluator(deciding.stable, deciding.rollout, None)
     for number in range(120):
         late = LATENESS if number % 50 == 49 else timedelta()
         event = order(f"user-{number % 7}", number * 15)
         event = event._replace(created_date=event.created_date - late)
-        decided = dict(evaluator.decide(event).features)
+        features = EventFeatures().features(event) if histories is None else histories.features(event)
+        decision = evaluator.decide(event, features)
+        decided = dict(decision.features)
         assert decided.pop(ROLLOUT)
-        version = evaluator.decide(event).ruleset_version
-        own = next(each for each in deciding.rulesets if each.version == version)
-        state = alone[version]
+        own = next(each for each in deciding.rulesets if each.version == decision.ruleset_version)
+        state = alone[own.version]
         if histories is not None and histories.horizon is not None:
             state._set_horizon(histories.horizon)  # as if it had forgotten the same
         expected = state.features(event) if own.features else EventFeatures().features(event)
@@ -145,12 +146,13 @@ def test_lists_of_both_are_seen() -> None:
     members.apply(7, [EntryChange("blocked", "user_id", "u1", None, is_added=True)])
     listed = ruleset(50, lists="blocked: {kind: block, field: user_id}", when="user_id in blocked")
     for stable, candidate in ((ruleset(50), listed), (listed, ruleset(50))):
-        evaluator = RolloutEvaluator(stable, Rollout(candidate, 50, ""), None, members)
+        evaluator = RolloutEvaluator(stable, Rollout(candidate, 50, ""), members)
         assert evaluator.lists_seen == 7
-        decision = evaluator.decide(order("u1"))
+        event = order("u1")
+        decision = evaluator.decide(event, EventFeatures().features(event))
         by_listed = decision.ruleset_version == listed.version
         assert ("lists" in decision.features) == by_listed
-    assert RolloutEvaluator(ruleset(50), Rollout(ruleset(60), 50, ""), None, members).lists_seen is None
+    assert RolloutEvaluator(ruleset(50), Rollout(ruleset(60), 50, ""), members).lists_seen is None
 
 
 def test_rulesets_that_decide_alike() -> None:

@@ -1,14 +1,15 @@
-"""Compiler of series into two functions: the features of an order, and adding an order.
+"""Compiler of series into three functions: the features of an order, adding an order, and both in one pass.
 
 They are generated as Python source, as dataclasses and named tuples generate theirs: with ten features of four keys, a
-loop over declarations takes several times as long as what it does for them.
+loop over declarations takes several times as long as what it does for them. Most of the time goes by until the memory
+of a history arrives, so an order that is decided and counted looks for each of its histories once.
 """
 
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from decision_engine.history.columns import ColumnKind
 from decision_engine.history.declaration import (
@@ -45,6 +46,15 @@ class ReadFeatures(Protocol):
 AddOrder = Callable[[OrderEvent], None]
 """Adds an order to all series."""
 
+
+class SeriesFunctions(NamedTuple):
+    """The functions over some series; `read_and_add` reads all features for an order, then adds it."""
+
+    read: ReadFeatures
+    add: AddOrder
+    read_and_add: ReadFeatures
+
+
 LABELLED_PART: Final = " labelled"
 ORDERS_PART: Final = " orders"
 """End the names of the two counts of which a share is the quotient."""
@@ -55,10 +65,8 @@ _TIME: Final = "(since_epoch.days * 86_400 + since_epoch.seconds) * 1_000_000 + 
 _CURRENCY: Final = f"event[{POSITIONS['currency']}]"
 
 
-def compile_series(
-    all_series: Sequence[Series], shares: Sequence[HistoryFeature] = ()
-) -> tuple[ReadFeatures, AddOrder]:
-    """The two functions over these series; `shares` are features that divide two others, see `share_parts`."""
+def compile_series(all_series: Sequence[Series], shares: Sequence[HistoryFeature] = ()) -> SeriesFunctions:
+    """The functions over these series; `shares` are features that divide two others, see `share_parts`."""
     names: dict[str, Any] = {
         "array": array, "bisect_right": bisect_right, "deviation": deviation, "identity": identity,
         "UNIX_EPOCH": UNIX_EPOCH, "key_attribute": key_attribute, "insert_late": insert_late,
@@ -73,9 +81,22 @@ def compile_series(
             f"kinds{number}": tuple(series.kinds),
             f"counts{number}": series.condition,
         }
-    source = "\n".join((*_read_source(all_series, shares), *_add_source(all_series)))
+    keys = _key_names(all_series)
+    # Labels come later than their orders.
+    adders = {
+        number: _Adder(number, series, keys[series.key])
+        for number, series in enumerate(all_series)
+        if series.label is None
+    }
+    source = "\n".join(
+        (
+            *_read_source("read", all_series, shares, {}),
+            *_add_source(adders),
+            *_read_source("read_and_add", all_series, shares, adders),
+        )
+    )
     exec(compile(source, "<history features>", "exec"), names)  # noqa: S102  (made of numbers and names of fields)
-    return names["read"], names["add"]
+    return SeriesFunctions(names["read"], names["add"], names["read_and_add"])
 
 
 def share_parts(share: HistoryFeature) -> tuple[HistoryFeature, HistoryFeature]:
@@ -86,28 +107,38 @@ def share_parts(share: HistoryFeature) -> tuple[HistoryFeature, HistoryFeature]:
     )
 
 
-def _read_source(all_series: Sequence[Series], shares: Sequence[HistoryFeature]) -> Iterator[str]:
-    yield f"def read(event, horizon={NO_HORIZON}):"
+def _read_source(
+    name: str, all_series: Sequence[Series], shares: Sequence[HistoryFeature], adders: Mapping[int, "_Adder"]
+) -> Iterator[str]:
+    """A function that reads all features, and adds the order to the series that have an adder, by their numbers."""
+    yield f"def {name}(event, horizon={NO_HORIZON}):"
     yield from _indented(_times(sorted({each.window for series in all_series for each in series.features})), 4)
     keys = _key_names(all_series)
     yield from _indented((f"{name} = {_key(fields)}" for fields, name in keys.items()), 4)
+    yield from _indented(_identities(adders.values()), 4)
     variables: dict[HistoryFeature, str] = {}
     for number, series in enumerate(all_series):
         names = [f"value{number}_{index}" for index in range(len(series.features))]
         variables |= zip(series.features, names, strict=True)
         target = ", ".join(names) + ","
         nothing = tuple(WITHOUT_ORDERS.get(feature.aggregate) for feature in series.features)
-        key = keys[series.key]
+        key, adder = keys[series.key], adders.get(number)
         # No history has the key None, of an order that lacks a field.
         yield f"    history = histories{number}.get({key})"
         yield "    if history.__class__ is array:"
         yield from _indented(_short_reader(series, names), 8)
+        if adder:
+            yield from _indented(adder.extend(is_late="end < count"), 8)
         yield "    elif history is None:"
         yield f"        {target} = {nothing}"
         if _optional(series.key):
             yield f"        if {key} is None: {' = '.join(names)} = None"
+        if adder:
+            yield from _indented(adder.begin(), 8)
         yield "    else:"
         yield f"        {target} = read_large{number}(history, time, event, horizon)"
+        if adder:
+            yield f"        {adder.slowly}"
     parts = {part for share in shares for part in share_parts(share)}
     values = [f"{feature.name!r}: {name}" for feature, name in variables.items() if feature not in parts]
     for share in shares:
@@ -181,72 +212,107 @@ def _aggregate(series: Series, feature: HistoryFeature) -> str:  # noqa: PLR0911
             raise AssertionError("a share is the quotient of its parts")
 
 
-def _add_source(all_series: Sequence[Series]) -> Iterator[str]:
+def _add_source(adders: Mapping[int, "_Adder"]) -> Iterator[str]:
     yield "def add(event):"
     yield from _indented(_times(()), 4)
-    # Labels come later than their orders.
-    of_orders = [(number, series) for number, series in enumerate(all_series) if series.label is None]
-    keys = _key_names(series for _, series in of_orders)
-    yield from _indented((f"{name} = {_key(fields)}" for fields, name in keys.items()), 4)
-    identities = {
-        column.field: f"identity_{column.field}"
-        for _, series in of_orders
-        for column in series.columns
-        if column.kind is ColumnKind.IDS and column.field not in OPTIONAL_FIELDS
-    }
-    yield from _indented((f"{name} = identity({_field(field)})" for field, name in identities.items()), 4)
-    for number, series in of_orders:
-        key = keys[series.key]
-        conditions = [f"{key} is not None"] if _optional(series.key) else []
-        conditions += [f"{_field(series.required)} is not None"] if series.required else []
-        conditions += [f"counts{number}(event)"] if series.condition else []
-        yield f"    if {' and '.join(conditions) or True}:"
-        yield from _indented(_adder(number, series, key, identities), 8)
+    yield from _indented(dict.fromkeys(f"{each.key} = {_key(each.series.key)}" for each in adders.values()), 4)
+    yield from _indented(_identities(adders.values()), 4)
+    for number, adder in adders.items():
+        yield f"    history = histories{number}.get({adder.key})"
+        yield "    if history.__class__ is array:"
+        yield from _indented(_layout(adder.series), 8)
+        yield from _indented(adder.extend(is_late="history[count - 1] > time"), 8)
+        yield "    elif history is None:"
+        yield from _indented(adder.begin(), 8)
+        yield "    else:"
+        yield f"        {adder.slowly}"
 
 
-def _adder(number: int, series: Series, key: str, identities: Mapping[str, str]) -> Iterator[str]:
-    # The usual order is the newest of its key, and its values fit into 64 bits.
-    new, entries, values = ["time"], [], []
-    # Copying an array and setting its entries takes a quarter of the time of an array of a tuple.
-    for index, column in enumerate(series.columns, 1):
-        value = identities.get(column.field, "") if column.kind is ColumnKind.IDS else ""
-        value = value or _value(column)
-        entries.append(f"entry{index} = {value}")
-        if column.kind is ColumnKind.TOTALS:
-            new += ["0", value]
-            entries.append(f"entry{index} += history[column{index} + count]")
-            values.append(f"entry{index} - history[column{index} + count]")
+def _identities(adders: Iterable["_Adder"]) -> Iterator[str]:
+    """The identities of fields that every order has: several series share one."""
+    for field in dict.fromkeys(field for adder in adders for field in adder.shared_identities):
+        yield f"identity_{field} = identity({_field(field)})"
+
+
+class _Adder:
+    """Source that adds an order to the histories of a series; `key` is the variable of the order's key."""
+
+    def __init__(self, number: int, series: Series, key: str) -> None:
+        self.series = series
+        self.key = key
+        self.slowly = f"add_slowly{number}(event, time)"
+        self.shared_identities = [
+            column.field
+            for column in series.columns
+            if column.kind is ColumnKind.IDS and column.field not in OPTIONAL_FIELDS
+        ]
+        self._number = number
+        self._conditions = [f"{_field(series.required)} is not None"] if series.required else []
+        self._conditions += [f"counts{number}(event)"] if series.condition else []
+
+    def extend(self, *, is_late: str) -> Iterator[str]:
+        """Add to the short history of the key, of which `_layout` is known."""
+        # The usual order is the newest of its key, and its values fit into 64 bits.
+        entries, values = [], []
+        unusual = [f"count >= {self.series.chunk - 1}"]
+        for index, column in enumerate(self.series.columns, 1):
+            if column.kind is ColumnKind.TOTALS:
+                entries.append(f"entry{index} = {self._value(column)} + history[column{index} + count]")
+                values.append(f"entry{index} - history[column{index} + count]")
+            else:
+                entries.append(f"entry{index} = {self._value(column)}")
+                values.append(f"entry{index}")
+            if column.can_outgrow:
+                unusual.append(f"entry{index} > {LARGEST}")
+        new_values = "".join(f"{value}, " for value in values)
+        lines = [
+            *entries,
+            f"if {' or '.join(unusual)}:",
+            f"    {self.slowly}",
+            f"elif {is_late}:",
+            f"    insert_late(history, kinds{self._number}, time, ({new_values}))",
+            "else:",
+        ]
+        # From the last column to the first, so that each insertion leaves the places of the next ones as they are.
+        for index, column in reversed(list(enumerate(self.series.columns, 1))):
+            end = f"column{index} + count{' + 1' if column.kind is ColumnKind.TOTALS else ''}"
+            is_last = index == len(self.series.columns)
+            lines.append(f"    history.append(entry{index})" if is_last else f"    history.insert({end}, entry{index})")
+        lines.append("    history.insert(count, time)" if self.series.columns else "    history.append(time)")
+        return self._guarded(self._conditions, lines)
+
+    def begin(self) -> Iterator[str]:
+        """Begin a history of the key, if the order has it."""
+        new = ["time"]
+        for column in self.series.columns:
+            new += ["0", self._value(column)] if column.kind is ColumnKind.TOTALS else [self._value(column)]
+        lines = [
+            "try:",
+            # Copying an array and setting its entries takes a quarter of the time of an array of a tuple.
+            f"    history = empty{len(new)}[:]",
+            *(f"    history[{index}] = {value}" for index, value in enumerate(new) if value != "0"),
+            f"    histories{self._number}[{self.key}] = history",
+            "except OverflowError:",
+            f"    {self.slowly}",
+        ]
+        has_key = [f"{self.key} is not None"] if _optional(self.series.key) else []
+        return self._guarded([*has_key, *self._conditions], lines)
+
+    def _guarded(self, conditions: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
+        """The lines, for an order that is in the series and can be in a history of one currency."""
+        if conditions:
+            yield f"if {' and '.join(conditions)}:"
+            yield from _indented(self._guarded((), lines), 4)
+        elif self.series.has_money:
+            yield f"if {_CURRENCY} != {DEFAULT_CURRENCY!r}:"
+            yield f"    {self.slowly}"
+            yield "else:"
+            yield from _indented(lines, 4)
         else:
-            new.append(value)
-            values.append(f"entry{index}")
-    yield f"history = histories{number}.get({key})"
-    if series.has_money:
-        yield f"if {_CURRENCY} != {DEFAULT_CURRENCY!r}:"
-        yield f"    add_slowly{number}(event, time)"
-    yield f"{'elif' if series.has_money else 'if'} history is None:"
-    yield "    try:"
-    yield f"        history = empty{len(new)}[:]"
-    yield from (f"        history[{index}] = {value}" for index, value in enumerate(new) if value != "0")
-    yield f"        histories{number}[{key}] = history"
-    yield "    except OverflowError:"
-    yield f"        add_slowly{number}(event, time)"
-    yield "elif history.__class__ is array:"
-    yield from _indented((*_layout(series), *entries), 4)
-    unusual = [f"count >= {series.chunk - 1}"]
-    unusual += [f"entry{index} > {LARGEST}" for index, column in enumerate(series.columns, 1) if column.can_outgrow]
-    yield f"    if {' or '.join(unusual)}:"
-    yield f"        add_slowly{number}(event, time)"
-    yield "    elif history[count - 1] > time:"
-    yield f"        insert_late(history, kinds{number}, time, ({''.join(f'{value}, ' for value in values)}))"
-    yield "    else:"
-    # From the last column to the first, so that each insertion leaves the places of the next ones as they are.
-    for index, column in reversed(list(enumerate(series.columns, 1))):
-        end = f"column{index} + count{' + 1' if column.kind is ColumnKind.TOTALS else ''}"
-        is_last = index == len(series.columns)
-        yield f"        history.append(entry{index})" if is_last else f"        history.insert({end}, entry{index})"
-    yield "        history.insert(count, time)" if series.columns else "        history.append(time)"
-    yield "else:"
-    yield f"    add_slowly{number}(event, time)"
+            yield from lines
+
+    def _value(self, column: ColumnSource) -> str:
+        return f"identity_{column.field}" if column.field in self.shared_identities else _value(column)
 
 
 def _layout(series: Series) -> Iterator[str]:

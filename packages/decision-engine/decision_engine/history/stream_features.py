@@ -124,6 +124,8 @@ class StreamFeatures:
         self._kept_since = self._complete_since - self._longest
         if self._horizon is not None:
             self._kept_since = max(self._kept_since, self._horizon)
+        # Orders after this time have features and are kept.
+        self._usual_since = max(self._complete_since, self._kept_since)
 
     def _set_horizon(self, horizon: datetime | None) -> None:
         self._horizon = horizon
@@ -138,9 +140,30 @@ class StreamFeatures:
         values: dict[str, Any] = self._histories.values(event, self._horizon_time)
         values["hour"] = hour
         if event.created_date < self._shortened_until:
-            assert self._horizon is not None
-            values[HISTORY_SINCE] = self._horizon.isoformat()
-            self.shortened_orders += 1
+            self._note_horizon(values)
+        return values
+
+    def _note_horizon(self, values: dict[str, Any]) -> None:
+        assert self._horizon is not None
+        values[HISTORY_SINCE] = self._horizon.isoformat()
+        self.shortened_orders += 1
+
+    def count(self, event: OrderEvent, partition: int, offset: int) -> Features:
+        """The features of an order that counts for those after it: what `features` gives, then `add` does."""
+        created = event.created_date
+        if created <= self._usual_since:
+            features = self.features(event)
+            self.add(event, partition, offset)
+            return features
+        values: dict[str, Any] = self._histories.count(event, self._horizon_time)
+        values["hour"] = business_hour(created)
+        if created < self._shortened_until:
+            self._note_horizon(values)
+        if created > self._advance_after:
+            self._set_newest(created)
+        self.advance(partition, offset + 1)
+        if self._labels:
+            self._labels.enter(event, (partition, offset))
         return values
 
     def write(self, file: BinaryIO) -> None:
