@@ -68,6 +68,8 @@ from order_api.orders.lookups import OrderLookups
 from order_api.orders.repository import find_dead_letters, find_orders
 from order_api.orders.routes import router as orders_router
 from order_api.orders.service import OrderService
+from order_api.reviews.routes import router as reviews_router
+from order_api.reviews.service import ReviewService
 from order_api.rules.routes import router as rules_router
 from order_api.rules.service import RuleService
 from order_api.rulesets.routes import router as rulesets_router
@@ -139,7 +141,7 @@ def create_app(
     for router in (
         labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
         keys_router, audit_router, lists_router, rules_router, rulesets_router, backtests_router, what_if_router,
-        sessions_router, health_router, docs_router,
+        reviews_router, sessions_router, health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -214,6 +216,7 @@ async def open_services(
             AuditService(listings),
             ListService(listings, settings.event_decoder(), personal_data),
             labels := LabelService(settings, database),
+            ReviewService(listings, labels),
             RuleService(statistics, settings.labels_topic),
             WhatIfService(
                 statistics, settings.event_decoder(), personal_data, settings.orders_topic, settings.labels_topic

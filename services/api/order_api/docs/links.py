@@ -31,6 +31,7 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "Again": _link("get_order", "it does not change", order_id="$response.body#/order_id"),
     },
     "add_label": {"Labels": _link("list_labels", "all labels of the order", order_id="$response.body#/order_id")},
+    "list_reviews": {"Order": _link("get_order", "the order of the first review", order_id=f"{_ITEM}/order_id")},
     "list_orders": _order_listing("list_orders"),
     "list_flags": _order_listing("list_flags"),
     "get_user": {

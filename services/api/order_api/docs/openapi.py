@@ -13,6 +13,7 @@ from order_api.http.problems.openapi import problem_components, responses
 TAGS: Final = [
     {"name": "orders", "description": "Orders with their decisions: one, or pages of them."},
     {"name": "labels", "description": "What orders turned out to be."},
+    {"name": "reviews", "description": "Orders that a person is to look at."},
     {"name": "users", "description": "Users as their orders show them."},
     {"name": "decisions", "description": "Decisions as they are made."},
     {"name": "dead letters", "description": "Messages that were refused; role admin."},
@@ -119,6 +120,8 @@ PARAMETERS: Final[dict[str, object]] = {
     "subject_id": "blocked_devices",
     "key_id": "3f9c0a7be412",
     "backtest_id": 17,
+    "ruleset_version": "3372255be29951af",
+    "opened_by": "dina@desk-7",
     "get_draft.name": "large-wallets",
     "save_draft.name": "large-wallets",
     "discard_draft.name": "large-wallets",

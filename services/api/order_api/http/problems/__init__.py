@@ -44,6 +44,8 @@ Problem
 │   ├── DraftRefused         409  it has changed, or its author approves it
 │   ├── PublicationRefused   409  a ruleset that cannot become active
 │   ├── ConfirmationNeeded   409  it changes many outcomes
+│   ├── ReviewUnknown        404
+│   ├── ReviewClosed         409  by a label
 │   ├── BacktestUnknown      404
 │   ├── BacktestRefused      409  its range cannot be
 │   ├── BacktestUnfinished   409  it has no report

@@ -211,6 +211,28 @@ class ConfirmationNeeded(Problem):
         super().__init__(detail, members={"check": dict(check)})
 
 
+class ReviewUnknown(Problem):
+    """No review of this order was opened: `GET /v1/reviews` lists them. An order can be labelled all the same."""
+
+    status = 404
+    code = "review-unknown"
+    title = "The order has no review"
+
+    def __init__(self) -> None:
+        super().__init__("no review of this order was opened")
+
+
+class ReviewClosed(Problem):
+    """The review is closed: the order got a label since. `label` is what it says now; a newer one can correct it."""
+
+    status = 409
+    code = "review-closed"
+    title = "The review is closed"
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"the review is closed: the order is labelled {label}", members={"label": label})
+
+
 class BacktestUnknown(Problem):
     """No backtest has this id: it was never requested, or it is deleted, as the newest 500 are kept."""
 
