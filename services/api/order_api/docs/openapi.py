@@ -121,7 +121,7 @@ PARAMETERS: Final[dict[str, object]] = {
     "key_id": "3f9c0a7be412",
     "backtest_id": 17,
     "ruleset_version": "3372255be29951af",
-    "opened_by": "dina@desk-7",
+    "opened_by": "dina@review-7",
     "get_draft.name": "large-wallets",
     "save_draft.name": "large-wallets",
     "discard_draft.name": "large-wallets",

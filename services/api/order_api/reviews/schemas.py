@@ -15,7 +15,7 @@ _REVIEW: Final[dict[str, Any]] = {
     "rules": ["card-testing"],
     "ruleset_version": "3372255be29951af",
     "opened_at": "2026-11-22T03:15:00.014512Z",
-    "opened_by": "dina@desk-7",
+    "opened_by": "dina@review-7",
     "reason": "card testing of November",
     "label": None,
     "closed_at": None,
