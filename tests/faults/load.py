@@ -26,7 +26,7 @@ class Load:
         self._rate = rate
         self._random = random.Random(seed)
         self._sent: list[tuple[int, bytes]] = []
-        self._day = datetime.now(UTC).date() - timedelta(days=1)
+        self.day = datetime.now(UTC).date() - timedelta(days=1)
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -81,4 +81,4 @@ class Load:
     def _created(self, number: int) -> str:
         """Orders come in their own time, a second each; some are late."""
         second = max(0, number - (self._random.randrange(3_600) if self._random.random() < LATE_SHARE else 0))
-        return f"{self._day}T{second // 3_600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+        return f"{self.day}T{second // 3_600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"

@@ -1,20 +1,26 @@
 """kill -9 of everything under load: nothing lost, nothing twice, `decisions` says what Postgres says.
 
-The rules have features of orders and of labels, which arrive in the meantime: SQL then computes their values from the
-stored rows, plain Python those of labels, and a replay makes all decisions again. Detectors that were killed start
-again from snapshots.
+The rules have features of orders and of labels, which arrive in the meantime, and a list that changes: SQL then
+computes the features from the stored rows, plain Python those of labels, and a replay makes all decisions again.
+Detectors that were killed start again from snapshots; others leave the group and join it again.
 
 ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default),
-ORDERWATCH_FAULT_MESSAGES how many messages of orders there are at least, and ORDERWATCH_FAULT_SAMPLE of how many orders
-the features are computed. 300,000 messages take ten minutes at the least, and twenty kills are seven rounds.
+ORDERWATCH_FAULT_MESSAGES how many messages of orders there are at least, ORDERWATCH_FAULT_RATE how many come in a
+second (500), and ORDERWATCH_FAULT_SAMPLE of how many orders the features are computed. ORDERWATCH_FAULT_WAREHOUSE=1
+then runs the batch side and replays from its DuckDB file, too. With `-s` the run prints what it counted. The large
+one is
+
+    ORDERWATCH_FAULT_MESSAGES=300000 ORDERWATCH_FAULT_RATE=2000 ORDERWATCH_FAULT_ROUNDS=7 ORDERWATCH_FAULT_WAREHOUSE=1 \
+        .venv/bin/python -m pytest -s tests/faults/test_ledger.py
 """
 
 import asyncio
 import os
 import random
+import subprocess
 import uuid
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -28,6 +34,7 @@ from order_platform.kafka.topics import ensure_topics
 from order_platform.settings import KafkaSettings
 from tests.faults.database import new_database
 from tests.faults.label_load import LabelLoad, LabelOracle
+from tests.faults.list_load import ListLoad
 from tests.faults.load import Load
 from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
@@ -37,10 +44,13 @@ from tests.support.service import run_command
 from tests.support.waiting import until
 
 ROUNDS = int(os.environ.get("ORDERWATCH_FAULT_ROUNDS", "1"))
-RATE = 500
+RATE = int(os.environ.get("ORDERWATCH_FAULT_RATE", "500"))
 LABEL_RATE = 50
+LIST_RATE = 2
 RULES = Path(__file__).with_name("history_rules.yaml")
 MESSAGES = int(os.environ.get("ORDERWATCH_FAULT_MESSAGES", "0"))
+WAREHOUSE = os.environ.get("ORDERWATCH_FAULT_WAREHOUSE") == "1"
+REPOSITORY = Path(__file__).parents[2]
 SAMPLE = os.environ.get("ORDERWATCH_FAULT_SAMPLE", "150")
 
 
@@ -53,6 +63,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
     database_url = await new_database(private_postgres)
     ledger = Ledger()
     load, labels = Load(settings, ledger, rate=RATE), LabelLoad(settings, ledger, rate=LABEL_RATE)
+    lists = ListLoad(database_url, rate=LIST_RATE)
     with ExitStack() as stack:
         detectors = [
             stack.enter_context(
@@ -67,7 +78,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
             )
             for number in range(3)
         ]
-        loading = asyncio.gather(load.run(), labels.run())
+        loading = asyncio.gather(load.run(), labels.run(), lists.run())
         await until(lambda: len(ledger.acknowledged) > RATE, "the load to start")
         for number in range(ROUNDS):
             detector = detectors[number % 3]
@@ -75,6 +86,10 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
             await asyncio.sleep(0.5)
             detector.start()
             await _get_on(ledger)
+            leaving = detectors[(number + 1) % 3]
+            await until(lambda: leaving.get("/readyz")[0] == 200, "a detector to be ready")  # noqa: B023
+            assert await asyncio.to_thread(leaving.terminate) == 0
+            leaving.start()
             await _kill_and_restart(private_postgres)
             await _get_on(ledger)
             await _kill_and_restart(private_kafka)
@@ -82,6 +97,7 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
         await until(lambda: len(ledger.acknowledged) >= MESSAGES, "all messages", within=10 + MESSAGES)
         load.stop()
         labels.stop()
+        lists.stop()
         await loading
         for subscription in (settings.orders, settings.labels):
             await until_consumed(settings, "the detectors to catch up", subscription=subscription, within=120)
@@ -93,6 +109,12 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
     await _verify_labels(settings, database_url, labels)
     await _verify_features(settings, database_url, counts["stored"])
     await _replay(settings, database_url, counts["stored"])
+    assert lists.changes
+    print(f"{dict(counts)}, {len(labels.acknowledged):,} labels, {lists.changes:,} changes of a list: 0 differences")
+    if WAREHOUSE:
+        warehouse = await asyncio.to_thread(_run_batch, database_url, load.day, tmp_path)
+        await _replay(settings, database_url, counts["stored"], "--source", str(warehouse))
+        print("from the warehouse: 0 differences")
 
 
 async def _get_on(ledger: Ledger) -> None:
@@ -123,21 +145,40 @@ async def _verify_labels(settings: KafkaSettings, database_url: str, labels: Lab
 async def _verify_features(settings: KafkaSettings, database_url: str, stored: int) -> None:
     """Every sampled feature is what SQL computes from the stored orders."""
     verified = await asyncio.to_thread(
-        run_command, settings, database_url, "fraud_detector", "features", "verify", "--sample", SAMPLE, "--json"
-    )
+        run_command, settings, database_url, "fraud_detector", "features", "verify", "--sample", SAMPLE, "--json",
+        timeout=120 + stored / 200,
+    )  # fmt: skip
     verification = orjson.loads(verified.stdout)
     differences = verification["differences"]
     assert (verified.returncode, differences[:5], len(differences)) == (0, [], 0), verified.stderr
     assert verification["orders"] == min(int(SAMPLE), stored)
 
 
-async def _replay(settings: KafkaSettings, database_url: str, stored: int) -> None:
+def _run_batch(database_url: str, day: date, folder: Path) -> Path:
+    """Load a business date into a warehouse; returns its file."""
+    file = folder / "warehouse.duckdb"
+    done = subprocess.run(
+        [REPOSITORY / "airflow/.venv/bin/order-batch", "run", day.isoformat()],
+        env={
+            **os.environ,
+            "ORDERWATCH_DATABASE_URL": database_url,
+            "ORDERWATCH_WAREHOUSE_PATH": str(file),
+            "ORDERWATCH_STAGING": str(folder / "staging"),
+        },
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return file
+
+
+async def _replay(settings: KafkaSettings, database_url: str, stored: int, *options: str) -> None:
     """Every decision is made again, to the bit."""
     today = business_date(datetime.now(UTC))
     dates = "--from", str(today - timedelta(days=3)), "--to", str(today)
     replayed = await asyncio.to_thread(
-        run_command, settings, database_url, "fraud_detector", "replay", *dates, "--processes", "2", "--json"
-    )
+        run_command, settings, database_url, "fraud_detector", "replay", *dates, "--processes", "2", "--json", *options,
+        timeout=120 + stored / 200,
+    )  # fmt: skip
     *differing, summary = map(orjson.loads, replayed.stdout.splitlines())
     assert (replayed.returncode, differing) == (0, []), (replayed.stderr, summary)
     assert (summary["orders"], summary["decided_again"], summary["not_decided_again"]) == (stored, stored, {})

@@ -1,10 +1,17 @@
-"""Ruleset versions that become active under load: each decision agrees with the version that it names, none is lost."""
+"""Ruleset versions that become active under load: each decision agrees with the version that it names, none is lost.
+
+ORDERWATCH_RULESET_SWITCHES sets how often versions, and percentages, change (6), ORDERWATCH_RULESET_SWITCH_RATE how
+many orders come in a second (300). With `-s` the run prints how long orders took from the broker's append to being
+stored, while versions changed and while none did; the two take turns.
+"""
 
 import asyncio
 import os
 import random
 import uuid
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -26,8 +33,20 @@ from tests.support.ledger import Ledger
 from tests.support.service import run_command
 from tests.support.waiting import until
 
-RATE = 300
+RATE = int(os.environ.get("ORDERWATCH_RULESET_SWITCH_RATE", "300"))
 SWITCHES = int(os.environ.get("ORDERWATCH_RULESET_SWITCHES", "6"))
+SWITCHES_AT_A_TIME = 10
+LATENCY = """
+    select count(*), coalesce(percentile_cont(0.5) within group (order by seconds), 0),
+        coalesce(percentile_cont(0.99) within group (order by seconds), 0)
+    from (
+        select extract(epoch from stored_at - appended_at)::float8 as seconds from orders
+        where exists (
+            select from unnest($1::timestamptz[], $2::timestamptz[]) as span (since, until)
+            where appended_at >= since and appended_at < until
+        )
+    ) as taken
+"""
 FEATURES = (
     "user_orders_1h: {aggregate: count, key: user_id, window: 1h}",
     "user_average_30d: {aggregate: avg, field: amount, key: user_id, window: 30d}",
@@ -70,10 +89,16 @@ async def test_every_decision_agrees_with_the_version_that_it_names(
         await until(lambda: all(_decides_by(each, default) for each in detectors), "the default ruleset to decide")
         before = len(ledger.acknowledged)
         await until(lambda: len(ledger.acknowledged) > before + RATE, "the load to start")
+        quiet, switching = _Spans(), _Spans()
         for number in range(SWITCHES):
+            if number % SWITCHES_AT_A_TIME == 0:
+                with quiet.add():  # as long as the switches before took
+                    before, orders = len(ledger.acknowledged), max(RATE, int(RATE * switching.latest_seconds))
+                    await until(lambda: len(ledger.acknowledged) > before + orders, "orders", within=600)  # noqa: B023
             ruleset = VERSIONS[number] if number < len(VERSIONS) else chance.choice(VERSIONS)
-            await activate(connection, ruleset.version, ruleset.content, action=Action.PUBLISH, author="test")
-            await until(lambda: all(_decides_by(each, ruleset.version) for each in detectors), "both to switch")  # noqa: B023
+            with switching.add():
+                await activate(connection, ruleset.version, ruleset.content, action=Action.PUBLISH, author="test")
+                await until(lambda: all(_decides_by(each, ruleset.version) for each in detectors), "both to switch")  # noqa: B023
         await activate(connection, "of-a-newer-release", "rules: 1", action=Action.PUBLISH, author="test")
         await until(lambda: all("cannot be run" in each.get("/readyz")[1] for each in detectors), "both to refuse")
         before = len(ledger.acknowledged)
@@ -89,6 +114,10 @@ async def test_every_decision_agrees_with_the_version_that_it_names(
         OrderRow(*record.values())
         for record in await connection.fetch(f"select {', '.join(OrderRow._fields)} from orders")
     ]
+    for name, spans in (("no switch", quiet), ("switches", switching)):
+        (figures,) = await connection.fetch(LATENCY, spans.begins, spans.ends)
+        found, median, p99 = figures
+        print(f"{name}: {found:,} orders at {RATE:,}/s, p50 {median * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
     recorded = {version for (version,) in await connection.fetch("select version from rulesets")}
     await connection.close()
     rulesets = {ruleset.version: ruleset for ruleset in VERSIONS}
@@ -160,6 +189,26 @@ async def test_each_user_is_always_on_the_same_side_of_a_percentage(
             assert {row.ruleset_version, rollout["other_version"]} == rulesets.keys()
     assert decided_at == set(percents)
     await _verify_features(settings, database_url)
+
+
+class _Spans:
+    """Spans of time, in which something was done."""
+
+    def __init__(self) -> None:
+        self.begins: list[datetime] = []
+        self.ends: list[datetime] = []
+
+    @contextmanager
+    def add(self) -> Iterator[None]:
+        self.begins.append(datetime.now(UTC))
+        yield
+        self.ends.append(datetime.now(UTC))
+
+    @property
+    def latest_seconds(self) -> float:
+        """How long the latest spans took, as many as there are at a time."""
+        latest = [*zip(self.begins, self.ends, strict=True)][-SWITCHES_AT_A_TIME:]
+        return sum((end - begin).total_seconds() for begin, end in latest)
 
 
 def _decides_by(detector: DetectorProcess, version: str, share: float = 1.0) -> bool:

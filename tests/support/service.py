@@ -27,12 +27,14 @@ def environment(kafka: KafkaSettings, database_url: str) -> dict[str, str]:
     }
 
 
-def run_command(kafka: KafkaSettings, database_url: str, *command: str) -> "subprocess.CompletedProcess[str]":
+def run_command(
+    kafka: KafkaSettings, database_url: str, *command: str, timeout: float = 120
+) -> "subprocess.CompletedProcess[str]":
     """Run `python -m COMMAND ...` to its end, on a terminal that is wide enough for tables."""
     return subprocess.run(
         [sys.executable, "-m", *command],
         env={**environment(kafka, database_url), "COLUMNS": "200"},
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=timeout,
     )  # fmt: skip
 
 
