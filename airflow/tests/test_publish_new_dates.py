@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -10,15 +10,15 @@ import psycopg
 import pytest
 
 from order_batch.publish.marts import MartDefinition, differing_marts, publish_marts
-from order_batch.publish.new_dates import Names
+from order_batch.publish.names import Names
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.duckdb import DuckDbWarehouse
 
 FIRST = date(2026, 11, 1)
-USERS = MartDefinition("mart_users", "Users.", {}, ["orders desc", "user_id"])
+USERS = MartDefinition("mart_users", "Users.", {}, ["orders desc", "user_id"], published_rows=900)
 PAIRS = MartDefinition(
     "mart_pairs", "Pairs.", {"orders": "Number."}, ["orders desc", "amount desc", "user_id", "product_id"], "by_date",
-    [Names("user_id", "mart_users", ["name"])],
+    [Names("user_id", "users", "names_by_date", ["name"])],
 )  # fmt: skip
 MARTS = [PAIRS, USERS]
 COLUMNS = "user_id, name, product_id, sum(daily.orders)::bigint as orders, sum(daily.amount)::bigint as amount"
@@ -35,10 +35,19 @@ class Shop(DuckDbWarehouse):
             "create schema silver", "create schema gold",
             "create table silver.daily "
             "(business_date date, user_id text, product_id text, orders bigint, amount bigint)",
-            "create table silver.users (user_id text, name text)",
+            "create table silver.versions (user_id text, name text, valid_from timestamp)",
+            "create view silver.hashed as select *, (hash(versions) >> 4)::bigint as row_hash from silver.versions",
+            "create view silver.users as select user_id, last(name order by valid_from) as name from silver.versions "
+            "group by user_id",
             "create view silver.built_partitions as select 'orders' as table_name, business_date as partition_start, "
             "sum(orders)::bigint as total_rows, bit_xor(hash(daily) >> 4)::bigint as content_hash from silver.daily "
-            "group by all",
+            "group by all union all select 'users', date_trunc('month', valid_from)::date, count(*), bit_xor(row_hash) "
+            "from silver.hashed group by all",
+            "create view silver.names_by_date as select valid_from::date as business_date, user_id, users.name, "
+            "row_hash, valid_from from silver.hashed join silver.users using (user_id)",
+            # Dates whose build did not finish are those without built_dates.
+            "create view silver.agg_daily_payment_hour_orders as select business_date from silver.daily",
+            "create table silver.built_dates (business_date date)",
             f"create view gold.mart_pairs as select {COLUMNS} from silver.daily left join silver.users using (user_id) "
             "group by all",
             "create view gold.mart_users as select user_id, name, sum(orders)::bigint as orders from silver.daily "
@@ -76,16 +85,21 @@ class Shop(DuckDbWarehouse):
             for _ in range(orders)
         )
         self.run(
+            f"insert into silver.built_dates values ('{day}')",
             f"insert into silver.daily select date '{day}', user_id, product_id, count(*), sum(amount) "
-            f"from (values {', '.join(rows)}) as orders (user_id, product_id, amount) group by user_id, product_id"
+            f"from (values {', '.join(rows)}) as orders (user_id, product_id, amount) group by user_id, product_id",
         )
+
+    def add_version(self, user_id: str, name: str, valid_from: datetime) -> None:
+        """A user's name from a moment on."""
+        self.run(f"insert into silver.versions values ('{user_id}', '{name}', '{valid_from}')")
 
 
 @pytest.fixture
 def shop(settings: BatchSettings) -> Shop:
     """With orders of one date."""
     shop = Shop(settings)
-    shop.run("insert into silver.users select 'u' || range, 'name ' || range from range(6)")
+    shop.run("insert into silver.versions select 'u' || range, 'name ' || range, '2026-10-30' from range(6)")
     shop.add_date(Random(0), FIRST)
     return shop
 
@@ -99,7 +113,7 @@ def publish(
     """Publish; returns what was read of the pairs. What is published is then what the warehouse holds."""
     shop.read.clear()
     publish_marts(connection, shop, marts, most)
-    read = [each for each in shop.read if each != "mart_users"]
+    read = [each for each in shop.read if each != "mart_users" and not each.startswith("names_by_date")]
     for mart in marts:
         found = connection.execute(f"select * from marts.{mart.name} order by position").fetchall()
         assert [row[1:] for row in found] == shop.expected(mart, most)
@@ -116,7 +130,7 @@ def test_of_new_dates_their_pairs_alone_are_read(connection: Connection, shop: S
         days = [FIRST + timedelta(days=2 * number), FIRST + timedelta(days=2 * number - 1)]
         for day in days:
             shop.add_date(Random(str(day)), day)
-        shop.run(f"update silver.users set name = 'other {number}' where user_id = 'u{number % 5}'")
+        shop.add_version(f"u{number % 5}", f"other {number}", datetime(2026, 11, 1, number))  # noqa: DTZ001
         assert publish(connection, shop, most) == [f"by_date {day}" for day in sorted(days)]
         assert connection.execute("select col_description('marts.mart_pairs'::regclass, 5)").fetchone() == ("Number.",)
 
@@ -148,10 +162,43 @@ def test_with_another_length_or_order_all_is_read(connection: Connection, shop: 
         assert publish(connection, shop, most, [replace(PAIRS, order_by=order), USERS]) == ["mart_pairs"]
 
 
-def test_names_of_a_mart_that_is_cut_are_not_trusted(connection: Connection, shop: Shop) -> None:
-    publish(connection, shop, 5)
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from silver.versions where user_id = 'u1'",
+        "update silver.versions set name = 'erased' where user_id = 'u1'",
+        "insert into silver.versions values ('u1', 'earlier', '2026-10-01')",
+        "insert into silver.versions select 'u1', 'late', make_date(2020, range::bigint, 1) from range(1, 4)",
+        "delete from silver.versions",
+    ],
+)
+def test_where_the_catalog_did_not_only_gain_later_versions_all_is_read(
+    connection: Connection, shop: Shop, change: str
+) -> None:
+    publish(connection, shop)
     shop.add_date(Random(1), FIRST + timedelta(days=1))
-    assert publish(connection, shop, 5) == ["mart_pairs"]
+    shop.run(change)
+    assert publish(connection, shop) == ["mart_pairs"]
+
+
+def test_after_a_build_that_did_not_finish_all_is_read(connection: Connection, shop: Shop) -> None:
+    publish(connection, shop)
+    for number, is_finished in enumerate([False, False, True, True], 1):
+        day = FIRST + timedelta(days=number)
+        shop.add_date(Random(number), day)
+        if is_finished:
+            shop.run("insert into silver.built_dates select distinct business_date from silver.daily")
+        else:
+            shop.run("delete from silver.built_dates")
+        assert publish(connection, shop) == (["mart_pairs"] if number < 4 else [f"by_date {day}"])
+
+
+def test_a_mart_may_be_cut_at_fewer_rows_than_others(connection: Connection, shop: Shop) -> None:
+    for most, expected in ((2, 2), (5, 3)):
+        publish_marts(connection, shop, [replace(USERS, published_rows=3)], most)
+        found = connection.execute("select rows, complete from published_marts").fetchall()
+        assert found == [(expected, False)]
+        assert differing_marts(connection, shop, [replace(USERS, published_rows=3)], most) == []
 
 
 def test_without_new_dates_or_when_asked_to_all_is_read(connection: Connection, shop: Shop) -> None:

@@ -31,6 +31,15 @@
 
 
 {#
+    A model that has become a view takes the place of its table at once, as it does on DuckDB: where nothing was refreshed
+    in full, dbt would refuse it on BigQuery. Tables are made of raw tables, so nothing is lost.
+#}
+{% macro bigquery__handle_existing_table(full_refresh, old_relation) %}
+    {{ dbt.default__handle_existing_table(full_refresh, old_relation) }}
+{% endmacro %}
+
+
+{#
     As in dbt, except on BigQuery, where dbt would compare the columns by way of a temporary table and so write each date
     twice. Models whose definition has changed are rebuilt in full before dates are merged into them (docs/upgrading.md).
 #}

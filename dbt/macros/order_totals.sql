@@ -8,10 +8,11 @@
 {%- endmacro %}
 
 
-{# The same totals, from rows that have them of a part each. #}
-{% macro summed_order_totals() -%}
-    {{ total('total_orders') }} as total_orders,
-    {{ total('fraud_orders') }} as fraud_orders,
-    {{ total('total_amount') }} as total_amount,
-    {{ total('fraud_amount') }} as fraud_amount
+{# The same totals, from rows that have them of a part each; of a relation where it is named. #}
+{% macro summed_order_totals(relation=none) -%}
+    {%- set prefix = relation ~ '.' if relation else '' -%}
+    {{ total(prefix ~ 'total_orders') }} as total_orders,
+    {{ total(prefix ~ 'fraud_orders') }} as fraud_orders,
+    {{ total(prefix ~ 'total_amount') }} as total_amount,
+    {{ total(prefix ~ 'fraud_amount') }} as fraud_amount
 {%- endmacro %}

@@ -299,6 +299,13 @@ def test_a_merge_writes_each_date_once(dated: Compiled, tmp_path: Path) -> None:
         assert Project(tmp_path).render(compared, *FOR_BIGQUERY) == "ignore"
 
 
+def test_a_table_gives_way_to_a_view_without_a_full_refresh(tmp_path: Path) -> None:
+    """dbt's own macro for BigQuery refuses it."""
+    called = "{{ adapter.dispatch('handle_existing_table', 'dbt').macro.unique_id }}"
+    with bigquery_environment():
+        assert Project(tmp_path).render(called, *FOR_BIGQUERY) == "macro.orderwatch.bigquery__handle_existing_table"
+
+
 def test_what_bigquery_lacks_is_refused(googlesql: GoogleSql) -> None:
     orders = Relation([("order_id", "STRING"), ("amount", "INT64")], [("a", 1)])
     for wrong in (

@@ -50,9 +50,6 @@ FAULTS = {
     "mart_critical_hour_payments_percentages_are_shares": (
         "update gold.mart_critical_hour_payments set fraud_percentage = fraud_percentage / 100"
     ),
-    "mart_product_payment_methods_add_up_to_agg_monthly_product_payment_orders": (
-        "update gold.mart_product_payment_methods set product_id = 'P0001' where product_id = 'P0002'"
-    ),
 }
 
 

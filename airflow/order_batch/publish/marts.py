@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from order_batch.publish.new_dates import Names, OrderedTable, add_new_dates, find_renamed, rename
+from order_batch.publish.names import CurrentNames, Names, read_new_names, rename
+from order_batch.publish.new_dates import OrderedTable, add_new_dates
 from order_batch.publish.published_partitions import (
     PublishedContent,
     published_partitions,
@@ -19,7 +20,7 @@ from order_batch.publish.published_partitions import (
 from order_batch.publish.table import POSITION, SCHEMA, Published, publish_table
 from order_batch.transform.results import DbtError
 from order_batch.warehouse.port import BuiltPartition, Relation, Warehouse
-from order_batch.warehouse.tables import ORDERS
+from order_batch.warehouse.tables import ORDERS, TABLES, Table
 from order_contract.advisory_locks import AdvisoryLock
 from order_platform.postgres.roles import MART_READERS
 
@@ -47,12 +48,18 @@ class MartDefinition:
     by_date: str | None = None
     """The view of schema silver that has its rows by the dates that they depend on, where it has one."""
     names: Sequence[Names] = ()
-    """What it takes from other marts, and what new dates do not change."""
+    """What it has of the catalog, which changes without any order."""
+    published_rows: int | None = None
+    """How many of its first rows are published, where that is to be fewer than of any mart."""
 
     @property
     def order_columns(self) -> list[str]:
         """The columns of the order, without directions."""
         return [expression.split()[0] for expression in self.order_by]
+
+    def most(self, of_any: int) -> int:
+        """The most rows of it that are published."""
+        return of_any if self.published_rows is None else min(of_any, self.published_rows)
 
 
 class FirstRows(NamedTuple):
@@ -80,23 +87,25 @@ def publish_marts(
 ) -> dict[str, int]:
     """Publish these marts and no other, all at once; returns the number of rows of each. Only what changed is written.
 
-    Of a mart with more than `most` rows those come that are first in its order: what people page through is not to
-    cost more each day. Readers see the old tables until the new ones are complete. Where only dates are new, a mart
-    that has its rows by date is read for these dates alone, unless `whole` says that all is to be read. Raises
-    WarehouseError when a mart is not there.
+    Of a mart with more than `most` rows, or more than it names itself, those come that are first in its order: what
+    people page through is not to cost more each day. Readers see the old tables until the new ones are complete. Where
+    only dates are new, a mart that has its rows by date is read for these dates alone, unless `whole` says that all is
+    to be read. Raises WarehouseError when a mart is not there.
     """
     publication = uuid.uuid4()
     with connection.transaction():
         connection.execute(_LOCK)  # two publish one after the other
         built = warehouse.built_partitions()
         versions = _versions(warehouse, found, most)
-        days = None if whole else _new_dates(connection, built)
+        # What a build left that did not finish is in the marts, and is replaced without any date being new.
+        unfinished = bool(warehouse.unfinished_dates())
+        days = None if whole or unfinished else _new_dates(connection, built)
         recorded = {} if days is None else _recorded(connection, versions)
-        run = _Run(connection, warehouse, most, days or [], recorded)
+        run = _Run(connection, warehouse, most, built, days or [], recorded)
         published = run.publish(found)
         # A build that began in the meantime has changed marts: what it is about does not count as published.
         still_built = set(warehouse.built_partitions())
-        if still_built != set(built):
+        if unfinished or still_built != set(built) or warehouse.unfinished_dates():
             versions = {}
         for mart in found:
             _swap(connection, mart, published[mart.name], run.keys)
@@ -118,7 +127,7 @@ def differing_marts(
         known = {mart.name for mart in found}
         gone = [name for (name,) in connection.execute("select name from published_marts") if name not in known]
         complete = dict(connection.execute("select name, complete from published_marts").fetchall())
-        published = _Run(connection, warehouse, most, [], {}).publish(found)
+        published = _Run(connection, warehouse, most).publish(found)
     return sorted(
         [
             *gone,
@@ -138,54 +147,57 @@ class _Run:
     connection: "psycopg.Connection[Any]"
     warehouse: Warehouse
     most: int
-    days: Sequence[date]
+    built: Sequence[BuiltPartition] = ()
+    days: Sequence[date] = ()
     """Dates that are new since the last publication, where the others are unchanged."""
-    recorded: Mapping[str, bool]
+    recorded: Mapping[str, bool] = field(default_factory=dict)
     """The marts that are published as the warehouse defines them now, and whether they are complete."""
     keys: dict[str, Sequence[str]] = field(default_factory=dict)
     """The key of each mart: the columns of text that its order ends in."""
-    renamed: set[str] = field(default_factory=set)
-    """The keys of which is known what other names they have now."""
+    new_names: dict[str, CurrentNames | None] = field(default_factory=dict)
+    """The names that are new since the last publication, by the view that has them; None where any may be."""
 
     def publish(self, found: Sequence[MartDefinition]) -> dict[str, Published]:
         """Change or make the tables; those that are made have to be put in the place of the old ones."""
-        names = [each for mart in found if mart.name in self.recorded for each in mart.names]
         published: dict[str, Published] = {}
-        # A mart comes after those that its names are in.
-        for mart in sorted(found, key=lambda mart: bool(mart.names)):
+        for mart in found:
             done = self._publish_new_dates(mart) if mart.name in self.recorded else None
-            published[mart.name] = done or self._publish_whole(mart, [each for each in names if each.mart == mart.name])
+            published[mart.name] = done or self._publish_whole(mart)
         return published
 
-    def _publish_whole(self, mart: MartDefinition, names: Sequence[Names]) -> Published:
-        with self.warehouse.gold(mart.name, mart.order_by, self.most + 1) as relation:
+    def _publish_whole(self, mart: MartDefinition) -> Published:
+        most = mart.most(self.most)
+        with self.warehouse.gold(mart.name, mart.order_by, most + 1) as relation:
             key = self.keys[mart.name] = _key(mart, relation)
-
-            def look_for_names() -> None:
-                for each in names:
-                    find_renamed(self.connection, each, key)
-
-            done = publish_table(
-                self.connection, mart.name, relation, mart.order_columns, self.most, before_change=look_for_names
-            )
-            if done.replacement is None and done.complete:
-                self.renamed |= {each.key for each in names}
+            done = publish_table(self.connection, mart.name, relation, mart.order_columns, most)
             _prepare(self.connection, mart, [name for name, _ in relation.columns], key, done)
             return done
 
     def _publish_new_dates(self, mart: MartDefinition) -> Published | None:
         """Add the new dates to what is published; None when the whole mart has to be read after all."""
-        if mart.by_date is None or not self.renamed >= {each.key for each in mart.names}:
+        new_names = [self._read_new_names(each) for each in mart.names]
+        if mart.by_date is None or None in new_names:
             return None
         with self.warehouse.of_dates(mart.by_date, self.days, mart.order_by) as relation:
             key = self.keys[mart.name] = _key(mart, relation)
             table = OrderedTable(mart.name, mart.order_by, key)
-            done = add_new_dates(self.connection, table, relation, self.most, was_complete=self.recorded[mart.name])
+            was_complete = self.recorded[mart.name]
+            done = add_new_dates(self.connection, table, relation, mart.most(self.most), was_complete=was_complete)
         if done is None:
             return None
-        changed = done.changed + sum(rename(self.connection, table, each) for each in mart.names)
+        changed = done.changed
+        for each, current in zip(mart.names, new_names, strict=True):
+            changed += rename(self.connection, table.published, each, current or {})
         _prepare(self.connection, mart, list(mart.columns), key, done)
         return replace(done, changed=changed)
+
+    def _read_new_names(self, names: Names) -> CurrentNames | None:
+        if names.view not in self.new_names:
+            table = next(table for table in TABLES if table.name == names.table)
+            published = published_partitions(self.connection, table, date.min, date.max)
+            before = {partition.start: content for partition, content in published.items()}
+            self.new_names[names.view] = read_new_names(self.warehouse, names, before, _contents(self.built, table))
+        return self.new_names[names.view]
 
 
 def read_first_rows(connection: "psycopg.Connection[Any]", count: int) -> Iterator[FirstRows]:
@@ -203,9 +215,11 @@ def _read_mart(node: Mapping[str, Any]) -> MartDefinition:
         raise DbtError(f"gold model {node['name']} has no order: give it `config.meta.order_by`, ending in its key")
     meta = node["config"]["meta"]
     descriptions = {column["name"]: column["description"] for column in node["columns"].values()}
-    names = [Names(key, each["mart"], each["columns"]) for key, each in meta.get("names", {}).items()]
+    names = [Names(key, each["table"], each["view"], each["columns"]) for key, each in meta.get("names", {}).items()]
     description = " ".join(node["description"].split())
-    return MartDefinition(node["name"], description, descriptions, order_by, meta.get("by_date"), names)
+    return MartDefinition(
+        node["name"], description, descriptions, order_by, meta.get("by_date"), names, meta.get("published_rows")
+    )
 
 
 def _versions(warehouse: Warehouse, found: Sequence[MartDefinition], most: int) -> dict[str, str]:
@@ -213,7 +227,9 @@ def _versions(warehouse: Warehouse, found: Sequence[MartDefinition], most: int) 
     by_date = [mart for mart in found if mart.by_date is not None]
     built = {model.name: model.version for model in warehouse.models()} if by_date else {}
     return {
-        mart.name: sha256(repr((built[mart.name], list(mart.order_by), mart.by_date, most)).encode()).hexdigest()
+        mart.name: sha256(
+            repr((built[mart.name], list(mart.order_by), mart.by_date, mart.most(most))).encode()
+        ).hexdigest()
         for mart in by_date
         if built.get(mart.name) is not None
     }
@@ -228,11 +244,16 @@ def _recorded(connection: "psycopg.Connection[Any]", versions: Mapping[str, str]
 def _new_dates(connection: "psycopg.Connection[Any]", built: Sequence[BuiltPartition]) -> list[date] | None:
     """The dates of orders that were built and not published; None if others are not published as they were built."""
     published = published_partitions(connection, ORDERS, date.min, date.max)
-    now = {each.start: PublishedContent(each.rows, each.content_hash) for each in built if each.table == ORDERS.name}
+    now = _contents(built, ORDERS)
     if any(now.get(partition.start) != content for partition, content in published.items()):
         return None
     days = sorted(now.keys() - {partition.start for partition in published})
     return days if 0 < len(days) <= _MOST_NEW_DATES else None
+
+
+def _contents(built: Sequence[BuiltPartition], table: Table) -> dict[date, PublishedContent]:
+    """What was built of a raw table, by the first date of the partition."""
+    return {each.start: PublishedContent(each.rows, each.content_hash) for each in built if each.table == table.name}
 
 
 def _prepare(

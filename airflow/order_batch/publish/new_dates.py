@@ -26,12 +26,18 @@ from order_batch.publish.table import (
 from order_batch.warehouse.port import Relation
 
 _DATE: Final = "business_date"
-_ADDED, _RENAMED = (Identifier("pg_temp", name) for name in ("added_rows", "renamed_keys"))
+_ADDED = Identifier("pg_temp", "added_rows")
 
 # A row of several dates is the same row.
 _DISTINCT: Final = """
     delete from {staged} as staged using {staged} as other
     where other.ordinal < staged.ordinal and ({key}) = ({other_key})
+"""
+# Rows behind the last one of a table that is full. None of them has a key that is published: rows only move up.
+_BEYOND: Final = """
+    delete from {staged} as staged
+    using (select * from {published} order by {position} desc limit 1) as last
+    where ({last_order}) < ({staged_order})
 """
 # Between which published rows each staged one belongs. They are looked up by the index of the order: the published
 # table is long, and the staged one is not.
@@ -60,26 +66,6 @@ _CUT: Final = """
     delete from {published}
     where {position} in (select {position} from {published} order by {position} desc limit {excess})
 """
-_RENAME: Final = """
-    update {published} as published set ({columns}) = row({renamed_columns})
-    from {renamed} as renamed
-    where published.{key} = renamed.{key} and ({published_columns}) is distinct from ({renamed_columns})
-"""
-_FIND_RENAMED: Final = """
-    create temporary table {renamed} on commit drop as
-    select distinct staged.{key}, {staged_columns}
-    from {staged} as staged inner join {published} as published using ({mart_key})
-    where ({staged_columns}) is distinct from ({published_columns})
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Columns that a mart has of a key, such as a user's names, and another mart that has them of every such key."""
-
-    key: str
-    mart: str
-    columns: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +108,6 @@ class OrderedTable:
             yield SQL("{} desc").format(ascending) if descending else ascending
 
 
-def find_renamed(connection: "psycopg.Connection[Any]", names: Names, mart_key: Sequence[str]) -> None:
-    """Keep which names differ between the staged rows of a mart that has them of every key, and its published rows."""
-    columns = names.columns
-    statement = SQL(_FIND_RENAMED).format(
-        renamed=_renamed(names), staged=STAGED, published=Identifier(SCHEMA, names.mart), key=Identifier(names.key),
-        mart_key=columns_list(mart_key), staged_columns=columns_list(columns, "staged"),
-        published_columns=columns_list(columns, "published"),
-    )  # fmt: skip
-    connection.execute(statement)
-
-
 def add_new_dates(
     connection: "psycopg.Connection[Any]", table: OrderedTable, relation: Relation, most: int, *, was_complete: bool
 ) -> Published | None:
@@ -151,20 +126,6 @@ def add_new_dates(
             connection.execute(SQL("drop table if exists {}").format(each))
 
 
-def rename(connection: "psycopg.Connection[Any]", table: OrderedTable, names: Names) -> int:
-    """Give the rows of keys whose names differed the current ones; returns how many rows changed."""
-    renamed = _renamed(names)
-    found = connection.execute(SQL("select exists (select from {})").format(renamed)).fetchone()
-    if found != (True,):
-        return 0
-    statement = SQL(_RENAME).format(
-        published=table.published, renamed=renamed, key=Identifier(names.key), columns=columns_list(names.columns),
-        renamed_columns=columns_list(names.columns, "renamed"),
-        published_columns=columns_list(names.columns, "published"),
-    )  # fmt: skip
-    return connection.execute(statement).rowcount
-
-
 def _add(
     connection: "psycopg.Connection[Any]", table: OrderedTable, relation: Relation, most: int, *, was_complete: bool
 ) -> Published | None:
@@ -174,7 +135,7 @@ def _add(
         "gap": Literal(GAP), "columns": columns_list(columns), "staged_columns": columns_list(columns, "staged"),
         "key": columns_list(table.key, "staged"), "other_key": columns_list(table.key, "other"),
         "published_key": columns_list(table.key, "published"), "published_order": table.ascending("published"),
-        "staged_order": table.ascending("staged"),
+        "staged_order": table.ascending("staged"), "last_order": table.ascending("last"),
         "published_descending": table.ascending("published", descending=True),
     }  # fmt: skip
 
@@ -182,24 +143,22 @@ def _add(
         return connection.execute(SQL(statement).format(**names, **more))
 
     run(_DISTINCT)
+    before = _count(connection, table.published)
+    beyond = run(_BEYOND).rowcount if before >= most else 0
     run(_PLACE)
     if run(_FITS).fetchone() != (True,):
         return None
-    before = _count(connection, table.published)
     deleted, inserted = run(_DELETE).rowcount, run(_INSERT).rowcount
     excess = before - deleted + inserted - most
     if excess > 0:
         run(_CUT, excess=Literal(excess))
-    return Published(min(before - deleted + inserted, most), was_complete and excess <= 0, deleted + inserted)
+    is_complete = was_complete and excess <= 0 and not beyond
+    return Published(min(before - deleted + inserted, most), is_complete, deleted + inserted)
 
 
 def _count(connection: "psycopg.Connection[Any]", table: Identifier) -> int:
     ((count,),) = connection.execute(SQL("select count(*) from {}").format(table)).fetchall()
     return int(count)
-
-
-def _renamed(names: Names) -> Identifier:
-    return Identifier("pg_temp", f"renamed_{names.key}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ table is created again.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -104,26 +104,18 @@ class Published:
 
 
 def publish_table(
-    connection: "psycopg.Connection[Any]",
-    name: str,
-    relation: Relation,
-    order: Sequence[str],
-    most: int,
-    *,
-    before_change: Callable[[], None] | None = None,
+    connection: "psycopg.Connection[Any]", name: str, relation: Relation, order: Sequence[str], most: int
 ) -> Published:
     """Change the published table `name` to the first `most` rows of the relation, which come in their order.
 
-    `order` are the columns that the order is made of; no two rows have the same values of them. `before_change` is
-    called when the rows are staged beside a published table of the same columns. To be called within a transaction.
+    `order` are the columns that the order is made of; no two rows have the same values of them. To be called within a
+    transaction.
     """
     connection.execute(PLANNING)
     columns = [column for column, _ in relation.columns]
     rows, complete = stage(connection, relation, most)
     changed = None
     if can_be_changed(connection, Identifier(SCHEMA, name), relation):
-        if before_change is not None:
-            before_change()
         changed = _change(connection, Identifier(SCHEMA, name), rows, columns, order)
     replacement = None if changed is not None else _create(connection, f"new_{name}", relation, columns)
     for table in (STAGED, _MATCHED, _ADDED):

@@ -169,6 +169,14 @@ class DuckDbWarehouse:
         )
         return [BuiltPartition(*row) for row in found]
 
+    def unfinished_dates(self) -> list[date]:
+        found = self._read_built(
+            "select distinct business_date from silver.agg_daily_payment_hour_orders "
+            "where business_date not in (select business_date from silver.built_dates) order by business_date",
+            [],
+        )
+        return [day for (day,) in found]
+
     def _read_built(self, statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """Rows of what dbt says of its builds; none if it has not built that yet."""
         with self._connect() as connection:

@@ -63,6 +63,9 @@ class Warehouse(Protocol):
     def built_partitions(self) -> Sequence[BuiltPartition]:
         """All partitions whose last build finished, marts and tests included."""
 
+    def unfinished_dates(self) -> list[date]:
+        """Business dates of which aggregates hold orders, and whose last build did not finish."""
+
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         """The rows of raw.orders of a business date with these ids, as mappings by column; times are aware."""
 

@@ -52,7 +52,13 @@ _KINDS = {"STRING": Kind.STRING, "INTEGER": Kind.INTEGER, "TIMESTAMP": Kind.TIME
 _ONLY_BUILT = re.compile(
     r"SELECT DISTINCT business_date FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>fct_orders)` "
     r"WHERE business_date >= DATE '0001-01-01' EXCEPT DISTINCT SELECT DISTINCT business_date "
-    r"FROM `(?P=project)\.(?P<raw>\w+)\.orders` WHERE business_date >= DATE '0001-01-01' ORDER BY business_date"
+    r"FROM `(?P=project)\.(?P<other_dataset>\w+)\.(?P<other>orders)` WHERE business_date >= DATE '0001-01-01' "
+    r"ORDER BY business_date"
+)
+_UNFINISHED = re.compile(
+    r"SELECT DISTINCT business_date FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>agg_\w+)` "
+    r"WHERE business_date NOT IN "
+    r"\(SELECT business_date FROM `(?P=project)\.(?P<other_dataset>\w+)\.(?P<other>built_dates)`\)"
 )
 _ERASE = re.compile(
     r"UPDATE `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders|users)` SET (?P<values>.+) "
@@ -88,11 +94,8 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
     if found := _BUILT_PARTITIONS.fullmatch(statement) or _BUILT_CONTENTS.fullmatch(statement):
         given = {each["name"]: each["parameterValue"]["value"] for each in request.get("queryParameters", ())}
         return _built(storage, found, request, given)
-    if found := _ONLY_BUILT.fullmatch(statement):
-        built, loaded = _table(storage, found, request.get("location")).rows, storage.table(found["raw"], "orders").rows
-        _check_cost(request, 8 * (len(built) + len(loaded)))
-        only = {row["business_date"] for row in built} - {row["business_date"] for row in loaded}
-        return Result([{"name": "business_date", "type": "DATE"}], [(day,) for day in sorted(only)])
+    if found := _ONLY_BUILT.fullmatch(statement) or _UNFINISHED.fullmatch(statement):
+        return _dates_without(storage, found, request)
     if (erased := _run_erasure(storage, statement, request)) is not None:
         return erased
     if found := _ALL.fullmatch(statement):
@@ -107,6 +110,15 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
         rows = _arranged(table.rows, found)
         return Result(table.fields, [tuple(row[each["name"]] for each in table.fields) for row in rows])
     raise ApiError(400, "invalidQuery", f"this is not a query that is known: {request['query']}")
+
+
+def _dates_without(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> Result:
+    """The business dates of a table that another one lacks."""
+    other = storage.table(found["other_dataset"], found["other"])
+    rows = _table(storage, found, request.get("location")).rows
+    _check_cost(request, 8 * (len(rows) + len(other.rows)))
+    only = {row["business_date"] for row in rows} - {row["business_date"] for row in other.rows}
+    return Result([{"name": "business_date", "type": "DATE"}], [(day,) for day in sorted(only)])
 
 
 def _run_erasure(storage: Storage, statement: str, request: Mapping[str, Any]) -> Result | None:

@@ -97,6 +97,14 @@ def test_dates_that_are_built_and_not_loaded_are_found(subject: Subject, tmp_pat
     assert subject.warehouse.dates_only_built() == [NOVEMBER_20]
 
 
+def test_dates_whose_build_did_not_finish_are_found(subject: Subject) -> None:
+    assert subject.warehouse.unfinished_dates() == []
+    rows = [(NOVEMBER_21,), (NOVEMBER_20,), (NOVEMBER_20,)]
+    subject.make_mart("agg_daily_payment_hour_orders", {"business_date": "DATE"}, rows, "table", "silver")
+    subject.make_mart("built_dates", {"business_date": "DATE"}, [(NOVEMBER_21,)], "table", "silver")
+    assert subject.warehouse.unfinished_dates() == [NOVEMBER_20]
+
+
 def test_what_dbt_built_is_read_by_table_and_partition(subject: Subject) -> None:
     assert subject.warehouse.built_contents(ORDERS, NOVEMBER_20, NOVEMBER_21) == {}
     assert subject.warehouse.built_partitions() == []

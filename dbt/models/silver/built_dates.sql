@@ -6,7 +6,8 @@
     )
 }}
 
--- Written after all tables, and so after their tests: a model waits for the tests of all that it depends on.
+-- Written after all tables, and after the views that are read to publish them, and so after their tests: a model waits
+-- for the tests of all that it depends on.
 -- depends_on: {{ ref('agg_daily_payment_hour_orders') }}
 -- depends_on: {{ ref('agg_daily_product_payment_orders') }}
 -- depends_on: {{ ref('agg_daily_rule_hits') }}
@@ -18,6 +19,10 @@
 -- depends_on: {{ ref('dim_payment_methods') }}
 -- depends_on: {{ ref('int_labelled_orders') }}
 -- depends_on: {{ ref('int_order_versions') }}
+-- depends_on: {{ ref('int_product_names_by_date') }}
+-- depends_on: {{ ref('int_product_payment_methods_by_date') }}
+-- depends_on: {{ ref('int_user_blacklist_status_by_date') }}
+-- depends_on: {{ ref('int_user_names_by_date') }}
 -- depends_on: {{ ref('mart_critical_hour_payments') }}
 -- depends_on: {{ ref('mart_most_fraudulent_users') }}
 -- depends_on: {{ ref('mart_product_payment_methods') }}

@@ -7,10 +7,7 @@ with orders as (
         ordered.business_date,
         ordered.user_id,
         ordered.product_id,
-        {{ total('daily.total_orders') }} as total_orders,
-        {{ total('daily.fraud_orders') }} as fraud_orders,
-        {{ total('daily.total_amount') }} as total_amount,
-        {{ total('daily.fraud_amount') }} as fraud_amount,
+        {{ summed_order_totals('daily') }},
         max(daily.latest_order) as latest_order
     from {{ ref('agg_daily_user_product_orders') }} as ordered
     inner join {{ ref('agg_daily_user_product_orders') }} as daily

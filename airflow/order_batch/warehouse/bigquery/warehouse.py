@@ -146,6 +146,13 @@ class BigQueryWarehouse:
         found = self._read_built("built_partitions", "table_name, partition_start, total_rows, content_hash")
         return [BuiltPartition(*row) for row in found]
 
+    def unfinished_dates(self) -> list[date]:
+        silver = self._dataset("silver")
+        built = f"SELECT business_date FROM `{silver.project}.{silver.dataset_id}.built_dates`"
+        where = f" WHERE business_date NOT IN ({built})"
+        found = self._read_built("agg_daily_payment_hour_orders", "DISTINCT business_date", where)
+        return sorted(day for (day,) in found)
+
     def _read_built(
         self, view: str, columns: str, where: str = "", parameters: Sequence[Parameter] = ()
     ) -> list[tuple[Any, ...]]:
