@@ -104,7 +104,9 @@ class Ruleset:
         """The decision on an order on which no rule fires."""
         approval = self._approvals[0]
         if approval.features is not features:
-            self._approvals[0] = approval = Decision(_APPROVE, 0, (), features, self.version)
+            # The same as the constructor, in a third of its time.
+            approval = tuple.__new__(Decision, (_APPROVE, 0, (), features, self.version))
+            self._approvals[0] = approval
         return approval
 
     def outcome(self, score: int, hard: Collection[Outcome]) -> Outcome:
@@ -118,7 +120,8 @@ class Ruleset:
 
 def snoozed_rules(features: Features) -> Collection[str]:
     """The ids of the rules that are snoozed for an order."""
-    return [name.split(":")[1] for name in features.get(LISTS, ()) if name.startswith(SNOOZE)]
+    lists = features.get(LISTS)
+    return [name.split(":")[1] for name in lists if name.startswith(SNOOZE)] if lists else ()
 
 
 def feature_meanings(ruleset: Ruleset) -> frozenset[tuple[HistoryFeature, *tuple[object, ...]]]:
