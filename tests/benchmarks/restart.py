@@ -35,7 +35,7 @@ EPOCH = 0
 
 _STORED = """
     select 'stored-' || n, 'U' || n % $2, 'P' || n % 300, 1 + n % 3, 10000 + n % 1000000, 'IDR', 'QRIS', 'ID',
-        now() - interval '29 days' * (n::float8 / $1), 'D' || n % $2, '10.' || n % 200 || '.' || n % 199 || '.1',
+        now() - interval '29 days' * (1 - n::float8 / $1), 'D' || n % $2, '10.' || n % 200 || '.' || n % 199 || '.1',
         'genuine', 'approve', 0, '[]'::json, '{}'::json, 'v', now(), $3, $4, n % 4, n / 4, now()
     from generate_series(1, $1::bigint) as n
 """

@@ -321,6 +321,8 @@ def test_beyond_the_bound_on_memory_windows_become_shorter_and_say_so() -> None:
     assert short.size <= 2_000_000 < complete.size
     assert complete.horizon is None
     assert short.horizon is not None
+    assert complete.free_share == math.inf
+    assert short.size * (1 + short.free_share) == pytest.approx(2_000_000)
 
     kept = [order for order in orders if order.created_date > short.horizon]
     assert 10 < len(kept) < len(orders)

@@ -18,9 +18,10 @@ def freeze_startup_objects() -> None:
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """Pause it while millions of objects are made that are all kept."""
+    """Pause it while millions of objects are made that are all kept; later collections skip them."""
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()

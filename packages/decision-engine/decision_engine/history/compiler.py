@@ -20,6 +20,7 @@ from decision_engine.history.declaration import (
     Aggregate,
     HistoryFeature,
 )
+from decision_engine.history.large_history import LargeHistory
 from decision_engine.history.reader import LargeReader, deviation
 from decision_engine.history.series import (
     NO_HORIZON,
@@ -70,6 +71,7 @@ def compile_series(all_series: Sequence[Series], shares: Sequence[HistoryFeature
     names: dict[str, Any] = {
         "array": array, "bisect_right": bisect_right, "deviation": deviation, "identity": identity,
         "UNIX_EPOCH": UNIX_EPOCH, "key_attribute": key_attribute, "insert_late": insert_late,
+        "LargeHistory": LargeHistory,
     }  # fmt: skip
     for number, series in enumerate(all_series):
         entries = 1 + sum(1 + (kind is ColumnKind.TOTALS) for kind in series.kinds)
@@ -138,7 +140,7 @@ def _read_source(
         yield "    else:"
         yield f"        {target} = read_large{number}(history, time, event, horizon)"
         if adder:
-            yield f"        {adder.slowly}"
+            yield from _indented(adder.extend_large(), 8)
     parts = {part for share in shares for part in share_parts(share)}
     values = [f"{feature.name!r}: {name}" for feature, name in variables.items() if feature not in parts]
     for share in shares:
@@ -225,7 +227,7 @@ def _add_source(adders: Mapping[int, "_Adder"]) -> Iterator[str]:
         yield "    elif history is None:"
         yield from _indented(adder.begin(), 8)
         yield "    else:"
-        yield f"        {adder.slowly}"
+        yield from _indented(adder.extend_large(), 8)
 
 
 def _identities(adders: Iterable["_Adder"]) -> Iterator[str]:
@@ -297,6 +299,17 @@ class _Adder:
         ]
         has_key = [f"{self.key} is not None"] if _optional(self.series.key) else []
         return self._guarded([*has_key, *self._conditions], lines)
+
+    def extend_large(self) -> Iterator[str]:
+        """Add to a history of the key that is not short."""
+        values = "".join(f"{self._value(column)}, " for column in self.series.columns)
+        lines = [
+            "if history.__class__ is LargeHistory:",
+            f"    history.add(time, ({values}))",
+            "else:",
+            f"    {self.slowly}",
+        ]
+        return self._guarded(self._conditions, lines)
 
     def _guarded(self, conditions: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
         """The lines, for an order that is in the series and can be in a history of one currency."""

@@ -3,6 +3,7 @@
 A deterministic fold: the same orders in the same sequence of partitions and offsets give the same values.
 """
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final
@@ -255,6 +256,13 @@ class StreamFeatures:
             forgotten = 1 - self._most_bytes * (1 - FORGOTTEN_SHARE) / self.size
             oldest = UNIX_EPOCH + timedelta(microseconds=kept.oldest)
             self._set_horizon(oldest + max(forgotten * (self._newest - oldest), ADVANCE))
+
+    @property
+    def free_share(self) -> float:
+        """What may be kept besides what was there when `forget` ended, as a share of that."""
+        if self._most_bytes is None:
+            return math.inf
+        return max(0.0, self._most_bytes / self.size - 1) if self.size else 0.0
 
     # ---- labels
 

@@ -73,18 +73,22 @@ async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
     newest: datetime | None = await connection.fetchval(_NEWEST, topic)
     if newest is not None:
         history.advance_time(newest)
-    orders = 0
+    orders = logged = 0
+    to_check: float = LOGGED_EVERY
     cursor = await connection.cursor(query, topic, history.kept_since)
     async with aclosing(_fetch_ahead(cursor, rows_at_once)) as fetched:
         async for rows in fetched:
             _count(history, rows, epoch)
             heartbeat()
             orders += len(rows)
-            if orders % LOGGED_EVERY < len(rows):
+            if orders - logged >= LOGGED_EVERY:
+                logged = orders
                 log.info("history_loading", orders=orders)
+            if orders >= to_check:
                 for number, _ in enumerate(history.forget()):  # no more than may be kept
                     if number % KEYS_AT_ONCE == 0:
                         await asyncio.sleep(0)
+                to_check = orders + max(LOGGED_EVERY, orders * history.free_share / 2)
     log.info("history_loaded", orders=orders, since=history.kept_since.isoformat(), offsets=dict(history.next_offsets))
 
 
