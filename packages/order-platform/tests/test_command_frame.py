@@ -1,6 +1,7 @@
 """The frame of every command: what each kind of end is said as, and its exit code."""
 
 import errno
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -125,3 +126,26 @@ def test_what_cannot_be_imported_is_an_incomplete_installation(
         run_command("name", load)
     assert ended.value.code == ExitCode.UNAVAILABLE
     assert "the installation is incomplete: No module named 'no_such_library'" in capsys.readouterr().err
+
+
+INTERRUPTED_WITHIN_A_DESTRUCTOR = """
+import signal, time
+from order_platform.command_line.run import run_command
+
+class Resource:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def command():
+    Resource()
+    time.sleep(60)
+
+run_command("tool", lambda: command)
+"""
+
+
+def test_an_interrupt_that_a_destructor_loses_is_raised_again() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WITHIN_A_DESTRUCTOR], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stderr) == (ExitCode.INTERRUPTED, "")

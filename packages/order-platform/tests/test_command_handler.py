@@ -10,6 +10,7 @@ def test_errors_that_are_linked_in_a_circle_end_like_any_other(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["tool"])
+    monkeypatch.setattr("order_platform.command_line.run._turn_signals_into_interrupts", list)
 
     def fail() -> None:
         first, second = ConnectionRefusedError(111, "Connection refused"), ValueError("wrapped")

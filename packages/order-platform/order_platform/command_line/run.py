@@ -45,6 +45,8 @@ DEBUG_VARIABLE = "ORDERWATCH_DEBUG"
 # A terminal narrower or wider than this is a mistake in COLUMNS: nothing readable fits into it.
 _WIDTHS = range(20, 1001)
 _HEIGHTS = range(5, 1001)
+# Long enough for the destructor to end, in which the interrupt would be lost again.
+_SECONDS_BEFORE_REPEATING = 0.01
 received_signals: list[int] = []
 """The signals that came to end the command."""
 
@@ -295,8 +297,11 @@ def _turn_signals_into_interrupts() -> None:
     A process that drains sets handlers of its own later. What was ignored from outside, as by nohup, stays ignored.
     """
 
-    def interrupt(number: int, _frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         received_signals.append(number)
+        raise_interrupt(number, frame)
+
+    def raise_interrupt(_number: int, _frame: FrameType | None) -> None:
         if signal.getsignal(signal.SIGINT) in {signal.SIG_IGN, signal.SIG_DFL, None}:
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
@@ -304,6 +309,24 @@ def _turn_signals_into_interrupts() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, interrupt)
+    _repeat_lost_interrupts(raise_interrupt)
+
+
+def _repeat_lost_interrupts(interrupt: Callable[[int, FrameType | None], None]) -> None:
+    """Raise an interrupt again that came within a destructor, or within a callback of the import system.
+
+    Python prints such an error and continues: a service that was interrupted in its imports would run for ever.
+    """
+    print_unraisable = sys.unraisablehook
+
+    def repeat(lost: "sys.UnraisableHookArgs") -> None:
+        if lost.exc_type is KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, _SECONDS_BEFORE_REPEATING)
+        else:
+            print_unraisable(lost)
+
+    signal.signal(signal.SIGALRM, interrupt)
+    sys.unraisablehook = repeat
 
 
 def _require_text(arguments: Collection[str]) -> None:
