@@ -1,10 +1,16 @@
-"""Every command in environments that it was not written for: a sentence and an exit code, never a traceback."""
+"""Every command in environments that it was not written for: a sentence and an exit code, never a traceback.
 
+All commands start through `order_platform.command_line.run`. So what that module does (streams, encodings, signals) is
+tried on one or two of them, the batch side's as well, whose libraries have other versions; what each command does by
+itself (its imports, paths, settings and signal handlers) is tried on each.
+"""
+
+import itertools
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 # Modules of which an old or foreign one in PYTHONPATH broke a command once.
 OLD_LIBRARIES = ("typing_extensions", "enum", "signal", "re", "click", "typer", "rich", "pydantic", "structlog", "six")
 
-# Variables that do not touch one another are tried together: each environment costs twelve starts of a command.
+# Variables that do not touch one another are tried together: a start of a command takes up to a second.
 ENVIRONMENTS = {
     "ascii, no columns, no terminal": {
         "PYTHONIOENCODING": "ascii", "COLUMNS": "0", "LINES": "0", "TERM": "", "FORCE_COLOR": "1"
@@ -38,8 +44,16 @@ ENVIRONMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("name", PROGRAMS)
+WORKSPACE = [name for name in PROGRAMS if name != "order-batch"]
+
+
+@pytest.mark.parametrize(
+    ("name", "environment"),
+    [
+        *zip(WORKSPACE, itertools.cycle(ENVIRONMENTS), strict=False),
+        *(("order-batch", environment) for environment in ENVIRONMENTS),
+    ],
+)
 def test_a_command_works_and_says_what_is_missing(name: str, environment: str, tmp_path: Path) -> None:
     working = run(name, *WORKING[name], home=tmp_path, environment=ENVIRONMENTS[environment])
     assert working.returncode == 0, working.stderr
@@ -60,27 +74,33 @@ def test_old_libraries_in_pythonpath_change_nothing(name: str, tmp_path: Path) -
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ["orderwatch", "order-batch"])
 def test_the_folder_of_our_packages_may_be_in_pythonpath(name: str, tmp_path: Path) -> None:
     own = Path(PROGRAMS["orderwatch"]).parents[2] / "packages" / "order-platform"
     done = run(name, *WORKING[name], home=tmp_path, environment={"PYTHONPATH": str(own)})
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_streams_that_are_closed_or_full(name: str, tmp_path: Path) -> None:
-    closed = run(name, *WORKING[name], home=tmp_path, shell=">&-")
+@pytest.mark.parametrize(("name", "shell"), [("order-api", ">&-"), ("order-batch", "<&- >&- 2>&-")])
+def test_streams_that_are_closed(name: str, shell: str, tmp_path: Path) -> None:
+    closed = run(name, *WORKING[name], home=tmp_path, shell=shell)
     assert closed.returncode == 0, closed.stderr
-    everything_closed = run(name, *WORKING[name], home=tmp_path, shell="<&- >&- 2>&-")
-    assert everything_closed.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["fraud-detector", "order-producer"])
+def test_an_output_that_is_full(name: str, tmp_path: Path) -> None:
     full = run(name, *WORKING[name], home=tmp_path, shell=">/dev/full")
     assert full.returncode in {ExitCode.NEGATIVE, ExitCode.UNAVAILABLE}
     assert "No space left on device" in full.stderr
+
+
+@pytest.mark.parametrize("name", ["devstack", "order-batch"])
+def test_an_error_stream_that_is_full(name: str, tmp_path: Path) -> None:
     mute = run(name, *ASKING[name], home=tmp_path, shell="2>/dev/full")
     assert mute.returncode in {ExitCode.NEGATIVE, ExitCode.USAGE, ExitCode.UNAVAILABLE}
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ["orderwatch", "order-batch"])
 def test_a_closed_pipe_is_not_a_fault(name: str, tmp_path: Path) -> None:
     done = run(name, "--help", home=tmp_path, shell="| true")
     # The reader may be gone before or after all was written; either way there was no fault.
@@ -106,47 +126,70 @@ def test_arguments_that_are_not_text(name: str, tmp_path: Path) -> None:
     assert "caf\\xe9" in done.stderr
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_quietly_whenever_it_comes(name: str, number: signal.Signals, tmp_path: Path) -> None:
-    arguments = {
-        "orderwatch": ("reconcile",), "devstack": ("status",), "fraud-detector": ("run",), "order-api": ("serve",),
-        "order-producer": ("generate",), "order-batch": ("orders",),
-    }[name]  # fmt: skip
+HANDLING_SIGNALS = {"fraud-detector": "run", "order-api": "serve", "order-producer": "generate"}
+"""Subcommands with signal handlers of their own, for draining."""
+
+
+def _signals_to_try() -> Iterator[tuple[str, str, signal.Signals, float]]:
+    """A command, its subcommand, a signal, and the seconds after which it comes: in its imports, or at work."""
+    yield "orderwatch", "reconcile", signal.SIGINT, 0.3
+    yield "fraud-detector", "run", signal.SIGTERM, 0.3
+    yield "order-batch", "orders", signal.SIGHUP, 0.3
+    yield "orderwatch", "reconcile", signal.SIGTERM, 1.5
+    yield "devstack", "status", signal.SIGHUP, 1.5
+    yield "order-batch", "orders", signal.SIGINT, 1.5
+    for name, subcommand in HANDLING_SIGNALS.items():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            yield name, subcommand, number, 1.5
+
+
+@pytest.mark.parametrize(("name", "subcommand", "number", "after"), list(_signals_to_try()))
+def test_a_signal_ends_it_quietly_whenever_it_comes(
+    name: str, subcommand: str, number: signal.Signals, after: float, tmp_path: Path
+) -> None:
     variables = {**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path), "ORDERWATCH_API_PORT": "0"}
-    for after in (0.3, 1.5):
-        with subprocess.Popen(
-            [PROGRAMS[name], *arguments], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, start_new_session=True,
-        ) as process:  # fmt: skip
-            time.sleep(after)
-            process.send_signal(number)
-            try:
-                output, errors = process.communicate(timeout=60)
-            except subprocess.TimeoutExpired:
-                process.kill()  # leaving the block would wait for it
-                raise
-        # Before our first line and after our last one a signal ends Python itself, on a busy machine at any of these.
-        assert process.returncode in {0, 1, 3, 128 + number, -number}, errors
-        if process.returncode != -number:
-            assert_civil(subprocess.CompletedProcess([name], process.returncode, output, errors))
+    with subprocess.Popen(
+        [PROGRAMS[name], subcommand], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        time.sleep(after)
+        process.send_signal(number)
+        try:
+            output, errors = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()  # leaving the block would wait for it
+            raise
+    # Before our first line and after our last one a signal ends Python itself, on a busy machine at any of these.
+    assert process.returncode in {0, 1, 3, 128 + number, -number}, errors
+    if process.returncode != -number:
+        assert_civil(subprocess.CompletedProcess([name], process.returncode, output, errors))
+
+
+CLOSED_HOME = {"HOME": "/root"}
+
+
+def _homes_to_try() -> Iterator[tuple[str, Sequence[str], Mapping[str, str]]]:
+    """A command, its arguments, and what is known of the user's home: that it is not to be entered, or nothing."""
+    for name in PROGRAMS:
+        yield name, WORKING[name], {**CLOSED_HOME, "ORDERWATCH_HOME": "~/orderwatch"}
+        yield name, ASKING[name], {}
+    # Clients of Postgres look for files in the home: asyncpg, and libpq on the batch side.
+    yield "fraud-detector", ASKING["fraud-detector"], CLOSED_HOME
+    yield "order-batch", ASKING["order-batch"], CLOSED_HOME
+    # The embedded system is found and kept below the home.
+    yield "devstack", WORKING["devstack"], {}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_user_without_a_name_and_a_home(name: str, tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    command = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", str(PROGRAMS[name])]
-    closed, closed_below = {"HOME": "/root"}, {"HOME": "/root", "ORDERWATCH_HOME": "~/orderwatch"}
-    for arguments, variables in (
-        (WORKING[name], {}), (ASKING[name], {}), (WORKING[name], closed_below), (ASKING[name], closed),
-    ):  # fmt: skip
-        done = subprocess.run(
-            [*command, *arguments], env={"PATH": "/usr/bin:/bin", **NOWHERE, **variables}, cwd="/",
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert_civil(done)
-        assert (done.stdout + done.stderr).strip()
+@pytest.mark.parametrize(("name", "arguments", "home"), list(_homes_to_try()))
+def test_a_user_without_a_name_and_a_home(name: str, arguments: Sequence[str], home: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", str(PROGRAMS[name]), *arguments],
+        env={"PATH": "/usr/bin:/bin", **NOWHERE, **home}, cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert_civil(done)
+    assert (done.stdout + done.stderr).strip()
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -154,15 +197,15 @@ def test_a_working_directory_that_is_gone(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
     line = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
-    variables = {**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path)}
-    for arguments in (WORKING[name], ASKING[name]):
-        folder.mkdir(exist_ok=True)
-        done = subprocess.run(
-            ["bash", "-c", line, "-", str(folder), str(PROGRAMS[name]), *arguments], env=variables, capture_output=True,
-            stdin=subprocess.DEVNULL, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert_civil(done)
-        assert (done.stdout + done.stderr).strip()
+    # Of the two the one that opens files or connections.
+    arguments = WORKING[name] if name in {"orderwatch", "fraud-detector"} else ASKING[name]
+    done = subprocess.run(
+        ["bash", "-c", line, "-", str(folder), str(PROGRAMS[name]), *arguments], capture_output=True,
+        env={**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path)}, stdin=subprocess.DEVNULL, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert_civil(done)
+    assert (done.stdout + done.stderr).strip()
 
 
 SETTINGS = {
