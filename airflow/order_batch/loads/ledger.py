@@ -35,10 +35,15 @@ _OUTDATED = """
     having not bool_or(table_name = %(table)s and coalesce(columns, 0) >= %(columns)s)
 """
 _FREEZE = """
-    insert into warehouse_loads (warehouse, table_name, partition_start, frozen_at)
-    select %(warehouse)s, table_name, day, now()
+    insert into warehouse_loads (warehouse, table_name, partition_start, frozen_at, frozen_rows)
+    select %(warehouse)s, table_name, day, now(), case when table_name = 'orders' then (
+        select count(*) from orders
+        where created_date >= day::timestamp at time zone 'Asia/Jakarta'
+            and created_date < (day + 1)::timestamp at time zone 'Asia/Jakarta'
+    ) end
     from unnest(%(tables)s::text[]) as table_name cross join unnest(%(days)s::date[]) as day
-    on conflict (warehouse, table_name, partition_start) do update set frozen_at = now()
+    on conflict (warehouse, table_name, partition_start) do update
+    set frozen_at = now(), frozen_rows = coalesce(warehouse_loads.frozen_rows, excluded.frozen_rows)
 """
 # Other warehouses could not load these dates again either.
 _FREEZE_ELSEWHERE = """

@@ -41,3 +41,14 @@ class RecordedFeatures:
 
     def features(self, event: OrderEvent) -> Features:
         return self._recorded
+
+
+class ChangedFeatures:
+    """The FeatureState of another one with some values replaced."""
+
+    def __init__(self, state: FeatureState, values: Mapping[str, Any]) -> None:
+        self._state = state
+        self._values = values
+
+    def features(self, event: OrderEvent) -> Features:
+        return {**self._state.features(event), **self._values}

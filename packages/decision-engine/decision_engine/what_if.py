@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from decision_engine.compilation import LISTS, Condition, compile_condition, compile_value
 from decision_engine.evaluate import evaluate
 from decision_engine.expression import name_of, names_in
-from decision_engine.features import Features, FeatureState
+from decision_engine.features import ChangedFeatures, Features, FeatureState
 from decision_engine.history.declaration import ATTRIBUTE
 from decision_engine.rule import MAX_SCORE, Mode, Rule, Ruleset, snoozed_rules
 from decision_engine.schema import Schema
@@ -75,17 +75,6 @@ class WhatIf:
     decision: Decision
     rules: Sequence[RuleResult]
     changes: Sequence[Change]
-
-
-class ChangedFeatures:
-    """The FeatureState of another one with some values replaced."""
-
-    def __init__(self, state: FeatureState, values: Mapping[str, Any]) -> None:
-        self._state = state
-        self._values = values
-
-    def features(self, event: OrderEvent) -> Features:
-        return {**self._state.features(event), **self._values}
 
 
 def examine(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> WhatIf:

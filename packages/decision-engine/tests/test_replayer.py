@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import orjson
 import pytest
@@ -13,6 +14,7 @@ from decision_engine.history.labelled_orders import LabelRank
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import EntryChange, ListFeatures, ListMembers
 from decision_engine.replay.comparison import Difference
+from decision_engine.replay.erased_orders import ErasedOrders
 from decision_engine.replay.merging import merge_by_seen
 from decision_engine.replay.orders import DecidedOrder, Partition, PlacedLabel
 from decision_engine.replay.past_lists import ListEntrySpan
@@ -251,11 +253,47 @@ def test_what_cannot_be_decided_again_is_named() -> None:
     assert Replayer(replayable, log).compare(order) == ()
     stored = {Partition(epoch, number): 0 for epoch in (1, 2) for number in range(2)}
     assert reason(order, past.known(stored_labels=stored)) is Reason.UNSTORED_LABELS
-    other = order._replace(features=order.features.replace('"orders":', '"orders":1'))
-    assert reason(other, past.known(erased=[created - timedelta(hours=20)])) is Reason.ERASED_ORDERS
-    # One outside of all windows explains nothing, and one whose absence changed nothing does not matter.
-    assert Replayer(past.known(erased=[created - timedelta(hours=31)]), log).compare(other)
-    assert Replayer(past.known(erased=[created - timedelta(hours=20)]), log).compare(order) == ()
+
+
+def test_erased_orders_explain_what_they_may_have_entered() -> None:
+    past = Past(2)
+    orders = list(past.decisions())
+    log = MemoryOrderLog(orders)
+    order = orders[-1]
+    created, user = order.event.created_date, order.event.user_id
+
+    def compare(order: DecidedOrder, hours: float, *users: str) -> Sequence[Difference] | Reason:
+        hashes = {sha256(each.encode()).hexdigest() for each in users}
+        known = past.known(erased=ErasedOrders([created - timedelta(hours=hours)], hashes))
+        try:
+            return Replayer(known, log).compare(order)
+        except NotReplayableError as error:
+            return error.reason
+
+    def changed(feature: str) -> DecidedOrder:
+        recorded = orjson.loads(order.features)
+        recorded[feature] = 12_345
+        return order._replace(features=orjson.dumps(recorded).decode())
+
+    # An average by device lost the orders that had the device; one that no rule names changes nothing else.
+    assert compare(changed("average"), 20) is Reason.ERASED_ORDERS
+    # An erased order outside of the window explains nothing, and one whose absence changed nothing does not matter.
+    (difference,) = compare(changed("average"), 31)
+    assert isinstance(difference, Difference)
+    assert difference.field == "features.average"
+    assert compare(order, 20, user) == ()
+    # A count by user is explained for erased users alone; then hits and score follow from it.
+    assert [each.field for each in _differences(compare(changed("orders"), 2, "someone else"))] == ["features.orders"]
+    found = _differences(compare(changed("orders"), 2, user))
+    assert "features.orders" not in [each.field for each in found]
+    # What else differs is a difference as ever.
+    other = changed("average")._replace(risk_score=99)
+    assert [each.field for each in _differences(compare(other, 20))] == ["risk_score"]
+
+
+def _differences(found: Sequence[Difference] | Reason) -> Sequence[Difference]:
+    assert not isinstance(found, Reason)
+    return found
 
 
 def test_an_order_that_was_too_late_is_decided_without_histories() -> None:

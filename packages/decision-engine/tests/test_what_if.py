@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 
 from decision_engine.evaluate import evaluate
-from decision_engine.features import EventFeatures, FeatureState
+from decision_engine.features import ChangedFeatures, EventFeatures, FeatureState
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import EntryChange, ListFeatures, ListMembers
 from decision_engine.ruleset import load_ruleset, parse_ruleset
-from decision_engine.what_if import MOST_CHANGES, ChangedFeatures, WhatIf, examine
+from decision_engine.what_if import MOST_CHANGES, WhatIf, examine
 from order_contract.decision import Outcome
 from order_contract.event import OrderEvent
 

@@ -18,7 +18,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from order_contract.business_time import business_date
+from order_contract.business_time import business_date, business_date_start
 from order_contract.event import OrderEvent
 from order_contract.label import Label, LabelEvent
 from order_contract.label_record import encode_label, label_key
@@ -185,6 +185,26 @@ async def _check_sources(system: System, folder: Path, stored: int) -> None:
         code, differing, summary = await asyncio.to_thread(system.replay, *DATES, "--source", str(source))
         assert (code, differing, summary["agrees"], summary["incomplete_dates"]) == (0, [], True, []), summary
         assert summary["decided_again"] == stored
+
+    # Of a retired date, a source needs the number of orders that it had then.
+    day = business_date(NOW - timedelta(days=1))
+    start = business_date_start(day)
+    held = await system.execute(
+        "select count(*) from orders where created_date >= $1 and created_date < $2", start, start + timedelta(days=1)
+    )
+    await system.execute("insert into retired_offsets values ($1, 1, 0, 0, 1)", system.settings.orders_topic)
+    await system.execute("insert into retention (retired_before) values ($1)", business_date(NOW - timedelta(days=90)))
+    for missing in (0, 1):
+        await system.execute("delete from warehouse_loads")
+        await system.execute(
+            "insert into warehouse_loads (warehouse, table_name, partition_start, frozen_rows, frozen_at) "
+            "values ('duckdb', 'orders', $1, $2, now())",
+            day, held + missing,
+        )  # fmt: skip
+        _, _, summary = await asyncio.to_thread(system.replay, *DATES, "--source", str(folder / "orders.parquet"))
+        assert summary["incomplete_dates"] == [day.isoformat()] * missing
+    for table in ("warehouse_loads", "retention", "retired_offsets"):
+        await system.execute(f"delete from {table}")
 
     # Windows that reach into a date which is not complete may lack orders: what differs there is not a difference.
     with duckdb.connect(str(warehouse)) as connection:

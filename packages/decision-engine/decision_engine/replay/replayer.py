@@ -1,6 +1,5 @@
 """Replayer: decides stored orders again, each by the ruleset that decided it and with what its detector had seen."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,10 +10,11 @@ import orjson
 
 from decision_engine.compilation import LISTS
 from decision_engine.evaluate import evaluate
-from decision_engine.features import ROLLOUT, EventFeatures, FeatureState
+from decision_engine.features import ROLLOUT, ChangedFeatures, EventFeatures, FeatureState
 from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE
 from decision_engine.lists import ListFeatures
 from decision_engine.replay.comparison import Difference, find_differences
+from decision_engine.replay.erased_orders import ErasedOrders
 from decision_engine.replay.orders import ERASED, DecidedOrder, OrderLog, Partition, PlacedLabel
 from decision_engine.replay.past_histories import PastFeatures, PastHistories, was_too_late
 from decision_engine.replay.past_lists import ListEntrySpan, PastLists
@@ -45,7 +45,7 @@ EXPLANATIONS: Final[Mapping[Reason, str]] = {
     Reason.RETIRED_ORDERS: "orders of their windows are retired",
     Reason.MISSING_ORDERS: "a date of their windows has another number of orders in the source than in Postgres",
     Reason.UNSTORED_LABELS: "they saw labels that are not stored yet; replay them again later",
-    Reason.ERASED_ORDERS: "they differ, and orders of erased persons are in their windows",
+    Reason.ERASED_ORDERS: "they differ in features that orders of erased persons entered, and in nothing else",
     Reason.FORGOTTEN_ORDERS: "they are too late for the histories of a replay",
 }
 
@@ -70,8 +70,7 @@ class KnownPast:
     """What decisions may have seen, besides orders.
 
     `retired_before` is the time before which orders may be gone, `stored_labels` the next offsets of topic labels up to
-    which labels are known (None when all are), `erased` the times of the orders of erased persons, in ascending order,
-    and of the times in `incomplete` not all orders are known.
+    which labels are known (None when all are), and of the times in `incomplete` not all orders are known.
     """
 
     rulesets: Mapping[str, Ruleset]
@@ -79,7 +78,7 @@ class KnownPast:
     stored_labels: Mapping[Partition, int] | None = None
     list_entries: Sequence[ListEntrySpan] = ()
     retired_before: datetime | None = None
-    erased: Sequence[datetime] = ()
+    erased: ErasedOrders = field(default_factory=ErasedOrders)
     incomplete: Sequence[TimeSpan] = ()
 
 
@@ -111,8 +110,10 @@ class Replayer:
     def compare(self, order: DecidedOrder) -> Sequence[Difference]:
         """How the decision on an order differs when it is made again; empty when not. Raises NotReplayableError."""
         differences = find_differences(order, self.decide(order))
-        if differences and self._sees_erased(order):
-            raise NotReplayableError(Reason.ERASED_ORDERS)
+        if differences and (decision := self._decide_with_erased(order)) is not None:
+            differences = find_differences(order, decision)
+            if not differences:
+                raise NotReplayableError(Reason.ERASED_ORDERS)
         return differences
 
     def decide(self, order: DecidedOrder) -> Decision:
@@ -162,12 +163,23 @@ class Replayer:
                 raise NotReplayableError(Reason.UNSTORED_LABELS)
         self._checked_labels = seen
 
-    def _sees_erased(self, order: DecidedOrder) -> bool:
-        features, erased = self._deciders[order.ruleset_version].features, self._past.erased
-        if features is None or not erased:
-            return False
-        created = order.event.created_date
-        return bisect_right(erased, created - features.longest) < bisect_right(erased, created)
+    def _decide_with_erased(self, order: DecidedOrder) -> Decision | None:
+        """The decision with the recorded values of features that may have counted erased orders; None without any.
+
+        Right after `decide`: the other features are those of the order.
+        """
+        decider = self._deciders[order.ruleset_version]
+        if decider.features is None:
+            return None
+        recorded: dict[str, Any] = orjson.loads(order.features)
+        concerned = self._past.erased.concerned(order.event, decider.ruleset.features)
+        values = {each.name: recorded[each.name] for each in concerned if each.name in recorded}
+        if not values:
+            return None
+        state: FeatureState = ChangedFeatures(decider.features, values)
+        if order.lists_seen is not None:
+            state = ListFeatures(state, self._lists.members, decider.ruleset)
+        return _keep_rollout(order, evaluate(order.event, state, decider.ruleset))
 
 
 class _Decider:

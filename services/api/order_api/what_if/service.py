@@ -11,14 +11,14 @@ from typing import Annotated, Any, Final, NamedTuple
 import asyncpg
 from fastapi import Depends, Request
 
-from decision_engine.features import EventFeatures, FeatureState
+from decision_engine.features import ChangedFeatures, EventFeatures, FeatureState
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.labelled_orders import LabelRank
 from decision_engine.history.series import field_of
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import ListFeatures, ListMembers
 from decision_engine.ruleset import Ruleset, RulesetError, load_ruleset, parse_ruleset
-from decision_engine.what_if import ChangedFeatures, RuleResult, WhatIf, examine
+from decision_engine.what_if import RuleResult, WhatIf, examine
 from order_api.auth.dependencies import principal_of
 from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy

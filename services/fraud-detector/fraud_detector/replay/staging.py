@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
 import asyncpg
 
+from decision_engine.replay.erased_orders import ErasedOrders
 from decision_engine.replay.orders import Partition, PlacedLabel
 from decision_engine.replay.past_lists import ListEntrySpan
 from decision_engine.replay.replayer import KnownPast, TimeSpan
@@ -15,7 +16,7 @@ from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
 from fraud_detector.replay.postgres_orders import PostgresOrders
 from fraud_detector.replay.sources import OrderSource, SourceOrder, Wanted
 from fraud_detector.replay.staged_orders import StagedOrders
-from order_contract.business_time import business_date_start
+from order_contract.business_time import business_date, business_date_start
 from order_contract.label import Label
 
 _RULESETS: Final = "select version, content from rulesets where version = any($1::text[])"
@@ -41,9 +42,12 @@ _RETIRED: Final = """
     where exists (select from retired_offsets where topic = $1)
 """
 _FROZEN: Final = """
-    select distinct partition_start from warehouse_loads where table_name = 'orders' and frozen_at is not null
+    select partition_start, max(frozen_rows) from warehouse_loads where table_name = 'orders' and frozen_at is not null
+    group by partition_start
 """
+_ERASED_USERS: Final = "select user_hash from erasures"
 _DAY: Final = timedelta(days=1)
+_MOMENT: Final = timedelta(microseconds=1)
 
 
 async def stage(
@@ -82,8 +86,16 @@ async def stage(
         incomplete: Iterable[TimeSpan] = ()
         if source is not None:
             there, here = await source.count_dates(wanted, since), await stored.count_dates(wanted, since)
-            retired = {} if retired_before is None else {row[0]: 1 for row in await connection.fetch(_FROZEN)}
-            incomplete = _incomplete_dates(there, {**retired, **here}, retired)
+            if retired_before is not None:
+                # Of a frozen date the number of orders is known, that of the whole date; not where an earlier release
+                # froze it: then there are some.
+                first, last = business_date(since), business_date(wanted.until - _MOMENT)
+                frozen = {day: rows for day, rows in await connection.fetch(_FROZEN) if first <= day <= last}
+                whole = wanted._replace(until=business_date_start(last + _DAY))
+                counted = await source.count_dates(whole, business_date_start(first) - _MOMENT)
+                there = {**there, **{day: counted.get(day, 0) for day in frozen}}
+                here = {**here, **{day: there[day] or 1 if rows is None else rows for day, rows in frozen.items()}}
+            incomplete = _incomplete_dates(there, here)
             retired_before = None
         has_labels = any(feature.label for feature in features)
         past = KnownPast(
@@ -92,19 +104,16 @@ async def stage(
             await _read_stored_labels(connection, wanted.labels_topic),
             [ListEntrySpan(*row) for row in await connection.fetch(_LIST_ENTRIES)],
             retired_before,
-            sorted(erased),
+            ErasedOrders(sorted(erased), {row[0] for row in await connection.fetch(_ERASED_USERS)}),
             list(incomplete),
         )
         return past, sum(versions.values())
 
 
-def _incomplete_dates(
-    there: Mapping[date, int], here: Mapping[date, int], retired: Collection[date]
-) -> Iterator[TimeSpan]:
-    """The dates of which a source has not the orders that Postgres has; at least as many where some were retired."""
-    for day, count in here.items():
-        held = there.get(day, 0)
-        if held < count or (held > count and day not in retired):
+def _incomplete_dates(there: Mapping[date, int], expected: Mapping[date, int]) -> Iterator[TimeSpan]:
+    """The dates of which a source has not the expected number of orders."""
+    for day, count in expected.items():
+        if there.get(day, 0) != count:
             yield TimeSpan(business_date_start(day), business_date_start(day + _DAY))
 
 
