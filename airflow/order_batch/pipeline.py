@@ -11,6 +11,7 @@ from marketplace_simulator import World
 from order_batch.catalog.backfill import backfill
 from order_batch.extract.postgres import extract
 from order_batch.extract.staging import staging_folder
+from order_batch.extract.totals import PostgresTotals
 from order_batch.loads.comparison import Comparer, Comparison, NotCompared
 from order_batch.loads.erasure import Erasure
 from order_batch.loads.ledger import LoadLedger
@@ -51,7 +52,8 @@ class BatchPipeline:
         self._owner = owner or connection
         self._warehouse = warehouse
         self._ledger = LoadLedger(connection, warehouse.name)
-        self._comparer = Comparer(connection, warehouse)
+        self._totals = PostgresTotals(connection)
+        self._comparer = Comparer(connection, warehouse, self._totals)
 
     def fill_catalog(self) -> tuple[int, int]:
         """Append users and products that are missing up to now; returns how many of each."""
@@ -145,4 +147,4 @@ class BatchPipeline:
 
     def _load(self, wanted: Iterable[tuple[Table, Partition]]) -> dict[str, int]:
         with staging_folder(self._settings.staging) as folder:
-            return load(self._warehouse, self._ledger, extract(self._connection, wanted, folder))
+            return load(self._warehouse, self._ledger, extract(self._connection, wanted, folder, totals=self._totals))

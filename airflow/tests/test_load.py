@@ -11,15 +11,16 @@ import pytest
 
 from order_batch.app import open_pipeline
 from order_batch.extract.postgres import extract
+from order_batch.extract.totals import PostgresTotals
 from order_batch.loads.comparison import LifeState
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.duckdb import DuckDbWarehouse
-from order_batch.warehouse.partitions import EARLIEST, Partition
+from order_batch.warehouse.partitions import EARLIEST, Partition, Totals
 from order_batch.warehouse.port import WarehouseError
-from order_batch.warehouse.tables import ORDERS
+from order_batch.warehouse.tables import ORDERS, RULE_HITS, USERS
 from order_contract.business_time import BUSINESS_ZONE
 
 from .conftest import StoreOrders
@@ -231,6 +232,46 @@ def test_a_load_that_misses_rows_is_refused_and_changes_nothing(
         load(warehouse, LoadLedger(connection, warehouse.name), [orders])
     assert everything(settings) == before
     assert dates_to_load(pipeline, FIRST, FIRST) == [FIRST]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update orders set amount = amount + 1 where order_id = (select min(order_id) from orders)",
+        "update orders set hits = '[]' where hits::text <> '[]'",
+        "delete from orders where order_id = (select min(order_id) from orders)",
+        "delete from orders where (created_date at time zone 'Asia/Jakarta')::date = '2026-11-18'",
+        "update orders set amount = amount",
+        "update orders set created_date = created_date + interval '1 day'",
+        "delete from users",
+    ],
+)
+def test_rows_are_hashed_again_when_any_of_them_was_written(
+    connection: "psycopg.Connection[Any]",
+    store_orders: StoreOrders,
+    change: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store_orders(FIRST, 2, 200)
+    connection.execute(
+        "insert into users select distinct user_id, created_date, 'A', 'B', 'a@example.com', 'DANA', 'Bandung', "
+        "created_date from orders"
+    )
+    known = PostgresTotals(connection)
+
+    def read(totals: PostgresTotals) -> list[dict[Partition, Totals]]:
+        return [totals.read(table, FIRST, DAYS[1]) for table in (ORDERS, RULE_HITS, USERS)]
+
+    before = read(known)
+    assert all(before)
+    with monkeypatch.context() as unchanged:
+        unchanged.setattr(PostgresTotals, "_hash", None)
+        assert read(known) == before
+        assert known.read(ORDERS, FIRST, FIRST).keys() == {Partition.of(ORDERS, FIRST)}
+    with connection.transaction(force_rollback=True):
+        connection.execute(change)
+        assert read(known) == read(PostgresTotals(connection))
+    assert read(known) == before
 
 
 def test_an_order_is_looked_up_with_the_load_that_brought_it(

@@ -13,7 +13,7 @@ from adbc_driver_postgresql import dbapi
 from psycopg.conninfo import make_conninfo
 
 from order_batch.extract.sources import SOURCES
-from order_batch.extract.totals import postgres_totals
+from order_batch.extract.totals import PostgresTotals
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.staged_files import FILE_BYTES, write_files
 from order_batch.warehouse.tables import Table
@@ -41,8 +41,13 @@ def extract(
     wanted: Iterable[tuple[Table, Partition]],
     staging: Path,
     file_bytes: int = FILE_BYTES,
+    totals: PostgresTotals | None = None,
 ) -> list[Extract]:
-    """Write partitions to files below `staging`, a folder of this run's own, all from one snapshot."""
+    """Write partitions to files below `staging`, a folder of this run's own, all from one snapshot.
+
+    `totals` are those of the connection, where some may be known already.
+    """
+    totals = totals or PostgresTotals(connection)
     extracts = []
     with connection.transaction():
         # One snapshot, so that an order stored in the meantime does not have its hits loaded without it.
@@ -52,7 +57,7 @@ def extract(
                 folder = staging / table.name / partition.id
                 folder.mkdir(parents=True)
                 files = tuple(write_files(table, _batches(cursor, table, partition), folder, file_bytes))
-                found = postgres_totals(connection, table, partition.start, partition.last)
+                found = totals.read(table, partition.start, partition.last)
                 extracts.append(Extract(table, partition, files, found.get(partition, Totals.empty(table))))
     return extracts
 

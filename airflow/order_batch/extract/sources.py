@@ -13,9 +13,11 @@ _CHANGED_DATE = "(valid_from at time zone 'Asia/Jakarta')::date"
 class Source:
     """Rows of Postgres for a raw table.
 
-    In `relation`, column `moment` determines the partition. `expressions` are the columns that are computed.
+    They are made of those of `table`, where column `moment` determines the partition. `relation` has the columns, but
+    for those that `expressions` compute.
     """
 
+    table: str
     relation: str
     moment: str
     expressions: Mapping[str, str]
@@ -45,6 +47,7 @@ _HITS = """(
 SOURCES: Mapping[str, Source] = {
     ORDERS.name: Source(
         "orders",
+        "orders",
         "created_date",
         {
             "business_date": _BUSINESS_DATE,
@@ -53,8 +56,9 @@ SOURCES: Mapping[str, Source] = {
             "seen": "encode(seen, 'hex')",
         },
     ),
-    RULE_HITS.name: Source(_HITS, "created_date", {"business_date": _BUSINESS_DATE}),
+    RULE_HITS.name: Source("orders", _HITS, "created_date", {"business_date": _BUSINESS_DATE}),
     LABELS.name: Source(
+        "labels",
         "labels",
         "appended_at",
         {
@@ -65,6 +69,6 @@ SOURCES: Mapping[str, Source] = {
             "source_offset": '"offset"',
         },
     ),
-    USERS.name: Source("users", "valid_from", {"changed_date": _CHANGED_DATE}),
-    PRODUCTS.name: Source("products", "valid_from", {"changed_date": _CHANGED_DATE}),
+    USERS.name: Source("users", "users", "valid_from", {"changed_date": _CHANGED_DATE}),
+    PRODUCTS.name: Source("products", "products", "valid_from", {"changed_date": _CHANGED_DATE}),
 }

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psycopg
 
-from order_batch.extract.totals import postgres_totals
+from order_batch.extract.totals import PostgresTotals
 from order_batch.loads.ledger import Load, LoadLedger
 from order_batch.publish.published_partitions import PublishedContent, published_partitions
 from order_batch.warehouse.partitions import Partition, Totals, moments
@@ -106,8 +106,12 @@ class NotCompared:
 class Comparer:
     """Compares Postgres with one warehouse, and with what was published from it."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]", warehouse: Warehouse) -> None:
+    def __init__(
+        self, connection: "psycopg.Connection[Any]", warehouse: Warehouse, totals: PostgresTotals | None = None
+    ) -> None:
+        """`totals` are those of the connection, where some may be known already."""
         self._connection = connection
+        self._totals = totals or PostgresTotals(connection)
         self._warehouse = warehouse
         self._ledger = LoadLedger(connection, warehouse.name)
 
@@ -117,7 +121,7 @@ class Comparer:
         Frozen ones are left out: Postgres no longer holds their rows.
         """
         start, end = Partition.of(table, first).start, Partition.of(table, last).last
-        postgres = postgres_totals(self._connection, table, first, last)
+        postgres = self._totals.read(table, first, last)
         compared = self._warehouse.totals(table, first, last)
         raw = compared if (start, end) == (first, last) else self._warehouse.totals(table, start, end)
         built = self._warehouse.built_contents(table, start, end)
@@ -141,7 +145,7 @@ class Comparer:
 
         What was built and published is not read: it says nothing about loads.
         """
-        postgres = postgres_totals(self._connection, table, first, last)
+        postgres = self._totals.read(table, first, last)
         raw, nothing = self._warehouse.totals(table, first, last), Totals.empty(table)
         differing = {
             partition
@@ -158,7 +162,7 @@ class Comparer:
         outdated = {each.start for table in tables for each in self._ledger.outdated(table, tables, last)}
         for table in tables if outdated else ():
             span = min(outdated), max(outdated)
-            postgres, raw = postgres_totals(self._connection, table, *span), self._warehouse.totals(table, *span)
+            postgres, raw = self._totals.read(table, *span), self._warehouse.totals(table, *span)
             for day in list(outdated):
                 partition, nothing = Partition.of(table, day), Totals.empty(table)
                 if postgres.get(partition, nothing).rows < raw.get(partition, nothing).rows:

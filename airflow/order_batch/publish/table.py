@@ -113,11 +113,15 @@ def publish_table(
     """
     connection.execute(PLANNING)
     columns = [column for column, _ in relation.columns]
+    published, new = Identifier(SCHEMA, name), Identifier(SCHEMA, f"new_{name}")
+    if not _shape_of(connection, published):
+        rows, complete = _fill(connection, new, relation, most)
+        return Published(rows, complete, rows, new)
     rows, complete = stage(connection, relation, most)
     changed = None
-    if can_be_changed(connection, Identifier(SCHEMA, name), relation):
-        changed = _change(connection, Identifier(SCHEMA, name), rows, columns, order)
-    replacement = None if changed is not None else _create(connection, f"new_{name}", relation, columns)
+    if can_be_changed(connection, published, relation):
+        changed = _change(connection, published, rows, columns, order)
+    replacement = None if changed is not None else _create(connection, new, relation, columns)
     for table in (STAGED, _MATCHED, _ADDED):
         connection.execute(SQL("drop table if exists {}").format(table))
     return Published(rows, complete, rows if changed is None else changed, replacement)
@@ -166,16 +170,31 @@ def stage(connection: "psycopg.Connection[Any]", relation: Relation, most: int |
             STAGED, _definitions(relation)
         )
     )
-    copy = SQL("copy {} from stdin (format csv)").format(STAGED)
+    copied = _copy(connection, STAGED, relation, most, range(1, 2**63))
+    connection.execute(SQL("analyze {}").format(STAGED))
+    return copied
+
+
+def _fill(connection: "psycopg.Connection[Any]", table: Identifier, relation: Relation, most: int) -> tuple[int, bool]:
+    """Make a table of the rows, at most so many; returns how many, and whether those are all."""
+    _create_empty(connection, table, relation)
+    copied = _copy(connection, table, relation, most, range(_FIRST + GAP, 2**63, GAP))
+    _add_primary_key(connection, table)
+    return copied
+
+
+def _copy(
+    connection: "psycopg.Connection[Any]", table: Identifier, relation: Relation, most: int | None, numbers: range
+) -> tuple[int, bool]:
+    """Copy the rows, at most so many, to a table whose first column numbers them; returns the same as `stage`."""
     count, complete = 0, True
-    with connection.cursor() as cursor, cursor.copy(copy) as rows:
+    with connection.cursor() as cursor, cursor.copy(SQL("copy {} from stdin (format csv)").format(table)) as rows:
         for batch in relation.batches():
             taken = batch if most is None else batch.slice(0, most - count)
             complete = complete and len(taken) == len(batch)
-            ordinals = pa.array(range(count + 1, count + len(taken) + 1), pa.int64())
-            rows.write(_csv(taken.add_column(0, "ordinal", ordinals)))
+            numbered = taken.add_column(0, POSITION, pa.array(numbers[count : count + len(taken)], pa.int64()))
+            rows.write(_csv(numbered))
             count += len(taken)
-    connection.execute(SQL("analyze {}").format(STAGED))
     return count, complete
 
 
@@ -188,29 +207,41 @@ def _csv(batch: pa.RecordBatch) -> bytes:
 
 def can_be_changed(connection: "psycopg.Connection[Any]", published: Identifier, relation: Relation) -> bool:
     """Whether the table is there with the columns of the staged one, and its positions can be given."""
-    found = connection.execute(_SHAPE, [published.as_string()]).fetchall()
-    return found == [(POSITION, "bigint"), *_shape(connection, relation)]
+    return _shape_of(connection, published) == [(POSITION, "bigint"), *_shape(connection, relation)]
 
 
 def _shape(connection: "psycopg.Connection[Any]", relation: Relation) -> list[tuple[str, str]]:
     """The staged columns and their types, as Postgres names them."""
-    found = connection.execute(_SHAPE, [STAGED.as_string()]).fetchall()
-    return [(name, kind) for name, kind in found if name in dict(relation.columns)]
+    return [(name, kind) for name, kind in _shape_of(connection, STAGED) if name in dict(relation.columns)]
 
 
-def _create(connection: "psycopg.Connection[Any]", name: str, relation: Relation, columns: Sequence[str]) -> Identifier:
+def _shape_of(connection: "psycopg.Connection[Any]", table: Identifier) -> list[tuple[str, str]]:
+    """The columns of a table and their types; none if it does not exist."""
+    return connection.execute(_SHAPE, [table.as_string()]).fetchall()
+
+
+def _create(
+    connection: "psycopg.Connection[Any]", table: Identifier, relation: Relation, columns: Sequence[str]
+) -> Identifier:
     """A new table with the staged rows."""
-    table = Identifier(SCHEMA, name)
-    connection.execute(
-        SQL("create table {} ({} bigint, {})").format(table, Identifier(POSITION), _definitions(relation))
-    )
+    _create_empty(connection, table, relation)
     connection.execute(
         SQL("insert into {} select {} + ordinal * {}, {} from {} order by ordinal").format(
             table, Literal(_FIRST), Literal(GAP), columns_list(columns), STAGED
         )
     )
-    connection.execute(SQL("alter table {} add primary key ({})").format(table, Identifier(POSITION)))
+    _add_primary_key(connection, table)
     return table
+
+
+def _create_empty(connection: "psycopg.Connection[Any]", table: Identifier, relation: Relation) -> None:
+    connection.execute(
+        SQL("create table {} ({} bigint, {})").format(table, Identifier(POSITION), _definitions(relation))
+    )
+
+
+def _add_primary_key(connection: "psycopg.Connection[Any]", table: Identifier) -> None:
+    connection.execute(SQL("alter table {} add primary key ({})").format(table, Identifier(POSITION)))
 
 
 def _definitions(relation: Relation) -> Composed:
