@@ -13,7 +13,14 @@ import psycopg
 import typer
 
 from order_batch.app import open_pipeline
-from order_batch.exit_checks import PROGRAM, require_clean, require_compared, require_orders, require_published
+from order_batch.exit_checks import (
+    PROGRAM,
+    require_clean,
+    require_compared,
+    require_orders,
+    require_published,
+    show_kept,
+)
 from order_batch.loads.comparison import Comparison, NotCompared
 from order_batch.loads.order_lookup import LoadedOrder
 from order_batch.loads.retirement import RetirementError
@@ -80,7 +87,9 @@ def run(
     """
     first, last = _span(dates)
     with _pipeline() as pipeline:
-        days = sorted({*business_dates(first, last), *pipeline.outdated_dates(_yesterday())})
+        outdated = pipeline.take_over(_yesterday())
+        days = sorted({*business_dates(first, last), *outdated.to_load})
+        show_kept(outdated.to_keep.difference(days))
         if added := len(days) - ((last - first).days + 1):
             ERR.print(f"{added:,} more dates were loaded by an earlier release: they are loaded and built, too")
         first, last = days[0], days[-1]

@@ -33,6 +33,15 @@ def require_clean(found: Sequence[Comparison], first: date, last: date) -> None:
     )
 
 
+def show_kept(days: Collection[date]) -> None:
+    """Name the dates that stay as an earlier release has loaded them."""
+    if days:
+        ERR.print(
+            f"kept as an earlier release has loaded them, as Postgres lacks some of their rows now: {_listed(days)}. "
+            "`reconcile` names them, and `order-batch run DATE` replaces one by what Postgres holds"
+        )
+
+
 def require_orders(pipeline: BatchPipeline, first: date, last: date, loaded: str) -> None:
     """Exit with 1 when there is nothing to build: no stage holds orders of these dates, and none of them is frozen."""
     if pipeline.frozen_dates(first, last) or any(each.table.span is Span.DAY for each in pipeline.compare(first, last)):

@@ -12,7 +12,7 @@ from order_batch.catalog.backfill import backfill
 from order_batch.extract.postgres import extract
 from order_batch.extract.staging import staging_folder
 from order_batch.extract.totals import PostgresTotals
-from order_batch.loads.comparison import Comparer, Comparison, NotCompared
+from order_batch.loads.comparison import Comparer, Comparison, NotCompared, OutdatedDates
 from order_batch.loads.erasure import Erasure
 from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import DAY_TABLES, load, order_partitions
@@ -71,12 +71,14 @@ class BatchPipeline:
         """Load a business date's orders, hits and labels; returns the number of rows by table."""
         return self._load(order_partitions(day))
 
-    def outdated_dates(self, last: date) -> set[date]:
+    def take_over(self, last: date) -> OutdatedDates:
         """The business dates up to `last` that a release loaded which had fewer raw tables, or fewer columns of them.
 
-        Without those of which Postgres no longer holds as many rows.
+        Those of which Postgres no longer holds as many rows are kept as they are: that is decided once.
         """
-        return self._comparer.outdated_dates(DAY_TABLES, last)
+        found = self._comparer.outdated_dates(DAY_TABLES, last)
+        self._ledger.keep(DAY_TABLES, found.to_keep)
+        return found
 
     def compare(self, first: date, last: date) -> list[Comparison]:
         """Orders, hits and labels of business dates, and the months of users and products up to the last, by date.

@@ -77,7 +77,8 @@ def repair(steps: Steps, found: list[Comparison], first: date, last: date, step:
         if table.name in to_load:
             step(f"loading {table.name}")
             _try(partial(load, last), f"loading {table.name}", errors)
-    dates = sorted({each.partition.start for each in dirty if each.must_load and each.table.span is Span.DAY})
+    kept = {each.partition.start for each in dirty if each.state is LifeState.KEPT}
+    dates = sorted({each.partition.start for each in dirty if each.must_load and each.table.span is Span.DAY} - kept)
     loaded = []
     for day in dates:
         step(f"loading {day}")

@@ -23,6 +23,8 @@ class LifeState(StrEnum):
     NOT_LOADED = "not loaded"
     OUTDATED = "loaded by an earlier release"
     """The warehouse's table had fewer columns then."""
+    KEPT = "kept from an earlier release"
+    """Loaded by one that knew fewer columns; Postgres no longer holds all of it, so that a load would lose rows."""
     MISSING = "missing in the warehouse"
     """It was loaded, and nothing is left of it."""
     CHANGED = "changed since its load"
@@ -77,8 +79,10 @@ class Comparison:
     def _load_state(self) -> LifeState:
         if self.loaded is None:
             return LifeState.NOT_LOADED
+        if self.loaded.is_kept:
+            return LifeState.KEPT
         if self.loaded.is_outdated and self.raw.rows:
-            return LifeState.OUTDATED
+            return LifeState.KEPT if self.postgres.rows < self.compared.rows else LifeState.OUTDATED
         if self.loaded.content_hash in {None, self.raw.content_hash}:
             return LifeState.CHANGED
         return LifeState.DIFFERS if self.raw.rows else LifeState.MISSING
@@ -92,6 +96,14 @@ _ORDER_DATES: Final = """
     select (min(created_date) at time zone 'Asia/Jakarta')::date, (max(created_date) at time zone 'Asia/Jakarta')::date
     from orders
 """
+
+
+@dataclass(frozen=True, slots=True)
+class OutdatedDates:
+    """Dates that an earlier release has loaded: those to load again, and those of which Postgres lacks rows by now."""
+
+    to_load: frozenset[date]
+    to_keep: frozenset[date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +166,23 @@ class Comparer:
         }
         return sorted(differing - self._ledger.frozen(table, first, last))
 
-    def outdated_dates(self, tables: Sequence[Table], last: date) -> set[date]:
+    def outdated_dates(self, tables: Sequence[Table], last: date) -> OutdatedDates:
         """The business dates up to `last` that a release loaded which knew fewer of these tables, or of their columns.
 
-        Without those of which Postgres no longer holds as many rows: loading them again would lose some.
+        Without those that were decided to be kept.
         """
         outdated = {each.start for table in tables for each in self._ledger.outdated(table, tables, last)}
+        shrunk: set[date] = set()
         for table in tables if outdated else ():
             span = min(outdated), max(outdated)
             postgres, raw = self._totals.read(table, *span), self._warehouse.totals(table, *span)
-            for day in list(outdated):
-                partition, nothing = Partition.of(table, day), Totals.empty(table)
-                if postgres.get(partition, nothing).rows < raw.get(partition, nothing).rows:
-                    outdated.remove(day)
-            if not outdated:
-                break
-        return outdated
+            nothing = Totals.empty(table)
+            shrunk |= {
+                partition.start
+                for partition, totals in raw.items()
+                if partition.start in outdated and postgres.get(partition, nothing).rows < totals.rows
+            }
+        return OutdatedDates(frozenset(outdated - shrunk), frozenset(shrunk))
 
     def not_compared(self, today: date) -> NotCompared:
         """How many orders Postgres holds of today and of later dates."""

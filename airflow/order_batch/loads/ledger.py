@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from itertools import product
 from typing import Any, NamedTuple
 
 import psycopg
@@ -34,6 +35,13 @@ _OUTDATED = """
     group by partition_start
     having not bool_or(table_name = %(table)s and coalesce(columns, 0) >= %(columns)s)
 """
+# As a load that knew all columns, and no hash.
+_KEEP = """
+    insert into warehouse_loads (warehouse, table_name, partition_start, columns)
+    values (%(warehouse)s, %(table)s, %(start)s, %(columns)s)
+    on conflict (warehouse, table_name, partition_start) do update
+    set content_hash = null, columns = excluded.columns
+"""
 _FREEZE = """
     insert into warehouse_loads (warehouse, table_name, partition_start, frozen_at, frozen_rows)
     select %(warehouse)s, table_name, day, now(), case when table_name = 'orders' then (
@@ -61,6 +69,11 @@ class Load(NamedTuple):
     loaded_at: datetime
     content_hash: int | None
     is_outdated: bool
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was decided to keep what an earlier release has loaded."""
+        return self.content_hash is None and not self.is_outdated
 
 
 class LoadLedger:
@@ -100,6 +113,12 @@ class LoadLedger:
         span = {"together": [each.name for each in together], "last": Partition.of(table, last).start}
         found = self._connection.execute(_OUTDATED, self._parameters(table, **span))
         return {Partition(start, table.span) for (start,) in found}
+
+    def keep(self, tables: Iterable[Table], days: Iterable[date]) -> None:
+        """Record that these dates stay as an earlier release has loaded them; the next load of a date ends it."""
+        with self._connection.transaction():
+            for table, day in product(tables, days):
+                self._connection.execute(_KEEP, self._parameters(table, start=day))
 
     def freeze(self, tables: Iterable[Table], days: Iterable[date]) -> None:
         """Freeze dates, in all warehouses at once."""

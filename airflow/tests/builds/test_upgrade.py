@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from order_batch.app import open_pipeline
 from order_batch.cli import app
-from order_batch.loads.comparison import LifeState
+from order_batch.loads.comparison import LifeState, OutdatedDates
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from order_batch.warehouse.partitions import business_dates
@@ -103,6 +103,7 @@ def test_the_command_loads_what_an_earlier_release_has_loaded(
     result = CliRunner().invoke(app, ["run", str(LAST)])
 
     assert result.exit_code == 0, result.output
+    assert f"Postgres lacks some of their rows now: {FIRST}. `reconcile` names them" in " ".join(result.stderr.split())
     assert "1 more dates were loaded by an earlier release" in result.stderr
     assert f"{middle} to {LAST}: the warehouse and the marts hold what Postgres holds" in result.stderr
     assert raw(old, first_orders) == before
@@ -110,8 +111,14 @@ def test_the_command_loads_what_an_earlier_release_has_loaded(
     assert [tuple(row) for row in raw(old, features)] == [(FIRST, 0, 80), (middle, 80, 80), (LAST, 80, 80)]
     with open_pipeline(old) as pipeline:
         found = [each for each in pipeline.compare(FIRST, LAST) if not each.is_clean]
-    assert {each.partition.start for each in found} == {FIRST}
-    assert LifeState.OUTDATED in {each.state for each in found}
+        assert {(each.partition.start, each.state) for each in found} == {(FIRST, LifeState.KEPT)}
+        # It is decided: no run looks at it again, and no repair loses what Postgres lacks.
+        assert pipeline.take_over(LAST) == OutdatedDates(frozenset(), frozenset())
+        done = pipeline.repair(FIRST, LAST, pipeline.compare(FIRST, LAST))
+        assert (done.loaded, {each.state for each in done.remaining}) == ([], {LifeState.KEPT})
+        assert raw(old, first_orders) == before
+        pipeline.load_orders(FIRST)
+        assert LifeState.KEPT not in {each.state for each in pipeline.compare(FIRST, LAST)}
 
 
 def test_a_date_that_the_raw_tables_lost_is_not_dropped_silently(old: BatchSettings, pipeline: BatchPipeline) -> None:
