@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 
-from decision_engine.replay.orders import DecidedOrder, Partition
+from decision_engine.replay.orders import DecidedOrder, Partition, StoredDecision
 from order_contract.decision import OrderRow
 from order_contract.event import OrderEvent
 
@@ -13,14 +13,7 @@ def decided_order(row: OrderRow) -> DecidedOrder:
         row.event(),
         Partition(row.source_epoch, row.source_partition),
         row.source_offset,
-        row.seen,
-        row.lists_seen,
-        row.status,
-        row.outcome,
-        row.risk_score,
-        row.hits,
-        row.features,
-        row.ruleset_version,
+        StoredDecision(*(getattr(row, name) for name in StoredDecision._fields)),
     )
 
 

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 import orjson
 import pytest
@@ -16,7 +17,7 @@ from decision_engine.lists import EntryChange, ListFeatures, ListMembers
 from decision_engine.replay.comparison import Difference
 from decision_engine.replay.erased_orders import ErasedOrders
 from decision_engine.replay.merging import merge_by_seen
-from decision_engine.replay.orders import DecidedOrder, Partition, PlacedLabel
+from decision_engine.replay.orders import DecidedOrder, Partition, PlacedLabel, StoredDecision
 from decision_engine.replay.past_lists import ListEntrySpan
 from decision_engine.replay.replayer import KnownPast, NotReplayableError, Reason, Replayer
 from decision_engine.ruleset import Ruleset, parse_ruleset
@@ -123,9 +124,8 @@ class Past:
         columns = decision_columns(evaluate(event, ListFeatures(state, members, ruleset), ruleset))
         status, outcome, risk_score, hits, _, features, version = columns
         seen = encode_seen(ends, partition.number) + encode_seen_labels(label_ends, epoch)
-        return DecidedOrder(
-            event, partition, offset, seen, change, status, outcome, risk_score, hits, features, version
-        )
+        decision = StoredDecision(seen, change, status, outcome, risk_score, hits, features, version)
+        return DecidedOrder(event, partition, offset, decision)
 
     def _state(
         self, ruleset: Ruleset, ends: dict[Partition, int], epoch: int, label_ends: dict[int, int]
@@ -159,8 +159,8 @@ def test_a_decision_is_made_again_with_whatever_had_been_seen(seed: int, epochs:
     orders = list(past.decisions())
     replayer = Replayer(past.known(), MemoryOrderLog(orders))
     assert [replayer.compare(order) for order in orders] == [()] * len(orders)
-    assert {order.status for order in orders} == {"fraud", "genuine"}
-    assert any("history_since" in order.features for order in orders)
+    assert {order.decision.status for order in orders} == {"fraud", "genuine"}
+    assert any("history_since" in order.decision.features for order in orders)
 
 
 def test_what_one_detector_decided_is_decided_again_without_taking_orders_back() -> None:
@@ -175,7 +175,12 @@ def test_what_one_detector_decided_is_decided_again_without_taking_orders_back()
         status, outcome, score, hits, _, features, version = columns
         seen = state.seen(partition.number)
         decided.append(
-            DecidedOrder(event, partition, offset, seen, None, status, outcome, score, hits, features, version)
+            DecidedOrder(
+                event,
+                partition,
+                offset,
+                StoredDecision(seen, None, status, outcome, score, hits, features, version),
+            )
         )
         state.add(event, partition.number, offset)
         following[partition] += 1
@@ -195,13 +200,14 @@ def test_what_one_detector_decided_is_decided_again_without_taking_orders_back()
 def test_every_field_that_differs_is_found() -> None:
     past = Past(1)
     orders = list(past.decisions())
-    order = next(order for order in orders if len(orjson.loads(order.hits)) == 2)
-    features = {**orjson.loads(order.features), "orders": 17, "unknown": None}
-    hits = orjson.loads(order.hits)
+    order = next(order for order in orders if len(orjson.loads(order.decision.hits)) == 2)
+    features = {**orjson.loads(order.decision.features), "orders": 17, "unknown": None}
+    hits = orjson.loads(order.decision.hits)
     first = hits[0]["rule"]
     hits[0]["score"] += 1
-    changed = order._replace(
-        status="fraud" if order.status == "genuine" else "genuine",
+    changed = _with(
+        order,
+        status="fraud" if order.decision.status == "genuine" else "genuine",
         outcome="decline",
         risk_score=99,
         features=orjson.dumps(features).decode(),
@@ -209,11 +215,11 @@ def test_every_field_that_differs_is_found() -> None:
     )
     found = Replayer(past.known(), MemoryOrderLog(orders)).compare(changed)
     assert found == [
-        Difference("status", changed.status, order.status),
-        Difference("outcome", "decline", order.outcome),
-        Difference("risk_score", 99, order.risk_score),
+        Difference("status", changed.decision.status, order.decision.status),
+        Difference("outcome", "decline", order.decision.outcome),
+        Difference("risk_score", 99, order.decision.risk_score),
         Difference(f"hits.{first}.score", hits[0]["score"], hits[0]["score"] - 1),
-        Difference("features.orders", 17, orjson.loads(order.features)["orders"]),
+        Difference("features.orders", 17, orjson.loads(order.decision.features)["orders"]),
         Difference("features.unknown", None, None),
     ]
 
@@ -221,12 +227,12 @@ def test_every_field_that_differs_is_found() -> None:
 def test_hits_that_are_missing_or_in_another_order_differ() -> None:
     past = Past(1)
     orders = list(past.decisions())
-    order = next(order for order in orders if len(orjson.loads(order.hits)) == 2)
-    one, two = orjson.loads(order.hits)
+    order = next(order for order in orders if len(orjson.loads(order.decision.hits)) == 2)
+    one, two = orjson.loads(order.decision.hits)
     log = MemoryOrderLog(orders)
 
     def compare(hits: object) -> Sequence[Difference]:
-        return Replayer(past.known(), log).compare(order._replace(hits=orjson.dumps(hits).decode()))
+        return Replayer(past.known(), log).compare(_with(order, hits=orjson.dumps(hits).decode()))
 
     assert compare([two]) == [Difference(f"hits.{one['rule']}", None, one)]
     assert compare([two, one]) == [Difference("hits", [two["rule"], one["rule"]], [one["rule"], two["rule"]])]
@@ -244,9 +250,9 @@ def test_what_cannot_be_decided_again_is_named() -> None:
         return raised.value.reason
 
     known = past.known()
-    assert reason(order._replace(ruleset_version="other"), known) is Reason.UNKNOWN_RULESET
-    assert reason(order._replace(features="{}"), known) is Reason.ERASED
-    assert reason(order._replace(seen=None), known) is Reason.NOTHING_SEEN
+    assert reason(_with(order, ruleset_version="other"), known) is Reason.UNKNOWN_RULESET
+    assert reason(_with(order, features="{}"), known) is Reason.ERASED
+    assert reason(_with(order, seen=None), known) is Reason.NOTHING_SEEN
     created = order.event.created_date
     assert reason(order, past.known(retired_before=created - timedelta(hours=1))) is Reason.RETIRED_ORDERS
     replayable = past.known(retired_before=created - timedelta(hours=31))
@@ -271,9 +277,9 @@ def test_erased_orders_explain_what_they_may_have_entered() -> None:
             return error.reason
 
     def changed(feature: str) -> DecidedOrder:
-        recorded = orjson.loads(order.features)
+        recorded = orjson.loads(order.decision.features)
         recorded[feature] = 12_345
-        return order._replace(features=orjson.dumps(recorded).decode())
+        return _with(order, features=orjson.dumps(recorded).decode())
 
     # An average by device lost the orders that had the device; one that no rule names changes nothing else.
     assert compare(changed("average"), 20) is Reason.ERASED_ORDERS
@@ -287,7 +293,7 @@ def test_erased_orders_explain_what_they_may_have_entered() -> None:
     found = _differences(compare(changed("orders"), 2, user))
     assert "features.orders" not in [each.field for each in found]
     # What else differs is a difference as ever.
-    other = changed("average")._replace(risk_score=99)
+    other = _with(changed("average"), risk_score=99)
     assert [each.field for each in _differences(compare(other, 20))] == ["risk_score"]
 
 
@@ -306,18 +312,24 @@ def test_an_order_that_was_too_late_is_decided_without_histories() -> None:
     state = StreamFeatures(ruleset.features)
     state.add(newest, 7, 0)
     decided = [_decided(event, partition, offset, ruleset, state) for offset, event in enumerate((newest, late))]
-    assert "too_late" in decided[1].features
+    assert "too_late" in decided[1].decision.features
     replayer = Replayer(KnownPast(RULESETS), MemoryOrderLog(decided))
     assert replayer.compare(decided[1]) == ()
     # One that is recorded as if it had not been too late differs.
-    features = orjson.loads(decided[1].features)
+    features = orjson.loads(decided[1].decision.features)
     del features["too_late"]
-    punctual = decided[1]._replace(features=orjson.dumps(features).decode())
+    punctual = _with(decided[1], features=orjson.dumps(features).decode())
     assert Difference("features.too_late", None, True) in replayer.compare(punctual)
+
+
+def _with(order: DecidedOrder, **changes: Any) -> DecidedOrder:
+    """The order with another decision."""
+    return order._replace(decision=order.decision._replace(**changes))
 
 
 def _decided(
     event: OrderEvent, partition: Partition, offset: int, ruleset: Ruleset, state: FeatureState
 ) -> DecidedOrder:
     status, outcome, score, hits, _, features, version = decision_columns(evaluate(event, state, ruleset))
-    return DecidedOrder(event, partition, offset, b"", None, status, outcome, score, hits, features, version)
+    decision = StoredDecision(b"", None, status, outcome, score, hits, features, version)
+    return DecidedOrder(event, partition, offset, decision)

@@ -7,13 +7,13 @@ import orjson
 import pytest
 
 from decision_engine.history.stream_features import StreamFeatures
-from decision_engine.replay.orders import Partition
+from decision_engine.replay.orders import Partition, StoredDecision
 from decision_engine.replay.replayer import KnownPast
 from decision_engine.ruleset import parse_ruleset
 from fraud_detector.replay import processes
 from fraud_detector.replay.processes import replay_partitions
 from fraud_detector.replay.results import DifferingOrder, ReplayResult
-from fraud_detector.replay.staged_orders import StagedDecision, StagedOrders
+from fraud_detector.replay.staged_orders import StagedOrders
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from order_contract.decision import OrderRow
 from order_contract.decoding.decoder import EventDecoder
@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Path:
         row = evaluator.evaluate(message, NOW)
         assert isinstance(row, OrderRow)
         score = 99 if row.order_id == CHANGED else row.risk_score
-        decision = StagedDecision(
+        decision = StoredDecision(
             row.seen, None, row.status, row.outcome, score, row.hits, row.features, row.ruleset_version
         )
         staged.add([(Partition(1, row.source_partition), row.source_offset, row.event(), decision)])

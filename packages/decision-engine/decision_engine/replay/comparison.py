@@ -19,17 +19,18 @@ class Difference(NamedTuple):
 
 def find_differences(order: DecidedOrder, decision: Decision) -> Sequence[Difference]:
     """The fields that differ: status, outcome, risk_score, hits and features; none when the decisions are identical."""
+    recorded = order.decision
     hits, features = orjson.dumps(decision.hits).decode(), orjson.dumps(decision.features).decode()
-    stored = order.status, order.outcome, order.risk_score, order.hits, order.features
+    stored = recorded.status, recorded.outcome, recorded.risk_score, recorded.hits, recorded.features
     replayed = decision.status, decision.outcome, decision.risk_score, hits, features
     if stored == replayed:
         return ()
     names = "status", "outcome", "risk_score"
     found = [Difference(*each) for each in zip(names, stored, replayed, strict=False) if each[1] != each[2]]
-    if order.hits != hits:
-        found += _hits(orjson.loads(order.hits), orjson.loads(hits))
-    if order.features != features:
-        found += _members("features", orjson.loads(order.features), orjson.loads(features))
+    if recorded.hits != hits:
+        found += _hits(orjson.loads(recorded.hits), orjson.loads(hits))
+    if recorded.features != features:
+        found += _members("features", orjson.loads(recorded.features), orjson.loads(features))
     return found
 
 

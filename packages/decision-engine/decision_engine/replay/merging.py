@@ -24,7 +24,7 @@ class _SeenTotals:
     def total(self, order: DecidedOrder) -> tuple[int, int]:
         """The epoch, and the number of offsets that had been seen by an order."""
         seen, others = self._others.get(order.partition, (None, 0))
-        if order.seen is not None and order.seen != seen:
-            others = sum(decode_seen(order.seen, order.partition.number, 0))
-            self._others[order.partition] = order.seen, others
+        if order.decision.seen is not None and order.decision.seen != seen:
+            others = sum(decode_seen(order.decision.seen, order.partition.number, 0))
+            self._others[order.partition] = order.decision.seen, others
         return order.partition.epoch, others + order.offset

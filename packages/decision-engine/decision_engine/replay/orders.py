@@ -17,15 +17,12 @@ class Partition(NamedTuple):
     number: int
 
 
-class DecidedOrder(NamedTuple):
-    """An order with its decision as it is stored; `hits` and `features` are JSON text.
+class StoredDecision(NamedTuple):
+    """A decision as it is stored; `hits` and `features` are JSON text.
 
     `seen` and `lists_seen` are what the detector had read: see `order_contract.decision.OrderRow`.
     """
 
-    event: OrderEvent
-    partition: Partition
-    offset: int
     seen: bytes | None
     lists_seen: int | None
     status: str
@@ -34,6 +31,20 @@ class DecidedOrder(NamedTuple):
     hits: str
     features: str
     ruleset_version: str
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it is of an erased person."""
+        return self.features == ERASED
+
+
+class DecidedOrder(NamedTuple):
+    """An order with its place and the decision on it."""
+
+    event: OrderEvent
+    partition: Partition
+    offset: int
+    decision: StoredDecision
 
 
 class PlacedLabel(NamedTuple):

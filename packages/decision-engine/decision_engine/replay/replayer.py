@@ -15,7 +15,7 @@ from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE
 from decision_engine.lists import ListFeatures
 from decision_engine.replay.comparison import Difference, find_differences
 from decision_engine.replay.erased_orders import ErasedOrders
-from decision_engine.replay.orders import ERASED, DecidedOrder, OrderLog, Partition, PlacedLabel
+from decision_engine.replay.orders import DecidedOrder, OrderLog, Partition, PlacedLabel
 from decision_engine.replay.past_histories import PastFeatures, PastHistories, was_too_late
 from decision_engine.replay.past_lists import ListEntrySpan, PastLists
 from decision_engine.rule import Ruleset
@@ -118,26 +118,26 @@ class Replayer:
 
     def decide(self, order: DecidedOrder) -> Decision:
         """The decision on an order, made again. Raises NotReplayableError."""
-        decider = self._deciders.get(order.ruleset_version)
+        decider = self._deciders.get(order.decision.ruleset_version)
         if decider is None:
             raise NotReplayableError(Reason.UNKNOWN_RULESET)
-        if order.features == ERASED:
+        if order.decision.is_erased:
             raise NotReplayableError(Reason.ERASED)
         if decider.features is not None:
             self._restore(decider.features, order)
-        if order.lists_seen is None:
-            if f'"{LISTS}":' in order.features and LISTS in orjson.loads(order.features):
+        if order.decision.lists_seen is None:
+            if f'"{LISTS}":' in order.decision.features and LISTS in orjson.loads(order.decision.features):
                 raise NotReplayableError(Reason.NOTHING_SEEN)
             return _keep_rollout(order, evaluate(order.event, decider.without_lists, decider.ruleset))
-        self._lists.move_to(order.lists_seen)
+        self._lists.move_to(order.decision.lists_seen)
         return _keep_rollout(order, evaluate(order.event, decider.with_lists, decider.ruleset))
 
     def _restore(self, features: PastFeatures, order: DecidedOrder) -> None:
         """Let the features be those that the detector saw."""
         assert self._histories is not None
-        if order.seen is None:
+        if order.decision.seen is None:
             raise NotReplayableError(Reason.NOTHING_SEEN)
-        horizon, was_late = _recorded_limits(order.features)
+        horizon, was_late = _recorded_limits(order.decision.features)
         created = order.event.created_date
         if not was_late:
             since = created - features.longest if horizon is None else max(created - features.longest, horizon)
@@ -145,8 +145,8 @@ class Replayer:
                 raise NotReplayableError(Reason.RETIRED_ORDERS)
             if any(since < span.end and created >= span.start for span in self._past.incomplete):
                 raise NotReplayableError(Reason.MISSING_ORDERS)
-            self._require_labels(order.seen)
-        self._histories.move_to(order.partition, order.offset, order.seen)
+            self._require_labels(order.decision.seen)
+        self._histories.move_to(order.partition, order.offset, order.decision.seen)
         if not was_late and created <= self._histories.complete_since:
             raise NotReplayableError(Reason.FORGOTTEN_ORDERS)
         features.horizon = horizon
@@ -168,16 +168,16 @@ class Replayer:
 
         Right after `decide`: the other features are those of the order.
         """
-        decider = self._deciders[order.ruleset_version]
+        decider = self._deciders[order.decision.ruleset_version]
         if decider.features is None:
             return None
-        recorded: dict[str, Any] = orjson.loads(order.features)
+        recorded: dict[str, Any] = orjson.loads(order.decision.features)
         concerned = self._past.erased.concerned(order.event, decider.ruleset.features)
         values = {each.name: recorded[each.name] for each in concerned if each.name in recorded}
         if not values:
             return None
         state: FeatureState = ChangedFeatures(decider.features, values)
-        if order.lists_seen is not None:
+        if order.decision.lists_seen is not None:
             state = ListFeatures(state, self._lists.members, decider.ruleset)
         return _keep_rollout(order, evaluate(order.event, state, decider.ruleset))
 
@@ -194,9 +194,9 @@ class _Decider:
 
 def _keep_rollout(order: DecidedOrder, decision: Decision) -> Decision:
     """The decision with what the order has about a roll-out, which is about the version that did not decide."""
-    if f'"{ROLLOUT}":' not in order.features:
+    if f'"{ROLLOUT}":' not in order.decision.features:
         return decision
-    recorded = orjson.loads(order.features).get(ROLLOUT)
+    recorded = orjson.loads(order.decision.features).get(ROLLOUT)
     return decision if recorded is None else decision._replace(features={**decision.features, ROLLOUT: recorded})
 
 

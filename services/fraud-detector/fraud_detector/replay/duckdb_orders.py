@@ -9,10 +9,9 @@ from typing import Any, Final
 import orjson
 
 from decision_engine.history.declaration import HistoryFeature
-from decision_engine.replay.orders import ERASED, Partition
+from decision_engine.replay.orders import ERASED, Partition, StoredDecision
 from decision_engine.ruleset import Ruleset
 from fraud_detector.replay.sources import SourceOrder, Wanted
-from fraud_detector.replay.staged_orders import StagedDecision
 from order_contract.event import OrderEvent, event_from_columns
 from order_platform.command_line.errors import UnavailableError, UsageError
 
@@ -136,7 +135,7 @@ class DuckDbOrders:
 
     def _decided(self, row: Sequence[Any], places: Mapping[str, Mapping[str, int]]) -> SourceOrder:
         epoch, number, offset, seen, *decision = row[_EVENT_FIELDS:]
-        stored = StagedDecision(None if seen is None else bytes.fromhex(seen), *decision)
+        stored = StoredDecision(None if seen is None else bytes.fromhex(seen), *decision)
         if self._is_warehouse:
             hits = _join_hits(decision[4], places.get(stored.ruleset_version, {}))
             stored = stored._replace(hits=hits)

@@ -9,11 +9,10 @@ from typing import Any, Final
 import asyncpg
 
 from decision_engine.history.declaration import HistoryFeature
-from decision_engine.replay.orders import Partition
+from decision_engine.replay.orders import Partition, StoredDecision
 from decision_engine.ruleset import Ruleset
 from fraud_detector.history.loader import needed_columns
 from fraud_detector.replay.sources import SourceOrder, Wanted
-from fraud_detector.replay.staged_orders import StagedDecision
 from order_contract.event import OrderEvent, event_from_columns
 
 ROWS_AT_ONCE: Final = 5_000
@@ -70,7 +69,7 @@ class PostgresOrders:
 
 def _decided(row: tuple[Any, ...]) -> SourceOrder:
     epoch, number, offset, *decision = row[_EVENT_FIELDS:]
-    stored = StagedDecision(*decision)
+    stored = StoredDecision(*decision)
     return SourceOrder(
         Partition(epoch, number), offset, event_from_columns(row[:_EVENT_FIELDS]), stored, stored.is_erased
     )

@@ -72,7 +72,7 @@ class ReplayResult:
 
 def replay_order(replayer: Replayer, order: DecidedOrder, result: ReplayResult) -> DifferingOrder | None:
     """Decide an order again and count it; returns it when it differs."""
-    counts = result.of(order.ruleset_version)
+    counts = result.of(order.decision.ruleset_version)
     try:
         differences = replayer.compare(order)
     except NotReplayableError as error:
@@ -82,4 +82,6 @@ def replay_order(replayer: Replayer, order: DecidedOrder, result: ReplayResult) 
     if not differences:
         return None
     counts.differing += 1
-    return DifferingOrder(order.event.order_id, order.partition, order.offset, order.ruleset_version, differences)
+    return DifferingOrder(
+        order.event.order_id, order.partition, order.offset, order.decision.ruleset_version, differences
+    )

@@ -5,9 +5,8 @@ from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
 from decision_engine.history.declaration import HistoryFeature
-from decision_engine.replay.orders import Partition
+from decision_engine.replay.orders import Partition, StoredDecision
 from decision_engine.ruleset import Ruleset
-from fraud_detector.replay.staged_orders import StagedDecision
 from order_contract.event import OrderEvent
 
 
@@ -29,7 +28,7 @@ class SourceOrder(NamedTuple):
     partition: Partition
     offset: int
     event: OrderEvent
-    decision: StagedDecision | None
+    decision: StoredDecision | None
     is_erased: bool
 
 

@@ -7,11 +7,11 @@ side and from several processes, and sometimes goes back; memory holds none of i
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
-from decision_engine.replay.orders import ERASED, DecidedOrder, Partition
+from decision_engine.replay.orders import DecidedOrder, Partition, StoredDecision
 from order_contract.event import OrderEvent
 
 _CREATE: Final = """
@@ -35,25 +35,7 @@ _DECIDED: Final = """
 """
 
 
-class StagedDecision(NamedTuple):
-    """What is stored of a decision: the fields of DecidedOrder after its offset."""
-
-    seen: bytes | None
-    lists_seen: int | None
-    status: str
-    outcome: str
-    risk_score: int
-    hits: str
-    features: str
-    ruleset_version: str
-
-    @property
-    def is_erased(self) -> bool:
-        """Whether it is of an erased person."""
-        return self.features == ERASED
-
-
-StagedOrder = tuple[Partition, int, OrderEvent, StagedDecision | None]
+StagedOrder = tuple[Partition, int, OrderEvent, StoredDecision | None]
 """An order with its place; with its decision when it is to be decided again."""
 
 
@@ -70,7 +52,7 @@ class StagedOrders:
         self._encoder = msgspec.msgpack.Encoder()
         # Earlier orders have the fields that features read, and nothing in the others.
         self._events = msgspec.msgpack.Decoder(tuple)
-        self._decisions = msgspec.msgpack.Decoder(StagedDecision)
+        self._decisions = msgspec.msgpack.Decoder(StoredDecision)
         self._partitions: Sequence[Partition] | None = None
 
     def add(self, orders: Iterable[StagedOrder]) -> None:
@@ -114,5 +96,5 @@ class StagedOrders:
         """The orders that are to be decided again, from an offset on, in ascending order of offsets."""
         for offset, event, decision in self._connection.execute(_DECIDED, (*partition, first)):
             yield DecidedOrder(
-                OrderEvent._make(self._events.decode(event)), partition, offset, *self._decisions.decode(decision)
+                OrderEvent._make(self._events.decode(event)), partition, offset, self._decisions.decode(decision)
             )
