@@ -3,7 +3,8 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -48,31 +49,35 @@ class Latency:
 async def measure_latency(stack: Stack, rate: int, seconds: int, progress: Progress) -> Latency:
     """Publish at the rate, from a process of its own; follow some of the orders through REST with `?wait=`."""
     progress(f"latency at {rate:,}/s for {seconds} s")
-    port = free_port()
-    load = ("order_producer", "generate", "--rate", str(rate - SAMPLES_PER_SECOND))
-    async with stack.place() as place:
-        with (
-            place.process("fraud_detector", "run"),
-            place.process("order_api", "serve", ORDERWATCH_API_PORT=str(port)),
-        ):
-            connection = await asyncpg.connect(place.database_url)
-            _, key = await create_key(connection, "bench", "read")
-            headers = {"Authorization": f"Bearer {key}"}
-            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60)
-            async with client:
-                await _ready(client)
-                freeze_startup_objects()  # a pause of this process would be counted as theirs
-                with place.process(*load):
-                    await _follow(place, client, WARM_UP)
-                    began = datetime.now(UTC)
-                    taken = await _follow(place, client, seconds)
-            decided = await connection.fetchval(_DECIDED, began)
-            await connection.close()
+    async with stack.place() as place, system_under_load(place, rate) as client:
+        began = datetime.now(UTC)
+        taken = await follow_orders(place, client, seconds)
+        connection = await asyncpg.connect(place.database_url)
+        decided = await connection.fetchval(_DECIDED, began)
+        await connection.close()
     cuts = statistics.quantiles(taken, n=100)
     return Latency(rate, len(taken), statistics.median(taken), cuts[94], cuts[98], 1000 * float(decided))
 
 
-async def _follow(place: Place, client: httpx.AsyncClient, seconds: int) -> list[float]:
+@asynccontextmanager
+async def system_under_load(place: Place, rate: int) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API, beside a detector, with a producer at the rate less what `follow_orders` publishes."""
+    port = free_port()
+    load = ("order_producer", "generate", "--rate", str(rate - SAMPLES_PER_SECOND))
+    with place.process("fraud_detector", "run"), place.process("order_api", "serve", ORDERWATCH_API_PORT=str(port)):
+        connection = await asyncpg.connect(place.database_url)
+        _, key = await create_key(connection, "bench", "review")
+        await connection.close()
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
+            await _ready(client)
+            freeze_startup_objects()  # a pause of this process would be counted as theirs
+            with place.process(*load):
+                await follow_orders(place, client, WARM_UP)
+                yield client
+
+
+async def follow_orders(place: Place, client: httpx.AsyncClient, seconds: int) -> list[float]:
     """Publish SAMPLES_PER_SECOND orders evenly; milliseconds from each one's send to the API's answer about it."""
     orders = live_orders(GeneratorConfig(World()), lambda: datetime.now(BUSINESS_ZONE), seconds * SAMPLES_PER_SECOND)
     async with AIOKafkaProducer(**place.kafka.client_options(), enable_idempotence=True) as producer:

@@ -36,13 +36,20 @@ class PastMessage:
 
 
 async def store_past_orders(
-    database_url: str, start: date, days: int, orders: int, *, seed: int = 1, ruleset: Ruleset | None = None
+    database_url: str,
+    start: date,
+    days: int,
+    orders: int,
+    *,
+    seed: int = 1,
+    ruleset: Ruleset | None = None,
+    topic: str = "orders",
 ) -> None:
     """Store `orders` orders over `days` business dates from `start` on, decided by the default rules or others."""
     ruleset = ruleset or load_ruleset()
     history = StreamFeatures(ruleset.features) if ruleset.features else None
     evaluator = OrderEvaluator(EventDecoder(), ruleset, history)
-    store = PostgresStore(database_url, topic="orders", rulesets=[ruleset])
+    store = PostgresStore(database_url, topic=topic, rulesets=[ruleset])
     messages = enumerate(past_orders(GeneratorConfig(World(), seed=seed), start, days, orders))
     try:
         while chunk := list(islice(messages, BATCH)):
