@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
+import msgspec
 import pytest
 
 from decision_engine.history.declaration import SECOND, Aggregate, HistoryFeature
 from decision_engine.history.labelled_orders import LABEL_BYTES, LabelledOrders, LabelRank
-from decision_engine.history.snapshot import SnapshotError
+from decision_engine.history.snapshot import SnapshotError, read_frame, write_frame
 from decision_engine.history.state import HistoryState
 from decision_engine.history.stream_features import StreamFeatures
 from order_contract.event import OrderEvent
@@ -144,6 +145,27 @@ def test_labels_without_orders_take_a_share_of_the_bound_and_end_the_forgetting(
     assert history.labels.dropped == 1_000 - history.labels.pending
     list(history.forget())
     assert 0 < history.size < 20_000
+    history.late_orders, history.shortened_orders = 3, 5
+    again = StreamFeatures(FEATURES)
+    with BytesIO() as file:
+        history.write(file)
+        file.seek(0)
+        again.read(file)
+    assert again.labels.dropped == history.labels.dropped
+    assert (again.late_orders, again.shortened_orders) == (3, 5)
+
+
+def test_a_snapshot_of_a_release_that_kept_fewer_counts_is_read(history: StreamFeatures) -> None:
+    history.apply_label("o1", Label.FRAUD, rank(0))
+    again = StreamFeatures(FEATURES)
+    with BytesIO() as file, BytesIO() as earlier:
+        history.write(file)
+        file.seek(0)
+        write_frame(earlier, msgspec.msgpack.encode(msgspec.msgpack.decode(read_frame(file))[:7]))
+        earlier.write(file.read())
+        earlier.seek(0)
+        again.read(earlier)
+    assert (again.labels.pending, again.labels.dropped) == (1, 0)
 
 
 def test_forgetting_labels_can_be_spread_while_labels_change(history: StreamFeatures) -> None:

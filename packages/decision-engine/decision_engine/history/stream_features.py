@@ -49,6 +49,20 @@ SNAPSHOT_FORMAT: Final = 1
 """Changes when a snapshot cannot be read as before."""
 
 
+class _Known(msgspec.Struct, array_like=True):
+    """What a snapshot holds before the histories; of earlier releases, without the last two."""
+
+    declared: list[str]
+    newest: datetime
+    horizon: datetime | None
+    next_offsets: dict[int, int]
+    late_orders: int
+    next_labels: dict[int, int]
+    labels: list[LabelEntry]
+    shortened_orders: int = 0
+    dropped_labels: int = 0
+
+
 class StreamFeatures:
     """The FeatureState of one detector.
 
@@ -169,26 +183,35 @@ class StreamFeatures:
 
     def write(self, file: BinaryIO) -> None:
         """Write everything that is known, as a snapshot."""
-        known = self._declared, self._newest, self._horizon, self._next, self.late_orders
-        labels = self._next_labels, list(self._labels.entries())
-        write_frame(file, msgspec.msgpack.encode((*known, *labels)))
+        known = _Known(
+            self._declared,
+            self._newest,
+            self._horizon,
+            self._next,
+            self.late_orders,
+            self._next_labels,
+            list(self._labels.entries()),
+            self.shortened_orders,
+            self._labels.dropped,
+        )
+        write_frame(file, msgspec.msgpack.encode(known))
         self._histories.write(file)
 
     def read(self, file: BinaryIO) -> None:
         """Read a snapshot; nothing was added yet. Raises SnapshotError."""
-        declared, newest, horizon, following, late_orders, next_labels, entries = msgspec.msgpack.decode(
-            read_frame(file),
-            type=tuple[list[str], datetime, datetime | None, dict[int, int], int, dict[int, int], list[LabelEntry]],
-        )
-        if declared != self._declared:
+        known = msgspec.msgpack.decode(read_frame(file), type=_Known)
+        if known.declared != self._declared:
             raise SnapshotError("it is of other features")
         self._histories.read(file)
-        self._newest = newest
-        self._set_horizon(horizon)
-        self._histories.mark_forgotten(microseconds(newest), self._lateness // MICROSECOND, self._horizon_time)
-        self._next, self.late_orders = following, late_orders
-        self._labels.restore(entries)
-        self.advance_labels(next_labels)
+        self._newest = known.newest
+        self._set_horizon(known.horizon)
+        lateness = self._lateness // MICROSECOND
+        self._histories.mark_forgotten(microseconds(known.newest), lateness, self._horizon_time)
+        self._next = known.next_offsets
+        self.late_orders, self.shortened_orders = known.late_orders, known.shortened_orders
+        self._labels.restore(known.labels)
+        self._labels.count_dropped(known.dropped_labels)
+        self.advance_labels(known.next_labels)
 
     def seen(self, partition: int) -> bytes:
         """What was read until now, for an order of this partition: see `order_contract.seen`."""
