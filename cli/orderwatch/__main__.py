@@ -12,7 +12,7 @@ def _load() -> object:
     # Nothing may be imported before `run_command` has checked the environment.
     import sys  # noqa: PLC0415
 
-    from order_platform.logging import silence_kafka_client  # noqa: PLC0415
+    from order_platform.kafka_client_log import silence_kafka_client  # noqa: PLC0415
     from orderwatch.cli import build_application  # noqa: PLC0415
 
     silence_kafka_client()

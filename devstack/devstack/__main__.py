@@ -11,7 +11,7 @@ def main() -> None:
 def _load() -> object:
     # Nothing may be imported before `run_command` has checked the environment.
     from devstack.cli import app  # noqa: PLC0415
-    from order_platform.logging import silence_kafka_client  # noqa: PLC0415
+    from order_platform.kafka_client_log import silence_kafka_client  # noqa: PLC0415
 
     silence_kafka_client()
     return app

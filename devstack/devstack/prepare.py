@@ -15,7 +15,7 @@ from order_platform.command_line.errors import CommandError
 from order_platform.command_line.output import ERR, OUT
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.kafka.topics import ensure_topics
-from order_platform.logging import silence_kafka_client
+from order_platform.kafka_client_log import silence_kafka_client
 from order_platform.settings import KafkaSettings
 
 

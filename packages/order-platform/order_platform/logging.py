@@ -38,8 +38,3 @@ def configure_logging(settings: ProcessSettings, process: str) -> None:
     )
     # Libraries log from warnings on.
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
-
-
-def silence_kafka_client() -> None:
-    """Keep aiokafka from logging errors many times a second while a broker is unavailable: the process logs it once."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

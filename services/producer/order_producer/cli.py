@@ -25,7 +25,8 @@ from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.health_server import PortTakenError
 from order_platform.kafka.topics import MAX_ORDER_BYTES
-from order_platform.logging import configure_logging, silence_kafka_client
+from order_platform.kafka_client_log import silence_kafka_client
+from order_platform.logging import configure_logging
 from order_producer.app import iterate, run
 from order_producer.file_check import NotLinesError, check_lines
 from order_producer.publish.connection import BrokerUnavailableError, TopicMissingError

@@ -17,7 +17,7 @@ from order_api.http.protocol import BoundedHttpProtocol
 from order_api.settings import ApiSettings
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import PortTakenError
-from order_platform.logging import silence_kafka_client
+from order_platform.kafka_client_log import silence_kafka_client
 
 log = structlog.get_logger(__name__)
 

@@ -43,7 +43,7 @@ from order_platform.command_line.output import (
 )
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.event_settings import EventSettings
-from order_platform.logging import silence_kafka_client
+from order_platform.kafka_client_log import silence_kafka_client
 from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.settings import DatabaseSettings, KafkaSettings
 

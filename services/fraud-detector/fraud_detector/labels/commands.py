@@ -18,7 +18,7 @@ from order_platform.command_line.output import ERR, OUT
 from order_platform.command_line.refusals import report_refusals
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.csv_rows import CsvFileError
-from order_platform.logging import silence_kafka_client
+from order_platform.kafka_client_log import silence_kafka_client
 from order_platform.settings import KafkaSettings
 
 app = typer.Typer(no_args_is_help=True, help="Publish labels: what orders turned out to be.")
