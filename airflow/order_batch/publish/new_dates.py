@@ -28,6 +28,8 @@ from order_batch.warehouse.port import Relation
 _DATE: Final = "business_date"
 _ADDED = Identifier("pg_temp", "added_rows")
 
+# Of a long table a few rows are looked up, which is not worth reading all of it.
+_PLANNING: Final = "set local enable_nestloop = on"
 # A row of several dates is the same row.
 _DISTINCT: Final = """
     delete from {staged} as staged using {staged} as other
@@ -142,6 +144,7 @@ def _add(
     def run(statement: str, **more: Composed | Literal) -> "psycopg.Cursor[Any]":
         return connection.execute(SQL(statement).format(**names, **more))
 
+    connection.execute(_PLANNING)
     run(_DISTINCT)
     before = _count(connection, table.published)
     beyond = run(_BEYOND).rowcount if before >= most else 0
