@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from decision_engine.backtest.tally import Tally
-from decision_engine.evaluate import evaluate
-from decision_engine.features import EventFeatures, FeatureState
+from decision_engine.evaluate import decide
+from decision_engine.features import EventFeatures, Features
 from decision_engine.history.labelled_orders import LabelRank
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import EntryChange, ListFeatures, ListMembers
@@ -33,27 +33,24 @@ class Backtester:
     def __init__(self, ruleset: Ruleset, against: Ruleset | None = None, *, labelled: Iterable[str] = ()) -> None:
         self.tally = Tally(ruleset)
         self._members = ListMembers()
-        self._ruleset = ruleset
-        self._against = against
         self._histories: list[StreamFeatures] = []
         self._labelled = list(labelled)
-        self._state = self._make_state(ruleset)
-        self._against_state: FeatureState | None = None
+        self._tried = _Decider(ruleset, self._open_history(ruleset), self._members)
+        self._against: _Decider | None = None
         if against is not None:
             shares = bool(self._histories) and ruleset.has_features_of(against)
-            self._against_state = self._make_state(against, self._histories[0] if shares else None)
+            history = self._tried.history if shares else self._open_history(against)
+            self._against = _Decider(against, history, self._members)
         self._count = 0
         self._labels = 0
 
-    def _make_state(self, ruleset: Ruleset, shared: StreamFeatures | None = None) -> FeatureState:
-        state: FeatureState = EventFeatures()
-        if ruleset.features:
-            history = shared or StreamFeatures(ruleset.features)
-            if shared is None:
-                history.await_orders(self._labelled)
-                self._histories.append(history)
-            state = history
-        return ListFeatures(state, self._members, ruleset)
+    def _open_history(self, ruleset: Ruleset) -> StreamFeatures | None:
+        if not ruleset.features:
+            return None
+        history = StreamFeatures(ruleset.features)
+        history.await_orders(self._labelled)
+        self._histories.append(history)
+        return history
 
     @property
     def has_history(self) -> bool:
@@ -69,12 +66,15 @@ class Backtester:
     def decide(self, order: PastOrder) -> Decision:
         """Decide an order and count it; returns the decision of the ruleset that is tried."""
         event, before, label = order
-        decision = evaluate(event, self._state, self._ruleset)
-        if self._against is not None and self._against_state is not None:
-            before = evaluate(event, self._against_state, self._against).outcome
+        self._count += 1
+        features = self._tried.count(event, self._count)
+        decision = self._tried.decide(event, features)
+        against = self._against
+        if against is not None:
+            if against.history is not self._tried.history:
+                features = against.count(event, self._count)
+            before = against.decide(event, features).outcome
         self.tally.add(event, before, decision, label)
-        if self._histories:
-            self.warm_up(event)
         return decision
 
     def apply_label(self, order_id: str, label: Label) -> None:
@@ -92,3 +92,21 @@ class Backtester:
         for history in self._histories:
             for _ in history.forget():
                 pass
+
+
+class _Decider:
+    """A ruleset with the histories of its features, None without such features, and its lists."""
+
+    def __init__(self, ruleset: Ruleset, history: StreamFeatures | None, members: ListMembers) -> None:
+        self.history = history
+        self._ruleset = ruleset
+        self._event_features = EventFeatures()
+        self._lists = ListFeatures(history or self._event_features, members, ruleset)
+
+    def count(self, event: OrderEvent, number: int) -> Features:
+        """The features of the order with this number, which counts in those of later ones."""
+        return self._event_features.features(event) if self.history is None else self.history.count(event, 0, number)
+
+    def decide(self, event: OrderEvent, features: Features) -> Decision:
+        """The decision on an order by its features and the lists."""
+        return decide(event, self._lists.with_lists(event, features), self._ruleset)
