@@ -3,6 +3,7 @@
 database_url      a migrated database of the test
 connection        a connection to it
 dbt_project       a copy of the dbt project, whose dbt starts at once
+without_data_tests  builds of models alone
 settings          BatchSettings on these, with a DuckDB file of the test; the environment says the same
 store_orders      stores decided orders of past days, as the stream would have
 """
@@ -10,8 +11,6 @@ store_orders      stores decided orders of past days, as the stream would have
 import os
 import shutil
 import subprocess
-import sys
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -61,35 +60,28 @@ def uncached_loggers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A superuser's URL of a server."""
+def databases() -> Iterator[Callable[[str], str]]:
+    """What gives databases out: `take` returns the URL of a migrated, empty one, and `give URL` takes it back."""
     with _service("tests.support.served_postgres") as process:
+        assert process.stdin is not None
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
+        commands, lines = process.stdin, process.stdout
+        lines.readline()
 
+        def ask(command: str) -> str:
+            commands.write(f"{command}\n")
+            commands.flush()
+            return lines.readline().strip()
 
-@pytest.fixture(scope="session")
-def template(postgres: str) -> str:
-    """Name of a migrated database that others are copied from."""
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("create database migrated")
-    migrate = (
-        "import asyncio, sys; from order_platform.postgres.migrations import upgrade; asyncio.run(upgrade(sys.argv[1]))"
-    )
-    subprocess.run([sys.executable, "-c", migrate, _on(postgres, "migrated")], check=True)
-    return "migrated"
+        yield ask
 
 
 @pytest.fixture
-def database_url(postgres: str, template: str) -> Iterator[str]:
+def database_url(databases: Callable[[str], str]) -> Iterator[str]:
     """A migrated database of the test."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute(f"create database {name} template {template}")
-        try:
-            yield _on(postgres, name)
-        finally:
-            admin.execute(f"drop database {name} with (force)")
+    url = databases("take")
+    yield url
+    assert databases(f"give {url}") == "given"
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +115,12 @@ def settings(database_url: str, dbt_project: Path, tmp_path: Path, monkeypatch: 
 
 
 @pytest.fixture
+def without_data_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds leave dbt's data tests out, where a test is about the stages of dates: other tests run them."""
+    monkeypatch.setenv("MODELS_ONLY", "1")
+
+
+@pytest.fixture
 def connection(settings: BatchSettings) -> Iterator["psycopg.Connection[Any]"]:
     """A connection to the database."""
     with connect(settings) as connection:
@@ -144,7 +142,3 @@ def _copy_dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dbt") / "dbt"
     shutil.copytree(DBT, folder, ignore=shutil.ignore_patterns(".venv", "target", "logs", "tests_python"))
     return folder
-
-
-def _on(server: str, database: str) -> str:
-    return f"{server.rsplit('/', 1)[0]}/{database}"

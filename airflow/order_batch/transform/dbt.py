@@ -206,8 +206,8 @@ class Dbt:
         ]
 
     def _add_failing_rows(self, result: NodeResult, inherited: tuple[int, ...]) -> NodeResult:
-        """The result of a test with the first rows that break it; none when they cannot be read."""
-        if not result.is_broken_test or not result.compiled_code:
+        """The result of a failed test with the first rows that break it; none when they cannot be read."""
+        if not result.is_failed_test or not result.compiled_code:
             return result
         arguments = ["--inline", result.compiled_code, "--limit", str(_FAILING_ROWS), "--output", "json"]
         # In a folder of its own: the manifest and the results of the build stay.

@@ -48,9 +48,9 @@ class NodeResult:
         return self.status in _FAILURES or self.status == "skipped"
 
     @property
-    def is_broken_test(self) -> bool:
-        """Whether it is a test that rows break."""
-        return self.kind == "test" and self.status in {"fail", "warn"}
+    def is_failed_test(self) -> bool:
+        """Whether it is a test that rows break; those of a warning are counted, but shown nowhere."""
+        return self.kind == "test" and self.status == "fail"
 
     def line(self) -> str:
         """The result as a line of a log."""
@@ -59,7 +59,7 @@ class NodeResult:
 
     def explain(self) -> str:
         """What failed, the first rows that show it, and where to look."""
-        if self.kind != "test" or self.status != "fail":
+        if not self.is_failed_test:
             return f"{self.kind} {self.name} failed: {self.message}"
         lines = [f"test {self.name} failed: {self.message}"]
         lines += [f"  it checks: {self.description}"] if self.description else []

@@ -16,6 +16,8 @@ from order_batch.settings import BatchSettings
 from tests.conftest import StoreOrders
 from tests.test_load import DAYS, FIRST, LAST, dates_to_load, raw
 
+pytestmark = pytest.mark.usefixtures("without_data_tests")
+
 USER, EMAIL, DEVICE = "U-person", "person@mail.example", "device-of-the-person"
 
 

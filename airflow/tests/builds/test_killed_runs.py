@@ -19,6 +19,8 @@ from order_batch.transform.dbt import Dbt
 from order_batch.warehouse.file_lock import is_locked
 from tests.conftest import StoreOrders
 
+pytestmark = pytest.mark.usefixtures("without_data_tests")
+
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 20)
 DATES = f"{FIRST}..{LAST}"
 BACKWARDS = (f"2026-11-19..{LAST}", str(FIRST))

@@ -25,6 +25,8 @@ from order_batch.warehouse.duckdb import DuckDbWarehouse
 from order_batch.warehouse.tables import ORDERS
 from tests.conftest import StoreOrders
 
+pytestmark = pytest.mark.usefixtures("without_data_tests")
+
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 19)
 DAYS = [FIRST, LAST]
 SEQUENCES = int(os.environ.get("ORDERWATCH_RECONCILE_SEQUENCES", "1"))

@@ -6,12 +6,15 @@ from typing import Any
 
 import orjson
 import psycopg
+import pytest
 
 from order_batch.app import open_pipeline
 from order_batch.loads.comparison import LifeState
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from tests.conftest import ROOT, SERVICES_PYTHON, StoreOrders
+
+pytestmark = pytest.mark.usefixtures("without_data_tests")
 
 FIRST, LAST = date(2026, 11, 18), date(2026, 11, 19)
 LABELLED = LAST + timedelta(days=2)

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from order_batch.app import open_pipeline
+from order_batch.catalog import backfill
 from order_batch.cli import app
 from order_batch.loads.comparison import LifeState, OutdatedDates
 from order_batch.pipeline import BatchPipeline
@@ -23,6 +24,8 @@ from tests.previous_release import FIRST, LAST, restore
 from tests.test_load import raw
 
 from .test_killed_runs import published
+
+pytestmark = pytest.mark.usefixtures("without_data_tests")
 
 
 @pytest.fixture
@@ -91,6 +94,8 @@ def test_the_command_loads_what_an_earlier_release_has_loaded(
 ) -> None:
     """Unless Postgres holds less of it by now: then the warehouse keeps its rows, and `reconcile` reports the date."""
     monkeypatch.setenv("ORDERWATCH_WAREHOUSE_PATH", str(old.warehouse_path))
+    # A world of three days: filling years of a catalog takes half a minute.
+    monkeypatch.setattr(backfill, "BEGINNING", business_date_start(FIRST))
     middle = FIRST + timedelta(days=1)
     connection.execute("update orders set features = '{\"hour\": 7}'")
     connection.execute(
