@@ -55,7 +55,7 @@ async def store_past_orders(
         while chunk := list(islice(messages, BATCH)):
             batch = Batch()
             for offset, message in chunk:
-                consumed = PastMessage(offset, message.key, message.value)
+                consumed = PastMessage(offset, message.key, message.value, topic=topic)
                 row = evaluator.evaluate(consumed, datetime.now(UTC))
                 assert not isinstance(row, RejectedMessage)
                 batch.orders.append((row, consumed))
