@@ -26,15 +26,36 @@ _STRUCTURE = """
         where setdatabase = (select oid from pg_database where datname = current_database())
     ) as structure (item)
 """
-_TABLES = """
-    select format('%I.%I', schemaname, tablename) from pg_tables
-    where schemaname not in ('pg_catalog', 'information_schema') and tablename <> 'alembic_version'
+# In one statement, as a table takes less time than a round trip. No trigger notifies, no foreign key sets the order.
+_EMPTY = """
+    set session_replication_role = replica;
+    do $$
+    declare
+        name text;
+        deleted bigint;
+        total bigint := 0;
+    begin
+        for name in
+            select format('%I.%I', nspname, relname)
+            from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+            where
+                pg_class.oid >= 16384 and relkind = 'r' and relpersistence <> 't' and relname <> 'alembic_version'
+                and pg_relation_size(pg_class.oid) > 0
+        loop
+            execute 'delete from ' || name;
+            get diagnostics deleted = row_count;
+            total := total + deleted;
+        end loop;
+        perform setval(format('%I.%I', schemaname, sequencename), 1, false)
+        from pg_sequences where last_value is not null;
+        perform set_config('tests.deleted_rows', total::text, false);
+    end
+    $$
 """
 _END_OTHERS = """
     select pg_terminate_backend(pid, 5000) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
 """
-_RESTART_SEQUENCES = "select setval(format('%I.%I', schemaname, sequencename), 1, false) from pg_sequences"
 
 
 class Databases:
@@ -75,13 +96,8 @@ class Databases:
             await connection.execute(_END_OTHERS)
             if await connection.fetchval(_STRUCTURE) != self._structure:
                 return False
-            # No trigger tells anybody, no foreign key sets the order.
-            await connection.execute("set session_replication_role = replica")
-            rows = 0
-            for (table,) in await connection.fetch(_TABLES):
-                rows += int((await connection.execute(f"delete from {table}")).split()[1])
-            await connection.execute(_RESTART_SEQUENCES)
-            return rows <= MANY_ROWS
+            await connection.execute(_EMPTY)
+            return int(await connection.fetchval("select current_setting('tests.deleted_rows')")) <= MANY_ROWS
         finally:
             await connection.close()
 

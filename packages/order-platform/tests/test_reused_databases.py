@@ -11,6 +11,8 @@ async def test_a_database_is_handed_on_emptied_unless_its_structure_was_changed(
     url = await databases.take()
     connection = await asyncpg.connect(url)
     await connection.execute("insert into retention (retired_before) values ('2026-11-01')")
+    sequence = await connection.fetchval("select format('%I.%I', schemaname, sequencename) from pg_sequences limit 1")
+    await connection.fetchval("select nextval($1::text::regclass)", sequence)
     await connection.close()
 
     await databases.give_back(url)
@@ -18,6 +20,7 @@ async def test_a_database_is_handed_on_emptied_unless_its_structure_was_changed(
     assert await databases.take() == url
     connection = await asyncpg.connect(url)
     assert await connection.fetchval("select count(*) from retention") == 0
+    assert await connection.fetchval("select nextval($1::text::regclass)", sequence) == 1
     await connection.execute("alter table retention add column more int")
     await connection.close()
     await databases.give_back(url)
