@@ -22,7 +22,7 @@ def test_card_payments_at_compromised_terminals_and_by_stolen_cards_are_caught(*
     # The first month has no labels yet, and no past from which to know what is usual.
     caught = catch(
         LIVE,
-        card_payments(11, customers=250, terminals=500, days=110, near=40),
+        card_payments(11, customers=250, terminals=500, days=75, near=40),
         counted_from=START + 30 * DAY,
         legitimate_too=legitimate_too,
     )
