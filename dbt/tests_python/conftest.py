@@ -13,7 +13,7 @@ from tests_python.support.raw_data import RawData, make_raw_data
 
 @pytest.fixture(scope="session")
 def raw_data() -> RawData:
-    """A few thousand orders of six days around the end of a month."""
+    """Some 1,600 orders of six days around the end of a month."""
     return make_raw_data()
 
 
