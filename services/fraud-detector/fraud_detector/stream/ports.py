@@ -151,7 +151,10 @@ class DecisionStore(Protocol):
         """
 
     async def record_positions(self, next_offsets: Mapping[int, int]) -> None:
-        """Record where the group is, by partition, after it was committed. Raises DependencyUnavailableError."""
+        """Record how far the group has finished, by partition, before that is committed.
+
+        Raises DependencyUnavailableError.
+        """
 
     async def check(self) -> bool:
         """Make a round trip to the database; False when it was left out, as something is being stored.
