@@ -130,7 +130,7 @@ dbt-docs: ## Models, columns, tests and lineage as pages, served at http://127.0
 
 ##@ Working on it
 
-.PHONY: install check test test-unit bench fmt lock
+.PHONY: install check test test-unit test-unit-packages test-unit-services bench fmt lock
 install: ## Install what checking, testing and running needs into .venv
 	@$(PYTHON) scripts/install.py --dev
 	@$(PYTHON) scripts/install.py --project dbt
@@ -154,7 +154,14 @@ test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATC
 		test-system test-packages test-builds test-api test-commands test-airflow test-faults test-dbt test-interruptions)
 
 test-unit: install ## The workspace's fast tests, in under a minute: without a broker, a database or processes
-	@$(BIN)/pytest -q -m "not integration and not e2e and not slow" packages services cli devstack
+	@$(MAKE) --jobs=2 test-unit-packages test-unit-services
+
+FAST := -q -m "not integration and not e2e and not slow"
+test-unit-packages:
+	@$(call in-one-piece,$(BIN)/pytest $(FAST) packages --ignore=packages/order-platform)
+
+test-unit-services:
+	@$(call in-one-piece,ORDERWATCH_SIMULATIONS=100 $(BIN)/pytest $(FAST) packages/order-platform services cli devstack)
 
 .PHONY: test-airflow test-api test-builds test-dbt test-faults test-system test-commands test-interruptions test-packages
 test-api:

@@ -17,6 +17,7 @@ def test_first_orders_of_rings_are_caught(seed: int) -> None:
     assert caught.precision > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legitimate_too", [True, False], ids=["all labels", "fraud labels only"])
 def test_card_payments_at_compromised_terminals_and_by_stolen_cards_are_caught(*, legitimate_too: bool) -> None:
     # The first month has no labels yet, and no past from which to know what is usual.
