@@ -130,14 +130,14 @@ def test_a_candidate_is_rolled_out_in_steps(file: Path, database_url: str) -> No
     file.write_text(RULES.replace("score: 50", "score: 60"))
     candidate = load_ruleset(file).version
     started = run("publish", file, "--percent", 10)
-    assert started.output == f"{candidate} decides for 10% of the users; {first} decides for the others\n"
+    assert started.output == f"{candidate} decides for 10% of the users; {first} applies to all other users\n"
     assert run("publish", file, "--percent", 10).output.endswith("already; nothing has changed\n")
     document = json.loads(run("active", "--json").output)
     assert (document["version"], document["candidate"], document["percent"]) == (first, candidate, 10)
     assert f"Candidate: {candidate} for 10% of the users" in run("active").output
     assert parse_ruleset(run("show", candidate[:6]).output, "shown").version == candidate
     assert run("rollout", 50).exit_code == 0
-    assert run("rollback").output == f"{first} decides for all users again; {candidate} is no longer a candidate\n"
+    assert run("rollback").output == f"The roll-out of {candidate} has ended; {first} applies to all users\n"
     assert "no version is being rolled out" in str(run("rollout", 50).exception)
     run("publish", file, "--percent", 50)
     assert run("rollout", 100).output == f"{candidate} is active, instead of {first}\n"

@@ -36,7 +36,7 @@ class DraftError(Exception):
 
 
 class UnknownDraftError(DraftError):
-    """There is no draft of this name."""
+    """The draft does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,13 @@ class Draft:
     updated_at: datetime
     approved_by: str | None
     approved_at: datetime | None
+
+    def require_version(self, version: str) -> None:
+        """Raises DraftError unless the draft's version begins so: it has changed since it was looked at."""
+        if not version or not self.version.startswith(version):
+            raise DraftError(
+                f"draft '{self.name}' is version {self.version} now, not '{version[:64]}'; look at it again"
+            )
 
 
 def draft_document(draft: Draft) -> dict[str, Any]:
@@ -109,8 +116,7 @@ async def approve_draft(connection: Connection, name: str, version: str, *, appr
     async with connection.transaction():
         row = await connection.fetchrow(f"{_FIND} for update", name)
         draft = await find_draft(connection, name) if row is None else Draft(*row.values())
-        if not version or not draft.version.startswith(version):
-            raise DraftError(f"draft '{name}' is version {draft.version} now, not '{version[:64]}'; look at it again")
+        draft.require_version(version)
         if approver in draft.authors:
             raise DraftError(f"'{approver}' is an author of draft '{name}'; another person approves it")
         await connection.execute(_APPROVE, name, approver)

@@ -116,8 +116,7 @@ class RulesetService:
         """Check and publish a draft. Raises DraftUnknown, DraftRefused, PublicationRefused, ConfirmationNeeded."""
         async with self._connection(request) as connection:
             draft = await ruleset_drafts.find_draft(connection, name)
-            if draft.version != wanted.version:
-                raise DraftError(f"draft '{name}' is version {draft.version} now, not {wanted.version}")
+            draft.require_version(wanted.version)
             require_approval(draft, wanted=self.settings.publish_approval)
             ruleset = await asyncio.to_thread(self._parse, draft)
             plan = await plan_check(connection, self.settings, self.settings.orders_topic, ruleset, wanted.confirm)

@@ -183,9 +183,9 @@ def print_change(before: RulesetPointer | None, after: RulesetPointer, again: st
     if before == after:
         OUT.print(f"{_described(after)} already; nothing has changed")
     elif after.candidate is not None:
-        OUT.print(f"{_described(after)}; {after.version} decides for the others")
+        OUT.print(f"{_described(after)}; {after.version} applies to all other users")
     elif before is not None and before.version == after.version:
-        OUT.print(f"{after.version} decides for all users again; {before.candidate} is no longer a candidate")
+        OUT.print(f"The roll-out of {before.candidate} has ended; {after.version} applies to all users")
     else:
         OUT.print(f"{_described(after)}{again}" + (f", instead of {before.version}" if before else ""))
 
