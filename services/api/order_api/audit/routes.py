@@ -12,7 +12,7 @@ from order_api.auth.dependencies import administrator, principal_of
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
-from order_api.kit.pagination import LINK_HEADER, link_headers, read_cursor, write_cursor
+from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor
 from order_api.kit.query_parameters import reject_contradictions, reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_platform.postgres.audit import list_audit
@@ -40,8 +40,6 @@ async def get_audit(request: Request, audit: Audit, parameters: Annotated[AuditP
         principal_of(request).key_id,
         lambda database: list_audit(database, criteria, before_id, parameters.limit + 1),
     )
-    items, cursor = entries[: parameters.limit], None
-    if len(entries) > len(items):
-        cursor = write_cursor(criteria, items[-1].id)
+    items, cursor = cut_page(entries, parameters.limit, criteria, lambda entry: (entry.id,))
     page = {"items": [asdict(entry) for entry in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))

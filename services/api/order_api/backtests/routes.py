@@ -21,7 +21,7 @@ from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
 from order_api.http.problems.requests import NotAcceptable
 from order_api.kit.event_streams import EVENT_STREAM, KEEP_ALIVE_SECONDS, accepts, keep_alive
-from order_api.kit.pagination import LINK_HEADER, link_headers, read_cursor, write_cursor
+from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor
 from order_api.kit.query_parameters import reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 
@@ -88,8 +88,7 @@ async def list_backtests(
     listing = ["backtests", parameters.state]
     before = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, _parse_id)
     found = await backtests.list(request, state=parameters.state, before=before, count=parameters.limit + 1)
-    items = found[: parameters.limit]
-    cursor = write_cursor(listing, items[-1].id) if len(found) > len(items) else None
+    items, cursor = cut_page(found, parameters.limit, listing, lambda backtest: (backtest.id,))
     page = {"items": [as_document(each) for each in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 

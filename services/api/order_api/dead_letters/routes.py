@@ -18,7 +18,7 @@ from order_api.http.json_response import json_response
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.http.problems.openapi import responses
 from order_api.http.problems.resources import DeadLetterUnknown
-from order_api.kit.pagination import LINK_HEADER, link_headers, read_cursor, read_time, write_cursor, write_time
+from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor, read_time, write_time
 from order_api.kit.query_parameters import reject_contradictions, reject_null_body, reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_contract.origin import Origin, parse_origin
@@ -43,15 +43,14 @@ async def list_dead_letters(
     reject_contradictions(parameters)
     criteria = parameters.criteria()
     after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria, _parse_position)
-    # One more than asked for tells whether there is a next page.
     letters = await dead_letters.listings.run(
         request,
         principal_of(request).key_id,
         lambda database: repository.list_dead_letters(database, criteria, after, parameters.limit + 1),
     )
-    items, cursor = letters[: parameters.limit], None
-    if len(letters) > len(items):
-        cursor = write_cursor(criteria, write_time(items[-1].recorded_at), str(items[-1].origin))
+    items, cursor = cut_page(
+        letters, parameters.limit, criteria, lambda letter: (write_time(letter.recorded_at), str(letter.origin))
+    )
     page = {"items": [serialize_dead_letter(letter) for letter in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 

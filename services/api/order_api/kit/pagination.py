@@ -6,7 +6,7 @@ while new ones are stored. A checksum ties it to the listing, which is its filte
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -18,6 +18,7 @@ from pydantic import StringConstraints
 from order_api.http.problems.requests import CursorUnknown
 
 Place = TypeVar("Place")
+Item = TypeVar("Item")
 
 _CHECKSUM_BYTES: Final = 9
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -37,6 +38,17 @@ def write_cursor(listing: object, *place: object) -> str:
     """The cursor for the page after a place, which is a few values that JSON can hold; times by `write_time`."""
     encoded = orjson.dumps(place)
     return urlsafe_b64encode(_checksum(encoded, listing) + encoded).rstrip(b"=").decode()
+
+
+def cut_page(
+    found: Sequence[Item], limit: int, listing: object, place: Callable[[Item], tuple[object, ...]]
+) -> tuple[Sequence[Item], str | None]:
+    """The items of a page, and the cursor for the next one: there is one when more than `limit` were found.
+
+    So one item more than fits on the page is asked for. `place` gives the values of an item's place in the listing.
+    """
+    items = found[:limit]
+    return items, write_cursor(listing, *place(items[-1])) if len(found) > len(items) else None
 
 
 def read_cursor(cursor: str, listing: object, parse: Callable[..., Place]) -> Place:

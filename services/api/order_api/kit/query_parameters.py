@@ -48,6 +48,9 @@ QueryParam = Annotated[Value | None, _NeverNull()]
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_NO_NUL)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=_NO_NUL)]
+HyphenatedName = Annotated[str, StringConstraints(pattern="^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=100)]
+"""The id of a rule, or the name of a draft."""
+RulesetVersion = Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
 
 
 def parse_time_bound(value: object) -> object:

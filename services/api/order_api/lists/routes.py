@@ -9,7 +9,7 @@ from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
-from order_api.kit.pagination import LINK_HEADER, link_headers, read_cursor, write_cursor
+from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor
 from order_api.kit.query_parameters import reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_api.lists.filters import (
@@ -40,10 +40,8 @@ async def list_lists(request: Request, lists: Lists, parameters: Annotated[ListP
     reject_repeated(request)
     listing = ["lists", parameters.kind]
     after = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, _parse_text)
-    # One more than asked for tells whether there is a next page.
     found = await lists.summaries(request, kind=parameters.kind, after=after, count=parameters.limit + 1)
-    items = found[: parameters.limit]
-    cursor = write_cursor(listing, items[-1].name) if len(found) > len(items) else None
+    items, cursor = cut_page(found, parameters.limit, listing, lambda summary: (summary.name,))
     page = {"items": [asdict(each) for each in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 
@@ -82,8 +80,7 @@ async def list_entries(
     spec, found = await lists.entries(
         request, name, at=parameters.at, value=parameters.value, after=after, count=parameters.limit + 1
     )
-    items = found[: parameters.limit]
-    cursor = write_cursor(listing, items[-1].value) if len(found) > len(items) else None
+    items, cursor = cut_page(found, parameters.limit, listing, lambda entry: (entry.value,))
     page = {**spec._asdict(), "items": [asdict(each) for each in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 

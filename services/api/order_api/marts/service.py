@@ -13,7 +13,7 @@ from order_api.http.problems.availability import MartBeingPublished
 from order_api.http.problems.resources import MartUnknown
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
-from order_api.kit.pagination import read_cursor, write_cursor
+from order_api.kit.pagination import cut_page, read_cursor
 from order_api.kit.registry import Provider
 from order_api.marts.filters import MartParameters
 from order_api.marts.repository import PublishedMart, read_marts, read_publication, read_rows
@@ -52,9 +52,8 @@ class MartService:
         mart, found = await self.listings.run(
             request, principal.key_id, lambda database: _read(database, name, parameters)
         )
-        page = found[: parameters.limit]
+        page, cursor = cut_page(found, parameters.limit, _listing(mart, parameters), lambda row: (row[0],))
         rows = [mask_row(row) if masks else row for _, row in page]
-        cursor = write_cursor(_listing(mart, parameters), page[-1][0]) if len(found) > len(page) else None
         return {"mart": describe_mart(mart), "items": rows, "next": cursor}, cursor
 
 

@@ -4,10 +4,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from order_api.kit.pagination import CursorText, read_time
-from order_api.kit.query_parameters import Identifier, Limit, QueryParam, Text, TimeBound
+from order_api.kit.query_parameters import (
+    HyphenatedName,
+    Identifier,
+    Limit,
+    QueryParam,
+    RulesetVersion,
+    Text,
+    TimeBound,
+)
 
 
 class ReviewState(StrEnum):
@@ -24,14 +32,10 @@ class ReviewParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: Annotated[QueryParam[ReviewState], Field(description="open or closed ones alone")] = None
-    rule: Annotated[
-        QueryParam[Annotated[str, StringConstraints(pattern="^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=100)]],
-        Field(description="one of the rules for which it was opened"),
-    ] = None
-    ruleset_version: Annotated[
-        QueryParam[Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]],
-        Field(description="the version whose rules these are"),
-    ] = None
+    rule: Annotated[QueryParam[HyphenatedName], Field(description="one of the rules for which it was opened")] = None
+    ruleset_version: Annotated[QueryParam[RulesetVersion], Field(description="the version whose rules these are")] = (
+        None
+    )
     user_id: Annotated[QueryParam[Identifier], Field(description="who placed the order")] = None
     opened_by: Annotated[QueryParam[Text], Field(description="who opened it, as it is listed")] = None
     opened_from: Annotated[QueryParam[TimeBound], Field(alias="from", description="opened at or after this")] = None

@@ -8,7 +8,7 @@ from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
-from order_api.kit.pagination import LINK_HEADER, link_headers, read_cursor, write_cursor, write_time
+from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor, write_time
 from order_api.kit.query_parameters import OrderId, reject_contradictions, reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_api.labels.filters import NewLabel
@@ -36,9 +36,9 @@ async def list_reviews(
     criteria = parameters.criteria()
     before = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria, parse_place)
     found = await reviews.page(request, criteria, before, parameters.limit + 1)
-    items, cursor = found[: parameters.limit], None
-    if len(found) > len(items):
-        cursor = write_cursor(criteria, write_time(items[-1]["opened_at"]), items[-1]["order_id"])
+    items, cursor = cut_page(
+        found, parameters.limit, criteria, lambda row: (write_time(row["opened_at"]), row["order_id"])
+    )
     page = {"items": [as_document(row) for row in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from order_api.kit.query_parameters import (
     DIGITS_ONLY,
     Contradiction,
+    HyphenatedName,
     QueryParam,
     TimeBound,
     contradiction_error,
@@ -44,10 +45,7 @@ class PerformanceParameters(BaseModel):
     period: Annotated[
         QueryParam[Period], Field(description="by which it is divided; left out: the range as a whole")
     ] = None
-    rule: Annotated[
-        QueryParam[Annotated[str, StringConstraints(pattern="^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=100)]],
-        Field(description="this rule only"),
-    ] = None
+    rule: Annotated[QueryParam[HyphenatedName], Field(description="this rule only")] = None
     label_days: Annotated[
         int, Field(ge=0, le=365, description="after how many days the labels of an order are complete"), DIGITS_ONLY
     ] = 30

@@ -7,14 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from decision_engine.rollout import EVERYONE
 from order_api.kit.pagination import CursorText
-from order_api.kit.query_parameters import Limit, QueryParam
+from order_api.kit.query_parameters import HyphenatedName, Limit, QueryParam, RulesetVersion
 
-DRAFT_NAME: Final = "^[a-z0-9]+(?:-[a-z0-9]+)*$"
 MAX_MESSAGE: Final = 1_000
 
-DraftNameText = Annotated[str, StringConstraints(pattern=DRAFT_NAME, max_length=100)]
-DraftName = Annotated[DraftNameText, Path(description="of the draft: lower-case words joined by `-`")]
-Version = Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
+DraftName = Annotated[HyphenatedName, Path(description="of the draft: lower-case words joined by `-`")]
 Message = Annotated[str, StringConstraints(pattern=r"^[^\x00]*[^\x00\s][^\x00]*$", max_length=MAX_MESSAGE)]
 
 
@@ -52,7 +49,7 @@ class Approval(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": "3372255be29951af"}]})
 
-    version: Annotated[Version, Field(description="of the draft as it was looked at")]
+    version: Annotated[RulesetVersion, Field(description="of the draft as it was looked at")]
 
 
 class Publication(BaseModel):
@@ -63,7 +60,7 @@ class Publication(BaseModel):
         json_schema_extra={"examples": [{"version": "3372255be29951af", "percent": 10, "confirm": "812"}]},
     )
 
-    version: Annotated[Version, Field(description="of the draft as it was looked at")]
+    version: Annotated[RulesetVersion, Field(description="of the draft as it was looked at")]
     percent: Annotated[
         Annotated[int, Field(ge=1, le=EVERYONE, strict=True)],
         Field(description="of the users whose orders it decides; below 100 as a candidate beside the active version"),
@@ -81,7 +78,7 @@ class Rollback(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"message": "false alarms"}]})
 
     version: Annotated[
-        Version | None,
+        RulesetVersion | None,
         Field(description="that was active; left out: the one before, or during a roll-out the one without candidate"),
     ] = None
     message: Annotated[Message | None, Field(description="why")] = None

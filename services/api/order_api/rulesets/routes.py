@@ -8,7 +8,7 @@ from order_api.auth.dependencies import administrator, reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
-from order_api.kit.pagination import LINK_HEADER, link_headers, read_cursor, write_cursor
+from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor
 from order_api.kit.query_parameters import reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_api.rulesets.filters import (
@@ -69,8 +69,7 @@ async def list_drafts(
     listing = ["drafts"]
     after = "" if parameters.cursor is None else read_cursor(parameters.cursor, listing, _parse_name)
     found = await rulesets.drafts(request, after=after, count=parameters.limit + 1)
-    items = found[: parameters.limit]
-    cursor = write_cursor(listing, items[-1].name) if len(found) > len(items) else None
+    items, cursor = cut_page(found, parameters.limit, listing, lambda draft: (draft.name,))
     page = {"items": [draft_document(each) for each in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
+
+from order_api.kit.query_parameters import HyphenatedName, RulesetVersion
 
 _ORDER: Final[dict[str, Any]] = {
     "user_id": "U-1042",
@@ -20,7 +22,7 @@ class StoredVersion(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version: Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
+    version: RulesetVersion
 
 
 class Draft(BaseModel):
@@ -36,7 +38,7 @@ class SavedDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    draft_name: Annotated[str, StringConstraints(pattern="^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=100)]
+    draft_name: HyphenatedName
 
 
 RulesetChoice: TypeAlias = StoredVersion | Draft | SavedDraft
