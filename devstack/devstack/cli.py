@@ -65,7 +65,7 @@ def up(
     ORDERWATCH_HOME.
     """
     # Here: it brings a second of imports, which the other commands do not need.
-    from devstack.startup import bring_up, check_services  # noqa: PLC0415
+    from devstack.startup import bring_up, check_services, invite_user  # noqa: PLC0415
 
     began = time.monotonic()
     os.umask(0o077)  # all that it writes is private
@@ -82,6 +82,10 @@ def up(
     if system.settings.batch:
         login = f"{airflow.USER} / {system.credentials.airflow_password}"
         OUT.print(f"Airflow starts in the background, at {system.airflow_url}: {login}", markup=False)
+    OUT.print(
+        "\nThe workbench, where flagged orders are reviewed; this link signs you in once, within an hour:", style="bold"
+    )
+    OUT.print(f"  {asyncio.run(invite_user(system))}", soft_wrap=True, markup=False)
     _print_getting_started(system)
 
 

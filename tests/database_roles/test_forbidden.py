@@ -109,6 +109,7 @@ KEYS = (
     "select * from api_keys",
     "select key_hash from api_keys",
     "select * from api_sessions",
+    "select * from sign_in_codes",
     "insert into api_keys (key_id, name, role, key_hash) values ('mine', 'mine', 'admin', 'mine')",
     "update api_keys set role = 'admin'",
     "insert into api_sessions (token_hash, key_id, expires_at) values ('mine', 'mine', now())",

@@ -1,11 +1,11 @@
 """The application: settings in, ASGI out; opens the services that the features work with."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.metadata import version
-from typing import Final
+from importlib.metadata import entry_points, version
+from typing import Final, TypeAlias
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -91,6 +91,9 @@ from order_platform.postgres.shutdown_watch import watch_for_shutdown
 # For what a client sends: a key, or the corrected body of a dead letter.
 MAX_BODY_BYTES: Final = 65_536
 
+AddPages: TypeAlias = Callable[[FastAPI], None]
+"""Adds a package's pages, which are not in the API's document, to the application."""
+
 DESCRIPTION: Final = """
 What happened to any order, and why.
 
@@ -102,9 +105,16 @@ answer carries `X-Request-ID`: the client's own if it sent one.
 
 
 def create_app(
-    settings: ApiSettings, open_lag: OpenLagSource | None = None, *, credential_seconds: float = CACHE_SECONDS
+    settings: ApiSettings,
+    open_lag: OpenLagSource | None = None,
+    *,
+    credential_seconds: float = CACHE_SECONDS,
+    pages: Iterable[AddPages] = (),
 ) -> FastAPI:
-    """The API. `open_lag` replaces the broker in tests; look-ups of credentials are cached for `credential_seconds`."""
+    """The API, with pages of other packages.
+
+    `open_lag` replaces the broker in tests; look-ups of credentials are cached for `credential_seconds`.
+    """
     open_lag = open_lag or (lambda: LagReader(settings))
     metrics = ApiMetrics()
 
@@ -146,7 +156,14 @@ def create_app(
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
     add_documentation(app)
+    for add_pages in pages:
+        add_pages(app)
     return app
+
+
+def installed_pages() -> list[AddPages]:
+    """What the installed packages name in entry point group `order_api.pages`."""
+    return [each.load() for each in entry_points(group="order_api.pages")]
 
 
 def release_clients(app: FastAPI) -> None:

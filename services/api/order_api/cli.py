@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, TypeVar
 
 import asyncpg
 import typer
 
-from order_api.auth import keys
+from order_api.auth import keys, people
 from order_api.auth.keys import parse_expiry
 from order_api.settings import ApiSettings
 from order_contract.business_time import business_text
@@ -24,19 +25,21 @@ Result = TypeVar("Result")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
+people_app = typer.Typer(no_args_is_help=True, help="People who sign in to the workbench.")
+app.add_typer(people_app, name="people")
 
 
 @app.command()
 def serve() -> None:
     """Serve the API, at ORDERWATCH_API_HOST and ORDERWATCH_API_PORT, until SIGTERM."""
     # Imported here, so that managing keys does not load a web server.
-    from order_api.app import create_app, release_clients  # noqa: PLC0415
+    from order_api.app import create_app, installed_pages, release_clients  # noqa: PLC0415
     from order_api.http import server  # noqa: PLC0415
 
     settings = read_settings(ApiSettings)
     configure_logging(settings, "order-api")
     try:
-        server.serve(settings, create_app, release_clients)
+        server.serve(settings, partial(create_app, pages=installed_pages()), release_clients)
     except (PortTakenError, OSError) as error:
         raise failure("order-api", f"cannot listen: {error}", ExitCode.UNAVAILABLE) from None
 
@@ -95,6 +98,34 @@ def revoke(
         print_json({"key_id": key_id, "revoked": True})
     else:
         typer.echo(f"key {key_id} is revoked")
+
+
+@people_app.command("invite")
+def invite(
+    name: Annotated[str, typer.Argument(help="The person, as others see them.")],
+    role: Annotated[keys.Role, typer.Option(help="What they may do; each role includes the ones before it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print a link that signs a person in once, within an hour. They are added when they are new.
+
+    For a person who is there, the role is changed. `order-api keys revoke` ends their sessions.
+    """
+
+    async def make_code(connection: asyncpg.Connection) -> tuple[people.Person, str]:
+        person = await people.find_or_add_person(connection, name, role)
+        return person, await people.create_sign_in_code(connection, person)
+
+    try:
+        person, code = _with_connection(make_code)
+    except ValueError as error:
+        raise failure("order-api", str(error)) from None
+    settings = read_settings(ApiSettings)
+    link = people.sign_in_link(f"http://{settings.api_host}:{settings.api_port}", code)
+    if as_json:
+        print_json({"key_id": person.key_id, "name": name, "role": role, "link": link})
+        return
+    typer.echo(f"{name} ({person.key_id}) with role {role}; the link works once, within an hour:", err=True)
+    typer.echo(link)
 
 
 def _state(entry: keys.KeyEntry, now: datetime) -> str:

@@ -132,6 +132,10 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.API: "select, insert, update",
         DatabaseRole.OPERATOR: "select, insert, update",
     },
+    "sign_in_codes": {
+        DatabaseRole.API: "select, delete",
+        DatabaseRole.OPERATOR: "select, insert, delete",
+    },
     "api_sessions": {DatabaseRole.API: "select, insert, update, delete"},
     "redrives": {
         DatabaseRole.API: "select, insert, update",

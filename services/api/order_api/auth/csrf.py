@@ -16,8 +16,8 @@ def reject_cross_origin(request: HTTPConnection, trusted: Collection[str]) -> No
     """Raises CrossOrigin when a page of another origin requests a change.
 
     Newer browsers name the page's site in Sec-Fetch-Site, all its origin in Origin. A client that sends neither is not
-    a browser, so no page causes its requests. SameSite keeps the cookie from other sites; this is for pages of the same
-    site, too.
+    a browser, so no page causes its requests. SameSite keeps the cookie from other sites' changes; this is for pages of
+    the same site, too.
     """
     if request.scope["method"] in _SAFE_METHODS:
         return

@@ -118,6 +118,26 @@ async def close_session(database: Database, token_hash: bytes, key_id: str) -> N
     await database.fetchrow(_CLOSE_SESSION, token_hash, key_id)
 
 
+# A person who was revoked and is added again is valid again.
+UPDATE_PERSON: Final = """
+    update api_keys set role = $2, revoked_at = null
+    where key_id = (select key_id from api_keys where kind = 'person' and name = $1 order by created_at limit 1)
+    returning key_id
+"""
+INSERT_PERSON: Final = """
+    insert into api_keys (key_id, name, role, kind) values ($1, $2, $3, 'person') returning key_id
+"""
+INSERT_CODE: Final = """
+    with ended as (delete from sign_in_codes where expires_at <= now())
+    insert into sign_in_codes (code_hash, key_id, expires_at) values ($1, $2, now() + $3) returning expires_at
+"""
+REDEEM_CODE: Final = """
+    with redeemed as (delete from sign_in_codes where code_hash = $1 returning key_id, expires_at)
+    select key_id from redeemed join api_keys using (key_id)
+    where redeemed.expires_at > now() and revoked_at is null and (api_keys.expires_at > now()) is not false
+"""
+
+
 _KEY_NAME: Final = "select name from api_keys where key_id = $1"
 
 

@@ -59,14 +59,15 @@ def set_token(response: Response, token: str, request: HTTPConnection, cookies: 
         path="/",
         secure=secure,
         httponly=True,
-        samesite="strict",
+        # Pages are opened from links that colleagues send; what changes something is checked in csrf.py.
+        samesite="lax",
     )
 
 
 def clear_token(response: Response, request: HTTPConnection, cookies: CookieSettings) -> None:
     """Have the browser forget the token."""
     secure = _is_secure(request, cookies)
-    response.delete_cookie(HOST_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
+    response.delete_cookie(HOST_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def _is_secure(request: HTTPConnection, cookies: CookieSettings) -> bool:

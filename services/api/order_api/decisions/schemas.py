@@ -6,7 +6,7 @@ without data moves the place to resume from, and is not an event to a browser.
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -46,6 +46,7 @@ def furthest(one: Position, other: Position) -> Position:
     return tuple(map(max, one, other))
 
 
+RESET_EVENT: Final = "reset"
 # When a client that lost its connection should reconnect.
 RETRY_MS: Final = 2000
 
@@ -74,6 +75,30 @@ def reset_event(reason: str, position: Position) -> bytes:
     place_id = write_id(position)
     data = orjson.dumps({"reason": reason, "from": place_id})
     return b"id: %b\nevent: reset\ndata: %b\n\n" % (place_id.encode(), data)
+
+
+class StreamEvent(NamedTuple):
+    """An event as a client reads it; one without data only moves the position."""
+
+    kind: str
+    event_id: str
+    data: bytes
+
+
+def read_events(chunk: bytes) -> list[StreamEvent]:
+    """The events of a chunk that a stream sent: it holds whole ones. For readers in this process."""
+    events = []
+    for block in chunk.split(b"\n\n"):
+        fields: dict[bytes, list[bytes]] = {}
+        for line in block.split(b"\n"):
+            name, separator, value = line.partition(b": ")
+            if separator and name:
+                fields.setdefault(name, []).append(value)
+        if b"id" in fields or b"data" in fields:
+            kind = fields.get(b"event", [b""])[0].decode()
+            event_id = fields.get(b"id", [b""])[0].decode()
+            events.append(StreamEvent(kind, event_id, b"\n".join(fields.get(b"data", ()))))
+    return events
 
 
 def closing_comment(reason: str) -> bytes:

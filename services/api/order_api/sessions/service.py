@@ -9,6 +9,7 @@ from fastapi import Depends
 from order_api.auth import repository
 from order_api.auth.credential_cache import CredentialCache
 from order_api.auth.keys import hash_key
+from order_api.auth.people import redeem_sign_in_code
 from order_api.auth.sessions import CookieSettings, looks_like_token, new_token
 from order_api.kit.database import Database
 from order_api.kit.registry import Provider
@@ -40,6 +41,10 @@ class SessionService:
         if replaced is not None:
             self.cache.forget(replaced)
         return token, expires_at
+
+    async def redeem(self, code: str) -> str | None:
+        """The person whose sign-in code it is, which is used up by that; None for a code that is not valid."""
+        return await redeem_sign_in_code(self.database, code)
 
     async def close(self, key_id: str, token: str) -> None:
         """End a session of a key."""

@@ -1,0 +1,57 @@
+"""People who sign in to the workbench: named, with a role, by a code that begins one session."""
+
+import re
+import secrets
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from order_api.auth import repository
+from order_api.auth.keys import MAX_NAME_LENGTH, NAME_PATTERN, Role, hash_key
+from order_platform.postgres.sql_builder import QueryExecutor
+
+CODE_LIFETIME: Final = timedelta(hours=1)
+# As with keys: 256 random bits, which cannot be guessed.
+_CODE_BYTES: Final = 32
+_CODE: Final = re.compile(r"owc_[0-9a-f]{64}")
+
+
+class Person(NamedTuple):
+    """A person as the workbench knows them; `key_id` is their id wherever keys have one."""
+
+    key_id: str
+    name: str
+    role: Role
+
+
+async def find_or_add_person(connection: QueryExecutor, name: str, role: Role) -> Person:
+    """The person of a name, with this role from now on; added when there is none.
+
+    Raises ValueError, which says what to write, for a name that cannot be.
+    """
+    if re.fullmatch(NAME_PATTERN, name) is None:
+        raise ValueError(f"a person's name has 1 to {MAX_NAME_LENGTH} characters, none of them a control character")
+    record = await connection.fetchrow(repository.UPDATE_PERSON, name, role)
+    if record is None:
+        record = await connection.fetchrow(repository.INSERT_PERSON, secrets.token_hex(6), name, role)
+    assert record is not None
+    return Person(record["key_id"], name, role)
+
+
+async def create_sign_in_code(connection: QueryExecutor, person: Person, lifetime: timedelta = CODE_LIFETIME) -> str:
+    """A code that begins one session of a person within `lifetime`; only its hash is stored."""
+    code = f"owc_{secrets.token_hex(_CODE_BYTES)}"
+    await connection.fetchrow(repository.INSERT_CODE, hash_key(code), person.key_id, lifetime)
+    return code
+
+
+def sign_in_link(api_url: str, code: str) -> str:
+    """The page of the workbench that begins a session with a code."""
+    return f"{api_url}/workbench/sign-in?code={code}"
+
+
+async def redeem_sign_in_code(connection: QueryExecutor, code: str) -> str | None:
+    """The key_id of the person whose code it is, which is used up by that; None for a code that is not valid."""
+    if _CODE.fullmatch(code) is None:
+        return None
+    record = await connection.fetchrow(repository.REDEEM_CODE, hash_key(code))
+    return None if record is None else str(record["key_id"])

@@ -1,0 +1,2 @@
+// Time series; see charts in the pages.
+export {};

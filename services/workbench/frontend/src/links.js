@@ -1,0 +1,2 @@
+// The graph of shared devices, addresses and vouchers.
+export {};

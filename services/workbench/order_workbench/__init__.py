@@ -1,0 +1,1 @@
+"""The workbench: the pages where analysts see decisions, review flagged orders and change rules."""

@@ -1,0 +1,1 @@
+"""What every screen needs: templates, assets, forms, page routes, languages."""
