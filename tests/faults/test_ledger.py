@@ -6,9 +6,9 @@ Detectors that were killed start again from snapshots; others leave the group an
 
 ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default),
 ORDERWATCH_FAULT_MESSAGES how many messages of orders there are at least, ORDERWATCH_FAULT_RATE how many come in a
-second (500), and ORDERWATCH_FAULT_SAMPLE of how many orders the features are computed (150), each of which takes a
-second or more among 300,000 orders. ORDERWATCH_FAULT_WAREHOUSE=1 then runs the batch side and replays from its DuckDB
-file, too. With `-s` the run prints what it counted. The large one is
+second (500), and ORDERWATCH_FAULT_SAMPLE of how many orders the features are computed (150).
+ORDERWATCH_FAULT_WAREHOUSE=1 then runs the batch side and replays from its DuckDB file, too. With `-s` the run prints
+what it counted. The large one is
 
     ORDERWATCH_FAULT_MESSAGES=300000 ORDERWATCH_FAULT_RATE=2000 ORDERWATCH_FAULT_ROUNDS=7 ORDERWATCH_FAULT_WAREHOUSE=1 \
         .venv/bin/python -m pytest -s tests/faults/test_ledger.py

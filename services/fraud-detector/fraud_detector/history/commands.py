@@ -8,6 +8,7 @@ from rich.table import Table
 from fraud_detector.history.verification import Verification, verify_features
 from order_platform.command_line.database import run_on_database
 from order_platform.command_line.output import ERR, OUT, AsJson, print_json
+from order_platform.command_line.progress import progress_bar
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
@@ -39,7 +40,15 @@ def verify(
     is another one, or when there was nothing to compare.
     """
     settings = read_settings(VerificationSettings)
-    verification = run_on_database(settings, lambda database: verify_features(database, sample, settings.labels_topic))
+    with progress_bar() as progress:
+        task = progress.add_task("choosing orders", total=None)
+
+        def report(done: int, total: int) -> None:
+            progress.update(task, description="computing features", completed=done, total=total)
+
+        verification = run_on_database(
+            settings, lambda database: verify_features(database, sample, settings.labels_topic, report)
+        )
     if as_json:
         print_json(_as_document(verification))
     else:
