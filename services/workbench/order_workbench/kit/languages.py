@@ -19,6 +19,7 @@ COOKIE: Final = "orderwatch_language"
 FOLDER: Final = Path(__file__).resolve().parents[1] / "locale"
 LANGUAGES: Final = {"en": "English", "id": "Bahasa Indonesia"}
 DEFAULT: Final = "en"
+_TIME_PATTERNS: Final = {"en": "d MMM y, HH:mm:ss", "id": "d MMM y, HH.mm.ss"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Language:
     def time(self, moment: datetime | str) -> str:
         """A moment in business time, with its zone: `22 Nov 2026, 10:15:00 WIB`."""
         local = _parse(moment).astimezone(BUSINESS_ZONE)
-        return f"{format_datetime(local, 'd MMM y, HH:mm:ss', locale=self.locale)} {BUSINESS_ZONE}"
+        return f"{format_datetime(local, _TIME_PATTERNS[self.code], locale=self.locale)} {BUSINESS_ZONE}"
 
     def ago(self, moment: datetime | str) -> str:
         """How long ago a moment was, or how far ahead it is."""
@@ -65,12 +66,11 @@ def _parse(moment: datetime | str) -> datetime:
 
 @cache
 def load_language(code: str) -> Language:
-    """A language with its catalog `locale/CODE.po`; English texts are those in the templates."""
-    path = FOLDER / f"{code}.po"
+    """A language with its catalogs, `locale/CODE/SCREEN.po`; English texts are those in the templates."""
     texts: dict[str, str] = {}
-    if path.exists():
+    for path in sorted((FOLDER / code).glob("*.po")):
         with path.open("rb") as file:
-            texts = {
+            texts |= {
                 message.id: message.string
                 for message in read_po(file, abort_invalid=True)
                 if isinstance(message.id, str) and isinstance(message.string, str) and message.string
