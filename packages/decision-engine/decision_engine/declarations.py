@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from decision_engine.compilation import LISTS, compile_condition
-from decision_engine.expression import ExpressionError
+from decision_engine.expression import ExpressionError, names_in
 from decision_engine.features import ROLLOUT
 from decision_engine.history.declaration import (
     ATTRIBUTE,
@@ -210,6 +210,18 @@ def _feature(reader: NodeReader, name: str, node: yaml.Node, schema: Schema) -> 
         where,
         reader.choice(entries["label"], "label", LABELS) if "label" in entries else None,
         None if where is None else _where(reader, entries["where"], what, schema),
+        () if where is None else _constants(where, schema),
+    )
+
+
+def _constants(where: str, schema: Schema) -> tuple[tuple[str, type, object], ...]:
+    """The parameters and attributes in a condition: they are declared elsewhere."""
+    attributes = {ATTRIBUTE + name: kind for name, kind in schema.attributes.items()}
+    parameters = schema.parameters
+    return tuple(
+        (name, attributes.get(name) or type(parameters[name]), parameters.get(name))
+        for name in names_in(where)
+        if name in attributes or name in parameters
     )
 
 

@@ -15,7 +15,7 @@ from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.state import HistoryState
 from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE
 from decision_engine.lists import ListFeatures, ListMembers
-from decision_engine.rule import Ruleset, feature_meanings
+from decision_engine.rule import Ruleset
 from decision_engine.yaml_nodes import RulesetError
 from order_contract.decision import Decision
 from order_contract.event import OrderEvent
@@ -73,7 +73,7 @@ class DecidingRulesets:
 
     def has_features_of(self, other: "DecidingRulesets") -> bool:
         """Whether histories of the other's features serve these: they are the same, in name and meaning."""
-        return _meanings(self) == _meanings(other)
+        return frozenset(self.features) == frozenset(other.features)
 
 
 class RolloutEvaluator:
@@ -171,22 +171,16 @@ def _select(values: Features, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _union(rulesets: Sequence[Ruleset]) -> tuple[HistoryFeature, ...]:
-    found: dict[str, tuple[HistoryFeature, object]] = {}
+    found: dict[str, HistoryFeature] = {}
     for ruleset in rulesets:
-        meanings: Mapping[str, object] = {meaning[0].name: meaning for meaning in feature_meanings(ruleset)}
         for feature in ruleset.features:
-            _, known = found.setdefault(feature.name, (feature, meanings[feature.name]))
-            if known != meanings[feature.name]:
+            if found.setdefault(feature.name, feature) != feature:
                 raise RulesetError(
                     f"feature '{feature.name}' of version {ruleset.version} has another meaning in version "
                     f"{rulesets[0].version}, and both decide during a roll-out; give it another name, or publish the "
                     "version for all users at once"
                 )
-    return tuple(feature for feature, _ in found.values())
-
-
-def _meanings(rulesets: DecidingRulesets) -> frozenset[object]:
-    return frozenset().union(*(feature_meanings(ruleset) for ruleset in rulesets.rulesets))
+    return tuple(found.values())
 
 
 def _identity(rulesets: DecidingRulesets) -> object:

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from decision_engine.compilation import LISTS, Condition, FindFired, Sentence
 from decision_engine.examples import Example
-from decision_engine.expression import names_in
 from decision_engine.features import Features
 from decision_engine.hashed_share import hashed_share
 from decision_engine.history.declaration import HistoryFeature
@@ -98,7 +97,7 @@ class Ruleset:
 
     def has_features_of(self, other: "Ruleset") -> bool:
         """Whether histories of the other's features serve this one: they are the same, in name and meaning."""
-        return feature_meanings(self) == feature_meanings(other)
+        return frozenset(self.features) == frozenset(other.features)
 
     def approval(self, features: Features) -> Decision:
         """The decision on an order on which no rule fires."""
@@ -122,13 +121,3 @@ def snoozed_rules(features: Features) -> Collection[str]:
     """The ids of the rules that are snoozed for an order."""
     lists = features.get(LISTS)
     return [name.split(":")[1] for name in lists if name.startswith(SNOOZE)] if lists else ()
-
-
-def feature_meanings(ruleset: Ruleset) -> frozenset[tuple[HistoryFeature, *tuple[object, ...]]]:
-    """The features, each with what its condition means: the parameters and attributes in it are declared elsewhere."""
-    schema = ruleset.schema
-    types = schema.types
-    return frozenset(
-        (feature, *((name, types.get(name), schema.parameters.get(name)) for name in names_in(feature.where or "True")))
-        for feature in ruleset.features
-    )

@@ -1,5 +1,6 @@
 """Roll-out of a ruleset: which users are in it, and what is recorded of both rulesets."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from decision_engine.evaluate import evaluate
 from decision_engine.features import ROLLOUT, EventFeatures
 from decision_engine.hashed_share import hashed_share
+from decision_engine.history.snapshot import SnapshotError
 from decision_engine.history.stream_features import LATENESS, StreamFeatures
 from decision_engine.lists import EntryChange, ListFeatures, ListMembers
 from decision_engine.rollout import DecidingRulesets, Rollout, RolloutEvaluator
@@ -132,13 +134,31 @@ def test_a_name_with_two_meanings_is_refused() -> None:
     other = COUNT.replace("2h", "3h")
     with pytest.raises(RulesetError, match=r"feature 'orders' of version .* give it another name"):
         DecidingRulesets(ruleset(50, COUNT), Rollout(ruleset(60, other), 10, ""))
-    where = "mine: {aggregate: count, key: user_id, window: 2h, where: amount > most}"
-    one, two = (
-        parse_ruleset(f"parameters: {{most: {most}}}\n{ruleset(50, COUNT).content}".replace(COUNT, where), "f")
-        for most in (1, 2)
-    )
+    one, two = with_parameter("mine", 1_000), with_parameter("mine", 3_000)
     with pytest.raises(RulesetError, match="feature 'mine'"):
         DecidingRulesets(one, Rollout(two, 10, ""))
+
+
+def with_parameter(feature: str, most: int) -> Ruleset:
+    """A ruleset of one feature, which counts orders above a parameter."""
+    where = f"{feature}: {{aggregate: count, key: user_id, window: 2h, where: amount > most}}"
+    return parse_ruleset(f"parameters: {{most: {most}}}\n{ruleset(50, COUNT).content}".replace(COUNT, where), "f")
+
+
+def test_one_condition_with_two_parameters_counts_other_orders() -> None:
+    deciding = DecidingRulesets(with_parameter("mine", 1_000), Rollout(with_parameter("yours", 3_000), 10, ""))
+    histories = StreamFeatures(deciding.features)
+    histories.add(order("user", amount=2_000), 0, 0)
+    values = histories.features(order("user", 1))
+    assert (values["mine"], values["yours"]) == (1, 0)
+
+
+def test_a_snapshot_with_another_parameter_is_refused() -> None:
+    with io.BytesIO() as file:
+        StreamFeatures(with_parameter("mine", 1_000).features).write(file)
+        file.seek(0)
+        with pytest.raises(SnapshotError, match="other features"):
+            StreamFeatures(with_parameter("mine", 3_000).features).read(file)
 
 
 def test_lists_of_both_are_seen() -> None:

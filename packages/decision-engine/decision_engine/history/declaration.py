@@ -80,7 +80,8 @@ class HistoryFeature:
 
     `key` names one or two fields of the order event, or attributes as `attributes.name`; `field` is what is aggregated,
     None for aggregates of the orders themselves; `window` is in microseconds. Only orders for which `condition` holds
-    count, all when it is None; `where` is its text. `label` is that of aggregates over labels.
+    count, all when it is None; `where` is its text, and `constants` are the parameters and attributes in it, each with
+    its type and a parameter's value. `label` is that of aggregates over labels.
     """
 
     name: str
@@ -91,8 +92,15 @@ class HistoryFeature:
     where: str | None = None
     label: str | None = None
     condition: Callable[[OrderEvent], bool] | None = dataclasses.field(default=None, compare=False, repr=False)
+    constants: tuple[tuple[str, type, object], ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def is_money(self) -> bool:
         """Whether it is computed from amounts, of the order's own currency only."""
         return self.field == "amount" and self.aggregate in OVER_NUMBERS
+
+    @property
+    def definition(self) -> str:
+        """Everything that its values depend on, as text."""
+        constants = [f"{name}: {kind.__name__} = {value!r}" for name, kind, value in self.constants]
+        return ", ".join((repr(self), *constants))

@@ -137,8 +137,9 @@ class Series:
     """The orders that have the fields of `key`, by the values of these fields.
 
     `required` is an optional field that an order must have to be in the series, and `condition` what must hold for it;
-    `where` is its text. A series with a `label` holds only orders that were labelled so. A history of `chunk` orders is
-    kept in chunks of about so many. Features are in the order of their windows, shortest first.
+    `where` is its text, with the `constants` in it. A series with a `label` holds only orders that were labelled so. A
+    history of `chunk` orders is kept in chunks of about so many. Features are in the order of their windows, shortest
+    first.
     """
 
     key: tuple[str, ...]
@@ -147,11 +148,19 @@ class Series:
     where: str | None = None
     condition: Callable[[OrderEvent], bool] | None = None
     label: str | None = None
+    constants: tuple[tuple[str, type, object], ...] = ()
     features: list[HistoryFeature] = field(default_factory=list)
     columns: list[ColumnSource] = field(default_factory=list)
     histories: dict[Key, KeyHistory] = field(default_factory=dict)
     forgotten: int = NO_HORIZON
     """Orders up to this time may have been forgotten."""
+
+    def has_orders_of(self, other: "Series") -> bool:
+        """Whether another series holds the same orders by the same key."""
+        own, wanted = (
+            (each.key, each.required, each.where, each.constants, each.label, each.chunk) for each in (self, other)
+        )
+        return own == wanted
 
     @property
     def has_money(self) -> bool:

@@ -97,9 +97,17 @@ class HistoryState:
     def _series_of(self, feature: HistoryFeature) -> Series:
         """The series that has the feature's orders; made when there is none."""
         required = feature.field if feature.field in OPTIONAL_FIELDS else None
-        wanted = feature.key, required, feature.where, feature.label
+        wanted = Series(
+            feature.key,
+            required,
+            self._chunk,
+            feature.where,
+            feature.condition,
+            feature.label,
+            constants=feature.constants,
+        )
         for series in self._series:
-            if (series.key, series.required, series.where, series.label) == wanted:
+            if series.has_orders_of(wanted):
                 return series
-        self._series.append(Series(feature.key, required, self._chunk, feature.where, feature.condition, feature.label))
-        return self._series[-1]
+        self._series.append(wanted)
+        return wanted

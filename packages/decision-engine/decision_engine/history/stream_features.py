@@ -86,7 +86,7 @@ class StreamFeatures:
         declared = tuple(features)
         self._declared = [
             f"format {SNAPSHOT_FORMAT}",
-            *(repr(feature) for feature in declared),
+            *(feature.definition for feature in declared),
             f"labels of epoch {label_epoch}",
         ]
         self._histories = HistoryState(declared)
