@@ -151,7 +151,7 @@ check: install ## Lint (of SQL, too), formatting, words, layers and types
 # fifth of all; the output of each comes in one piece at its end.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
 	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=4 \
-		test-system test-packages test-builds test-api test-commands test-airflow test-faults test-dbt test-interruptions)
+		test-system test-packages test-builds test-api test-workbench test-commands test-airflow test-faults test-dbt test-interruptions)
 
 test-unit: install ## The workspace's fast tests, in under a minute: without a broker, a database or processes
 	@$(MAKE) --jobs=2 test-unit-packages test-unit-services
@@ -163,9 +163,13 @@ test-unit-packages:
 test-unit-services:
 	@$(call in-one-piece,ORDERWATCH_SIMULATIONS=100 $(BIN)/pytest $(FAST) packages/order-platform services cli devstack)
 
-.PHONY: test-airflow test-api test-builds test-dbt test-faults test-system test-commands test-interruptions test-packages
+.PHONY: test-airflow test-api test-workbench test-builds test-dbt test-faults test-system test-commands test-interruptions test-packages
 test-api:
 	@$(BIN)/pytest services/api
+
+# In Debian's Chromium, where it is installed.
+test-workbench:
+	@$(call in-one-piece,$(BIN)/pytest services/workbench)
 
 test-airflow:
 	@$(call in-one-piece,(cd airflow && .venv/bin/python -m pytest --ignore=tests/builds))
@@ -190,7 +194,7 @@ test-interruptions:
 	@$(call in-one-piece,$(BIN)/pytest tests/e2e/test_interruptions.py)
 
 test-packages:
-	@$(call in-one-piece,$(BIN)/pytest packages services --ignore=services/api)
+	@$(call in-one-piece,$(BIN)/pytest packages services --ignore=services/api --ignore=services/workbench)
 
 in-one-piece = said=$$(mktemp); { $(1); } >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 

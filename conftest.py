@@ -5,7 +5,7 @@ import signal
 import structlog
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.command"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.command", "tests.support.workbench_fixtures"]
 
 # A busy machine makes an example slow, not wrong.
 settings.register_profile("patient", deadline=None)

@@ -11,13 +11,11 @@
 ORDERWATCH_TEST_BACKEND=containers takes broker and postgres from containers; the private ones are always embedded.
 """
 
-import asyncio
 import os
 import uuid
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -28,8 +26,7 @@ from order_platform.kafka.topics import ensure_topics, topic_specs
 from order_platform.settings import KafkaSettings
 from tests.support import embedded
 from tests.support.databases import Databases
-
-T = TypeVar("T")
+from tests.support.own_loop import run_on_own_loop
 
 # Settings of the developer's own system must not steer a test, least of all to that system's data.
 _KEPT = ("ORDERWATCH_TEST_", "ORDERWATCH_CACHE")
@@ -82,6 +79,13 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def kafka_settings(broker: str) -> Iterator[KafkaSettings]:
     """Settings with topics and a consumer group that no other test has; the topics are there."""
+    with own_topics(broker) as settings:
+        yield settings
+
+
+@contextmanager
+def own_topics(broker: str) -> Iterator[KafkaSettings]:
+    """The same for fixtures of another scope."""
     run = uuid.uuid4().hex[:12]
     settings = KafkaSettings(
         kafka=broker,
@@ -91,17 +95,24 @@ def kafka_settings(broker: str) -> Iterator[KafkaSettings]:
         labels_topic=f"labels-{run}",
         consumer_group=f"fraud-detector-{run}",
     )
-    _run(ensure_topics(settings))
+    run_on_own_loop(ensure_topics(settings))
     yield settings
-    _run(_delete_topics(settings))
+    run_on_own_loop(_delete_topics(settings))
 
 
 @pytest.fixture
 def database_url(databases: Databases) -> Iterator[str]:
     """A migrated, empty database that no other test has at the same time."""
-    url = _run(databases.take())
+    with own_database(databases) as url:
+        yield url
+
+
+@contextmanager
+def own_database(databases: Databases) -> Iterator[str]:
+    """The same for fixtures of another scope."""
+    url = run_on_own_loop(databases.take())
     yield url
-    _run(databases.give_back(url))
+    run_on_own_loop(databases.give_back(url))
 
 
 @pytest.fixture
@@ -131,12 +142,6 @@ def _in_containers() -> bool:
     if backend not in {"embedded", "containers"}:
         raise pytest.UsageError(f"ORDERWATCH_TEST_BACKEND is embedded or containers, not {backend!r}")
     return backend == "containers"
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end on a loop of its own, in a thread of its own: the test's loop is none of its business."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 async def _delete_topics(settings: KafkaSettings) -> None:
