@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import entry_points, version
 from typing import Final, TypeAlias
@@ -51,6 +52,7 @@ from order_api.http.problems.problem import Problem
 from order_api.http.request_logging import RequestLogging
 from order_api.key_management.routes import router as keys_router
 from order_api.key_management.service import KeyService
+from order_api.kit.cost_aware_cache import CostAwareCache
 from order_api.kit.database import LISTINGS, STATISTICS, Databases, open_databases
 from order_api.kit.fair_turns import FairPool, FairTurns, OpenRequests
 from order_api.kit.lag_monitor import LagMonitor, OpenLagSource
@@ -68,6 +70,8 @@ from order_api.orders.lookups import OrderLookups
 from order_api.orders.repository import find_dead_letters, find_orders
 from order_api.orders.routes import router as orders_router
 from order_api.orders.service import OrderService
+from order_api.review_queue.routes import router as review_queue_router
+from order_api.review_queue.service import ReviewQueue
 from order_api.reviews.routes import router as reviews_router
 from order_api.reviews.service import ReviewService
 from order_api.rules.routes import router as rules_router
@@ -77,7 +81,6 @@ from order_api.rulesets.service import RulesetService
 from order_api.sessions.routes import router as sessions_router
 from order_api.sessions.service import SessionService
 from order_api.settings import ApiSettings
-from order_api.stats.cost_aware_cache import CostAwareCache
 from order_api.stats.routes import router as stats_router
 from order_api.stats.service import StatsService
 from order_api.users.routes import router as users_router
@@ -151,7 +154,7 @@ def create_app(
     for router in (
         labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
         keys_router, audit_router, lists_router, rules_router, rulesets_router, backtests_router, what_if_router,
-        reviews_router, sessions_router, health_router, docs_router,
+        review_queue_router, reviews_router, sessions_router, health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -233,7 +236,8 @@ async def open_services(
             AuditService(listings),
             ListService(listings, settings.event_decoder(), personal_data),
             labels := LabelService(settings, database),
-            ReviewService(listings, labels),
+            ReviewQueue(listings, statistics, labels, timedelta(minutes=settings.api_claim_minutes)),
+            ReviewService(listings),
             RuleService(statistics, settings.labels_topic),
             WhatIfService(
                 statistics, settings.event_decoder(), personal_data, settings.orders_topic, settings.labels_topic

@@ -24,24 +24,25 @@ VERSIONS = ("3372255be29951af", "94ddd6bac399caae")
 async def reviews(store: Store, order: MakeOrder, connection: asyncpg.Connection) -> None:
     """Reviews of five orders, one of which was removed, and a label of `o1` from before and of `o2` from after."""
     await store(*(order(f"o{number}", user_id=f"user-{number % 2}") for number in range(4)))
+    await _store_label(connection, 1, "o1", "fraud", 0.5)
     for version, orders, rules in ((VERSIONS[0], (0, 1, 2), ["a", "b"]), (VERSIONS[1], (3, 4), ["b"])):
         wanted = [NewReview(f"o{number}", rules) for number in orders]
         await open_reviews(connection, wanted, ruleset_version=version, author="dina", reason=f"by {rules}")
     await connection.execute(
         "update reviews set opened_at = $1::timestamptz + interval '1 hour' * right(order_id, 1)::integer", NOON
     )
-    for offset, order_id, label, hours in (
-        (1, "o1", "fraud", 0.5),
-        (2, "o2", "fraud", 2.5),
-        (3, "o2", "legitimate", 4),
-    ):
-        await connection.execute(
-            """
-            insert into labels (topic, epoch, partition, "offset", order_id, label, source, labelled_at, appended_at)
-            values ('labels', 1, 0, $1, $2, $3, 'bank', $4, $4)
-            """,
-            offset, order_id, label, NOON + timedelta(hours=hours),
-        )  # fmt: skip
+    await _store_label(connection, 2, "o2", "fraud", 2.5)
+    await _store_label(connection, 3, "o2", "legitimate", 4)
+
+
+async def _store_label(connection: asyncpg.Connection, offset: int, order_id: str, label: str, hours: float) -> None:
+    await connection.execute(
+        """
+        insert into labels (topic, epoch, partition, "offset", order_id, label, source, labelled_at, appended_at)
+        values ('labels', 1, 0, $1, $2, $3, 'bank', $4, $4)
+        """,
+        offset, order_id, label, NOON + timedelta(hours=hours),
+    )  # fmt: skip
 
 
 async def listed(client: httpx.AsyncClient, **query: Any) -> list[str]:

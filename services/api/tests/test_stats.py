@@ -9,8 +9,8 @@ import asyncpg
 import httpx
 import pytest
 
+from order_api.kit.cost_aware_cache import CostAwareCache
 from order_api.kit.lag_monitor import Reading
-from order_api.stats.cost_aware_cache import CostAwareCache
 from order_api.stats.repository import OrderGroup
 from order_api.stats.service import Counted, build_statistics
 from order_platform.kafka.lag import PartitionLag

@@ -1,4 +1,4 @@
-"""The audit log: who changed lists, labels, rulesets and reviews, and why.
+"""The audit log: who changed lists, labels, rulesets, reviews and notes, and why.
 
 Entries are added, and neither changed nor deleted.
 """
@@ -24,7 +24,14 @@ class SubjectKind(StrEnum):
     RULESET = "ruleset"
     """`subject_id` is the version."""
     REVIEW = "review"
-    """Reviews that were opened together; `subject_id` is the version of the ruleset that flags the orders."""
+    """Reviews that were opened together; `subject_id` is the version of the ruleset that flags the orders.
+
+    Of one that is escalated it is the order's id.
+    """
+    REVIEW_ROUTES = "review-routes"
+    """All routes of the review queue; `subject_id` is `all`."""
+    NOTE = "note"
+    """`subject_id` is the note's id."""
 
 
 class AuditRecord(NamedTuple):

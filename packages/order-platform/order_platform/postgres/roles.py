@@ -120,12 +120,24 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         **dict.fromkeys((DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert, update"),
         **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.READER), "select"),
     },
+    # A detector's label closes a review, by a trigger; so does its flagged order enter the intake.
     "reviews": {
-        DatabaseRole.API: "select",
+        DatabaseRole.DETECTOR: "select, update",
+        DatabaseRole.API: "select, insert, update",
         DatabaseRole.READER: "select",
         DatabaseRole.OPERATOR: "select, insert",
     },
     "open_reviews": {DatabaseRole.API: "select", **_READERS},
+    "review_intake": {
+        DatabaseRole.DETECTOR: "insert",
+        DatabaseRole.API: "select, update, delete",
+        **_READERS,
+    },
+    "review_routes": {DatabaseRole.API: "select, insert, delete", **_READERS},
+    "active_review_routes": {**dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.API), "select"), **_READERS},
+    "notes": {DatabaseRole.API: "select, insert", **_READERS},
+    "notes_id_seq": {},
+    "saved_searches": {DatabaseRole.API: "select, insert, update, delete"},
     "backtests": {DatabaseRole.API: "select, insert, update, delete", **_READERS},
     "backtests_id_seq": {},
     "api_keys": {
@@ -183,6 +195,9 @@ FUNCTIONS: Final[Mapping[str, Privileges]] = {
     "notify_lists()": {},
     "move_retention(before date)": {},
     "retire_orders(most integer)": {},
+    "note_flagged_order()": {},
+    "close_review()": {},
+    "route_flagged_orders(most integer)": {DatabaseRole.API: "execute"},
 }
 
 # Who reads the tables of schema marts; the batch side grants it on each table that it publishes.

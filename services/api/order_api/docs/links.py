@@ -31,6 +31,10 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "Again": _link("get_order", "it does not change", order_id="$response.body#/order_id"),
     },
     "add_label": {"Labels": _link("list_labels", "all labels of the order", order_id="$response.body#/order_id")},
+    "page_review_queue": {
+        "Order": _link("get_order", "the most urgent order", order_id=f"{_ITEM}/order_id"),
+        "Next": _link("page_review_queue", "the next page of the queue", cursor="$response.body#/next"),
+    },
     "list_reviews": {"Order": _link("get_order", "the order of the first review", order_id=f"{_ITEM}/order_id")},
     "list_orders": _order_listing("list_orders"),
     "list_flags": _order_listing("list_flags"),

@@ -128,6 +128,9 @@ PARAMETERS: Final[dict[str, object]] = {
     "approve_draft.name": "large-wallets",
     "publish_draft.name": "large-wallets",
     "list_backtests.state": "done",
+    "page_review_queue.state": "waiting",
+    "queue": "default",
+    "mine": True,
     "stream_decisions.from": "0:21611,1:21480,2:21702",
 }
 """By the parameter's name, or `operation.name` where one name means several things."""

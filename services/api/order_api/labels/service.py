@@ -35,8 +35,11 @@ class LabelService:
         self._connecting = asyncio.Lock()
 
     async def publish(self, order_id: str, wanted: NewLabel, key_id: str) -> dict[str, object]:
-        """Publish a label; returns it with its place on the topic. Raises BrokerUnavailable."""
-        author = await find_key_name(self._database, key_id)
+        """Publish a label of a key's; returns it with its place on the topic. Raises BrokerUnavailable."""
+        return await self.publish_of(await find_key_name(self._database, key_id), order_id, wanted)
+
+    async def publish_of(self, author: str, order_id: str, wanted: NewLabel) -> dict[str, object]:
+        """Publish a label of a person or program by name, as `publish` does."""
         event = LabelEvent(order_id, wanted.label, wanted.source, author, datetime.now(UTC), wanted.note or None)
         try:
             partition, offset = await self._timeout.run(self._send(event))

@@ -1,1 +1,1 @@
-"""Reviews: orders that a person is to look at, and closing one by a label."""
+"""Reviews as they are recorded: orders that a person is to look at, and those that were looked at."""

@@ -9,28 +9,19 @@ import asyncpg
 from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
 
 _COLUMNS: Final = """
-    review.order_id, rules, review.ruleset_version, opened_at, opened_by, reason, newest.label, closing.closed_at,
-    user_id, product_id, quantity, amount, currency, payment_method, country, created_date, outcome, risk_score
+    review.order_id, rules, review.ruleset_version, opened_at, opened_by, review.reason, newest.label, closed_at, queue,
+    stage, due_at, user_id, product_id, quantity, orders.amount, orders.currency, payment_method, country, created_date,
+    outcome, orders.risk_score
 """
 # The first label after the review closes it; the newest one is what the order turned out to be.
 _TABLES: Final = """
     reviews as review
     left join orders using (order_id)
-    cross join lateral (
-        select min(appended_at) as closed_at from labels
-        where labels.order_id = review.order_id and appended_at > opened_at
-    ) as closing
     left join lateral (
         select label from labels where labels.order_id = review.order_id
         order by epoch desc, "offset" desc, partition desc limit 1
     ) as newest on true
 """
-_FIND: Final = f"select {_COLUMNS} from {_TABLES} where review.order_id = $1"  # noqa: S608  (our own names)
-
-
-async def find_review(database: QueryExecutor, order_id: str) -> asyncpg.Record | None:
-    """The review of an order; None without one."""
-    return await database.fetchrow(_FIND, order_id)
 
 
 async def list_reviews(
@@ -50,7 +41,7 @@ async def list_reviews(
         if criteria[name] is not None:
             conditions.append(condition.format(arguments.add(criteria[name])))
     if criteria["state"] is not None:
-        conditions.append(f"(closing.closed_at is null) = {arguments.add(criteria['state'] == 'open')}")
+        conditions.append(f"(closed_at is null) = {arguments.add(criteria['state'] == 'open')}")
     if before is not None:
         opened_at, order_id = map(arguments.add, before)
         conditions.append(f"(opened_at, review.order_id) < ({opened_at}, {order_id})")

@@ -4,15 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from order_api.auth.dependencies import reader, reviewer
+from order_api.auth.dependencies import reader
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
 from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor, write_time
-from order_api.kit.query_parameters import OrderId, reject_contradictions, reject_repeated
+from order_api.kit.query_parameters import reject_contradictions, reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
-from order_api.labels.filters import NewLabel
-from order_api.labels.schemas import PublishedLabel
 from order_api.reviews.filters import ReviewParameters, parse_place
 from order_api.reviews.schemas import ReviewPage, as_document
 from order_api.reviews.service import Reviews
@@ -41,19 +39,3 @@ async def list_reviews(
     )
     page = {"items": [as_document(row) for row in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
-
-
-@router.post(
-    "/reviews/{order_id:identifier}/close",
-    operation_id="close_review",
-    status_code=202,
-    response_model=PublishedLabel,
-    responses=responses(401, 403, 404, 409, 413, 415, 422, 429, 503),
-    dependencies=[reviewer(Scope.ORDERS)],
-)
-async def close_review(request: Request, reviews: Reviews, order_id: OrderId, wanted: NewLabel) -> Response:
-    """Close the review of an order by your verdict: a label, as `POST /v1/orders/{order_id}/labels` publishes it.
-
-    It is closed as soon as a detector has stored the label, which takes moments.
-    """
-    return json_response(await reviews.close(request, order_id, wanted), 202)

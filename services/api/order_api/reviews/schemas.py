@@ -12,6 +12,9 @@ from order_contract.label import Label
 _REVIEW: Final[dict[str, Any]] = {
     "order_id": "0193f7c2-5d1e-7c44-9a31-6f0a4a2f9b10",
     "state": "open",
+    "queue": "retroactive",
+    "stage": "first",
+    "due_at": "2026-11-23T03:15:00.014512Z",
     "rules": ["card-testing"],
     "ruleset_version": "3372255be29951af",
     "opened_at": "2026-11-22T03:15:00.014512Z",
@@ -56,6 +59,9 @@ class Review(BaseModel):
 
     order_id: str
     state: ReviewState
+    queue: Annotated[str, Field(description="name of the route; `retroactive` for one that a person opened")]
+    stage: Annotated[str, Field(description="`first`, or `second` where another person is to look at it again")]
+    due_at: Annotated[AwareDatetime, Field(description="until when a person is to look at it")]
     rules: Annotated[list[str], Field(description="that flag it")]
     ruleset_version: str
     opened_at: AwareDatetime
@@ -77,6 +83,11 @@ class ReviewPage(BaseModel):
     next: Annotated[str | None, Field(description="`cursor` for the page after this; null when it is the last")]
 
 
+_NAMES: Final = (
+    "queue", "stage", "due_at", "rules", "ruleset_version", "opened_at", "opened_by", "reason", "label",
+)  # fmt: skip
+
+
 def as_document(row: Any) -> dict[str, Any]:
     """A row of a page as it is sent."""
     closed_at: datetime | None = row["closed_at"]
@@ -84,7 +95,7 @@ def as_document(row: Any) -> dict[str, Any]:
     return {
         "order_id": row["order_id"],
         "state": ReviewState.OPEN if closed_at is None else ReviewState.CLOSED,
-        **{name: row[name] for name in ("rules", "ruleset_version", "opened_at", "opened_by", "reason", "label")},
+        **{name: row[name] for name in _NAMES},
         "closed_at": closed_at,
         "order": None if row["user_id"] is None else order,
     }

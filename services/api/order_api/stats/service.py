@@ -8,12 +8,12 @@ from typing import Annotated, Final, NamedTuple
 
 from fastapi import Depends, Request
 
+from order_api.kit.cost_aware_cache import CostAwareCache
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.lag_monitor import LagMonitor, Reading
 from order_api.kit.registry import Provider
 from order_api.stats import repository, schemas
-from order_api.stats.cost_aware_cache import CostAwareCache
 from order_api.stats.filters import WindowParameters
 from order_api.stats.repository import OrderGroup, UserFlags
 from order_contract.decision import Outcome

@@ -46,6 +46,10 @@ Problem
 │   ├── ConfirmationNeeded   409  it changes many outcomes
 │   ├── ReviewUnknown        404
 │   ├── ReviewClosed         409  by a label
+│   ├── ReviewClaimed        409  by another person
+│   ├── ReviewDecided        409  its label is being stored
+│   ├── SecondReviewRefused  409  it is another person's
+│   ├── NoReviewWaiting      404
 │   ├── BacktestUnknown      404
 │   ├── BacktestRefused      409  its range cannot be
 │   ├── BacktestUnfinished   409  it has no report
