@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.history.stream_features import NextFeatures, StreamFeatures
 from decision_engine.rollout import DecidingRulesets
-from fraud_detector.history.loader import ROWS_AT_ONCE, load_history, needed_columns
+from fraud_detector.history.loader import ROWS_AT_ONCE, load_history, load_missing, needed_columns
 from fraud_detector.history.snapshots import Snapshots, StoredHistories
 from fraud_detector.history.startup import open_histories
 from fraud_detector.labels.label_tasks import LabelTasks
@@ -19,7 +19,7 @@ from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.kafka_published_orders import KafkaPublishedOrders
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
-from fraud_detector.stream.ruleset_switcher import Prepared
+from fraud_detector.stream.ruleset_switcher import AtRest, Prepared
 
 MEGABYTE: Final = 1_000_000
 SLOW_SECONDS: Final = 60.0
@@ -64,8 +64,8 @@ class Preparation:
             return self._without_history(rulesets)
         return await self._with_history(rulesets, ROWS_AT_ONCE, Check.STORING, is_stopped, self._snapshots)
 
-    async def switch(self, rulesets: DecidingRulesets, present: Prepared) -> Prepared:
-        """Prepare rulesets while others decide; with the same features they take over the histories.
+    async def switch(self, rulesets: DecidingRulesets, present: Prepared, at_rest: AtRest) -> Prepared:
+        """Prepare rulesets while others decide; they take over the histories of features that are the same.
 
         Raises RulesetError for a declared list that exists with another kind or field.
         """
@@ -80,9 +80,38 @@ class Preparation:
         history = present.evaluator.history
         if history is not None and rulesets.has_features_of(present.rulesets):
             return Prepared(rulesets, self._evaluator(rulesets, history), present.follower)
+        if history is not None:
+            following = await self._complete_histories(history, rulesets, at_rest)
+            if following is not None:
+                begin = partial(history.switch, following)
+                return Prepared(rulesets, self._evaluator(rulesets, history), present.follower, begin)
         prepared = await self._with_history(rulesets, ROWS_BESIDE_DECIDING, Check.LOADING, lambda: False)
         assert prepared is not None  # it is never stopped
         return prepared
+
+    async def _complete_histories(
+        self, history: StreamFeatures, rulesets: DecidingRulesets, at_rest: AtRest
+    ) -> NextFeatures | None:
+        """The features of rulesets, those that present histories lack loaded; None when all have to be loaded."""
+
+        async def prepare() -> tuple[NextFeatures | None]:
+            following = await at_rest(lambda: history.prepare(rulesets.features))
+            if following is not None and following.missing:
+                await load_missing(
+                    self._settings.database_url.get_secret_value(),
+                    history,
+                    following,
+                    topic=self._settings.orders_topic,
+                    epoch=self._epoch,
+                    heartbeat=self._health.heartbeat,
+                    rows_at_once=ROWS_BESIDE_DECIDING,
+                )
+            return (following,)
+
+        prepared = await retry_while_unavailable(
+            prepare, check=Check.LOADING, health=self._health, is_cancelled=lambda: False, slow_after=SLOW_SECONDS
+        )
+        return None if prepared is None else prepared[0]
 
     async def write_snapshots(self, stored: Callable[[], StoredHistories | None]) -> None:
         """Write snapshots of the histories until it is cancelled, if the settings say where."""

@@ -99,6 +99,10 @@ class LabelledOrders:
         """So many labels were dropped before they were applied, as too many wait."""
         self.dropped += labels
 
+    def count_in(self, histories: HistoryState) -> None:
+        """Labels change these histories from now on, which count the labels of now already."""
+        self._histories = histories
+
     def enter(self, event: OrderEvent, place: Place) -> None:
         """An order counts now."""
         entry = self._entries.get(event.order_id)

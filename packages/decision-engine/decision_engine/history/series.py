@@ -162,6 +162,11 @@ class Series:
         )
         return own == wanted
 
+    def can_share(self, other: "Series") -> bool:
+        """Whether the histories of another series serve this one: the same orders and columns, for as long."""
+        own, others = ((each.columns, each.windows, each.has_money) for each in (self, other))
+        return self.has_orders_of(other) and own == others and self.features[-1].window <= other.features[-1].window
+
     @property
     def has_money(self) -> bool:
         """Whether one of its features is computed from amounts."""

@@ -4,10 +4,18 @@ The values are those of the contract: aggregates over the orders that were added
 (t - window, t]. Orders may be added in any order; each counts at its own time.
 """
 
-from collections.abc import Generator, Iterable, Mapping
-from typing import BinaryIO
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, BinaryIO
 
-from decision_engine.history.compiler import LABELLED_PART, ORDERS_PART, compile_series, share_parts
+from decision_engine.history.compiler import (
+    LABELLED_PART,
+    ORDERS_PART,
+    AddOrder,
+    ReadFeatures,
+    SeriesFunctions,
+    compile_series,
+    share_parts,
+)
 from decision_engine.history.declaration import OPTIONAL_FIELDS, Aggregate, HistoryFeature
 from decision_engine.history.series import NO_HORIZON, Kept, Series, microseconds
 from decision_engine.history.snapshot import read_histories, write_histories
@@ -18,12 +26,16 @@ class HistoryState:
     """The histories of all keys, and the values of declared features that follow from them.
 
     `values` gives the features of an order that was not added, `add` adds one, and `count` does both for one order, in
-    two thirds of the time; all take an OrderEvent.
+    two thirds of the time; all take an OrderEvent. What is the same in a state that is `known` is shared with it; the
+    orders before are missing in the rest.
     """
 
-    def __init__(self, features: Iterable[HistoryFeature], *, chunk: int = 512) -> None:
+    def __init__(
+        self, features: Iterable[HistoryFeature], *, chunk: int = 512, known: "HistoryState | None" = None
+    ) -> None:
         self._chunk = chunk
         self._series: list[Series] = []
+        self._beside: list[Series] = []
         shares = []
         for feature in features:
             if feature.aggregate is Aggregate.LABEL_SHARE:
@@ -32,12 +44,57 @@ class HistoryState:
                     self._series_of(part).declare(part)
             else:
                 self._series_of(feature).declare(feature)
-        self.values, self.add, self.count = compile_series(self._series, shares)
+        self._missing = [series for series in self._series if not (known and known._share(series))]  # noqa: SLF001
+        self._functions: SeriesFunctions = compile_series(self._series, shares)
+        self.values: ReadFeatures
+        self.add: AddOrder
+        self.count: ReadFeatures
+        self.values, self.add, self.count = self._functions
+
+    def _share(self, wanted: Series) -> bool:
+        for series in self._series:
+            if wanted.can_share(series):
+                wanted.histories, wanted.forgotten = series.histories, series.forgotten
+                return True
+        return False
+
+    @property
+    def missing(self) -> Sequence[Series]:
+        """The series that are not shared."""
+        return self._missing
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether labelled orders count in a feature."""
+        return any(series.label is not None for series in self._series)
+
+    def add_beside(self, all_series: Iterable[Series]) -> AddOrder:
+        """Add every order to these series of another state as well, from now on; returns what adds one to them alone.
+
+        No series of labelled orders may be among them. They are given up when there are others, or none.
+        """
+        self._beside = list(all_series)
+        self.values, self.add, self.count = self._functions
+        add = compile_series(self._beside).add
+        if self._beside:
+            _, own_add, own_count = self._functions
+
+            def add_to_all(event: OrderEvent) -> None:
+                own_add(event)
+                add(event)
+
+            def count_in_all(event: OrderEvent, horizon: int = NO_HORIZON) -> dict[str, Any]:
+                values = own_count(event, horizon)
+                add(event)
+                return values
+
+            self.add, self.count = add_to_all, count_in_all
+        return add
 
     def remove(self, event: OrderEvent) -> None:
         """Take back an order that was added."""
         time = microseconds(event.created_date)
-        for series in self._series:
+        for series in (*self._series, *self._beside):
             if series.label is None:
                 series.remove(event, time)
 
@@ -62,7 +119,7 @@ class HistoryState:
         Those up to the horizon as well. Yields after each key, so that the work can be spread; returns what is kept.
         """
         size, oldest = 0, now
-        for series in self._series:
+        for series in (*self._series, *self._beside):
             kept = yield from series.forget(max(now - lateness - series.features[-1].window, horizon))
             size, oldest = size + kept.size, min(oldest, kept.oldest)
         return Kept(size, oldest)

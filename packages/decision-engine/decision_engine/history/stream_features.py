@@ -4,7 +4,7 @@ A deterministic fold: the same orders in the same sequence of partitions and off
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final
 
@@ -63,6 +63,39 @@ class _Known(msgspec.Struct, array_like=True):
     dropped_labels: int = 0
 
 
+class NextFeatures:
+    """Features that a StreamFeatures is to give next, with their histories.
+
+    `missing` are the features whose histories lack the orders before `next_offsets`, by partition.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[HistoryFeature],
+        histories: HistoryState,
+        next_offsets: Mapping[int, int],
+        add: Callable[[OrderEvent], None],
+        complete_since: Callable[[], datetime],
+    ) -> None:
+        self.features = features
+        self.histories = histories
+        self.next_offsets = next_offsets
+        self._add = add
+        self._complete_since = complete_since
+        self.missing = [feature for series in histories.missing for feature in series.features]
+        self._longest = _longest_window(self.missing)
+
+    @property
+    def kept_since(self) -> datetime:
+        """The histories that lack orders need those that were created after this time."""
+        return self._complete_since() - self._longest
+
+    def load(self, event: OrderEvent) -> None:
+        """Count a stored order in the histories that lack it."""
+        if event.created_date > self.kept_since:
+            self._add(event)
+
+
 class StreamFeatures:
     """The FeatureState of one detector.
 
@@ -84,20 +117,13 @@ class StreamFeatures:
         label_epoch: int = 1,
     ) -> None:
         declared = tuple(features)
-        self._declared = [
-            f"format {SNAPSHOT_FORMAT}",
-            *(feature.definition for feature in declared),
-            f"labels of epoch {label_epoch}",
-        ]
-        self._histories = HistoryState(declared)
+        self._label_epoch = label_epoch
+        self._declare(declared, HistoryState(declared))
         pending = MOST_PENDING if most_bytes is None else int(most_bytes * PENDING_SHARE) // LABEL_BYTES
         self._labels = LabelledOrders(self._histories, most_pending=min(pending, MOST_PENDING))
-        self._label_epoch = label_epoch
         self._next_labels: dict[int, int] = {}
         self._seen_labels = encode_seen_labels({}, label_epoch)
-        self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
         self._lateness = lateness
-        self._longest = timedelta(microseconds=max((feature.window for feature in declared), default=0))
         self._most_bytes = most_bytes
         self._newest = UNIX_EPOCH
         self._set_horizon(None)
@@ -106,6 +132,16 @@ class StreamFeatures:
         self.late_orders = 0
         self.shortened_orders = 0
         self.size = 0
+
+    def _declare(self, declared: Sequence[HistoryFeature], histories: HistoryState) -> None:
+        self._declared = [
+            f"format {SNAPSHOT_FORMAT}",
+            *(feature.definition for feature in declared),
+            f"labels of epoch {self._label_epoch}",
+        ]
+        self._histories = histories
+        self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
+        self._longest = self._kept_window = _longest_window(declared)
 
     @property
     def next_offsets(self) -> Mapping[int, int]:
@@ -136,7 +172,7 @@ class StreamFeatures:
         self._newest = newest
         self._advance_after = newest + ADVANCE
         self._complete_since = newest - self._lateness
-        self._kept_since = self._complete_since - self._longest
+        self._kept_since = self._complete_since - self._kept_window
         if self._horizon is not None:
             self._kept_since = max(self._kept_since, self._horizon)
         # Orders after this time have features and are kept.
@@ -287,6 +323,45 @@ class StreamFeatures:
             return math.inf
         return max(0.0, self._most_bytes / self.size - 1) if self.size else 0.0
 
+    # ---- other features
+
+    def prepare(self, features: Iterable[HistoryFeature]) -> "NextFeatures | None":
+        """Prepare histories of other features, which share with these what is the same, until `switch`.
+
+        The orders that were read so far, all of which must be stored, are to be loaded into the rest; those that are
+        read from now on count there, too. None when the others cannot be prepared beside these, as labels are missing
+        or orders were forgotten that they may see.
+        """
+        declared = tuple(features)
+        histories = HistoryState(declared, known=self._histories)
+        has_labels = histories.has_labels
+        is_label_missing = any(series.label is not None for series in histories.missing)
+        if self._horizon is not None or is_label_missing or has_labels != self._histories.has_labels:
+            return None
+        self._kept_window = max(self._longest, _longest_window(declared))
+        self._set_newest(self._newest)
+        return NextFeatures(
+            declared,
+            histories,
+            dict(self._next),
+            self._histories.add_beside(histories.missing),
+            lambda: self._complete_since,
+        )
+
+    def switch(self, following: "NextFeatures") -> None:
+        """Give the features that were prepared, and all orders loaded, from now on."""
+        self._declare(following.features, following.histories)
+        self._labels.count_in(self._histories)
+        self._set_horizon(self._horizon)
+        # What is being forgotten at the moment is noted in the former series.
+        self._histories.mark_forgotten(microseconds(self._newest), self._lateness // MICROSECOND, self._horizon_time)
+
+    def discard_prepared(self) -> None:
+        """Give up the features that were prepared, if there are any."""
+        self._histories.add_beside(())
+        self._kept_window = self._longest
+        self._set_newest(self._newest)
+
     # ---- labels
 
     @property
@@ -344,3 +419,7 @@ class StreamFeatures:
         # The bytes for orders of a partition do not depend on its own next offset.
         if self._seen is not None and self._seen[0] != partition:
             self._seen = None
+
+
+def _longest_window(features: Iterable[HistoryFeature]) -> timedelta:
+    return timedelta(microseconds=max((feature.window for feature in features), default=0))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 
 import asyncpg
 import structlog
@@ -13,7 +14,7 @@ from asyncpg.cursor import Cursor
 
 from decision_engine.expression import names_in
 from decision_engine.history.declaration import HistoryFeature
-from decision_engine.history.stream_features import StreamFeatures
+from decision_engine.history.stream_features import NextFeatures, StreamFeatures
 from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load_labels
 from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_contract.event import OrderEvent, event_from_columns
@@ -54,31 +55,54 @@ async def load_history(
         ):
             with paused_collector():
                 history = StreamFeatures(features, most_bytes=most_bytes, label_epoch=labels.epoch if labels else 1)
-                await _load(connection, history, _query(features), topic, epoch, heartbeat, rows_at_once)
+                newest: datetime | None = await connection.fetchval(_NEWEST, topic)
+                if newest is not None:
+                    history.advance_time(newest)
+                rows = await connection.cursor(_query(features), topic, history.kept_since)
+                await _load(rows, history, partial(_count, history, epoch), heartbeat, rows_at_once)
                 if labels is not None:
                     orders = OrderSource(topic, epoch, needed_columns(features))
                     await load_labels(connection, history, orders, labels, heartbeat)
                 return history
 
 
-async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
-    connection: asyncpg.Connection[asyncpg.Record],
+async def load_missing(
+    database_url: str,
     history: StreamFeatures,
-    query: str,
+    following: NextFeatures,
+    *,
     topic: str,
     epoch: int,
     heartbeat: Callable[[], None],
     rows_at_once: int,
 ) -> None:
-    newest: datetime | None = await connection.fetchval(_NEWEST, topic)
-    if newest is not None:
-        history.advance_time(newest)
+    """Read the stored orders that histories lack which were prepared beside others, while orders are decided.
+
+    Raises DependencyUnavailableError; some orders count then, so the histories have to be prepared again.
+    """
+    with errors_as_unavailable():
+        async with (
+            connected(database_url, "fraud-detector", command_timeout=None, idle_in_transaction="0") as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            with paused_collector():
+                rows = await connection.cursor(_query(following.missing), topic, following.kept_since)
+                await _load(rows, history, partial(_count_missing, following, epoch), heartbeat, rows_at_once)
+
+
+async def _load(
+    cursor: Cursor[asyncpg.Record],
+    history: StreamFeatures,
+    count: Callable[[Sequence[asyncpg.Record]], None],
+    heartbeat: Callable[[], None],
+    rows_at_once: int,
+) -> None:
+    """Count the orders of all rows; the histories keep no more than they may."""
     orders = logged = 0
     to_check: float = LOGGED_EVERY
-    cursor = await connection.cursor(query, topic, history.kept_since)
     async with aclosing(_fetch_ahead(cursor, rows_at_once)) as fetched:
         async for rows in fetched:
-            _count(history, rows, epoch)
+            count(rows)
             heartbeat()
             orders += len(rows)
             if orders - logged >= LOGGED_EVERY:
@@ -89,7 +113,7 @@ async def _load(  # noqa: PLR0917  (the arguments of `load_history`)
                     if number % KEYS_AT_ONCE == 0:
                         await asyncio.sleep(0)
                 to_check = orders + max(LOGGED_EVERY, orders * history.free_share / 2)
-    log.info("history_loaded", orders=orders, since=history.kept_since.isoformat(), offsets=dict(history.next_offsets))
+    log.info("history_loaded", orders=orders, offsets=dict(history.next_offsets))
 
 
 async def _fetch_ahead(
@@ -108,20 +132,32 @@ async def _fetch_ahead(
             await asyncio.wait([fetching])
 
 
-def _count(history: StreamFeatures, rows: Sequence[asyncpg.Record], epoch: int) -> None:
+def _count(history: StreamFeatures, epoch: int, rows: Sequence[asyncpg.Record]) -> None:
     """Count the orders of rows of `_query` that are of this topic or of an earlier one of the name."""
     read: dict[int, int] = {}
     for row in rows:
         source_epoch, partition, offset = row[_EVENT_FIELDS:]
         if source_epoch > epoch:
             continue
-        # A slice of a record is a tuple.
-        columns = row[:_EVENT_FIELDS]
-        history.load(OrderEvent._make(columns) if columns[-1] is None else event_from_columns(columns))
+        history.load(_event(row))
         if source_epoch == epoch and offset >= read.get(partition, 0):
             read[partition] = offset + 1
     for partition, next_offset in read.items():
         history.advance(partition, next_offset)
+
+
+def _count_missing(following: NextFeatures, epoch: int, rows: Sequence[asyncpg.Record]) -> None:
+    """Count the orders of rows of `_query` that were read before the histories were prepared."""
+    next_offsets = following.next_offsets
+    for row in rows:
+        source_epoch, partition, offset = row[_EVENT_FIELDS:]
+        if source_epoch < epoch or (source_epoch == epoch and offset < next_offsets.get(partition, 0)):
+            following.load(_event(row))
+
+
+def _event(row: asyncpg.Record) -> OrderEvent:
+    columns = row[:_EVENT_FIELDS]  # a slice of a record is a tuple
+    return OrderEvent._make(columns) if columns[-1] is None else event_from_columns(columns)
 
 
 def needed_columns(features: Sequence[HistoryFeature]) -> list[str]:

@@ -11,10 +11,14 @@ from fraud_detector.stream.order_evaluator import OrderEvaluator
 
 @dataclass(slots=True)
 class EvaluatorSwitch:
-    """The evaluator that is to decide, and what its histories follow; `done` once it decides."""
+    """The evaluator that is to decide, and what its histories follow; `done` once it decides.
+
+    `begin` is called immediately before, when the follower is the present one.
+    """
 
     evaluator: OrderEvaluator
     follower: HistoryFollower | None
+    begin: Callable[[], None] = lambda: None
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take_over(

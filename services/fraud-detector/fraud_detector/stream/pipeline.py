@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
+from typing import TypeVar
 
 import structlog
 
@@ -41,6 +42,8 @@ from order_contract.message import Message
 from order_platform.cancellation import task_is_cancelled
 
 log = structlog.get_logger()
+
+Result = TypeVar("Result")
 
 
 class Pipeline:
@@ -78,6 +81,7 @@ class Pipeline:
         self._to_open: set[int] = set()
         self._expected: dict[int, int] = {}
         self._switch: EvaluatorSwitch | None = None
+        self._rest: Callable[[], None] | None = None
         self._storing: Batch | None = None
         self._may_decide = asyncio.Event()
         self._may_decide.set()
@@ -151,6 +155,7 @@ class Pipeline:
     async def switch(self, switch: EvaluatorSwitch) -> None:
         """Decide by another evaluator from between two batches on: at once when its histories are the present ones."""
         if switch.follower is self._follower:
+            switch.begin()
             self._evaluator = switch.evaluator
             switch.done.set()
             return
@@ -159,6 +164,22 @@ class Pipeline:
             await switch.done.wait()
         finally:
             self._switch = None
+
+    async def at_rest(self, call: Callable[[], Result]) -> Result:
+        """The result of a call between two batches, when everything that was decided is stored and published."""
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def answer() -> None:
+            try:
+                result.set_result(call())
+            except Exception as error:  # noqa: BLE001  (it is raised where the call was made)
+                result.set_exception(error)
+
+        self._rest = answer
+        try:
+            return await result
+        finally:
+            self._rest = None
 
     # ---- the stages
 
@@ -172,6 +193,8 @@ class Pipeline:
                 await self._open(stop)
             if self._switch:
                 await self._take_over(self._switch, stop)
+            if self._rest is not None:
+                await self._answer_at_rest(stop)
             most = self._limits.messages(has_history=self._evaluator.has_history)
             self._batch_buffer.max_messages = most
             if self._batch_buffer.full:
@@ -204,12 +227,22 @@ class Pipeline:
         def is_cancelled() -> bool:
             return stop.is_set() or not self._accepting or assignment != self._assignment or switch is not self._switch
 
-        while not self._finished.is_set() and not is_cancelled():
-            await self._keep_alive_until(self._finished.wait())
+        await self._finish_decided(is_cancelled)
         if await switch.take_over(list(self._expected), self._health, is_cancelled):
             self._evaluator, self._follower, self._switch = switch.evaluator, switch.follower, None
             self._evaluator.advance(self._expected)
             switch.done.set()
+
+    async def _answer_at_rest(self, stop: asyncio.Event) -> None:
+        await self._finish_decided(lambda: stop.is_set() or self._rest is None)
+        answer, self._rest = self._rest, None
+        if answer is not None and self._finished.is_set():
+            answer()
+
+    async def _finish_decided(self, is_cancelled: Callable[[], bool]) -> None:
+        """Wait until everything that was decided is stored and published."""
+        while not self._finished.is_set() and not is_cancelled():
+            await self._keep_alive_until(self._finished.wait())
 
     async def _decide(self, assignment: int, partition: int, messages: Sequence[Message]) -> bool:
         """Decide a partition's messages, slice by slice; False when they are not assigned any more."""

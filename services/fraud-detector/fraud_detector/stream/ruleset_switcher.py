@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -19,20 +19,33 @@ from order_contract.ruleset_pointer import RulesetPointer
 
 log = structlog.get_logger()
 
+Result = TypeVar("Result")
+
 
 class Prepared(NamedTuple):
-    """What decides: the rulesets, their evaluator, and what its history features follow."""
+    """What decides: the rulesets, their evaluator, and what its history features follow.
+
+    `begin` is called when it begins to decide with the follower of what decided before.
+    """
 
     rulesets: DecidingRulesets
     evaluator: OrderEvaluator
     follower: HistoryFollower | None
+    begin: Callable[[], None] = lambda: None
 
 
 Read = Callable[[ActiveRulesets], Awaitable[DecidingRulesets]]
 """The rulesets that decide when these are active. Raises RulesetError when this detector cannot run them."""
 
-Prepare = Callable[[DecidingRulesets, Prepared], Awaitable[Prepared]]
-"""Prepares rulesets, beside what decides now; histories are taken over, or loaded when features differ."""
+
+class AtRest(Protocol):
+    """Calls something between two batches: see `Pipeline.at_rest`."""
+
+    def __call__(self, call: Callable[[], Result], /) -> Awaitable[Result]: ...
+
+
+Prepare = Callable[[DecidingRulesets, Prepared, AtRest], Awaitable[Prepared]]
+"""Prepares rulesets, beside what decides now; histories are taken over where features are the same, else loaded."""
 
 
 class RulesetSwitcher:
@@ -89,6 +102,8 @@ class RulesetSwitcher:
             for task in (switching, waiting):
                 task.cancel()
             await asyncio.gather(switching, waiting, return_exceptions=True)
+            if (history := self._current.evaluator.history) is not None:
+                history.discard_prepared()
             self._health.recovered(Check.LOADING)
 
     async def _switch(self, found: ActiveRulesets) -> None:
@@ -97,7 +112,7 @@ class RulesetSwitcher:
         try:
             rulesets = await self._read(found)
             is_other = not rulesets.decides_like(current.rulesets)
-            prepared = await self._prepare(rulesets, current) if is_other else current
+            prepared = await self._prepare(rulesets, current, self._pipeline.at_rest) if is_other else current
         except RulesetError as error:
             log.error(  # noqa: TRY400  (the text says it all)
                 "ruleset_refused", **pointer.as_document(), problem=str(error), consequence="the previous one decides"
@@ -121,7 +136,7 @@ class RulesetSwitcher:
 
     async def _let_decide(self, prepared: Prepared) -> None:
         follower, before = prepared.follower, self._current.follower
-        switch = EvaluatorSwitch(prepared.evaluator, follower)
+        switch = EvaluatorSwitch(prepared.evaluator, follower, prepared.begin)
         if follower is not None and follower is not before:
             self._followers.create_task(follower.run(), name="follow")
         try:

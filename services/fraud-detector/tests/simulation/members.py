@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -21,7 +22,7 @@ from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
 from fraud_detector.stream.ports import ActiveRulesets, StoredRuleset
-from fraud_detector.stream.ruleset_switcher import Prepared, RulesetSwitcher
+from fraud_detector.stream.ruleset_switcher import AtRest, Prepared, RulesetSwitcher
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.label_record import decode_label
 from order_contract.origin import Origin
@@ -171,9 +172,19 @@ class Member:
         await self._random.pause()
         return _deciding(found)
 
-    async def _prepare_beside(self, rulesets: DecidingRulesets, present: Prepared) -> Prepared:
+    async def _prepare_beside(self, rulesets: DecidingRulesets, present: Prepared, at_rest: AtRest) -> Prepared:
+        history = present.evaluator.history
         if rulesets.has_features_of(present.rulesets):
-            return Prepared(rulesets, _evaluator(rulesets, present.evaluator.history), present.follower)
+            return Prepared(rulesets, _evaluator(rulesets, history), present.follower)
+        assert history is not None
+        following = await at_rest(lambda: history.prepare(rulesets.features))
+        if following is not None:
+            for row in list(self._database.orders.values()):
+                await self._random.pause()
+                if row.source_offset < following.next_offsets.get(row.source_partition, 0):
+                    following.load(row.event())
+            begin = partial(history.switch, following)
+            return Prepared(rulesets, _evaluator(rulesets, history), present.follower, begin)
         prepared = self._prepare(rulesets)
         await self._random.pause()
         return prepared
