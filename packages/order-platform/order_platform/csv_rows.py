@@ -1,8 +1,8 @@
-"""Rows of a CSV file that people made: each by its columns' names, and lines that are refused with the reason."""
+"""CSV files that people make or open: rows by their columns' names with refused lines, and texts of cells."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from order_contract.nearest import nearest_name
 
@@ -68,3 +68,14 @@ def _check_header(header: Sequence[str], columns: Sequence[str], required: Seque
     for column in required:
         if column not in header:
             raise CsvFileError(f"the header has no column {column}; the first line names the columns")
+
+
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def spreadsheet_text(value: str) -> str:
+    """A text for a cell of a CSV file that people open in a spreadsheet, which must not take it for a formula.
+
+    One that begins like a formula gets an apostrophe in front of it.
+    """
+    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value

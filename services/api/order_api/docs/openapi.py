@@ -103,6 +103,8 @@ PARAMETERS: Final[dict[str, object]] = {
     "limit": 50,
     "cursor": "Yk2tQx0vZ7mBWzE3OTk1MDI1MDAwMDAwMDAsIm8tMSJd",
     "wait": "5s",
+    "whole": False,
+    "voucher_code": "NOVEMBER10",
     "period": "week",
     "label_days": 30,
     "flagged": True,

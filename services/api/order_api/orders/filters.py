@@ -81,6 +81,7 @@ class PageParameters(BaseModel):
     ] = None
     device_id: Annotated[QueryParam[Text], Condition("device_id = {}", IndexUse.OWN)] = None
     ip_address: Annotated[QueryParam[IpAddress], Condition("ip_address = {}", IndexUse.OWN)] = None
+    voucher_code: Annotated[QueryParam[Text], Condition("voucher_code = {}")] = None
     min_amount: Annotated[
         QueryParam[Amount],
         Condition("amount >= {}", IndexUse.BY_USER),
@@ -116,7 +117,7 @@ class PageParameters(BaseModel):
         """The filters that the client asked for."""
         by_amount = self.min_amount is not None or self.max_amount is not None
         return Criteria(
-            **self.model_dump(exclude={"limit", "cursor", "currency"}),
+            **self.model_dump(include={*FILTERS} - {"currency"}),
             # Amounts are compared within one currency only.
             currency=self.currency or (DEFAULT_CURRENCY if by_amount else None),
             flagged=flagged,

@@ -152,12 +152,17 @@ async def find_ruleset(database: Database, wanted: RulesetChoice | None) -> tupl
     version = await read_newest_version(database) if wanted is None else wanted.version
     if version is None:
         return await asyncio.to_thread(load_ruleset), RulesetSource.DEFAULT
+    source = RulesetSource.NEWEST if wanted is None else RulesetSource.STORED
+    return await find_stored_ruleset(database, version), source
+
+
+async def find_stored_ruleset(database: Database, version: str) -> Ruleset:
+    """The ruleset of a version. Raises RulesetUnknown, RulesetRefused."""
     content = await read_content(database, version)
     if content is None:
         raise RulesetUnknown(version)
-    source = RulesetSource.NEWEST if wanted is None else RulesetSource.STORED
     try:
-        return await asyncio.to_thread(_parse_stored, content, version), source
+        return await asyncio.to_thread(_parse_stored, content, version)
     except RulesetError as error:
         raise RulesetRefused(f"this release does not accept the stored version: {error}") from None
 
@@ -215,13 +220,14 @@ def _as_document(
         "ruleset_version": decision.ruleset_version,
         "ruleset_source": source,
         "order": event._asdict(),
-        "rules": [_rule(each) for each in found.rules],
+        "rules": [rule_document(each) for each in found.rules],
         "changes": [change._asdict() for change in found.changes],
         "not_computed": [{"feature": name, "reason": reason} for name, reason in not_computed.items()],
     }
 
 
-def _rule(result: RuleResult) -> dict[str, Any]:
+def rule_document(result: RuleResult) -> dict[str, Any]:
+    """What one rule says, as it is sent."""
     rule = result.rule
     return {
         "rule": rule.id,

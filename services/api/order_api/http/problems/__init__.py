@@ -29,6 +29,8 @@ Problem
 ├── orders.py                     what is asked for
 │   ├── OrderUnknown         404  not stored: never published, or not decided yet
 │   ├── OrderDeadLettered    404  published, but bad data
+│   ├── OrderUnexplained     409  nothing to decide it again with
+│   ├── EntityUnknown        404  no order of this device, address, voucher or product is stored
 │   ├── UserUnknown          404  no order of theirs is stored
 │   ├── DeadLetterUnknown    404  nothing of this origin was refused
 │   ├── DeadLetterGone       410  its bytes are on no topic any more

@@ -47,6 +47,29 @@ class OrderDeadLettered(Problem):
         )
 
 
+class OrderUnexplained(Problem):
+    """The order cannot be decided again with what is stored of it, as that of an erased person cannot.
+
+    `detail` says why. Its decision can be read all the same.
+    """
+
+    status = 409
+    code = "order-unexplained"
+    title = "The order cannot be explained"
+
+
+class EntityUnknown(Problem):
+    """No stored order has this value, or none among the orders that were searched."""
+
+    status = 404
+    code = "entity-unknown"
+    title = "No order has this value"
+
+    def __init__(self, kind: str, searched_from: datetime | None = None) -> None:
+        where = "" if searched_from is None else f" among the orders since {searched_from.isoformat()}"
+        super().__init__(f"no order of this {kind} is stored{where}")
+
+
 class UserUnknown(Problem):
     """No order of this user is stored, so there is nothing to tell: users are known by their orders here."""
 

@@ -1,0 +1,1 @@
+"""Search: orders by every filter of the API, with the columns of one's choice, and as CSV."""

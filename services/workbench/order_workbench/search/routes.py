@@ -1,0 +1,80 @@
+"""`/workbench/orders`: the search, and what it finds as CSV."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from order_api.auth.dependencies import principal_of, reader
+from order_api.auth.keys import Scope
+from order_api.kit.query_parameters import reject_contradictions
+from order_api.orders.service import Orders
+from order_contract.business_time import BUSINESS_ZONE
+from order_contract.decision import Outcome
+from order_contract.label import Label
+from order_workbench.kit.documents import plain
+from order_workbench.kit.order_columns import COLUMNS
+from order_workbench.kit.rendering import render_page
+from order_workbench.kit.routing import PageRoute
+from order_workbench.search.csv_export import export_orders
+from order_workbench.search.filters import SearchParameters
+
+router = APIRouter(
+    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.ORDERS)]
+)
+
+# Filters that few searches have: they are folded away until one is used.
+FURTHER: Final = ("product_id", "country", "payment_method", "device_id", "ip_address", "voucher_code", "min_amount",
+                  "max_amount", "currency", "label")  # fmt: skip
+
+
+@router.get("/orders")
+async def search(request: Request, orders: Orders, parameters: Annotated[SearchParameters, Query()]) -> Response:
+    """The filters, and a page of what they find."""
+    reject_contradictions(parameters)
+    page = plain(await orders.list_page(request, principal_of(request), parameters))
+    return render_page(
+        request,
+        "search/page.html",
+        parameters=parameters,
+        columns=parameters.columns(),
+        all_columns=COLUMNS,
+        further_open=any(getattr(parameters, name) is not None for name in FURTHER),
+        times={name: _local_time(getattr(parameters, name)) for name in ("created_from", "created_to")},
+        outcomes=list(Outcome),
+        labels=list(Label),
+        page=page,
+        next_query=None if page["next"] is None else _query(request, cursor=page["next"]),
+        first_query=_query(request),
+    )
+
+
+@router.get("/orders.csv")
+async def export(request: Request, orders: Orders, parameters: Annotated[SearchParameters, Query()]) -> Response:
+    """What a search finds as a CSV file, of at most 50,000 orders."""
+    reject_contradictions(parameters)
+    lines = export_orders(request, orders, parameters)
+    first = await anext(lines)  # what is wrong with the search is shown as a page
+
+    async def body() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in lines:
+            yield chunk
+
+    name = f"orders-{datetime.now(BUSINESS_ZONE):%Y-%m-%d-%H%M%S}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(body(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _query(request: Request, **changes: str) -> str:
+    """The query of the page without its cursor, and with changes."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return urlencode([*kept, *changes.items()])
+
+
+def _local_time(moment: datetime | None) -> str:
+    """A moment as a browser's field for date and time has it, in business time."""
+    return "" if moment is None else f"{moment.astimezone(BUSINESS_ZONE):%Y-%m-%dT%H:%M}"
