@@ -1,5 +1,6 @@
 """The label event: a verdict on an order, made after it was decided."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -17,6 +18,38 @@ class Label(StrEnum):
     CHARGEBACK = "chargeback"
 
 
+class LabelReason(StrEnum):
+    """Why an order was labelled so. Each belongs to one kind of verdict: REASONS."""
+
+    STOLEN_CARD = "stolen-card"
+    ACCOUNT_TAKEOVER = "account-takeover"
+    FAKE_ACCOUNT = "fake-account"
+    VOUCHER_ABUSE = "voucher-abuse"
+    RESELLER = "reseller"
+    FRIENDLY_FRAUD = "friendly-fraud"
+    """The buyer got the goods, and disputes the payment."""
+    OTHER_FRAUD = "other-fraud"
+    KNOWN_CUSTOMER = "known-customer"
+    VERIFIED_WITH_CUSTOMER = "verified-with-customer"
+    FALSE_ALARM = "false-alarm"
+    OTHER_LEGITIMATE = "other-legitimate"
+
+
+_LEGITIMATE: Final = (
+    LabelReason.KNOWN_CUSTOMER,
+    LabelReason.VERIFIED_WITH_CUSTOMER,
+    LabelReason.FALSE_ALARM,
+    LabelReason.OTHER_LEGITIMATE,
+)
+_FRAUD: Final = tuple(reason for reason in LabelReason if reason not in _LEGITIMATE)
+REASONS: Final[Mapping[Label, tuple[LabelReason, ...]]] = {
+    Label.FRAUD: _FRAUD,
+    Label.LEGITIMATE: _LEGITIMATE,
+    Label.CHARGEBACK: _FRAUD,
+}
+"""The reasons that each verdict can have."""
+
+
 class LabelEvent(NamedTuple):
     """One label of one order. An order may get several; the one that arrived last is its current label.
 
@@ -30,6 +63,7 @@ class LabelEvent(NamedTuple):
     author: str | None
     at: datetime
     note: str | None
+    reason: LabelReason | None = None
 
 
 MAX_LABEL_TEXTS: Final = {

@@ -15,7 +15,7 @@ from order_contract.decoding.moment_text import EXAMPLE, describe_far_future, de
 from order_contract.decoding.validating_decoder import Fault, join_faults, show_value
 from order_contract.error_types import ErrorType
 from order_contract.event import BadEvent, readable_id
-from order_contract.label import MAX_LABEL_TEXTS, Label, LabelEvent
+from order_contract.label import MAX_LABEL_TEXTS, REASONS, Label, LabelEvent, LabelReason
 from order_contract.nearest import nearest_name
 
 _REQUIRED: Final = frozenset({"order_id", "label", "source", "at"})
@@ -34,8 +34,11 @@ def label_key(order_id: str) -> bytes:
 
 
 def encode_label(event: LabelEvent) -> bytes:
-    """The value of a label event."""
-    return orjson.dumps(event._asdict(), option=orjson.OPT_UTC_Z)
+    """The value of a label event. Without a reason it has no such field, which earlier detectors do not know."""
+    values = event._asdict()
+    if event.reason is None:
+        del values["reason"]
+    return orjson.dumps(values, option=orjson.OPT_UTC_Z)
 
 
 def latest_verdict(appended_at: datetime) -> datetime:
@@ -67,6 +70,7 @@ def parse_label(raw: Mapping[str, Any], latest: datetime) -> LabelEvent:
     faults: list[Fault] = []
     texts = {name: _read_text(raw, name, faults) for name in MAX_LABEL_TEXTS}
     label = _read_kind(raw, faults)
+    reason = _read_reason(raw, label, faults)
     at = _read_moment(raw, latest, faults)
     unknown = [name for name in raw if name not in _FIELDS]
     faults += [_describe_unknown(name) for name in unknown[:_MAX_UNKNOWN_FIELDS]]
@@ -78,7 +82,9 @@ def parse_label(raw: Mapping[str, Any], latest: datetime) -> LabelEvent:
             fields=tuple(fault.field for fault in faults),
             order_id=readable_id(raw.get("order_id")),
         )
-    return LabelEvent(texts["order_id"] or "", label, texts["source"] or "", texts["author"], at, texts["note"])
+    return LabelEvent(
+        texts["order_id"] or "", label or Label.FRAUD, texts["source"] or "", texts["author"], at, texts["note"], reason
+    )
 
 
 def _is_absent(raw: Mapping[str, Any], field: str) -> bool:
@@ -103,7 +109,8 @@ def _read_text(raw: Mapping[str, Any], field: str, faults: list[Fault]) -> str |
     return value
 
 
-def _read_kind(raw: Mapping[str, Any], faults: list[Fault]) -> Label:
+def _read_kind(raw: Mapping[str, Any], faults: list[Fault]) -> Label | None:
+    """The label; None where that is a fault."""
     value = raw.get("label")
     if type(value) is str and value in _LABELS:
         return Label(value)
@@ -111,10 +118,26 @@ def _read_kind(raw: Mapping[str, Any], faults: list[Fault]) -> Label:
     if value is None:
         faults.append(Fault(ErrorType.MISSING_FIELD, "label", f"label is missing; it {expected}"))
     else:
-        nearest = nearest_name(value.strip().lower()[:64], _LABELS) if type(value) is str else None
-        hint = f": write {nearest}" if nearest else ""
-        faults.append(Fault(ErrorType.BAD_VALUE, "label", f"label {expected}, got {show_value(value)}{hint}"))
-    return Label.FRAUD  # not returned by parse_label, as there is a fault
+        faults.append(_describe_other("label", value, expected, _LABELS))
+    return None
+
+
+def _read_reason(raw: Mapping[str, Any], label: Label | None, faults: list[Fault]) -> LabelReason | None:
+    if _is_absent(raw, "reason"):
+        return None
+    value = raw["reason"]
+    reasons = tuple(LabelReason) if label is None else REASONS[label]
+    if type(value) is str and value in reasons:
+        return LabelReason(value)
+    expected = f"must be one of {', '.join(reasons)}" + ("" if label is None else f" for the label {label}")
+    faults.append(_describe_other("reason", value, expected, {str(reason): str(reason) for reason in reasons}))
+    return None
+
+
+def _describe_other(field: str, value: object, expected: str, names: dict[str, str]) -> Fault:
+    nearest = nearest_name(value.strip().lower()[:64], names) if type(value) is str else None
+    hint = f": write {nearest}" if nearest else ""
+    return Fault(ErrorType.BAD_VALUE, field, f"{field} {expected}, got {show_value(value)}{hint}")
 
 
 def _read_moment(raw: Mapping[str, Any], latest: datetime, faults: list[Fault]) -> datetime:

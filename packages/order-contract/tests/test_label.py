@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from order_contract.error_types import ErrorType
 from order_contract.event import BadEvent
-from order_contract.label import MAX_LABEL_TEXTS, Label, LabelEvent
+from order_contract.label import MAX_LABEL_TEXTS, REASONS, Label, LabelEvent, LabelReason
 from order_contract.label_record import decode_label, encode_label, label_key
 
 LATEST = datetime(2026, 11, 30, tzinfo=UTC)
@@ -31,9 +31,16 @@ _events = st.builds(
 )
 
 
-@given(_events)
-def test_an_encoded_label_decodes_to_itself(event: LabelEvent) -> None:
+@given(_events, st.data())
+def test_an_encoded_label_decodes_to_itself(event: LabelEvent, data: st.DataObject) -> None:
+    event = event._replace(reason=data.draw(st.none() | st.sampled_from(REASONS[event.label])))
     assert decode_label(encode_label(event), LATEST) == event
+
+
+def test_each_reason_belongs_to_one_kind_of_verdict() -> None:
+    assert {*REASONS[Label.FRAUD], *REASONS[Label.LEGITIMATE]} == set(LabelReason)
+    assert not {*REASONS[Label.FRAUD]} & {*REASONS[Label.LEGITIMATE]}
+    assert REASONS[Label.CHARGEBACK] == REASONS[Label.FRAUD]
 
 
 def test_a_label_is_an_object_with_the_names_of_its_fields() -> None:
@@ -79,7 +86,10 @@ def test_a_missing_field_is_named(field: str) -> None:
         ("at", 1_764_000_000, "got 1764000000"),
         ("at", "2027-11-29T10:00:00Z", "at must not be in the future"),
         ("notes", "x", '"notes" is not a field of a label; write note'),
-        ("verdict", "x", "there are order_id, label, source, author, at, note"),
+        ("verdict", "x", "there are order_id, label, source, author, at, note, reason"),
+        ("reason", "Stolen-card", 'for the label fraud, got "Stolen-card": write stolen-card'),
+        ("reason", "false-alarm", 'other-fraud for the label fraud, got "false-alarm"'),
+        ("reason", 1, "reason must be one of stolen-card, "),
     ],
 )
 def test_a_bad_value_is_named_and_shown(field: str, value: object, problem: str) -> None:

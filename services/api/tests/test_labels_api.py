@@ -9,7 +9,7 @@ import pytest
 
 from order_api.labels.schemas import LabelHistory, PublishedLabel
 from order_api.labels.service import LabelService
-from order_contract.label import Label
+from order_contract.label import Label, LabelReason
 from order_contract.label_record import decode_label
 from order_platform.settings import KafkaSettings
 from tests.support.reading import read_topic
@@ -22,7 +22,7 @@ PATH = "/v1/orders/INV/7/labels"
 async def test_a_label_is_published_with_its_author(serve: Any, kafka_settings: KafkaSettings) -> None:
     settings = {"kafka": kafka_settings.kafka, "labels_topic": kafka_settings.labels_topic}
     async with serve("review", **settings) as client:
-        response = await client.post(PATH, json={"label": "chargeback", "note": "reason 4837"})
+        response = await client.post(PATH, json={"label": "chargeback", "note": "reason 4837", "reason": "stolen-card"})
         assert response.status_code == 202, response.text
         published = PublishedLabel.model_validate(response.json(), strict=False)
         again = await client.post(PATH, json={"label": "legitimate", "source": "call", "note": ""})
@@ -33,7 +33,7 @@ async def test_a_label_is_published_with_its_author(serve: Any, kafka_settings: 
     assert (first.offset, second.offset) == (published.origin.offset, again.json()["origin"]["offset"])
     event = decode_label(first.value, datetime.now(UTC) + timedelta(minutes=1))
     assert event[:4] == ("INV/7", Label.CHARGEBACK, "analyst", published.author)
-    assert (event.at, event.note) == (published.at, "reason 4837")
+    assert (event.at, event.note, event.reason) == (published.at, "reason 4837", LabelReason.STOLEN_CARD)
     assert event.author is not None
     assert event.author.startswith("test (")
     assert decode_label(second.value, datetime.now(UTC) + timedelta(minutes=1)).source == "call"
@@ -88,6 +88,8 @@ async def test_orders_have_their_newest_label(
         ({"label": "fraud", "source": ""}, "source"),
         ({"label": "fraud", "note": "x" * 2_001}, "note"),
         ({"label": "fraud", "note": "\0"}, "note"),
+        ({"label": "fraud", "reason": "false-alarm"}, "reason"),
+        ({"label": "legitimate", "reason": "holiday"}, "reason"),
     ],
 )
 async def test_what_is_not_a_label_is_refused(serve: Any, body: dict[str, str], field: str) -> None:

@@ -24,7 +24,7 @@ from fraud_detector.stream.kafka_publisher import KafkaPublisher
 from fraud_detector.stream.ports import DecisionPublisher, DependencyUnavailableError, OrderConsumer
 from order_contract.dead_letter_record import RejectedMessage
 from order_contract.decision import OrderRow
-from order_contract.label import Label, LabelEvent
+from order_contract.label import Label, LabelEvent, LabelReason
 from order_contract.label_record import encode_label, label_key
 from order_platform.settings import KafkaSettings, Subscription
 from simulation.fakes import FakeBroker, FakeOrderConsumer
@@ -86,7 +86,8 @@ async def test_labels_are_stored_once_with_their_history_and_bad_ones_are_dead_l
 ) -> None:
     settings = kafka_settings
     async with AIOKafkaProducer(**settings.client_options()) as producer:
-        for value in (label("o1"), b'{"order_id":"o1","label":"frod"}', label("o1", Label.LEGITIMATE), label("o2")):
+        known = encode_label(LabelEvent("o1", Label.LEGITIMATE, "test", "me", AT, None, LabelReason.KNOWN_CUSTOMER))
+        for value in (label("o1"), b'{"order_id":"o1","label":"frod"}', known, label("o2")):
             key = label_key("o2" if b"o2" in value else "o1")
             await producer.send_and_wait(settings.labels_topic, value, key)
     database = await asyncpg.connect(database_url)
@@ -104,10 +105,10 @@ async def test_labels_are_stored_once_with_their_history_and_bad_ones_are_dead_l
             assert work.health.unready() == "waiting for the consumer group to assign partitions"
 
     stored = await database.fetch('select * from labels order by order_id, partition, "offset"')
-    assert [(row["order_id"], row["label"], row["source"], row["author"]) for row in stored] == [
-        ("o1", "fraud", "test", "me"),
-        ("o1", "legitimate", "test", "me"),
-        ("o2", "fraud", "test", "me"),
+    assert [(row["order_id"], row["label"], row["source"], row["author"], row["reason"]) for row in stored] == [
+        ("o1", "fraud", "test", "me", None),
+        ("o1", "legitimate", "test", "me", "known-customer"),
+        ("o2", "fraud", "test", "me", None),
     ]
     assert {row["labelled_at"] for row in stored} == {AT}
     audited = await database.fetch("select actor, action, subject_id, after ->> 'label' as label from audit_log")

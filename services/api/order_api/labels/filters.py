@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from order_api.kit.query_parameters import Identifier
-from order_contract.label import MAX_NOTE_LENGTH, Label
+from order_contract.label import MAX_NOTE_LENGTH, REASONS, Label, LabelReason
 
 
 class NewLabel(BaseModel):
     """A verdict on an order."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"label": "fraud", "note": "the card was stolen"}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"label": "fraud", "reason": "stolen-card", "note": "as the bank says"}]},
     )
 
     label: Label
@@ -21,3 +22,12 @@ class NewLabel(BaseModel):
         Annotated[str, StringConstraints(max_length=MAX_NOTE_LENGTH, pattern=r"^[^\x00]*$")] | None,
         Field(description="why; an empty one counts as none"),
     ] = None
+    reason: Annotated[LabelReason | None, Field(description="of the reasons that the label can have")] = None
+
+    @field_validator("reason")
+    @classmethod
+    def _check_reason(cls, reason: LabelReason | None, info: ValidationInfo) -> LabelReason | None:
+        label = info.data.get("label")
+        if reason is None or label is None or reason in REASONS[label]:
+            return reason
+        raise ValueError(f"is not a reason of a {label} label: write {', '.join(REASONS[label])}")

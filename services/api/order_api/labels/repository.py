@@ -9,7 +9,7 @@ from order_platform.postgres.sql_builder import QueryExecutor
 
 MOST_LABELS: Final = 1_000
 _LABELS: Final = f"""
-    select order_id, label, source, author, labelled_at, note, topic, partition, "offset", recorded_at
+    select order_id, label, source, author, labelled_at, note, reason, topic, partition, "offset", recorded_at
     from labels where order_id = $1
     order by epoch desc, "offset" desc, partition desc limit {MOST_LABELS}
 """  # noqa: S608  (a constant)

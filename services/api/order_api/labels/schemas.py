@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from order_contract.label import Label
+from order_contract.label import Label, LabelReason
 
 EXAMPLE: Final[dict[str, Any]] = {
     "order_id": "0193f7c2-5d1e-7c44-9a31-6f0a4a2f9b10",
@@ -13,6 +13,7 @@ EXAMPLE: Final[dict[str, Any]] = {
     "author": "dina (4be1f6a09c77)",
     "at": "2026-11-22T04:00:00.120Z",
     "note": "the card was stolen",
+    "reason": "stolen-card",
     "origin": {"topic": "labels", "partition": 2, "offset": 17},
 }
 
@@ -39,6 +40,7 @@ class PublishedLabel(BaseModel):
     author: Annotated[str | None, Field(description="the person or program")]
     at: Annotated[AwareDatetime, Field(description="when the verdict was made")]
     note: str | None
+    reason: LabelReason | None
     origin: LabelOrigin
 
 

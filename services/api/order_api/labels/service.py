@@ -40,7 +40,9 @@ class LabelService:
 
     async def publish_of(self, author: str, order_id: str, wanted: NewLabel) -> dict[str, object]:
         """Publish a label of a person or program by name, as `publish` does."""
-        event = LabelEvent(order_id, wanted.label, wanted.source, author, datetime.now(UTC), wanted.note or None)
+        event = LabelEvent(
+            order_id, wanted.label, wanted.source, author, datetime.now(UTC), wanted.note or None, wanted.reason
+        )
         try:
             partition, offset = await self._timeout.run(self._send(event))
         except (KafkaError, TimeoutError) as error:
@@ -63,6 +65,7 @@ class LabelService:
                 "author": row["author"],
                 "at": row["labelled_at"],
                 "note": row["note"],
+                "reason": row["reason"],
                 "origin": {"topic": row["topic"], "partition": row["partition"], "offset": row["offset"]},
                 "recorded_at": row["recorded_at"],
             }

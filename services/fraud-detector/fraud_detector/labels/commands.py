@@ -42,8 +42,9 @@ def import_(
 ) -> None:
     """Publish the labels of a CSV file on topic labels.
 
-    The columns are order_id and label (fraud, legitimate or chargeback), and optionally source, author, at and note;
-    a line without `at` gets the time of the import. Exits 1 when lines were refused: the others are published.
+    The columns are order_id and label (fraud, legitimate or chargeback), and optionally source, author, at, note
+    and reason; a line without `at` gets the time of the import. Exits 1 when lines were refused: the
+    others are published.
     """
     now = datetime.now(UTC)
     defaults = {"source": source, "author": author or current_operator()}

@@ -21,18 +21,20 @@ APPLICATION_NAME: Final = "fraud-detector labels"
 _LABELS: Final = """
     with stored as (
         insert into labels (
-            topic, epoch, partition, "offset", order_id, label, source, author, labelled_at, note, appended_at
+            topic, epoch, partition, "offset", order_id, label, source, author, labelled_at, note, appended_at,
+            reason
         )
         select $1, $2, * from unnest(
             $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],
-            $11::timestamptz[]
+            $11::timestamptz[], $12::text[]
         )
         on conflict do nothing
         returning *
     )
     insert into audit_log (actor, action, subject_kind, subject_id, after)
     select coalesce(author, source), 'add', 'label', order_id, jsonb_build_object(
-        'label', label, 'source', source, 'at', labelled_at, 'topic', topic, 'partition', partition, 'offset', "offset"
+        'label', label, 'reason', reason, 'source', source, 'at', labelled_at,
+        'topic', topic, 'partition', partition, 'offset', "offset"
     )
     from stored order by partition, "offset"
 """
@@ -87,6 +89,7 @@ def _as_columns(labels: Sequence[RecordedLabel]) -> list[Sequence[Any]]:
             event.at,
             event.note,
             appended_at,
+            event.reason,
         )
         for event, origin, appended_at in labels
     ]
