@@ -1,6 +1,6 @@
 """The marketplace pack: rules of fraud that shows in history, which are added to a ruleset in shadow or live."""
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -38,6 +38,28 @@ def add_marketplace_pack(ruleset: Ruleset, mode: PackMode) -> Ruleset:
             f"{error}. The ruleset and the pack do not go together: rename what the ruleset declares, or set "
             "ORDERWATCH_MARKETPLACE_PACK to off"
         ) from None
+
+
+def pack_problem(ruleset: Ruleset, mode: PackMode) -> str | None:
+    """Why a ruleset and the pack do not go together; None when they do.
+
+    That depends on what the ruleset declares, so while only its rules change, what was found is known.
+    """
+    if mode is PackMode.OFF:
+        return None
+    own = _plain(ruleset.content, ruleset.version)
+    declared = {section: own[section] for section in DECLARATION_KEYS if section in own}
+    return _problem_of(orjson.dumps(declared).decode(), mode)
+
+
+@lru_cache(maxsize=64)
+def _problem_of(declared: str, mode: PackMode) -> str | None:
+    text = orjson.dumps({"review_at": 1, "decline_at": 1, "rules": [], **orjson.loads(declared)}).decode()
+    try:
+        add_marketplace_pack(parse_ruleset(text, "draft"), mode)
+    except RulesetError as error:
+        return str(error)
+    return None
 
 
 @cache

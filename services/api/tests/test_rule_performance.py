@@ -109,6 +109,12 @@ async def test_figures_are_those_of_a_plain_computation(
     whole = await get(client)
     assert sum(item["hits"]["orders"] for item in whole) == sum(item["hits"]["orders"] for item in items)
     assert {item["period"] for item in whole} == {None}
+    together = await get(client, by_version="false")
+    assert {item["ruleset_version"] for item in together} == {None}
+    for item in together:
+        parts = [each for each in whole if (each["rule"], each["mode"]) == (item["rule"], item["mode"])]
+        assert item["hits"]["orders"] == sum(each["hits"]["orders"] for each in parts)
+        assert item["recall"]["whole"] == sum(map(is_fraud, stored))
     only = await get(client, rule="large-order")
     assert only == [item for item in whole if item["rule"] == "large-order"]
 

@@ -11,7 +11,15 @@ import pytest
 
 from decision_engine.ruleset import parse_ruleset
 from order_api.auth.keys import create_key
-from order_api.rulesets.schemas import ActiveRuleset, DraftDetails, DraftPage, DraftSummary, Published
+from order_api.rulesets.schemas import (
+    ActiveRules,
+    ActiveRuleset,
+    Diagnostics,
+    DraftDetails,
+    DraftPage,
+    DraftSummary,
+    Published,
+)
 from order_platform.postgres.audit import AuditFilters, list_audit
 from order_platform.postgres.ruleset_versions import Action, activate
 from tests.support.flagged_orders import store_flagged_orders
@@ -86,6 +94,11 @@ async def test_a_draft_is_written_approved_and_published(people: Any, connection
         published = await team.send("citra", "POST", f"{DRAFTS}/large/publish", looked_at)
         Published.model_validate(published, strict=False)
         assert published == {"version": version, "candidate": None, "percent": None, "replaced": None, "check": None}
+        rules = await team.send("dewi", "GET", "/v1/rulesets/active/rules")
+        ActiveRules.model_validate(rules, strict=False)
+        assert (rules["version"], rules["content"], rules["decline_at"]) == (version, RULES, 90)
+        assert [(each["rule"], each["mode"], each["of_pack"]) for each in rules["items"]] == [("large", "live", False)]
+        assert rules["items"][0]["explanation"][0].startswith("Rule large (low severity) adds 50 to the risk score")
         active = await team.send("dewi", "GET", "/v1/rulesets/active")
         ActiveRuleset.model_validate(active, strict=False)
         assert (active["version"], active["message"], active["watch"]["verdict"]) == (version, "first", "unclear")
@@ -182,3 +195,34 @@ async def test_what_if_and_backtests_take_a_draft_by_its_name(people: Any) -> No
         wanted = {"ruleset": {"draft_name": "wider"}, "from": "2026-11-01", "to": "2026-11-02"}
         made = await team.send("ana", "POST", "/v1/backtests", wanted, 202)
         assert made["ruleset"] == {"name": "draft wider", "version": version_of(WIDER)}
+
+
+async def test_a_candidate_is_rolled_out_further_and_then_to_all(people: Any, connection: asyncpg.Connection) -> None:
+    await activate(connection, version_of(RULES), RULES, action=Action.INITIAL, author="detector")
+    wider = version_of(WIDER)
+    async with people() as team:
+        await team.send("ana", "PUT", f"{DRAFTS}/wider", {"content": WIDER})
+        change = {"candidate": wider, "percent": 40, "message": "steady"}
+        refused = await team.send("citra", "POST", "/v1/rulesets/active/rollout", change, 409)
+        assert (refused["code"], "is not rolled out" in refused["detail"]) == ("publication-refused", True)
+        await team.send("citra", "POST", f"{DRAFTS}/wider/publish", {"version": wider, "percent": 10})
+        await team.send("ana", "POST", "/v1/rulesets/active/rollout", change, 403)
+        further = await team.send("citra", "POST", "/v1/rulesets/active/rollout", change)
+        assert (further["version"], further["candidate"], further["percent"]) == (version_of(RULES), wider, 40)
+        done = await team.send("citra", "POST", "/v1/rulesets/active/rollout", {**change, "percent": 100})
+        assert (done["version"], done["candidate"], done["replaced"]) == (wider, None, version_of(RULES))
+
+
+async def test_diagnostics_name_the_place_and_what_may_be_written(people: Any) -> None:
+    async with people(marketplace_pack="shadow") as team:
+        accepted = await team.send("dewi", "POST", "/v1/rulesets/diagnostics", {"content": RULES})
+        Diagnostics.model_validate(accepted, strict=False)
+        assert (accepted["version"], accepted["diagnostics"]) == (version_of(RULES), [])
+        assert {"name": "amount", "kind": "field", "meaning": "number"} in accepted["names"]
+        wrong = await team.send(
+            "dewi", "POST", "/v1/rulesets/diagnostics", {"content": RULES.replace("amount", "amuont")}
+        )
+        (diagnostic,) = wrong["diagnostics"]
+        assert (wrong["version"], wrong["names"]) == (None, None)
+        assert (diagnostic["line"], diagnostic["column"], diagnostic["severity"]) == (4, 43, "error")
+        assert "unknown name 'amuont'; write amount" in diagnostic["message"]

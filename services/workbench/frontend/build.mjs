@@ -13,7 +13,7 @@ await mkdir(partial, { recursive: true });
 
 const { metafile } = await build({
   absWorkingDir: here,
-  entryPoints: ["src/app.js", "src/charts.js", "src/links.js", "src/style.css"],
+  entryPoints: ["src/app.js", "src/charts.js", "src/editor.js", "src/links.js", "src/style.css"],
   entryNames: "[name]-[hash]",
   outdir: partial,
   bundle: true,

@@ -1,4 +1,4 @@
-"""Query parameters of `/v1/rules/performance`."""
+"""Query parameters of `/v1/rules`."""
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -29,8 +29,8 @@ class Period(StrEnum):
     MONTH = "month"
 
 
-class PerformanceParameters(BaseModel):
-    """Parameters of `/v1/rules/performance`."""
+class RangeParameters(BaseModel):
+    """The orders that are counted: a range of time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,13 +42,6 @@ class PerformanceParameters(BaseModel):
         QueryParam[TimeBound],
         Field(alias="to", description="created before this; by default now; at most 92 days after `from`"),
     ] = None
-    period: Annotated[
-        QueryParam[Period], Field(description="by which it is divided; left out: the range as a whole")
-    ] = None
-    rule: Annotated[QueryParam[HyphenatedName], Field(description="this rule only")] = None
-    label_days: Annotated[
-        int, Field(ge=0, le=365, description="after how many days the labels of an order are complete"), DIGITS_ONLY
-    ] = 30
 
     def bounds(self) -> tuple[datetime, datetime]:
         """The range. Raises RequestValidationError when it is empty or too long."""
@@ -60,6 +53,21 @@ class PerformanceParameters(BaseModel):
         if end - start > LONGEST_RANGE:
             raise _invalid(start, f"is more than {LONGEST_RANGE.days} days before `to`; write a later time")
         return start, end
+
+
+class PerformanceParameters(RangeParameters):
+    """Parameters of `/v1/rules/performance`."""
+
+    period: Annotated[
+        QueryParam[Period], Field(description="by which it is divided; left out: the range as a whole")
+    ] = None
+    rule: Annotated[QueryParam[HyphenatedName], Field(description="this rule only")] = None
+    label_days: Annotated[
+        int, Field(ge=0, le=365, description="after how many days the labels of an order are complete"), DIGITS_ONLY
+    ] = 30
+    by_version: Annotated[
+        QueryParam[bool], Field(description="`false`: hits by all versions of the ruleset are counted together")
+    ] = None
 
 
 def _invalid(start: datetime, message: str) -> RequestValidationError:

@@ -1,4 +1,4 @@
-"""Response of `/v1/rules/performance`."""
+"""Responses of `/v1/rules`."""
 
 from datetime import date
 from typing import Annotated, Any, Final
@@ -47,7 +47,7 @@ class RulePerformance(BaseModel):
 
     period: Annotated[date | None, Field(description="its first business date; null for the range as a whole")]
     rule: str
-    ruleset_version: str
+    ruleset_version: Annotated[str | None, Field(description="null when versions are counted together")]
     mode: Annotated[str, Field(description="of its hits: live, shadow, snoozed or control")]
     mature: Annotated[
         bool, Field(description="the labels of the period are due: `label_days` have passed since its end")

@@ -21,6 +21,8 @@ from order_contract.business_time import business_date
 # One period of everything: orders are of one millennium.
 _WHOLE: Final = "millennium"
 _MOMENT: Final = timedelta(microseconds=1)
+ALL_VERSIONS: Final = ""
+"""In groups: the version does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ class RuleService:
             return hits, fraud
 
         hits, fraud = await self.statistics.run(request, principal_of(request).key_id, work)
+        if parameters.by_version is False:
+            hits = [group._replace(ruleset_version=ALL_VERSIONS) for group in hits]
+            fraud = [group._replace(ruleset_version=ALL_VERSIONS) for group in fraud]
         due = business_date(datetime.now(UTC)) - timedelta(days=parameters.label_days)
         items = build_performance(hits, fraud, period=parameters.period, last=business_date(end - _MOMENT), due=due)
         return schemas.Performance(start=start, end=end, items=items)
@@ -77,19 +82,21 @@ def build_performance(
         )
         by_label["all"].add(group)
         by_label[group.label].add(group)
-    all_fraud = {(group.period, group.ruleset_version): group.orders for group in fraud}
+    all_fraud: Counter[tuple[date, str]] = Counter()
+    for each in fraud:
+        all_fraud[each.period, each.ruleset_version] += each.orders
     items = [
         schemas.RulePerformance(
             period=None if period is None else first,
             rule=rule,
-            ruleset_version=version,
+            ruleset_version=version or None,
             mode=mode,
             mature=_end(first, period, last) <= due,
             hits=found["all"].schema(),
             fraud=found["fraud"].schema(),
             legitimate=found["legitimate"].schema(),
             precision=_share(Proportion(found["fraud"].orders, found["fraud"].orders + found["legitimate"].orders)),
-            recall=_share(Proportion(found["fraud"].orders, all_fraud.get((first, version), 0))),
+            recall=_share(Proportion(found["fraud"].orders, all_fraud[first, version])),
         )
         for (first, rule, version, mode), found in sums.items()
     ]

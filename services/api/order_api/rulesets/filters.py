@@ -44,6 +44,16 @@ class DraftContent(BaseModel):
     message: Annotated[Message | None, Field(description="what it is for")] = None
 
 
+class RulesetText(BaseModel):
+    """A ruleset that is being written."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"content": "review_at: 50\ndecline_at: 90\nrules: []\n"}]}
+    )
+
+    content: Annotated[str, Field(description="YAML; it includes no files")]
+
+
 class Approval(BaseModel):
     """What is approved."""
 
@@ -70,6 +80,21 @@ class Publication(BaseModel):
         Field(description="how many outcomes change, when `confirmation-needed` has named it; `unchecked`: no check"),
     ] = None
     message: Annotated[Message | None, Field(description="why; left out: that of the draft")] = None
+
+
+class RolloutChange(BaseModel):
+    """How far the candidate is rolled out."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"candidate": "3372255be29951af", "percent": 50}]}
+    )
+
+    candidate: Annotated[RulesetVersion, Field(description="that is rolled out, as it was looked at")]
+    percent: Annotated[
+        Annotated[int, Field(ge=1, le=EVERYONE, strict=True)],
+        Field(description="of the users whose orders it decides; 100: it is the active version then"),
+    ]
+    message: Annotated[Message | None, Field(description="why")] = None
 
 
 class Rollback(BaseModel):

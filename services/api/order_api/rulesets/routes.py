@@ -18,8 +18,18 @@ from order_api.rulesets.filters import (
     DraftParameters,
     Publication,
     Rollback,
+    RolloutChange,
+    RulesetText,
 )
-from order_api.rulesets.schemas import ActiveRuleset, DraftDetails, DraftPage, DraftSummary, Published
+from order_api.rulesets.schemas import (
+    ActiveRules,
+    ActiveRuleset,
+    Diagnostics,
+    DraftDetails,
+    DraftPage,
+    DraftSummary,
+    Published,
+)
 from order_api.rulesets.service import Rulesets
 from order_platform.postgres.ruleset_drafts import draft_document
 
@@ -46,6 +56,42 @@ async def get_active(request: Request, rulesets: Rulesets) -> Response:
     When its verdict is `rise` or `fall` and that is not meant, roll back.
     """
     return json_response(await rulesets.active(request))
+
+
+@router.get(
+    "/active/rules",
+    operation_id="get_active_rules",
+    response_model=ActiveRules,
+    responses=responses(401, 403, 404, 409, 429, 503),
+    dependencies=_READER,
+)
+async def get_active_rules(request: Request, rulesets: Rulesets) -> Response:
+    """The rules that detectors have, explained in sentences, with those of the marketplace pack."""
+    return json_response(await rulesets.rules(request))
+
+
+@router.post(
+    "/active/rollout",
+    operation_id="change_rollout",
+    response_model=Published,
+    responses=_CHANGED,
+    dependencies=_ADMINISTRATOR,
+)
+async def change_rollout(request: Request, rulesets: Rulesets, wanted: RolloutChange) -> Response:
+    """Let the candidate of the present roll-out decide for another percentage of the users; 100 makes it active."""
+    return json_response(await rulesets.change_rollout(request, wanted))
+
+
+@router.post(
+    "/diagnostics",
+    operation_id="diagnose_ruleset",
+    response_model=Diagnostics,
+    responses=responses(401, 403, 413, 415, 422, 429, 503),
+    dependencies=_READER,
+)
+async def diagnose_ruleset(request: Request, rulesets: Rulesets, wanted: RulesetText) -> Response:
+    """What is wrong with a ruleset that is being written, and which names its conditions may use. Stores nothing."""
+    return json_response(await rulesets.diagnose(wanted))
 
 
 @router.post(

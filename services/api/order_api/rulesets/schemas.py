@@ -4,7 +4,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from decision_engine.diagnostics import NameKind, Severity
 from decision_engine.flag_rate import FlagRateVerdict
+from decision_engine.rule import Mode
+from order_contract.decision import Outcome
 from order_platform.postgres.ruleset_versions import Action
 
 _WATCH: Final[dict[str, Any]] = {
@@ -162,3 +165,105 @@ class Published(BaseModel):
     percent: int | None
     replaced: Annotated[str | None, Field(description="the version that was active before; null at the first one")]
     check: Annotated[CheckFigures | None, Field(description="null when there was nothing to compare, or no check")]
+
+
+class ActiveRule(BaseModel):
+    """A rule that detectors have."""
+
+    rule: str
+    mode: Mode
+    severity: str
+    score: Annotated[int, Field(description="0-100; 0 of a rule with an outcome")]
+    outcome: Annotated[Outcome | None, Field(description="of a rule that decides whatever the score is")]
+    description: Annotated[str, Field(description="the sentence of its hits, with `{name}` for values")]
+    when: str
+    owner: str | None
+    tags: list[str]
+    notes: str | None
+    of_pack: Annotated[bool, Field(description="it belongs to the marketplace pack, not to the ruleset itself")]
+    explanation: Annotated[list[str], Field(description="what it does, in sentences")]
+
+
+class ActiveRules(BaseModel):
+    """The rules of the active ruleset, with those of the marketplace pack that detectors add."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "version": "3372255be29951af",
+                    "ruleset_version": "0b9a3a1c52f7d6e4",
+                    "content": "review_at: 50\n...",
+                    "review_at": 50,
+                    "decline_at": 90,
+                    "items": [
+                        {
+                            "rule": "foreign-country",
+                            "mode": "live",
+                            "severity": "medium",
+                            "score": 50,
+                            "description": "Ordered from {country}.",
+                            "when": 'country != "ID"',
+                            "tags": [],
+                            "of_pack": False,
+                            "explanation": ["Rule foreign-country adds 50 to the risk score ..."],
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    version: Annotated[str, Field(description="that is active: what was published")]
+    ruleset_version: Annotated[str, Field(description="that decisions name: with the marketplace pack")]
+    content: Annotated[str, Field(description="YAML, as it was published")]
+    review_at: Annotated[int, Field(description="the risk score from which an order is reviewed")]
+    decline_at: int
+    items: list[ActiveRule]
+
+
+class DiagnosticItem(BaseModel):
+    """What is wrong at a place, and what to write instead."""
+
+    line: Annotated[int, Field(ge=1)]
+    column: Annotated[int, Field(ge=1)]
+    severity: Severity
+    message: str
+
+
+class NameItem(BaseModel):
+    """A name that conditions may use."""
+
+    name: str
+    kind: NameKind
+    meaning: Annotated[
+        str, Field(description="the type of its value, the value of a parameter, or the field of a list")
+    ]
+
+
+class Diagnostics(BaseModel):
+    """What is wrong with a text, and which names it may use."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "version": "3372255be29951af",
+                    "diagnostics": [
+                        {
+                            "line": 6,
+                            "column": 11,
+                            "severity": "warning",
+                            "message": "rule 'wallets' compares payment_method with \"Gopay\", which no order has in "
+                            'this spelling; write "GoPay"',
+                        }
+                    ],
+                    "names": [{"name": "amount", "kind": "field", "meaning": "number"}],
+                }
+            ]
+        }
+    )
+
+    version: Annotated[str | None, Field(description="of the text; null while it is not a ruleset")]
+    diagnostics: list[DiagnosticItem]
+    names: Annotated[list[NameItem] | None, Field(description="null while the text is not a ruleset")]

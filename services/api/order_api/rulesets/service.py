@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import Depends, Request
 
+from decision_engine.diagnostics import diagnose
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
 from order_api.auth.dependencies import principal_of
 from order_api.auth.repository import find_key_name
@@ -24,7 +25,8 @@ from order_api.http.problems.resources import (
 from order_api.kit.database import Database, PoolConnection
 from order_api.kit.fair_turns import FairPool, while_connected
 from order_api.kit.registry import Provider
-from order_api.rulesets.filters import Approval, DraftContent, Publication, Rollback
+from order_api.rulesets.documents import diagnosis_document, rules_document
+from order_api.rulesets.filters import Approval, DraftContent, Publication, Rollback, RolloutChange, RulesetText
 from order_api.settings import ApiSettings
 from order_backtests.publication.check import UNCHECKED, CheckPlan, CheckResult, as_recorded, plan_check
 from order_backtests.publication.flag_watch import read_flag_watch
@@ -38,12 +40,15 @@ from order_backtests.publication.publishing import (
     require_examples,
     roll_back,
 )
+from order_backtests.publication.stored_versions import read_ruleset
 from order_backtests.repository import State
 from order_backtests.worker_messages import Task
+from order_contract.reference_data import PaymentMethods
 from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.command_line.errors import CommandError
 from order_platform.postgres import ruleset_drafts
 from order_platform.postgres.ruleset_drafts import Draft, DraftError, UnknownDraftError
+from order_platform.postgres.ruleset_versions import read_active_version, read_pointer
 
 CHECK_SECONDS: Final = 60.0
 """How long the check before publishing may take, a wait for another one included."""
@@ -75,6 +80,22 @@ class RulesetService:
             return {**_pointer(watch.activation.pointer), **activation, "watch": watch.as_document()}
 
         return await self.statistics.run(request, principal_of(request).key_id, work)
+
+    async def rules(self, request: Request) -> dict[str, Any]:
+        """The active rules, with those of the marketplace pack. Raises NoActiveRuleset, PublicationRefused."""
+        async with self._connection(request) as connection:
+            version = await read_active_version(connection)
+            if version is None:
+                raise NoActiveRuleset
+            own = await read_ruleset(connection, version)
+            ruleset = await asyncio.to_thread(add_pack, own, self.settings.marketplace_pack)
+        return await asyncio.to_thread(rules_document, own, ruleset)
+
+    async def diagnose(self, wanted: RulesetText) -> dict[str, Any]:
+        """What is wrong with a text, and which names it may use."""
+        methods = PaymentMethods(self.settings.payment_methods)
+        found = await asyncio.to_thread(diagnose, wanted.content, self.settings.marketplace_pack, methods)
+        return diagnosis_document(found)
 
     async def drafts(self, request: Request, *, after: str, count: int) -> Sequence[Draft]:
         """Drafts in the order of their names, from the one after `after` on."""
@@ -139,6 +160,22 @@ class RulesetService:
             before, after = await roll_back(
                 connection, wanted.version, pack=pack, author=author, message=_stripped(wanted.message)
             )
+        return _published(before, after, None)
+
+    async def change_rollout(self, request: Request, wanted: RolloutChange) -> dict[str, Any]:
+        """Let the candidate decide for more or fewer users. Raises PublicationRefused, DraftRefused."""
+        author = await self._author(request)
+        async with self._connection(request) as connection:
+            pointer = await read_pointer(connection)
+            if pointer is None or pointer.candidate != wanted.candidate:
+                raise PublicationRefused(
+                    f"version {wanted.candidate} is not rolled out; look at the active version again"
+                )
+            ruleset = await read_ruleset(connection, wanted.candidate)
+            before, after = await publish_ruleset(
+                connection, ruleset, wanted.percent,
+                pack=self.settings.marketplace_pack, author=author, message=_stripped(wanted.message),
+            )  # fmt: skip
         return _published(before, after, None)
 
     def _parse(self, draft: Draft) -> Ruleset:

@@ -17,4 +17,5 @@ SCREENS: Final = (
     Screen("/workbench/now", "Now"),
     Screen("/workbench/queue", "Review queue", Role.REVIEW),
     Screen("/workbench/orders", "Search"),
+    Screen("/workbench/rules", "Rules"),
 )
