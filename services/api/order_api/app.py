@@ -39,6 +39,8 @@ from order_api.decisions.topic_reader import open_decisions
 from order_api.docs.openapi import DocumentedAPI
 from order_api.docs.routes import add_documentation
 from order_api.docs.routes import router as docs_router
+from order_api.entities.routes import router as entities_router
+from order_api.entities.service import EntityService
 from order_api.explanations.routes import router as explanations_router
 from order_api.explanations.service import ExplanationService
 from order_api.health.routes import router as health_router
@@ -154,7 +156,7 @@ def create_app(
         app.add_middleware(TrustedOriginCors, origins=settings.api_cors_origins)
     app.add_middleware(RequestLogging, metrics=metrics)
     for router in (
-        explanations_router,
+        explanations_router, entities_router,
         labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
         keys_router, audit_router, lists_router, rules_router, rulesets_router, backtests_router, what_if_router,
         review_queue_router, reviews_router, sessions_router, health_router, docs_router,
@@ -245,6 +247,7 @@ async def open_services(
             WhatIfService(
                 statistics, settings.event_decoder(), personal_data, settings.orders_topic, settings.labels_topic
             ),
+            EntityService(statistics, personal_data),
             explanations := ExplanationService(settings, database, statistics, personal_data),
             BacktestService(settings, database, listings, processes, open_requests, personal_data),
             RulesetService(settings, listings, statistics, processes),

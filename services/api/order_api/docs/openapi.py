@@ -105,6 +105,8 @@ PARAMETERS: Final[dict[str, object]] = {
     "cursor": "Yk2tQx0vZ7mBWzE3OTk1MDI1MDAwMDAwMDAsIm8tMSJd",
     "wait": "5s",
     "whole": False,
+    "get_entity.kind": "device",
+    "get_entity.id": "d-77aa",
     "voucher_code": "NOVEMBER10",
     "period": "week",
     "label_days": 30,

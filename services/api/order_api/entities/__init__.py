@@ -1,0 +1,1 @@
+"""Users, devices, addresses, vouchers and products as their orders show them."""
