@@ -8,6 +8,7 @@ from order_workbench.kit.assets import PREFIX, Assets
 from order_workbench.kit.rendering import Pages, make_environment
 from order_workbench.now.routes import router as now_router
 from order_workbench.order.routes import router as order_router
+from order_workbench.queue.routes import router as queue_router
 from order_workbench.rules.draft_routes import router as drafts_router
 from order_workbench.rules.routes import router as rules_router
 from order_workbench.search.routes import router as search_router
@@ -18,7 +19,16 @@ def add_pages(app: FastAPI) -> None:
     """Add the workbench to an application whose services are open while it runs."""
     pages = Pages(make_environment(), Assets.load())
     app.state.workbench = pages
-    for router in (sign_in_router, now_router, order_router, entity_router, search_router, rules_router, drafts_router):
+    for router in (
+        sign_in_router,
+        now_router,
+        queue_router,
+        order_router,
+        entity_router,
+        search_router,
+        rules_router,
+        drafts_router,
+    ):
         app.router.routes.extend(router.routes)
     app.add_api_route(f"{PREFIX}/{{name}}", pages.assets.respond, include_in_schema=False)
     app.add_api_route("/workbench", _start_page, include_in_schema=False)

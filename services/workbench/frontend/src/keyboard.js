@@ -1,12 +1,25 @@
-// Keys: an element with `data-key="f"` is clicked (or focused, when it takes text) by that key; `?` shows all keys.
+// Keys: an element with `data-key="n"` is clicked (or focused, when it takes text) by that key, one with `data-key="f1"`
+// by both, one after the other; `?` shows all keys.
 // Keys do nothing while a person types, and with Ctrl, Alt or Meta.
 const TYPING = "input:not([type=checkbox]):not([type=radio]):not([type=button]), textarea, select, [contenteditable]";
 
-function findTarget(key) {
-  for (const element of document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)) {
+const PREFIX_MS = 2000;
+let prefix = "";
+let forget;
+
+function find(selector) {
+  for (const element of document.querySelectorAll(selector)) {
     if (!element.disabled && element.offsetParent !== null) return element;
   }
   return null;
+}
+
+function setPrefix(keys) {
+  clearTimeout(forget);
+  prefix = keys;
+  if (keys) document.body.dataset.keys = keys;
+  else delete document.body.dataset.keys;
+  if (keys) forget = setTimeout(() => setPrefix(""), PREFIX_MS);
 }
 
 function showKeys() {
@@ -38,7 +51,11 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return showKeys();
   }
-  const target = findTarget(event.key);
+  if (event.key.length > 1) return;
+  const keys = prefix + event.key;
+  const target = find(`[data-key="${CSS.escape(keys)}"]`);
+  const isPrefix = !target && find(`[data-key^="${CSS.escape(keys)}"]`) !== null;
+  setPrefix(isPrefix ? keys : "");
   if (!target) return;
   event.preventDefault();
   if (target.matches(TYPING)) target.focus();

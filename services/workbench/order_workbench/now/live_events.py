@@ -11,7 +11,7 @@ import orjson
 
 from order_api.decisions.schemas import RESET_EVENT, StreamEvent, read_events
 
-GATHER_SECONDS: Final = 0.1
+GATHER_SECONDS: Final = 0.05
 DRAWN_PER_SECOND: Final = 50
 DRAWN_AT_ONCE: Final = int(DRAWN_PER_SECOND * GATHER_SECONDS)
 # More than comes in a moment at full speed; a reader that catches up is held here.
