@@ -34,8 +34,8 @@ def make_order(order_id: str, **changes: Any) -> dict[str, Any]:
 
 def at_hand(visit: Visit) -> str | None:
     """The order that a person looks at; None when there is none."""
-    found = visit.page.locator(AT_HAND).first
-    return found.get_attribute("value") if found.count() else None
+    value: str | None = visit.page.evaluate(f"document.querySelector({AT_HAND!r})?.value ?? null")
+    return value
 
 
 def press(visit: Visit, keys: str) -> str | None:
@@ -46,12 +46,12 @@ def press(visit: Visit, keys: str) -> str | None:
     return at_hand(visit)
 
 
-def labels(workbench: WorkbenchSystem, order_id: str) -> list[tuple[str, str, str | None]]:
-    """Label, author's name and note of an order's labels that are stored."""
-    rows = workbench.execute(
-        "select label, author, note from labels where order_id = $1 order by recorded_at", order_id
+def labels(workbench: WorkbenchSystem, order_id: str) -> list[tuple[str | None, ...]]:
+    """Label, reason, author's name and note of an order's labels that are stored."""
+    query = (
+        "select label, reason, split_part(author, ' (', 1), note from labels where order_id = $1 order by recorded_at"
     )
-    return [(row["label"], row["author"].split(" (")[0], row["note"]) for row in rows]
+    return [tuple(row) for row in workbench.execute(query, order_id)]
 
 
 def test_a_review_by_keyboard_alone(workbench: WorkbenchSystem, sign_in: SignIn) -> None:

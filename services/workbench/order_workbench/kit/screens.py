@@ -6,16 +6,17 @@ from order_api.auth.keys import Role
 
 
 class Screen(NamedTuple):
-    """An entry of the menu; `key` is pressed after nothing else, and `role` may see it."""
+    """An entry of the menu, which its keys open; people of a smaller role do not see it."""
 
     path: str
     title: str
+    keys: str
     role: Role = Role.READ
 
 
 SCREENS: Final = (
-    Screen("/workbench/now", "Now"),
-    Screen("/workbench/queue", "Review queue", Role.REVIEW),
-    Screen("/workbench/orders", "Search"),
-    Screen("/workbench/rules", "Rules"),
+    Screen("/workbench/now", "Now", "gn"),
+    Screen("/workbench/queue", "Review queue", "gq", Role.REVIEW),
+    Screen("/workbench/orders", "Search", "gs"),
+    Screen("/workbench/rules", "Rules", "gr"),
 )
