@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Final
 
-from order_batch.loads.comparison import Comparison
+from order_batch.loads.comparison import Comparison, LifeState
 from order_batch.pipeline import BatchPipeline
 from order_batch.warehouse.partitions import EARLIEST, business_dates, dates_text
 from order_batch.warehouse.tables import Span
@@ -27,10 +27,14 @@ def require_clean(found: Sequence[Comparison], first: date, last: date) -> None:
         return
     orders = sorted({str(each.partition) for each in dirty if each.table.span is Span.DAY})
     catalog = sorted({f"{each.table.name} of {each.partition}" for each in dirty if each.table.span is Span.MONTH})
-    raise failure(
-        PROGRAM,
-        f"dirty: {', '.join([*orders, *catalog])}\n{_REPAIR}",
-    )
+    kept = {each.partition.start for each in dirty if each.state is LifeState.KEPT}
+    advice = [_REPAIR] if any(each.state is not LifeState.KEPT for each in dirty) else []
+    if kept:
+        advice.append(
+            f"No repair loads {_listed(kept)}, as Postgres lacks some of the rows; `order-batch run DATE` replaces a "
+            "date by what Postgres holds"
+        )
+    raise failure(PROGRAM, "\n".join([f"dirty: {', '.join([*orders, *catalog])}", *advice]))
 
 
 def show_kept(days: Collection[date]) -> None:

@@ -24,7 +24,7 @@ class _Versions(NamedTuple):
 # In one statement, and so of one snapshot.
 _TOTALS = """
     with versions as ({versions}), totals as (
-        select date_trunc('{span}', {partition_column}::timestamp)::date as partition_start, count(*) as total_rows,
+        select {partition} as partition_start, count(*) as total_rows,
             {amount} as amount, {content_hash} as content_hash
         from ({rows}) as extracted group by 1
     )
@@ -32,10 +32,11 @@ _TOTALS = """
     from versions left join totals using (partition_start)
 """
 _VERSIONS = """
-    select date_trunc('{span}', {moment} at time zone 'Asia/Jakarta')::date as partition_start,
+    select {partition} as partition_start,
         count(*) as version_rows, bit_xor(hashtidextended(ctid, xmin::text::bigint)) as versions_hash
     from {table} where {moment} >= %(start)s and {moment} < %(end)s group by 1
 """
+_ROW_COUNTS = "select {partition}, count(*) from ({rows}) as extracted group by 1"
 
 
 class PostgresTotals:
@@ -52,11 +53,19 @@ class PostgresTotals:
             found = self._hash(table, first, last)
         return {partition: totals for partition, totals in found.items() if totals.rows}
 
+    def row_counts(self, table: Table, first: date, last: date) -> dict[Partition, int]:
+        """The number of rows from business date `first` to `last`, by partition, without reading their columns."""
+        statement = _ROW_COUNTS.format(
+            partition=_partition(table, f"{table.partition_column}::timestamp", first, last),
+            rows=SOURCES[table.name].select(table),
+        )
+        return {Partition(day, table.span): rows for day, rows in self._run(statement, first, last)}
+
     def _known_totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals] | None:
         """The totals of the last time where all rows are the same versions; else None."""
         if not any(name == table.name for name, _ in self._known):
             return None
-        statement = _VERSIONS.format(span=table.span.value, **_source(table))
+        statement = _versions(table, first, last)
         now = {Partition(day, table.span): _Versions(*versions) for day, *versions in self._run(statement, first, last)}
         known = {partition: self._known.get((table.name, partition)) for partition in now}
         totals = {partition: each[1] for partition, each in known.items() if each and each[0] == now[partition]}
@@ -64,9 +73,8 @@ class PostgresTotals:
 
     def _hash(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         statement = _TOTALS.format(
-            versions=_VERSIONS.format(span=table.span.value, **_source(table)),
-            span=table.span.value,
-            partition_column=table.partition_column,
+            versions=_versions(table, first, last),
+            partition=_partition(table, f"{table.partition_column}::timestamp", first, last),
             amount=f"coalesce(sum({table.amount}), 0)" if table.amount else "null::numeric",
             content_hash=POSTGRES.content_hash(table),
             rows=SOURCES[table.name].select(table),
@@ -86,7 +94,20 @@ class PostgresTotals:
         return self._connection.execute(SQL(statement), {"start": start, "end": end}).fetchall()
 
 
-def _source(table: Table) -> dict[str, str]:
-    """Where the rows of a raw table come from, and the column that determines their partition."""
+def _versions(table: Table, first: date, last: date) -> str:
+    """The statement that reads the row versions of a table's source, by partition."""
     source = SOURCES[table.name]
-    return {"table": source.table, "moment": source.moment}
+    partition = _partition(table, f"{source.moment} at time zone 'Asia/Jakarta'", first, last)
+    return _VERSIONS.format(partition=partition, table=source.table, moment=source.moment)
+
+
+def _partition(table: Table, local: str, first: date, last: date) -> str:
+    """The first date of a row's partition, from its time in the business time zone.
+
+    A literal where all rows are of one partition, as in the run of a date: computing it takes two thirds of the time
+    in which the versions of rows are read.
+    """
+    start = Partition.of(table, first).start
+    if start == Partition.of(table, last).start:
+        return f"date '{start}'"
+    return f"date_trunc('{table.span.value}', {local})::date"

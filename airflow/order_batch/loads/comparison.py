@@ -175,12 +175,11 @@ class Comparer:
         shrunk: set[date] = set()
         for table in tables if outdated else ():
             span = min(outdated), max(outdated)
-            postgres, raw = self._totals.read(table, *span), self._warehouse.totals(table, *span)
-            nothing = Totals.empty(table)
+            postgres, raw = self._totals.row_counts(table, *span), self._warehouse.row_counts(table, *span)
             shrunk |= {
                 partition.start
-                for partition, totals in raw.items()
-                if partition.start in outdated and postgres.get(partition, nothing).rows < totals.rows
+                for partition, rows in raw.items()
+                if partition.start in outdated and postgres.get(partition, 0) < rows
             }
         return OutdatedDates(frozenset(outdated - shrunk), frozenset(shrunk))
 

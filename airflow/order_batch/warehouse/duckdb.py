@@ -150,6 +150,15 @@ class DuckDbWarehouse:
         with self._connect() as connection:
             return _totals(connection, table, first, last)
 
+    def row_counts(self, table: Table, first: date, last: date) -> dict[Partition, int]:
+        statement = (
+            f"select {_partition_start(table)}, count(*) from raw.{table.name} "
+            f"where {table.partition_column} between $1 and $2 group by 1"
+        )
+        with self._connect() as connection:
+            found = connection.execute(statement, [first, last]).fetchall()
+        return {Partition(day, table.span): rows for day, rows in found}
+
     def built_contents(self, table: Table, first: date, last: date) -> dict[Partition, Totals | None]:
         found = self._read_built(
             "select partition_start, total_rows, amount, content_hash, is_complete from silver.built_contents "
@@ -289,12 +298,16 @@ def _totals(connection: duckdb.DuckDBPyConnection, table: Table, first: date, la
     # Not cast to 64 bits: a day's sum may exceed them.
     amount = f"coalesce(sum({table.amount}), 0)" if table.amount else "null"
     found = connection.execute(
-        f"select date_trunc('{table.span.value}', {table.partition_column})::date, count(*), {amount}, "
+        f"select {_partition_start(table)}, count(*), {amount}, "
         f"{DUCKDB.content_hash(table)} from raw.{table.name} "
         f"where {table.partition_column} between $1 and $2 group by 1",
         [first, last],
     ).fetchall()
     return {Partition(day, table.span): Totals(*values) for day, *values in found}
+
+
+def _partition_start(table: Table) -> str:
+    return f"date_trunc('{table.span.value}', {table.partition_column})::date"
 
 
 def _within(table: Table) -> str:

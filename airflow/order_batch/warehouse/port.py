@@ -53,6 +53,9 @@ class Warehouse(Protocol):
         Partitions without rows are left out. The content hash is computed from the rows that are there.
         """
 
+    def row_counts(self, table: Table, first: date, last: date) -> dict[Partition, int]:
+        """The number of rows from business date `first` to `last`, by partition, without reading their columns."""
+
     def built_contents(self, table: Table, first: date, last: date) -> dict[Partition, Totals | None]:
         """What facts, dimensions and aggregates hold of the partitions that begin from `first` to `last`.
 

@@ -114,6 +114,10 @@ def test_the_command_loads_what_an_earlier_release_has_loaded(
     assert raw(old, first_orders) == before
     features = "select business_date, count(features), count(*) from raw.orders group by 1 order by 1"
     assert [tuple(row) for row in raw(old, features)] == [(FIRST, 0, 80), (middle, 80, 80), (LAST, 80, 80)]
+    result = CliRunner().invoke(app, ["reconcile", f"{FIRST}..{LAST}"])
+    assert result.exit_code == 1
+    assert f"No repair loads {FIRST}, as Postgres lacks some of the rows" in " ".join(result.stderr.split())
+    assert "--repair" not in result.stderr
     with open_pipeline(old) as pipeline:
         found = [each for each in pipeline.compare(FIRST, LAST) if not each.is_clean]
         assert {(each.partition.start, each.state) for each in found} == {(FIRST, LifeState.KEPT)}

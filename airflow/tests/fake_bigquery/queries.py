@@ -20,6 +20,11 @@ _TOTALS = re.compile(
     r"FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)` "
     r"WHERE (?P=column) BETWEEN @first AND @last GROUP BY partition_start"
 )
+_ROW_COUNTS = re.compile(
+    r"SELECT DATE_TRUNC\((?P<column>\w+), (?P<span>DAY|MONTH)\) AS partition_start, COUNT\(\*\) AS row_count "
+    r"FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>\w+)` "
+    r"WHERE (?P=column) BETWEEN @first AND @last GROUP BY partition_start"
+)
 _TEXTS = {
     "STRING": re.compile(r"(\w+)"),
     "INTEGER": re.compile(r"CAST\((\w+) AS STRING\)"),
@@ -87,7 +92,7 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
     """Run the query of a jobs.query request."""
     check_labels(request.get("labels", {}))
     statement = "" if request.get("useLegacySql", True) else request["query"]
-    if found := _TOTALS.fullmatch(statement):
+    if found := _TOTALS.fullmatch(statement) or _ROW_COUNTS.fullmatch(statement):
         return _totals(storage, found, request)
     if found := _ORDERS.fullmatch(statement):
         return _orders(storage, found, request)
@@ -207,6 +212,22 @@ def _arranged(rows: list[Row], found: "re.Match[str]") -> list[Row]:
 
 
 def _totals(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> Result:
+    """The totals of partitions, or only their numbers of rows."""
+    groups = _partitions(storage, found, request)
+    if found.re is _ROW_COUNTS:
+        return Result(_TOTALS_FIELDS[:2], [(day, len(group)) for day, group in groups.items()])
+    table = _table(storage, found, request.get("location"))
+    return Result(
+        _TOTALS_FIELDS,
+        [
+            (day, len(group), _sum(group, found["amount"], table), _content_hash(group, found["texts"], table))
+            for day, group in groups.items()
+        ],
+    )
+
+
+def _partitions(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]) -> dict[date, list[Row]]:
+    """The rows of the requested dates, by the first date of their partition."""
     table = _table(storage, found, request.get("location"))
     if found["column"] != table.partition_column:
         raise ApiError(400, "invalidQuery", f"{found['column']} is not what {found['table']} is partitioned by")
@@ -217,13 +238,7 @@ def _totals(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]
     for row in rows:
         day: date = row[found["column"]]
         groups.setdefault(day if found["span"] == "DAY" else day.replace(day=1), []).append(row)
-    return Result(
-        _TOTALS_FIELDS,
-        [
-            (day, len(group), _sum(group, found["amount"], table), _content_hash(group, found["texts"], table))
-            for day, group in groups.items()
-        ],
-    )
+    return groups
 
 
 def _content_hash(rows: list[Row], texts: str, table: StoredTable) -> int:

@@ -31,6 +31,8 @@ def test_partitions_are_counted_in_one_query(subject: Subject, tmp_path: Path, t
     held = subject.warehouse.totals(table, days[0], days[-1])
     assert len(held) == spans
     assert held == {each: totals(table, rows) for each, rows in by_partition.items()}
+    counted = {each: len(rows) for each, rows in by_partition.items()}
+    assert subject.warehouse.row_counts(table, days[0], days[-1]) == counted
     first = partition(table, days[0])
     assert subject.warehouse.totals(table, first.start, first.last) == {first: held[first]}
     of_a_day = [row for row in by_partition[first] if row[table.partition_column] == days[0]]

@@ -108,6 +108,25 @@ class BigQueryWarehouse:
             )
 
     def totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
+        amount = f"COALESCE(SUM(CAST({table.amount} AS NUMERIC)), 0)" if table.amount else "CAST(NULL AS NUMERIC)"
+        found = self._by_partition(
+            table,
+            first,
+            last,
+            f"COUNT(*) AS row_count, {amount} AS amount, {BIGQUERY.content_hash(table)} AS content_hash",
+        )
+        # Beyond 64 bits without loss: the sum is a NUMERIC.
+        return {
+            partition: Totals(rows, None if amount is None else int(amount), content_hash)
+            for partition, (rows, amount, content_hash) in found.items()
+        }
+
+    def row_counts(self, table: Table, first: date, last: date) -> dict[Partition, int]:
+        found = self._by_partition(table, first, last, "COUNT(*) AS row_count")
+        return {partition: rows for partition, (rows,) in found.items()}
+
+    def _by_partition(self, table: Table, first: date, last: date, values: str) -> dict[Partition, tuple[Any, ...]]:
+        """Aggregates of the rows from business date `first` to `last`, by partition."""
         path = self._dataset("raw").table(table.name)
         start = Partition.of(table, first)
         is_one = start == Partition.of(table, last)
@@ -115,13 +134,14 @@ class BigQueryWarehouse:
             ScalarQueryParameter("first", "DATE", first),
             ScalarQueryParameter("last", "DATE", last),
         ]
+        statement = (
+            f"SELECT DATE_TRUNC({table.partition_column}, {table.span.value}) AS partition_start, {values} "
+            f"FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
+            f"WHERE {table.partition_column} BETWEEN @first AND @last GROUP BY partition_start"
+        )
         with translate_errors(f"counting {path.dataset_id}.{path.table_id} of {first} to {last}"):
-            found = self._queries.run(_totals_statement(table, path), labels(table, start if is_one else None), span)
-            # Beyond 64 bits without loss: the sum is a NUMERIC.
-            return {
-                Partition(day, table.span): Totals(rows, None if amount is None else int(amount), content_hash)
-                for day, rows, amount, content_hash in found
-            }
+            found = self._queries.run(statement, labels(table, start if is_one else None), span)
+            return {Partition(day, table.span): tuple(aggregates) for day, *aggregates in found}
 
     def built_contents(self, table: Table, first: date, last: date) -> dict[Partition, Totals | None]:
         wanted: list[Parameter] = [
@@ -319,16 +339,6 @@ def _load_config(table: Table, partition: Partition) -> LoadJobConfig:
         time_partitioning=partitioning(table),
         clustering_fields=list(table.clustering),
         labels=labels(table, partition),
-    )
-
-
-def _totals_statement(table: Table, path: TableReference) -> str:
-    amount = f"COALESCE(SUM(CAST({table.amount} AS NUMERIC)), 0)" if table.amount else "CAST(NULL AS NUMERIC)"
-    return (
-        f"SELECT DATE_TRUNC({table.partition_column}, {table.span.value}) AS partition_start, COUNT(*) AS row_count, "
-        f"{amount} AS amount, {BIGQUERY.content_hash(table)} AS content_hash "
-        f"FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
-        f"WHERE {table.partition_column} BETWEEN @first AND @last GROUP BY partition_start"
     )
 
 
