@@ -64,6 +64,8 @@ from order_api.kit.notification_listener import PostgresListener
 from order_api.kit.registry import ServiceRegistry
 from order_api.labels.routes import router as labels_router
 from order_api.labels.service import LabelService
+from order_api.links.routes import router as links_router
+from order_api.links.service import LinkService
 from order_api.lists.routes import router as lists_router
 from order_api.lists.service import ListService
 from order_api.marts.routes import router as marts_router
@@ -156,7 +158,7 @@ def create_app(
         app.add_middleware(TrustedOriginCors, origins=settings.api_cors_origins)
     app.add_middleware(RequestLogging, metrics=metrics)
     for router in (
-        explanations_router, entities_router,
+        explanations_router, entities_router, links_router,
         labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
         keys_router, audit_router, lists_router, rules_router, rulesets_router, backtests_router, what_if_router,
         review_queue_router, reviews_router, sessions_router, health_router, docs_router,
@@ -248,6 +250,7 @@ async def open_services(
                 statistics, settings.event_decoder(), personal_data, settings.orders_topic, settings.labels_topic
             ),
             EntityService(statistics, personal_data),
+            LinkService(statistics, personal_data),
             explanations := ExplanationService(settings, database, statistics, personal_data),
             BacktestService(settings, database, listings, processes, open_requests, personal_data),
             RulesetService(settings, listings, statistics, processes),

@@ -169,12 +169,17 @@ async def test_numbers_are_digits(serve: Any, path: str, operation: dict[str, An
         for other in operation["parameters"]
         if other["in"] == "path"
     }
+    required = {
+        other["name"]: other["example"]
+        for other in operation["parameters"]
+        if other["in"] == "query" and other["required"]
+    }
     async with serve("admin") as client:
         for text in NO_DIGITS:
             in_path = {**given, **({parameter["name"]: quote(text, safe="")} if parameter["in"] == "path" else {})}
             if "" in in_path.values():
                 continue  # another path
-            query = {parameter["name"]: text} if parameter["in"] == "query" else {}
+            query = required | ({parameter["name"]: text} if parameter["in"] == "query" else {})
             response = await client.request(method.upper(), path.format(**in_path), params=query)
             assert response.status_code == 422, text
             [error] = response.json()["errors"]

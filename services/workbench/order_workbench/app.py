@@ -6,6 +6,7 @@ from starlette.responses import RedirectResponse
 from order_workbench.entity.routes import router as entity_router
 from order_workbench.kit.assets import PREFIX, Assets
 from order_workbench.kit.rendering import Pages, make_environment
+from order_workbench.links.routes import router as links_router
 from order_workbench.now.routes import router as now_router
 from order_workbench.order.routes import router as order_router
 from order_workbench.queue.routes import router as queue_router
@@ -25,6 +26,7 @@ def add_pages(app: FastAPI) -> None:
         queue_router,
         order_router,
         entity_router,
+        links_router,
         search_router,
         rules_router,
         drafts_router,

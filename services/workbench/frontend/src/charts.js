@@ -1,20 +1,11 @@
 // Time series: draws as bars the table that an element names with `data-chart="id"`. The first column has days in
 // `<time datetime>`, the others numbers in `data-value`. The table stays, for screen readers and without scripts.
 import uPlot from "uplot";
+import { colour } from "./colours.js";
 
 const COLOURS = ["--link", "--bad", "--good", "--warn"];
 const HEIGHT = 180;
 const DAY_SECONDS = 86_400;
-
-// A colour token as the theme resolves it.
-function colour(name) {
-  const probe = document.createElement("span");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const resolved = getComputedStyle(probe).color;
-  probe.remove();
-  return resolved;
-}
 
 function read(table) {
   const titles = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent.trim());

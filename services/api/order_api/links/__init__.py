@@ -1,0 +1,1 @@
+"""Links between users by the devices, addresses and vouchers that their orders share."""
