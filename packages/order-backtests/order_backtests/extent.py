@@ -11,8 +11,16 @@ from order_backtests.postgres_source import Span, count_by_hour
 from order_backtests.runner import longest_window
 from order_contract.business_time import business_date, business_text
 from order_platform.postgres.retention import read_retired_before
+from order_platform.postgres.ruleset_versions import Connection
 
 _MOMENT: Final = timedelta(microseconds=1)
+
+
+_BEFORE: Final = """
+    select count(*) from (
+        select from orders where source_topic = $1 and created_date >= $2 and created_date < $3 limit $4
+    ) as history
+"""
 
 
 class Extent(NamedTuple):
@@ -34,6 +42,13 @@ async def read_extent(
     if retired_before is not None and span.since - longest_window(rulesets) >= retired_before:
         retired_before = None
     return Extent(await count_by_hour(connection, span), retired_before)
+
+
+async def count_before(connection: Connection, span: Span, rulesets: Sequence[Ruleset], most: int) -> int:
+    """How many orders are read for history features before those of the span; counted up to one more than `most`."""
+    start = span.since - longest_window(rulesets)
+    count: int = await connection.fetchval(_BEFORE, span.topic, start, span.since, most + 1)
+    return count
 
 
 def dates_text(since: datetime, until: datetime) -> str:

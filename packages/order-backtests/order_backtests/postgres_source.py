@@ -18,9 +18,10 @@ ROWS_AT_ONCE: Final = 5_000
 
 _DECIDED: Final = "source_topic = $1 and created_date >= $2 and created_date < $3"
 _HOURS: Final = f"select date_trunc('hour', created_date), count(*) from orders where {_DECIDED} group by 1 order by 1"  # noqa: S608
-_ORDERS: Final = f"""
-    select {", ".join(OrderEvent._fields)}, outcome from orders where {_DECIDED} order by created_date, order_id
-"""  # noqa: S608
+_COLUMNS: Final = ", ".join((*OrderEvent._fields, "outcome"))
+_IN_SEQUENCE: Final = f"from orders where {_DECIDED} order by created_date, order_id"
+_ORDERS: Final = f"select {_COLUMNS}, null {_IN_SEQUENCE}"
+_RECORDED_ORDERS: Final = f"select {_COLUMNS}, features {_IN_SEQUENCE}"
 _LABELS: Final = """
     select labels.order_id, labels.label, labels.labelled_at
     from labels join orders using (order_id)
@@ -67,13 +68,15 @@ async def count_by_hour(connection: asyncpg.Connection[asyncpg.Record], span: Sp
 
 
 async def read_orders(
-    connection: asyncpg.Connection[asyncpg.Record], span: Span
+    connection: asyncpg.Connection[asyncpg.Record], span: Span, *, with_features: bool = False
 ) -> AsyncGenerator[Sequence[asyncpg.Record]]:
-    """The orders in the sequence of their time, some rows at once: the columns of the event, then the outcome.
+    """The orders in the sequence of their time, some rows at once.
+
+    A row has the columns of the event, the outcome, and the features that were recorded, as JSON or null.
 
     Within a transaction. The next rows are computed while the last ones are worked on.
     """
-    cursor = await connection.cursor(_ORDERS, *span)
+    cursor = await connection.cursor(_RECORDED_ORDERS if with_features else _ORDERS, *span)
     following = asyncio.create_task(cursor.fetch(ROWS_AT_ONCE))
     try:
         while rows := await following:

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
+import orjson
 
 from decision_engine.backtest.backtester import Backtester, PastOrder
 from decision_engine.backtest.tally import Tally
+from decision_engine.compilation import LISTS
 from decision_engine.history.series import UNIX_EPOCH
 from decision_engine.ruleset import Ruleset, parse_ruleset
 from order_backtests.postgres_source import (
@@ -52,6 +54,8 @@ class Plan(NamedTuple):
     labels_topic: str
     content: str
     against: str | None
+    recorded: bool = False
+    """Whether orders are decided by the features that were recorded with them, instead of computing these again."""
 
 
 def longest_window(rulesets: Sequence[Ruleset]) -> timedelta:
@@ -138,18 +142,21 @@ async def _run(
     ruleset = parse_ruleset(plan.content, "ruleset")
     against = None if plan.against is None else parse_ruleset(plan.against, "against")
     rulesets = [ruleset] if against is None else [ruleset, against]
-    warm = plan.span._replace(since=plan.span.since - longest_window(rulesets))
+    window = timedelta() if plan.recorded else longest_window(rulesets)
+    warm = plan.span._replace(since=plan.span.since - window)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         labels = await read_labels(connection, warm, plan.labels_topic)
-        counted_labels = labels.by_time if any(each.label for r in rulesets for each in r.features) else ()
+        counted_labels = (
+            labels.by_time if not plan.recorded and any(each.label for r in rulesets for each in r.features) else ()
+        )
         backtester = Backtester(ruleset, against, labelled=[each.order_id for each in counted_labels])
         past = _Past(backtester, counted_labels, await read_list_changes(connection))
         span = warm if backtester.has_history else plan.span
-        async with aclosing(read_orders(connection, span)) as chunks:
+        async with aclosing(read_orders(connection, span, with_features=plan.recorded)) as chunks:
             async for rows in chunks:
                 decided = 0
                 for row in rows:
-                    *columns, outcome = row
+                    *columns, outcome, features = row
                     event = event_from_columns(columns)
                     if event.created_date >= past.following:
                         past.happen_until(event.created_date)
@@ -158,12 +165,23 @@ async def _run(
                     else:
                         label = labels.current.get(event.order_id)
                         order = PastOrder(event, _OUTCOMES[outcome], label)
-                        decision = backtester.decide(order)
+                        decision = (
+                            backtester.decide_recorded(order, _without_lists(features))
+                            if plan.recorded
+                            else backtester.decide(order)
+                        )
                         if observe is not None:
                             observe(order, decision)
                         decided += 1
                 advance(decided)
     return backtester.tally
+
+
+def _without_lists(features: str) -> dict[str, Any]:
+    """Recorded features; in which lists the order is follows from the changes of lists and from the ruleset."""
+    recorded: dict[str, Any] = orjson.loads(features)
+    recorded.pop(LISTS, None)
+    return recorded
 
 
 class _Past:

@@ -8,7 +8,6 @@ import os
 import resource
 import sys
 import threading
-from typing import Final
 
 import asyncpg
 import msgspec
@@ -16,9 +15,10 @@ import orjson
 from pydantic import SecretStr
 
 from decision_engine.ruleset import Ruleset, parse_ruleset
-from order_backtests.extent import Extent, dates_text, read_extent
+from order_backtests.extent import Extent, count_before, dates_text, read_extent
 from order_backtests.html import as_html
 from order_backtests.postgres_source import Span
+from order_backtests.recorded_features import serve_recorded_features
 from order_backtests.report import Backtest, as_document
 from order_backtests.runner import Plan, run_here
 from order_backtests.worker_messages import Decided, Failed, Finished, Message, Started, Task
@@ -27,14 +27,11 @@ from order_platform.command_line.database import run_on_database
 from order_platform.command_line.errors import CommandError
 from order_platform.settings import DatabaseSettings
 
-NICENESS: Final = 15
-"""Of 19: whatever decides orders or responds to people goes first."""
-
 
 def main() -> None:
     """Run the backtest, and report it."""
-    os.nice(NICENESS)
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    os.nice(task.niceness)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     limit = task.megabytes * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -53,14 +50,24 @@ def _run(task: Task) -> Finished | Failed:
     rulesets: list[Ruleset] = [ruleset] if against is None else [ruleset, against]
     settings = DatabaseSettings(database_url=SecretStr(task.database_url))
 
-    async def read(connection: "asyncpg.Connection[asyncpg.Record]") -> Extent:
-        return await read_extent(connection, span, rulesets)
+    async def read(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[Extent, bool, int]:
+        if task.most_history is None:
+            return await read_extent(connection, span, rulesets), False, 0
+        if await serve_recorded_features(connection, span, rulesets):
+            return await read_extent(connection, span, ()), True, 0
+        before = await count_before(connection, span, rulesets, task.most_history)
+        return await read_extent(connection, span, rulesets), False, before
 
-    extent = run_on_database(settings, read)
+    extent, recorded, before = run_on_database(settings, read)
+    if task.most_history is not None and before > task.most_history:
+        return Failed(
+            "features of these rules are new or have changed: to compute them, more than "
+            f"{task.most_history:,} orders before would be read. A backtest of some days does that in the background"
+        )
     if not extent.orders:
         return Failed("no order of these dates is stored")
     _write(Started(extent.orders))
-    plan = Plan(span, task.labels_topic, task.content, task.against)
+    plan = Plan(span, task.labels_topic, task.content, task.against, recorded)
     tally = run_here(settings, plan, lambda count: _write(Decided(count)))
     result = Backtest(
         task.name,

@@ -253,7 +253,7 @@ async def open_services(
             LinkService(statistics, personal_data),
             explanations := ExplanationService(settings, database, statistics, personal_data),
             BacktestService(settings, database, listings, processes, open_requests, personal_data),
-            RulesetService(settings, listings, statistics, processes),
+            RulesetService(settings, listings, statistics, processes, personal_data),
             KeyService(database, keys, sessions),
         ):
             services.add(service)

@@ -18,7 +18,7 @@ from order_api.backtests.processes import BacktestLimits, BacktestProcesses
 from order_api.backtests.schemas import BacktestPage, BacktestSummary, BacktestWithReport
 from order_api.backtests.service import BacktestService
 from order_backtests.repository import NewBacktest, State, add_backtest, find_backtest
-from order_backtests.worker import NICENESS
+from order_backtests.worker_messages import BACKGROUND_NICENESS
 from tests.support.past_orders import store_past_orders
 from tests.support.waiting import until
 
@@ -123,7 +123,7 @@ async def test_one_runs_a_few_wait_and_a_cancelled_one_ends_at_once(serve: Any, 
         first, second = await request(client), await request(client)
         await wait_for(client, first["id"], "running")
         process = worker()
-        await until(lambda: process.nice() == NICENESS, "a low priority")
+        await until(lambda: process.nice() == BACKGROUND_NICENESS, "a low priority")
         assert (await read(client, second["id"]))["state"] == "queued"
         refused = await client.post("/v1/backtests", json=WANTED)
         assert (refused.status_code, refused.json()["code"]) == (503, "too-many-backtests")

@@ -46,7 +46,7 @@ CONTRADICTING = [
 ]  # fmt: skip
 RULES = sorted(rule.id for rule in load_ruleset().rules)
 # A range that begins in the future holds nothing.
-WITH_DEFAULT_END = {"/v1/stats", "/v1/rules/performance"}
+WITH_DEFAULT_END = {"/v1/stats", "/v1/rules/performance", "/v1/rules/overlaps", "/v1/rules/operating-points"}
 
 
 @api.hook

@@ -12,7 +12,7 @@ import pytest
 from decision_engine.proportion import Proportion
 from order_api.rules.filters import Period
 from order_api.rules.repository import HitGroup
-from order_api.rules.schemas import Performance
+from order_api.rules.schemas import OperatingPoints, Overlaps, Performance
 from order_api.rules.service import build_performance
 from order_contract.business_time import business_date
 
@@ -145,3 +145,34 @@ async def test_parameters_at_fault_are_named(client: httpx.AsyncClient, paramete
     response = await client.get(PATH, params=parameters)
     assert response.status_code == 422
     assert response.json()["errors"][0]["field"] == field
+
+
+async def test_overlaps_and_operating_points_are_those_of_a_plain_computation(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, store: Store, order: MakeOrder
+) -> None:
+    stored = await store_random(store, order, connection)
+    scores = {each["order_id"]: number % 4 * 25 for number, each in enumerate(stored)}
+    await connection.executemany("update orders set risk_score = $2 where order_id = $1", list(scores.items()))
+    since = NOON - timedelta(days=20)
+    stored = [each for each in stored if each["created_date"] >= since]
+    response = await client.get("/v1/rules/overlaps", params=RANGE)
+    found = Overlaps.model_validate(response.json(), strict=False)
+    assert {each.rule: each.orders for each in found.rules} == {
+        rule: sum(rule in each["hits"] for each in stored) for rule in RULES
+    }
+    (both,) = found.overlaps
+    assert (both.rules, both.orders) == ([*RULES], sum(len(each["hits"]) == 2 for each in stored))
+    response = await client.get("/v1/rules/operating-points", params=RANGE)
+    points = OperatingPoints.model_validate(response.json(), strict=False)
+    assert (points.days, points.orders) == (21, len(stored))
+    assert [each.score for each in points.scores] == [0, 25, 50, 75]
+    assert sum(each.fraud for each in points.scores) == sum(map(is_fraud, stored))
+    for threshold in points.thresholds:
+        flagged = [each for each in stored if scores[each["order_id"]] >= threshold.score]
+        fraud = [each for each in flagged if is_fraud(each)]
+        labelled = [each for each in flagged if each["labels"]]
+        assert (threshold.orders, threshold.orders_per_day) == (len(flagged), round(len(flagged) / 21, 1))
+        assert (threshold.precision.part, threshold.precision.whole) == (len(fraud), len(labelled))
+        assert (threshold.recall.part, threshold.recall.whole) == (len(fraud), sum(map(is_fraud, stored)))
+        assert sum(threshold.money.values()) == sum(each["amount"] for each in flagged)
+        assert sum(threshold.fraud_money.values()) == sum(each["amount"] for each in fraud)

@@ -33,6 +33,7 @@ rules:
   - {id: large, description: large, when: amount > 1_000, score: 50, severity: low}
 """
 WIDER = RULES.replace("1_000", "0")
+COUNTED = "features: {mine: {aggregate: count, key: user_id, window: 24h}}\n"
 DRAFTS = "/v1/rulesets/drafts"
 ORDER = {
     "user_id": "u", "product_id": "p", "quantity": 1, "amount": 5, "payment_method": "OVO", "country": "ID",
@@ -162,6 +163,13 @@ async def test_the_check_wants_a_confirmation_and_the_watch_sees_the_jump(
     )
     async with people() as team:
         await team.send("ana", "PUT", f"{DRAFTS}/wider", {"content": WIDER})
+        await team.send("dewi", "POST", "/v1/rulesets/preview", {"content": WIDER}, 403)
+        counted = WIDER.replace("amount > 0", "mine >= 0").replace("rules:", f"{COUNTED}rules:")
+        for content in (WIDER, counted):  # by recorded features, and by a feature that no order has recorded
+            report = (await team.send("ana", "POST", "/v1/rulesets/preview", {"content": content}))["report"]
+            assert (report["orders"], report["changed"], report["flagged"]["orders"]) == (300, 300, 300)
+        same = await team.send("ana", "POST", "/v1/rulesets/preview", {"content": RULES}, 409)
+        assert "these are the active rules" in same["detail"]
         wanted = {"version": wider}
         needed = await team.send("citra", "POST", f"{DRAFTS}/wider/publish", wanted, 409)
         assert needed["code"] == "confirmation-needed"

@@ -10,6 +10,8 @@ from order_workbench.links.routes import router as links_router
 from order_workbench.now.routes import router as now_router
 from order_workbench.order.routes import router as order_router
 from order_workbench.queue.routes import router as queue_router
+from order_workbench.rules.analysis_routes import router as analysis_router
+from order_workbench.rules.backtest_routes import router as backtests_router
 from order_workbench.rules.draft_routes import router as drafts_router
 from order_workbench.rules.routes import router as rules_router
 from order_workbench.search.routes import router as search_router
@@ -30,6 +32,8 @@ def add_pages(app: FastAPI) -> None:
         search_router,
         rules_router,
         drafts_router,
+        backtests_router,
+        analysis_router,
     ):
         app.router.routes.extend(router.routes)
     app.add_api_route(f"{PREFIX}/{{name}}", pages.assets.respond, include_in_schema=False)

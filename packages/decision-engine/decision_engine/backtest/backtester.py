@@ -77,6 +77,15 @@ class Backtester:
         self.tally.add(event, before, decision, label)
         return decision
 
+    def decide_recorded(self, order: PastOrder, recorded: Features) -> Decision:
+        """The same by the features that were recorded when the order was decided; both rulesets have those."""
+        event, before, label = order
+        decision = self._tried.decide(event, recorded)
+        if self._against is not None:
+            before = self._against.decide(event, recorded).outcome
+        self.tally.add(event, before, decision, label)
+        return decision
+
     def apply_label(self, order_id: str, label: Label) -> None:
         """Let a label count in features from now on."""
         self._labels += 1

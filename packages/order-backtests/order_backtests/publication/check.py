@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
+from order_backtests.extent import count_before
 from order_backtests.postgres_source import Span
 from order_backtests.publication.settings import PublicationSettings
-from order_backtests.runner import longest_window
 from order_platform.command_line.errors import CommandError
 from order_platform.postgres.ruleset_versions import Connection, read_active_version, read_content
 
@@ -24,11 +24,6 @@ _BOUNDS: Final = """
     select min(created_date), max(created_date), count(*) from (
         select created_date from orders where source_topic = $1 order by created_date desc limit $2
     ) as newest
-"""
-_HISTORY: Final = """
-    select count(*) from (
-        select from orders where source_topic = $1 and created_date >= $2 and created_date < $3 limit $4
-    ) as history
 """
 
 
@@ -80,6 +75,16 @@ async def plan_check(
     """
     if not settings.publish_check_orders or confirmed == UNCHECKED:
         return None
+    plan = await plan_newest(connection, topic, ruleset, settings.publish_check_orders)
+    if plan is None:
+        return None
+    if await count_before(connection, plan.span, [ruleset, plan.active], MOST_HISTORY) > MOST_HISTORY:
+        raise CommandError(f"the check would read more than {MOST_HISTORY:,} orders for history features")
+    return plan
+
+
+async def plan_newest(connection: Connection, topic: str, ruleset: Ruleset, most: int) -> CheckPlan | None:
+    """How a ruleset is compared with the active one on the newest orders; None when there is nothing to compare."""
     version = await read_active_version(connection)
     if version is None or version == ruleset.version:
         return None
@@ -89,16 +94,10 @@ async def plan_check(
         active = parse_ruleset(content, version)
     except RulesetError:
         return None  # of a newer release: detectors refuse it, and another one is urgent
-    bounds = await connection.fetchrow(_BOUNDS, topic, settings.publish_check_orders)
+    bounds = await connection.fetchrow(_BOUNDS, topic, most)
     assert bounds is not None  # aggregates have a row
     first, last, orders = bounds
-    if not orders:
-        return None
-    window = longest_window([ruleset, active])
-    history = await connection.fetchval(_HISTORY, topic, first - window, first, MOST_HISTORY + 1)
-    if history > MOST_HISTORY:
-        raise CommandError(f"the check would read more than {MOST_HISTORY:,} orders for history features")
-    return CheckPlan(active, Span(topic, first, last + _MOMENT), orders)
+    return CheckPlan(active, Span(topic, first, last + _MOMENT), orders) if orders else None
 
 
 def as_recorded(found: CheckResult | None, confirmed: str | None) -> Mapping[str, Any]:

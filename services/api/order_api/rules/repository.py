@@ -1,4 +1,4 @@
-"""SQL about the performance of rules: hits by rule, version, mode, period and label, and all labelled fraud."""
+"""SQL about how rules work: hits by label, all labelled fraud, rules that fire together, orders by risk score."""
 
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
@@ -31,6 +31,47 @@ _FRAUD: Final = f"""
     where label = 'fraud'
     group by 1, 2
 """  # noqa: S608
+
+
+# One of a pair stands for the rule alone: its hits.
+_PAIRS: Final = """
+    select one.rule, other.rule, count(*)
+    from orders, unnest(rule_ids) as one (rule), unnest(rule_ids) as other (rule)
+    where rule_ids is not null and created_date >= $1 and created_date < $2 and one.rule <= other.rule
+    group by 1, 2
+"""
+_SCORES: Final = """
+    select risk_score, currency, null, count(*), sum(amount) from orders
+    where created_date >= $1 and created_date < $2 group by 1, 2
+"""
+_LABELLED_SCORES: Final = f"""
+    select risk_score, currency, label, count(*), sum(amount)
+    from (
+        select distinct on (order_id) order_id, risk_score, currency, amount, {_COUNTED} as label
+        from labels join orders using (order_id)
+        where topic = $3 and created_date >= $1 and created_date < $2
+        order by order_id, epoch desc, "offset" desc, partition desc
+    ) as newest
+    group by 1, 2, 3
+"""  # noqa: S608
+
+
+class Pair(NamedTuple):
+    """Orders on which both rules fire; of a rule with itself, all of its hits."""
+
+    one: str
+    other: str
+    orders: int
+
+
+class ScoreGroup(NamedTuple):
+    """Orders of one risk score, currency and label; all of them, labelled or not, where `label` is None."""
+
+    score: int
+    currency: str
+    label: str | None
+    orders: int
+    amount: int
 
 
 class HitGroup(NamedTuple):
@@ -68,3 +109,18 @@ async def count_fraud(
     """All orders of the range that are labelled fraud."""
     rows: list[Any] = await database.fetch(_FRAUD, start, end, labels_topic, period)
     return [FraudGroup(*row) for row in rows]
+
+
+async def count_pairs(database: QueryExecutor, start: datetime, end: datetime) -> list[Pair]:
+    """Each pair of rules that fire on the same orders, and each rule with itself."""
+    rows: list[Any] = await database.fetch(_PAIRS, start, end)
+    return [Pair(*row) for row in rows]
+
+
+async def count_scores(
+    database: QueryExecutor, start: datetime, end: datetime, *, labels_topic: str
+) -> list[ScoreGroup]:
+    """The orders by risk score and currency, and again those that are labelled, by label."""
+    rows: list[Any] = await database.fetch(_SCORES, start, end)
+    rows += await database.fetch(_LABELLED_SCORES, start, end, labels_topic)
+    return [ScoreGroup(*row)._replace(amount=int(row[4])) for row in rows]

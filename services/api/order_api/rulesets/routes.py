@@ -28,6 +28,7 @@ from order_api.rulesets.schemas import (
     DraftDetails,
     DraftPage,
     DraftSummary,
+    Preview,
     Published,
 )
 from order_api.rulesets.service import Rulesets
@@ -92,6 +93,21 @@ async def change_rollout(request: Request, rulesets: Rulesets, wanted: RolloutCh
 async def diagnose_ruleset(request: Request, rulesets: Rulesets, wanted: RulesetText) -> Response:
     """What is wrong with a ruleset that is being written, and which names its conditions may use. Stores nothing."""
     return json_response(await rulesets.diagnose(wanted))
+
+
+@router.post(
+    "/preview",
+    operation_id="preview_ruleset",
+    response_model=Preview,
+    responses=responses(401, 403, 409, 413, 415, 422, 429, 503),
+    dependencies=_REVIEWER,
+)
+async def preview_ruleset(request: Request, rulesets: Rulesets, wanted: RulesetText) -> Response:
+    """What a ruleset that is being written would change on the newest 10,000 orders, against the active one.
+
+    Orders are decided by the features that were recorded with them, unless the rules need others. Stores nothing.
+    """
+    return json_response({"report": await rulesets.preview(request, wanted)})
 
 
 @router.post(

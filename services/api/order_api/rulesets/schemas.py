@@ -267,3 +267,15 @@ class Diagnostics(BaseModel):
     version: Annotated[str | None, Field(description="of the text; null while it is not a ruleset")]
     diagnostics: list[DiagnosticItem]
     names: Annotated[list[NameItem] | None, Field(description="null while the text is not a ruleset")]
+
+
+class Preview(BaseModel):
+    """What a ruleset would change on the newest orders."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"report": {"orders": 10_000, "changed": 812, "flagged": {"orders": 1_033, "money": {}}}}]
+        }
+    )
+
+    report: Annotated[dict[str, Any], Field(description="as a backtest's report")]

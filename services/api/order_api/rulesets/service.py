@@ -12,8 +12,11 @@ from fastapi import Depends, Request
 from decision_engine.diagnostics import diagnose
 from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
 from order_api.auth.dependencies import principal_of
+from order_api.auth.keys import Scope
+from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.auth.repository import find_key_name
 from order_api.backtests.processes import BacktestProcesses
+from order_api.http.problems.requests import NotPermitted
 from order_api.http.problems.resources import (
     ConfirmationNeeded,
     DraftRefused,
@@ -28,7 +31,7 @@ from order_api.kit.registry import Provider
 from order_api.rulesets.documents import diagnosis_document, rules_document
 from order_api.rulesets.filters import Approval, DraftContent, Publication, Rollback, RolloutChange, RulesetText
 from order_api.settings import ApiSettings
-from order_backtests.publication.check import UNCHECKED, CheckPlan, CheckResult, as_recorded, plan_check
+from order_backtests.publication.check import UNCHECKED, CheckPlan, CheckResult, as_recorded, plan_check, plan_newest
 from order_backtests.publication.flag_watch import read_flag_watch
 from order_backtests.publication.publishing import (
     add_pack,
@@ -52,6 +55,12 @@ from order_platform.postgres.ruleset_versions import read_active_version, read_p
 
 CHECK_SECONDS: Final = 60.0
 """How long the check before publishing may take, a wait for another one included."""
+PREVIEW_ORDERS: Final = 10_000
+PREVIEW_HISTORY: Final = 200_000
+"""Orders that a preview reads at most for history features that were not recorded with the newest orders."""
+PREVIEW_SECONDS: Final = 20.0
+PREVIEW_NICENESS: Final = 5
+"""Of 19: a person waits for it, and orders go first all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,7 @@ class RulesetService:
     listings: FairPool
     statistics: FairPool
     processes: BacktestProcesses
+    personal_data: PersonalDataPolicy
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def active(self, request: Request) -> dict[str, Any]:
@@ -96,6 +106,28 @@ class RulesetService:
         methods = PaymentMethods(self.settings.payment_methods)
         found = await asyncio.to_thread(diagnose, wanted.content, self.settings.marketplace_pack, methods)
         return diagnosis_document(found)
+
+    async def preview(self, request: Request, wanted: RulesetText) -> dict[str, Any]:
+        """What a text would change on the newest orders: the report of a backtest against the active version.
+
+        Nothing is stored. Raises RulesetRefused, NotPermitted, PublicationRefused.
+        """
+        principal = principal_of(request)
+        if self.personal_data.masks(principal):
+            raise NotPermitted("a preview counts orders by device and address, which are masked for your key")
+        try:
+            ruleset = await asyncio.to_thread(parse_ruleset, wanted.content, "draft")
+        except RulesetError as error:
+            raise RulesetRefused(str(error)) from None
+        if ruleset.schema.lists and not principal.has_scope(Scope.LISTS):
+            raise NotPermitted("a preview of rules that look into lists needs a key with scope lists")
+        async with self._connection(request) as connection:
+            plan = await plan_newest(connection, self.settings.orders_topic, ruleset, PREVIEW_ORDERS)
+        if plan is None:
+            raise PublicationRefused("there is nothing to compare: no order, or these are the active rules")
+        task = self._task(plan, "the draft", ruleset.content, niceness=PREVIEW_NICENESS, most_history=PREVIEW_HISTORY)
+        report: dict[str, Any] = await while_connected(request, self._report(task, PREVIEW_SECONDS, "preview"))
+        return report
 
     async def drafts(self, request: Request, *, after: str, count: int) -> Sequence[Draft]:
         """Drafts in the order of their names, from the one after `after` on."""
@@ -185,33 +217,40 @@ class RulesetService:
         return ruleset
 
     async def _check(self, draft: Draft, plan: CheckPlan) -> CheckResult:
+        report = await self._report(self._task(plan, f"draft {draft.name}", draft.content), CHECK_SECONDS, "check")
+        return CheckResult(
+            report["orders"], report["changed"], report["flagged_before"]["orders"], report["flagged"]["orders"]
+        )
+
+    def _task(self, plan: CheckPlan, name: str, content: str, **bounds: int) -> Task:
         settings = self.settings
-        task = Task(
+        return Task(
             database_url=settings.database_url.get_secret_value(),
             orders_topic=settings.orders_topic,
             labels_topic=settings.labels_topic,
             since=plan.span.since,
             until=plan.span.until,
-            name=f"draft {draft.name}",
-            content=draft.content,
+            name=name,
+            content=content,
             against_name=plan.active.version,
             against=plan.active.content,
             megabytes=settings.api_backtest_megabytes,
+            **bounds,
         )
+
+    async def _report(self, task: Task, seconds: float, what: str) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(CHECK_SECONDS), self.checking:
+            async with asyncio.timeout(seconds), self.checking:
                 end = await self.processes.run_unstored(task)
         except TimeoutError:
             raise PublicationRefused(
-                f"the check took longer than {CHECK_SECONDS:.0f} s. See what changes by POST /v1/backtests, then "
-                f'publish with "confirm": "{UNCHECKED}"'
+                f"the {what} took longer than {seconds:.0f} s. See what changes by POST /v1/backtests, then publish "
+                f'with "confirm": "{UNCHECKED}"'
             ) from None
         if end.state is not State.DONE or end.report is None:
-            raise PublicationRefused(f"the check failed: {end.error}")
-        report = orjson.loads(end.report)
-        return CheckResult(
-            report["orders"], report["changed"], report["flagged_before"]["orders"], report["flagged"]["orders"]
-        )
+            raise PublicationRefused(f"the {what} failed: {end.error}")
+        report: dict[str, Any] = orjson.loads(end.report)
+        return report
 
     async def _author(self, request: Request) -> str:
         return await find_key_name(self.listings.database, principal_of(request).key_id)

@@ -1,10 +1,11 @@
 """Forms of the rules' pages, and what they ask of the services."""
 
-from typing import Annotated, Final
+from datetime import date
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from order_api.kit.query_parameters import HyphenatedName, RulesetVersion, TimeBound
+from order_api.kit.query_parameters import HyphenatedName, RulesetVersion
 from order_api.rulesets.filters import (
     Approval,
     DraftContent,
@@ -114,12 +115,12 @@ class RollbackForm(Form):
 
 
 class BacktestForm(Form):
-    """A draft or a version, and the business dates of the orders that it decides."""
+    """A draft, or none for the active version; the business dates of the orders; with what it is compared."""
 
     draft: Annotated[HyphenatedName | None, BeforeValidator(_empty_as_none)] = None
-    version: Annotated[RulesetVersion | None, BeforeValidator(_empty_as_none)] = None
-    since: TimeBound
-    until: TimeBound
+    since: date
+    last: date
+    against: Literal["decisions", "active"] = "decisions"
 
 
 class CancelForm(Form):
