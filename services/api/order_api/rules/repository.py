@@ -33,7 +33,7 @@ _FRAUD: Final = f"""
 """  # noqa: S608
 
 
-# One of a pair stands for the rule alone: its hits.
+# A pair of a rule with itself has its hits.
 _PAIRS: Final = """
     select one.rule, other.rule, count(*)
     from orders, unnest(rule_ids) as one (rule), unnest(rule_ids) as other (rule)
