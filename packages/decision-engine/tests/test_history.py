@@ -433,3 +433,23 @@ def test_the_size_of_histories_in_several_currencies_is_estimated(currencies: li
         features_state.add(order, 0, offset)
     list(features_state.forget())
     assert 0.8 < features_state.size / taken < 1.6
+
+
+def test_loaded_orders_are_kept_where_a_window_reaches_them() -> None:
+    chance = random.Random(3)
+    end = START + timedelta(days=40)
+    orders = [
+        random_order(chance, number, START + timedelta(hours=3 * number), keys=4)._replace(currency="IDR")
+        for number in range(320)
+    ]
+    added, loaded = StreamFeatures(every_feature()), StreamFeatures(every_feature())
+    for each in (added, loaded):
+        each.advance_time(end)
+    for number, order in enumerate(orders):
+        added.add(order, 0, number)
+        loaded.load(order)
+    for number in range(320, 400):
+        late = timedelta(hours=2 * (number - 319))  # up to a week
+        order = random_order(chance, number, end, keys=4)._replace(created_date=end - late)
+        assert loaded.features(order) == added.features(order)
+    assert loaded.histories < added.histories

@@ -58,6 +58,13 @@ class HistoryState:
                 return True
         return False
 
+    def adders(self) -> Mapping[int, AddOrder]:
+        """What adds an order to the series with a window of some length or longer, by that length, shortest first."""
+        return {
+            window: compile_series([each for each in self._series if each.features[-1].window >= window]).add
+            for window in sorted({series.features[-1].window for series in self._series})
+        }
+
     @property
     def missing(self) -> Sequence[Series]:
         """The series that are not shared."""

@@ -140,6 +140,7 @@ class StreamFeatures:
             f"labels of epoch {self._label_epoch}",
         ]
         self._histories = histories
+        self._adders: list[tuple[timedelta, Callable[[OrderEvent], None]]] = []
         self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
         self._longest = self._kept_window = _longest_window(declared)
 
@@ -285,9 +286,19 @@ class StreamFeatures:
             self.late_orders -= 1
 
     def load(self, event: OrderEvent) -> None:
-        """Count a stored order; how far its partition was read does not change."""
-        if event.created_date > self._kept_since:
-            self._histories.add(event)
+        """Count a stored order; how far its partition was read does not change.
+
+        It is added where a window can still reach it, of an order that is as late as orders may be.
+        """
+        if event.created_date <= self._kept_since:
+            return
+        if not self._adders:
+            self._adders = [(timedelta(microseconds=window), add) for window, add in self._histories.adders().items()]
+        age = self._complete_since - event.created_date
+        for window, add in self._adders:
+            if window > age:
+                add(event)
+                return
 
     @property
     def histories(self) -> int:
