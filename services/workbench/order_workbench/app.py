@@ -3,12 +3,16 @@
 from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 
+from order_workbench.dead_letters.routes import router as dead_letters_router
 from order_workbench.entity.routes import router as entity_router
 from order_workbench.kit.assets import PREFIX, Assets
 from order_workbench.kit.rendering import Pages, make_environment
 from order_workbench.links.routes import router as links_router
+from order_workbench.lists.routes import router as lists_router
+from order_workbench.marts.routes import router as marts_router
 from order_workbench.now.routes import router as now_router
 from order_workbench.order.routes import router as order_router
+from order_workbench.people.routes import router as people_router
 from order_workbench.queue.routes import router as queue_router
 from order_workbench.rules.analysis_routes import router as analysis_router
 from order_workbench.rules.backtest_routes import router as backtests_router
@@ -16,6 +20,7 @@ from order_workbench.rules.draft_routes import router as drafts_router
 from order_workbench.rules.routes import router as rules_router
 from order_workbench.search.routes import router as search_router
 from order_workbench.sign_in.routes import router as sign_in_router
+from order_workbench.system.routes import router as system_router
 
 
 def add_pages(app: FastAPI) -> None:
@@ -34,6 +39,11 @@ def add_pages(app: FastAPI) -> None:
         drafts_router,
         backtests_router,
         analysis_router,
+        lists_router,
+        marts_router,
+        dead_letters_router,
+        system_router,
+        people_router,
     ):
         app.router.routes.extend(router.routes)
     app.add_api_route(f"{PREFIX}/{{name}}", pages.assets.respond, include_in_schema=False)

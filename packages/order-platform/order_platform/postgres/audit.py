@@ -30,6 +30,8 @@ class SubjectKind(StrEnum):
     """
     REVIEW_ROUTES = "review-routes"
     """All routes of the review queue; `subject_id` is `all`."""
+    PERSON = "person"
+    """A person or key; `subject_id` is its id."""
     NOTE = "note"
     """`subject_id` is the note's id."""
 

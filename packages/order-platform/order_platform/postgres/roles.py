@@ -145,8 +145,7 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         DatabaseRole.OPERATOR: "select, insert, update",
     },
     "sign_in_codes": {
-        DatabaseRole.API: "select, delete",
-        DatabaseRole.OPERATOR: "select, insert, delete",
+        **dict.fromkeys((DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert, delete"),
     },
     "api_sessions": {DatabaseRole.API: "select, insert, update, delete"},
     "redrives": {

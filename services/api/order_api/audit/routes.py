@@ -5,17 +5,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from order_api.audit.filters import AuditParameters, parse_entry_id
+from order_api.audit.filters import AuditParameters
 from order_api.audit.schemas import AuditPage
 from order_api.audit.service import Audit
-from order_api.auth.dependencies import administrator, principal_of
+from order_api.auth.dependencies import administrator
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
-from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor
+from order_api.kit.pagination import LINK_HEADER, link_headers
 from order_api.kit.query_parameters import reject_contradictions, reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
-from order_platform.postgres.audit import list_audit
 
 router = APIRouter(
     prefix="/v1", route_class=CredentialsFirstRoute, tags=["audit"], dependencies=[administrator(Scope.AUDIT)]
@@ -32,14 +31,6 @@ async def get_audit(request: Request, audit: Audit, parameters: Annotated[AuditP
     """Changes of lists, labels and rulesets, newest first: who made them, when and why."""
     reject_repeated(request)
     reject_contradictions(parameters)
-    criteria = parameters.criteria()
-    before_id = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria, parse_entry_id)
-    # One more than asked for tells whether there is a next page.
-    entries = await audit.listings.run(
-        request,
-        principal_of(request).key_id,
-        lambda database: list_audit(database, criteria, before_id, parameters.limit + 1),
-    )
-    items, cursor = cut_page(entries, parameters.limit, criteria, lambda entry: (entry.id,))
+    items, cursor = await audit.list_page(request, parameters)
     page = {"items": [asdict(entry) for entry in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))

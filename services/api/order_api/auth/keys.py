@@ -62,6 +62,8 @@ class KeyEntry(NamedTuple):
     revoked_at: datetime | None
     expires_at: datetime | None
     scopes: list[str] | None
+    kind: str
+    """`key`, or `person` for one who signs in to the workbench."""
 
 
 class NewKey(NamedTuple):

@@ -42,13 +42,13 @@ INSERT_KEY: Final = """
     returning created_at
 """
 LIST_KEYS: Final = """
-    select key_id, name, role, created_at, last_used_at, revoked_at, expires_at, scopes
+    select key_id, name, role, created_at, last_used_at, revoked_at, expires_at, scopes, kind
     from api_keys
     order by created_at, key_id
 """
 # Those that are valid first, of these the newest first.
 NEWEST_KEYS: Final = """
-    select key_id, name, role, created_at, last_used_at, revoked_at, expires_at, scopes
+    select key_id, name, role, created_at, last_used_at, revoked_at, expires_at, scopes, kind
     from api_keys
     order by (revoked_at is null and (expires_at > now()) is not false) desc, created_at desc, key_id
     limit $1

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import orjson
 from aiokafka.errors import KafkaError
-from fastapi import Depends
+from fastapi import Depends, Request
 
+from dead_letters import repository
 from dead_letters.model import DeadLetter, OriginalMessage
 from dead_letters.original_message import OriginalMessageReader
 from dead_letters.redrive import (
@@ -23,6 +24,12 @@ from dead_letters.redrive import (
     UnconfirmedError,
     check_correction,
 )
+from dead_letters.repository import DeadLetterPosition
+from dead_letters.serialization import serialize_dead_letter, serialize_details
+from order_api.auth.credential_cache import Principal
+from order_api.auth.dependencies import principal_of
+from order_api.auth.repository import find_key_name
+from order_api.dead_letters.filters import LetterParameters, RedriveRequest
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.http.problems.problem import Problem
 from order_api.http.problems.resources import (
@@ -30,15 +37,18 @@ from order_api.http.problems.resources import (
     ConflictUnresolved,
     CorrectionRefused,
     DeadLetterGone,
+    DeadLetterUnknown,
     RetiredDate,
 )
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
+from order_api.kit.pagination import cut_page, read_cursor, read_time, write_time
 from order_api.kit.registry import Provider
 from order_api.kit.timeouts import ProgressTimeout
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import BadEvent
-from order_contract.origin import Origin
+from order_contract.origin import Origin, parse_origin
+from order_platform.postgres.sql_builder import QueryExecutor
 from order_platform.settings import KafkaSettings
 
 # Administrators are few: who comes while others are at it waits for their turn.
@@ -77,6 +87,46 @@ class DeadLetterService:
     async def close(self) -> None:
         """Wait a little for clients that are being closed."""
         await self._timeout.close()
+
+    async def list_page(
+        self, request: Request, parameters: LetterParameters
+    ) -> tuple[Sequence[dict[str, object]], str | None]:
+        """A page of dead letters as they are sent, newest first, and the cursor for the next one."""
+        criteria = parameters.criteria()
+        after = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria, _parse_position)
+        letters = await self.listings.run(
+            request,
+            principal_of(request).key_id,
+            lambda database: repository.list_dead_letters(database, criteria, after, parameters.limit + 1),
+        )
+        items, cursor = cut_page(
+            letters, parameters.limit, criteria, lambda letter: (write_time(letter.recorded_at), str(letter.origin))
+        )
+        return [serialize_dead_letter(letter) for letter in items], cursor
+
+    async def describe(self, origin: Origin) -> dict[str, object]:
+        """A dead letter as it is sent, with its message as far as that can be read. Raises DeadLetterUnknown."""
+        async with self.lookups.snapshot() as snapshot:  # the count of redrives and their list agree
+            letter = await _find_dead_letter(snapshot, origin)
+            redrives = await repository.list_redrives(snapshot, letter.origin)
+        original, problem = None, None
+        try:
+            original = await self.original(letter)
+        except BrokerUnavailable as error:
+            problem = error.detail  # what Postgres has is worth showing
+        return {**serialize_details(letter, original, redrives), "message_problem": problem}
+
+    async def redrive_one(self, principal: Principal, origin: Origin, requested: RedriveRequest) -> Origin:
+        """Publish a dead letter again for a principal; returns its new origin.
+
+        Raises DeadLetterUnknown, and what `encode_correction` and `redrive` do.
+        """
+        letter = await _find_dead_letter(self.lookups, origin)
+        correction = None
+        if requested.body is not None:
+            correction = self.encode_correction(letter, requested.body, requested.encoding)
+        by = await find_key_name(self.lookups, principal.key_id)
+        return await self.redrive(letter, correction, by=by, again=requested.again)
 
     async def original(self, letter: DeadLetter) -> OriginalMessage | None:
         """The message of a letter, None when it is on no topic any more."""
@@ -136,6 +186,17 @@ class DeadLetterService:
             results.failed.append((current, UnconfirmedError(f"{current.origin}: {_UNCONFIRMED}")))
             results.failed.extend((letter, RedriveError(f"{letter.origin}: not tried, see above")) for letter in others)
         return results
+
+
+async def _find_dead_letter(database: QueryExecutor, origin: Origin) -> DeadLetter:
+    letter = await repository.find_dead_letter(database, origin)
+    if letter is None:
+        raise DeadLetterUnknown(str(origin))
+    return letter
+
+
+def _parse_position(microseconds: int, origin: str) -> DeadLetterPosition:
+    return DeadLetterPosition(read_time(microseconds), parse_origin(origin))
 
 
 DeadLetters = Annotated[DeadLetterService, Depends(Provider(DeadLetterService))]

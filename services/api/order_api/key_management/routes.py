@@ -68,9 +68,9 @@ async def create_key(request: Request, keys: Keys, requested: KeyRequest) -> Res
     status_code=204,
     responses={204: {"description": "The key is revoked"}, **responses(401, 403, 404, 422, 429, 503)},
 )
-async def delete_key(keys: Keys, key_id: KeyId) -> Response:
+async def delete_key(request: Request, keys: Keys, key_id: KeyId) -> Response:
     """Revoke a key: it and its sessions are refused from then on, and its streams end within seconds."""
-    await keys.revoke(key_id)
+    await keys.revoke(key_id, principal_of(request))
     return Response(status_code=204)
 
 

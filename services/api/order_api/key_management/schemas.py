@@ -1,6 +1,6 @@
 """Requests and responses about keys."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -14,7 +14,13 @@ _KEY: Final[dict[str, Any]] = {
     "expires_at": "2027-11-22T00:00:00Z",
     "created_at": "2026-11-22T03:15:00Z",
 }
-_LISTED: Final[dict[str, Any]] = {**_KEY, "last_used_at": "2026-11-22T03:20:00Z", "revoked_at": None, "valid": True}
+_LISTED: Final[dict[str, Any]] = {
+    **_KEY,
+    "last_used_at": "2026-11-22T03:20:00Z",
+    "revoked_at": None,
+    "kind": "key",
+    "valid": True,
+}
 
 _Scopes = Annotated[
     list[Scope], Field(min_length=1, max_length=len(Scope), description="parts of the API that the key is for")
@@ -60,6 +66,9 @@ class ListedKey(BaseModel):
 
     key_id: str
     name: str
+    kind: Annotated[
+        Literal["key", "person"], Field(description="`person` for one who signs in to the workbench, without a key")
+    ]
     role: Role
     scopes: Annotated[list[Scope] | None, Field(description="null for the whole API")]
     expires_at: AwareDatetime | None

@@ -5,11 +5,14 @@ from typing import Annotated, Final
 
 from fastapi import Depends
 
-from order_api.auth.credential_cache import CredentialCache
-from order_api.auth.keys import KeyEntry, newest_keys, revoke_key
+from order_api.auth.credential_cache import CredentialCache, Principal
+from order_api.auth.keys import KeyEntry, Role, newest_keys, revoke_key
+from order_api.auth.people import Person, create_sign_in_code, find_or_add_person
+from order_api.auth.repository import find_key_name
 from order_api.http.problems.resources import KeyUnknown
 from order_api.kit.database import Database
 from order_api.kit.registry import Provider
+from order_platform.postgres.audit import AuditRecord, SubjectKind, record_audit
 
 MOST_LISTED: Final = 1000
 
@@ -27,10 +30,29 @@ class KeyService:
         """Keys, valid ones first, of these the newest first."""
         return await newest_keys(self.database, self.most_listed)
 
-    async def revoke(self, key_id: str) -> None:
-        """Revoke a key. Raises KeyUnknown."""
-        if not await revoke_key(self.database, key_id):
-            raise KeyUnknown(key_id)
+    async def invite(self, name: str, role: Role, by: Principal) -> tuple[Person, str]:
+        """A person, added when they are new, and a code that signs them in once; recorded in the audit log.
+
+        Raises ValueError, which says what to write, for a name that cannot be.
+        """
+        author = await find_key_name(self.database, by.key_id)
+        async with self.database.connection() as connection, connection.transaction():
+            person = await find_or_add_person(connection, name, role)
+            code = await create_sign_in_code(connection, person)
+            change = {"name": name, "role": role}
+            await record_audit(
+                connection, AuditRecord(author, "invite", SubjectKind.PERSON, person.key_id, None, None, change)
+            )
+        self.sessions.forget_key(person.key_id)  # the role may be another one
+        return person, code
+
+    async def revoke(self, key_id: str, by: Principal) -> None:
+        """Revoke a key, or end a person's access; recorded in the audit log. Raises KeyUnknown."""
+        author = await find_key_name(self.database, by.key_id)
+        async with self.database.connection() as connection, connection.transaction():
+            if not await revoke_key(connection, key_id):
+                raise KeyUnknown(key_id)
+            await record_audit(connection, AuditRecord(author, "revoke", SubjectKind.PERSON, key_id))
         # After it is stored; other processes are notified by the database.
         self.keys.forget_key(key_id)
         self.sessions.forget_key(key_id)

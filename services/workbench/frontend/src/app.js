@@ -3,3 +3,4 @@ import "htmx.org";
 import "htmx.org/dist/ext/hx-sse.js";
 import "./keyboard.js";
 import "./live_list.js";
+import "./enabling.js";

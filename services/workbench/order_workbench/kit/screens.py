@@ -19,4 +19,9 @@ SCREENS: Final = (
     Screen("/workbench/queue", "Review queue", "gq", Role.REVIEW),
     Screen("/workbench/orders", "Search", "gs"),
     Screen("/workbench/rules", "Rules", "gr"),
+    Screen("/workbench/lists", "Lists", "gl"),
+    Screen("/workbench/marts", "Marts", "gm"),
+    Screen("/workbench/dead-letters", "Dead letters", "gd", Role.ADMIN),
+    Screen("/workbench/system", "System", "gy"),
+    Screen("/workbench/people", "People", "gp", Role.ADMIN),
 )

@@ -1,0 +1,1 @@
+"""Topics, lag and dates."""

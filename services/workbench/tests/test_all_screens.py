@@ -1,0 +1,81 @@
+"""Every screen: it opens, axe finds nothing in both themes, it fits 360 px, and its scripts and styles are small."""
+
+import gzip
+from typing import Final
+
+import pytest
+
+from order_workbench.kit.screens import SCREENS
+from tests.support.workbench import SignIn, WorkbenchSystem
+
+pytestmark = pytest.mark.integration
+
+PATHS: Final = (*(screen.path for screen in SCREENS), "/workbench/audit")
+MOST_BYTES: Final = 60_000
+NARROW: Final = 360
+
+
+@pytest.fixture(scope="module")
+def filled(workbench: WorkbenchSystem) -> WorkbenchSystem:
+    """The system with an order that is flagged, one that is not, and a message that was refused."""
+    order = {
+        "order_id": "o-1", "user_id": "u-1", "product_id": "p-1", "quantity": 1, "amount": 5_000_000,
+        "payment_method": "QRIS", "country": "SG", "created_date": "2026-11-22T10:00:00+07:00", "device_id": "d-1",
+    }  # fmt: skip
+    workbench.publish([order, {**order, "order_id": "o-2", "country": "ID"}, {**order, "country": "<b>XX</b>"}])
+    return workbench
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_screens_are_accessible_and_fit(filled: WorkbenchSystem, sign_in: SignIn, scheme: str) -> None:
+    visit = sign_in(color_scheme=scheme, viewport={"width": NARROW, "height": 740})
+    for path in PATHS:
+        assert visit.goto(path) == 200, path
+        assert visit.find_accessibility_faults() == [], path
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= NARROW, path
+
+
+def test_scripts_and_styles_of_a_page_are_small(filled: WorkbenchSystem, sign_in: SignIn) -> None:
+    visit = sign_in()
+    bodies: dict[str, int] = {}
+    for path in PATHS:
+        visit.goto(path)
+        names = visit.page.evaluate(
+            "[...document.querySelectorAll('script[src], link[rel=stylesheet]')].map(each => each.src || each.href)"
+        )
+        for name in names:
+            if name not in bodies:
+                bodies[name] = len(gzip.compress(visit.page.request.get(name).body()))
+        if "editor" not in "".join(names):
+            assert sum(bodies[name] for name in names) <= MOST_BYTES, path
+
+
+def test_a_dead_letter_is_shown_and_published_again(filled: WorkbenchSystem, sign_in: SignIn) -> None:
+    visit = sign_in()
+    visit.goto("/workbench/dead-letters")
+    visit.page.locator("tbody a").first.click()
+    assert "<b>XX</b>" in visit.page.locator("textarea").input_value()
+    visit.page.locator("[data-enable=body]").click()
+    corrected = visit.page.locator("textarea").input_value().replace("<b>XX</b>", "ID").replace('"o-1"', '"o-3"')
+    visit.page.locator("textarea").fill(corrected)
+    visit.page.locator("button.primary").click()
+    visit.page.wait_for_url("**/workbench/dead-letter?**")
+    assert visit.page.locator("ol .tag", has_text="corrected").count() == 1
+
+
+def test_a_person_is_invited_and_revoked(filled: WorkbenchSystem, sign_in: SignIn) -> None:
+    visit = sign_in()
+    visit.goto("/workbench/people")
+    visit.page.locator("input[name=name]").fill("Sari")
+    visit.page.locator("form[action$=invite] button").click()
+    link = visit.page.locator(".notice code").inner_text()
+    other = sign_in("Rudi", "read")
+    other.page.goto(link)
+    assert other.page.url.endswith("/workbench/now")
+    visit.goto("/workbench/people")
+    visit.page.locator("button[aria-label='Revoke Sari']").click()
+    visit.page.wait_for_url("**/workbench/people")
+    other.goto("/workbench/now")
+    assert "/workbench/sign-in" in other.page.url
+    visit.goto("/workbench/audit?subject_kind=person")
+    assert visit.page.locator("tbody tr").count() >= 2
