@@ -78,7 +78,7 @@ class Overlap(BaseModel):
     orders: int
 
 
-class RuleHits(BaseModel):
+class OverlappingRule(BaseModel):
     """The orders on which a rule fires."""
 
     rule: str
@@ -103,7 +103,7 @@ class Overlaps(BaseModel):
 
     start: AwareDatetime
     end: AwareDatetime
-    rules: list[RuleHits]
+    rules: list[OverlappingRule]
     overlaps: Annotated[list[Overlap], Field(description="most orders first; names of a pair in alphabetical order")]
 
 

@@ -67,7 +67,7 @@ class RuleService:
         pairs = await self.statistics.run(
             request, principal_of(request).key_id, lambda database: count_pairs(database, start, end)
         )
-        hits = [schemas.RuleHits(rule=each.one, orders=each.orders) for each in pairs if each.one == each.other]
+        hits = [schemas.OverlappingRule(rule=each.one, orders=each.orders) for each in pairs if each.one == each.other]
         both = [
             schemas.Overlap(rules=[each.one, each.other], orders=each.orders)
             for each in pairs
