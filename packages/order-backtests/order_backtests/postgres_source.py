@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from decision_engine.lists import EntryChange
 from order_contract.event import OrderEvent
 from order_contract.label import Label
 from order_lists.repository import read_changes
+from order_platform.postgres.fetch_ahead import fetch_ahead
 
 ROWS_AT_ONCE: Final = 5_000
 
@@ -70,22 +71,14 @@ async def count_by_hour(connection: asyncpg.Connection[asyncpg.Record], span: Sp
 async def read_orders(
     connection: asyncpg.Connection[asyncpg.Record], span: Span, *, with_features: bool = False
 ) -> AsyncGenerator[Sequence[asyncpg.Record]]:
-    """The orders in the sequence of their time, some rows at once.
+    """The orders in the sequence of their time, some rows at once, within a transaction.
 
     A row has the columns of the event, the outcome, and the features that were recorded, as JSON or null.
-
-    Within a transaction. The next rows are computed while the last ones are worked on.
     """
     cursor = await connection.cursor(_RECORDED_ORDERS if with_features else _ORDERS, *span)
-    following = asyncio.create_task(cursor.fetch(ROWS_AT_ONCE))
-    try:
-        while rows := await following:
-            following = asyncio.create_task(cursor.fetch(ROWS_AT_ONCE))
-            await asyncio.sleep(0)  # so that it is sent
+    async with aclosing(fetch_ahead(cursor, ROWS_AT_ONCE)) as fetched:
+        async for rows in fetched:
             yield rows
-    finally:
-        # Nothing else can be asked of the connection until it has answered.
-        await asyncio.wait([following])
 
 
 async def read_labels(connection: asyncpg.Connection[asyncpg.Record], span: Span, labels_topic: str) -> Labels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
@@ -19,6 +19,7 @@ from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load
 from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_contract.event import OrderEvent, event_from_columns
 from order_platform.gc_tuning import paused_collector
+from order_platform.postgres.fetch_ahead import fetch_ahead
 
 log = structlog.get_logger()
 
@@ -100,7 +101,7 @@ async def _load(
     """Count the orders of all rows; the histories keep no more than they may."""
     orders = logged = 0
     to_check: float = LOGGED_EVERY
-    async with aclosing(_fetch_ahead(cursor, rows_at_once)) as fetched:
+    async with aclosing(fetch_ahead(cursor, rows_at_once)) as fetched:
         async for rows in fetched:
             count(rows)
             heartbeat()
@@ -114,22 +115,6 @@ async def _load(
                         await asyncio.sleep(0)
                 to_check = orders + max(LOGGED_EVERY, orders * history.free_share / 2)
     log.info("history_loaded", orders=orders, offsets=dict(history.next_offsets))
-
-
-async def _fetch_ahead(
-    cursor: Cursor[asyncpg.Record], rows_at_once: int
-) -> AsyncGenerator[Sequence[asyncpg.Record], None]:
-    """All rows of a cursor, so many at once: the database reads the next ones while those before are worked on."""
-    fetching = asyncio.create_task(cursor.fetch(rows_at_once))
-    try:
-        while rows := await fetching:
-            fetching = asyncio.create_task(cursor.fetch(rows_at_once))
-            await asyncio.sleep(0)  # so that the request is sent
-            yield rows
-    finally:
-        if not fetching.done():
-            fetching.cancel()
-            await asyncio.wait([fetching])
 
 
 def _count(history: StreamFeatures, epoch: int, rows: Sequence[asyncpg.Record]) -> None:

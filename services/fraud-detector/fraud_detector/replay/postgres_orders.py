@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from decision_engine.ruleset import Ruleset
 from fraud_detector.history.loader import needed_columns
 from fraud_detector.replay.sources import SourceOrder, Wanted
 from order_contract.event import OrderEvent, event_from_columns
+from order_platform.postgres.fetch_ahead import fetch_ahead
 
 ROWS_AT_ONCE: Final = 5_000
 
@@ -61,10 +63,10 @@ class PostgresOrders:
         async for rows in self._rows(query, wanted.topic, since, wanted.since):
             yield [_earlier(tuple(row)) for row in rows]
 
-    async def _rows(self, query: str, *arguments: object) -> AsyncIterator[list[asyncpg.Record]]:
-        cursor = await self._connection.cursor(query, *arguments)
-        while rows := await cursor.fetch(ROWS_AT_ONCE):
-            yield rows
+    async def _rows(self, query: str, *arguments: object) -> AsyncIterator[Sequence[asyncpg.Record]]:
+        async with aclosing(fetch_ahead(await self._connection.cursor(query, *arguments), ROWS_AT_ONCE)) as fetched:
+            async for rows in fetched:
+                yield rows
 
 
 def _decided(row: tuple[Any, ...]) -> SourceOrder:
