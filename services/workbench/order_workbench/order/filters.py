@@ -1,11 +1,9 @@
 """Query parameters and forms of the order's page."""
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
 from order_api.kit.query_parameters import Identifier
-from order_contract.label import MAX_NOTE_LENGTH, Label
+from order_api.labels.filters import NewLabel
 
 
 class OrderPage(BaseModel):
@@ -16,11 +14,7 @@ class OrderPage(BaseModel):
     id: Identifier
 
 
-class LabelForm(BaseModel):
+class LabelForm(NewLabel):
     """A verdict on an order."""
 
-    model_config = ConfigDict(extra="forbid")
-
     id: Identifier
-    label: Label
-    note: Annotated[str, StringConstraints(max_length=MAX_NOTE_LENGTH, pattern=r"^[^\x00]*$"), Field()] = ""

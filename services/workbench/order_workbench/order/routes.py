@@ -12,11 +12,10 @@ from order_api.auth.dependencies import principal_of, reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.explanations.service import Explanations, ExplanationService, message_bytes, message_document
 from order_api.http.problems.problem import Problem
-from order_api.labels.filters import NewLabel
 from order_api.labels.service import Labels, LabelService
 from order_api.orders.filters import OrderParameters
 from order_api.orders.service import Orders
-from order_contract.label import Label
+from order_contract.label import REASONS, Label
 from order_workbench.kit.documents import plain
 from order_workbench.kit.order_columns import columns_of
 from order_workbench.kit.rendering import HEADERS, render_page
@@ -66,6 +65,7 @@ async def show_order(
         history_columns=columns_of(_HISTORY_COLUMNS),
         labels=plain(verdicts)["items"],
         verdicts=list(Label),
+        reasons={label: REASONS[label] for label in (Label.FRAUD, Label.LEGITIMATE)},
     )
 
 
@@ -101,8 +101,7 @@ async def download_attributes(request: Request, orders: Orders, wanted: Annotate
 @router.post("/order/label", dependencies=[reviewer(Scope.ORDERS)])
 async def label_order(request: Request, labels: Labels, given: Annotated[LabelForm, Form()]) -> Response:
     """Publish a label, and show the page once it is stored."""
-    wanted = NewLabel(label=given.label, note=given.note or None)
-    published = await labels.publish(given.id, wanted, principal_of(request).key_id)
+    published = await labels.publish(given.id, given, principal_of(request).key_id)
     await _wait_until_stored(labels, given.id, published["origin"])
     return redirect(request, f"/workbench/order?{urlencode({'id': given.id})}#labels")
 
