@@ -113,7 +113,7 @@ function open(area) {
         autocompletion({ icons: false, override: [makeCompletionSource(area.dataset.editorSchema, () => names)] }),
         linter(check, { delay: DELAY }),
         lintGutter(),
-        EditorView.contentAttributes.of({ "aria-label": area.dataset.editorLabel }),
+        EditorView.contentAttributes.of({ "aria-label": area.dataset.editorLabel, tabindex: "0" }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) area.value = update.state.doc.toString();
         }),
