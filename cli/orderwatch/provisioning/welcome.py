@@ -11,6 +11,10 @@ from order_platform.healthcheck import ready_problem
 from orderwatch.provisioning.published_services import AIRFLOW, API, DETECTOR, PRODUCER, Published, Service
 
 OFF = "off"
+_INVITE = (
+    """docker compose exec cli sh -c '. "$ORDERWATCH_HOME/admin.env" && """
+    """order-api people invite "Your Name" --role admin'"""
+)
 # Where deploy/compose.yaml lets orderwatch.provisioning.airflow_secrets put it.
 PASSWORDS = "/run/airflow/passwords.json"
 
@@ -23,6 +27,8 @@ def print_welcome(published: Published) -> None:
     if airflow != OFF:
         OUT.print("\nUser and password of Airflow's pages:", style="bold")
         OUT.print(f"  docker compose exec {AIRFLOW.name} cat {PASSWORDS}", soft_wrap=True, markup=False)
+    OUT.print("\nThe workbench, where flagged orders are reviewed. This prints a link that signs you in:", style="bold")
+    OUT.print(f"  {_INVITE}", soft_wrap=True, markup=False)
     print_getting_started(
         settings='eval "$(docker compose exec cli orderwatch env)"',
         live="docker compose exec cli orderwatch flags --follow",
