@@ -38,8 +38,8 @@ async def export_orders(
         is_cut = len(items) < len(page["items"]) or (page["next"] is not None and not remaining)
         if is_cut or (page["next"] is not None and time.monotonic() > deadline):
             since = items[-1]["created_date"] if items else page["searched_to"] or "the beginning"
-            reason = f"of the bound of {most_rows:,} orders" if is_cut else f"{MOST_SECONDS:.0f} s were over"
-            yield _lines([[f"cut here, as {reason}: orders placed before {since} are missing"]])
+            bound = f"{most_rows:,} orders" if is_cut else f"{MOST_SECONDS:.0f} seconds"
+            yield _lines([[f"cut here, after {bound}: orders placed before {since} are missing"]])
             return
         if page["next"] is None:
             return
