@@ -28,6 +28,17 @@ _LABELS: Final = f"""
     where note is not null
         and (order_id = any(%(order_ids)s) or order_id in (select order_id from orders where user_id = %(user_id)s))
 """
+_NOTES: Final = """
+    delete from notes
+    where (subject_kind = 'user' and subject_id = %(user_id)s)
+        or (
+            subject_kind = 'order'
+            and (
+                subject_id = any(%(order_ids)s)
+                or subject_id in (select order_id from orders where user_id = %(user_id)s)
+            )
+        )
+"""
 _ORDERS: Final = f"""
     update orders
     set user_id = %(pseudonym)s, {assignments(ORDER_VALUES)},
@@ -85,7 +96,7 @@ class Erasure:
             ).fetchone()
             assert found is not None
             names = {"user_id": user_id, "pseudonym": found[0], "order_ids": order_ids}
-            for statement in (_OUTCOMES, _LABELS, _ORDERS, _USERS):
+            for statement in (_OUTCOMES, _LABELS, _NOTES, _ORDERS, _USERS):
                 self._connection.execute(statement, names)
         # The pseudonym stays recorded until here, so that a repeat after a kill uses the same one.
         self._warehouse.erase_user(user_id, found[0])

@@ -60,6 +60,11 @@ def make_user(connection: "psycopg.Connection[Any]", days: list[date]) -> None:
         "select 'orders', 9, 1, 'conflict', min(order_id), 'conflict', %s from theirs",
         [f"{EMAIL} differs"],
     )
+    connection.execute(
+        "insert into notes (subject_kind, subject_id, author, text) "
+        "select 'user', %(user)s, 'me', %(text)s union all select 'order', min(order_id), 'me', %(text)s from theirs",
+        {"user": USER, "text": f"wrote to {EMAIL}"},
+    )
 
 
 def traces(settings: BatchSettings, connection: "psycopg.Connection[Any]") -> list[str]:

@@ -22,3 +22,5 @@ class AdvisoryLock(IntEnum):
     """To fill the catalog of users and products."""
     MARTS = 0x4F5E
     """To publish marts."""
+    REVIEW_ROUTES = 0x4F5F
+    """To replace the routes of the review queue."""

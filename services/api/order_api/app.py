@@ -70,20 +70,27 @@ from order_api.lists.routes import router as lists_router
 from order_api.lists.service import ListService
 from order_api.marts.routes import router as marts_router
 from order_api.marts.service import MartService
+from order_api.notes.routes import router as notes_router
+from order_api.notes.service import NoteService
 from order_api.orders.known_rules import KnownRules
 from order_api.orders.long_poll import OrderLongPoll
 from order_api.orders.lookups import OrderLookups
 from order_api.orders.repository import find_dead_letters, find_orders
 from order_api.orders.routes import router as orders_router
 from order_api.orders.service import OrderService
+from order_api.review_queue.default_actions import DefaultActions
 from order_api.review_queue.routes import router as review_queue_router
 from order_api.review_queue.service import ReviewQueue
+from order_api.review_routes.routes import router as review_routes_router
+from order_api.review_routes.service import ReviewRouteService
 from order_api.reviews.routes import router as reviews_router
 from order_api.reviews.service import ReviewService
 from order_api.rules.routes import router as rules_router
 from order_api.rules.service import RuleService
 from order_api.rulesets.routes import router as rulesets_router
 from order_api.rulesets.service import RulesetService
+from order_api.saved_searches.routes import router as saved_searches_router
+from order_api.saved_searches.service import SavedSearchService
 from order_api.sessions.routes import router as sessions_router
 from order_api.sessions.service import SessionService
 from order_api.settings import ApiSettings
@@ -161,7 +168,8 @@ def create_app(
         explanations_router, entities_router, links_router,
         labels_router, orders_router, users_router, decisions_router, dead_letters_router, stats_router, marts_router,
         keys_router, audit_router, lists_router, rules_router, rulesets_router, backtests_router, what_if_router,
-        review_queue_router, reviews_router, sessions_router, health_router, docs_router,
+        review_queue_router, review_routes_router, reviews_router, notes_router, saved_searches_router,
+        sessions_router, health_router, docs_router,
     ):  # fmt: skip
         # Their paths and dependencies are complete; including them would match each request's path twice.
         app.router.routes.extend(router.routes)
@@ -244,7 +252,11 @@ async def open_services(
             ListService(listings, settings.event_decoder(), personal_data),
             labels := LabelService(settings, database),
             ReviewQueue(listings, statistics, labels, timedelta(minutes=settings.api_claim_minutes)),
+            default_actions := DefaultActions(databases.listings, labels),
+            ReviewRouteService(listings),
             ReviewService(listings),
+            NoteService(listings, personal_data),
+            SavedSearchService(listings),
             RuleService(statistics, settings.labels_topic),
             WhatIfService(
                 statistics, settings.event_decoder(), personal_data, settings.orders_topic, settings.labels_topic
@@ -263,7 +275,10 @@ async def open_services(
         services.add(HealthService(databases.health, lag))
         _watch(metrics, databases, long_poll, streams, (listings, statistics))
         try:
-            async with watch_for_shutdown(url, databases.leave, listener.leave):
+            async with (
+                watch_for_shutdown(url, databases.leave, listener.leave),
+                default_actions.in_background(enabled=settings.api_default_actions),
+            ):
                 yield services
         finally:
             long_poll.close()

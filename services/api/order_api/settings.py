@@ -63,6 +63,9 @@ class ApiSettings(PublicationSettings, EventSettings, KafkaSettings, DatabaseSet
     api_backtest_seconds: float = Field(3600, gt=0, description="how long a backtest may take")
     api_backtest_megabytes: int = Field(2048, ge=128, description="how much memory a backtest may take")
     api_claim_minutes: int = Field(10, ge=1, le=24 * 60, description="how long a review is claimed, unless extended")
+    api_default_actions: bool = Field(
+        True, description="whether this process carries out the default actions of overdue reviews"
+    )
     api_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="origins whose pages may ask, comma separated, like https://shop.example"
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -11,7 +11,10 @@ import httpx
 import pytest
 
 from order_api.labels.schemas import PublishedLabel
+from order_api.review_queue.default_actions import DefaultActions
 from order_api.review_queue.schemas import ClosingResults, QueueItem, QueuePage, ReviewSummary
+from order_contract.label import Label
+from order_contract.label_record import decode_label
 from order_platform.settings import KafkaSettings
 from tests.support.reading import read_topic
 
@@ -260,3 +263,53 @@ async def test_an_order_that_is_labelled_before_it_is_stored_needs_no_review(
 async def test_only_reviewers_work_on_the_queue(client: httpx.AsyncClient) -> None:
     for path, body in (("next", None), ("o/claim", None), ("o/release", None), ("o/escalate", {}), ("bulk", {})):
         assert (await client.post(f"/v1/reviews/{path}", json=body)).status_code == 403
+
+
+@pytest.mark.usefixtures("flagged")
+async def test_overdue_reviews_get_the_default_action_of_their_route_once(
+    people: list[httpx.AsyncClient], connection: asyncpg.Connection, kafka_settings: KafkaSettings,
+    service_of: Any, store_label: StoreLabel,
+) -> None:  # fmt: skip
+    first, second = people
+    actions = [service_of(person, DefaultActions) for person in people]
+    await listed(first)  # opens the reviews
+    for position, (name, action) in enumerate(
+        (("closes", "legitimate"), ("escalates", "escalate"), ("default", "none"))
+    ):
+        await connection.execute(
+            """
+            insert into review_routes (position, name, due_minutes, default_action, second_review_percent)
+            values ($1, $2, 5, $3, 0)
+            """,
+            position, name, action,
+        )  # fmt: skip
+    await connection.execute(
+        """
+        update reviews set due_at = now() - interval '1 second',
+            queue = case order_id when 'o2' then 'escalates' when 'o3' then queue else 'closes' end
+        """
+    )
+    await posted(second, "o1/claim")  # a person is looking at it
+    assert sum(await asyncio.gather(*(each.carry_out() for each in actions * 2))) == 2
+    assert await listed(first) == ["o2", "o3", "o1"]
+    (label,) = await read_topic(kafka_settings, kafka_settings.labels_topic)
+    event = decode_label(label.value, datetime.now(UTC) + timedelta(minutes=1))
+    assert event[:4] == ("o0", Label.LEGITIMATE, "default-action", "route closes")
+    # Also when the label is late.
+    await connection.execute("update reviews set decided_until = now() where order_id = 'o0'")
+    assert await actions[0].carry_out() == 0
+    assert "o0" in await listed(first)
+    await store_label("o0", "legitimate", "route closes", "default-action")
+    assert "o0" not in await listed(first)
+    recorded = await connection.fetch("select actor, action, subject_kind, subject_id from audit_log")
+    assert [tuple(row) for row in recorded] == [("route escalates", "escalate", "review", "o2")]
+
+
+async def test_a_review_that_was_opened_beside_its_label_is_closed(
+    client: httpx.AsyncClient, flagged: None, store_label: StoreLabel, service_of: Any, connection: asyncpg.Connection
+) -> None:
+    assert await listed(client) == ["o3", "o1", "o0", "o2"]
+    await store_label("o1", "fraud")
+    await connection.execute("update reviews set closed_at = null")  # as if neither had seen the other
+    await service_of(client, DefaultActions).carry_out()
+    assert await listed(client) == ["o3", "o0", "o2"]

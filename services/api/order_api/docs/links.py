@@ -35,6 +35,15 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "Order": _link("get_order", "the most urgent order", order_id=f"{_ITEM}/order_id"),
         "Next": _link("page_review_queue", "the next page of the queue", cursor="$response.body#/next"),
     },
+    "list_notes": {
+        "Next": _link(
+            "list_notes",
+            "the next page of the same subject",
+            cursor="$response.body#/next",
+            subject_kind="$request.query.subject_kind",
+            subject_id="$request.query.subject_id",
+        ),
+    },
     "list_reviews": {"Order": _link("get_order", "the order of the first review", order_id=f"{_ITEM}/order_id")},
     "list_orders": _order_listing("list_orders"),
     "list_flags": _order_listing("list_flags"),

@@ -14,6 +14,8 @@ TAGS: Final = [
     {"name": "orders", "description": "Orders with their decisions: one, or pages of them."},
     {"name": "labels", "description": "What orders turned out to be."},
     {"name": "reviews", "description": "Orders that a person is to look at."},
+    {"name": "notes", "description": "What people wrote about orders, users and what orders share."},
+    {"name": "saved searches", "description": "Query strings that people keep under a name."},
     {"name": "users", "description": "Users as their orders show them."},
     {"name": "decisions", "description": "Decisions as they are made."},
     {"name": "dead letters", "description": "Messages that were refused; role admin."},
@@ -139,6 +141,9 @@ PARAMETERS: Final[dict[str, object]] = {
     "list_backtests.state": "done",
     "page_review_queue.state": "waiting",
     "queue": "default",
+    "list_notes.subject_kind": "user",
+    "list_notes.subject_id": "U-1042",
+    "delete_saved_search.name": "foreign, large",
     "mine": True,
     "stream_decisions.from": "0:21611,1:21480,2:21702",
 }

@@ -8,6 +8,7 @@ import asyncpg
 
 from order_api.review_queue.model import QueuedReview, QueueFilters, QueuePlace, QueueState, Stage
 from order_contract.decision import Outcome
+from order_contract.label import Label
 from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
 
 DECIDED_MINUTES: Final = 5
@@ -178,6 +179,70 @@ _DECIDE: Final = f"""
     )
     returning order_id
 """  # noqa: S608
+# A person who is looking at the order is not interrupted.
+_OVERDUE: Final = f"""
+    select order_id, default_action from reviews join active_review_routes as route on route.name = queue
+    where {_OPEN} and {_UNCLAIMED} and stage = 'first' and due_at <= now() and default_action_at is null
+        and default_action = any($1::text[])
+    order by due_at limit $2
+    for update of reviews skip locked
+"""  # noqa: S608
+_ESCALATE_OVERDUE: Final = f"""
+    update reviews set
+        escalated_at = coalesce(escalated_at, clock_timestamp()),
+        escalated_by = coalesce(escalated_by, 'route ' || queue), default_action_at = clock_timestamp()
+    from ({_OVERDUE}) as overdue where overdue.order_id = reviews.order_id
+    returning reviews.order_id, queue, escalated_by
+"""  # noqa: S608
+_DECIDE_OVERDUE: Final = f"""
+    update reviews set
+        decided_by = 'route ' || queue, decided_until = clock_timestamp() + interval '{DECIDED_MINUTES} minutes'
+    from ({_OVERDUE}) as overdue where overdue.order_id = reviews.order_id
+    returning reviews.order_id, decided_by as author, default_action as label
+"""  # noqa: S608
+_NOTE_DEFAULT_ACTIONS: Final = """
+    update reviews set default_action_at = clock_timestamp() where order_id = any($1::text[]) returning order_id
+"""
+# A label that was being stored while its order's review was being opened has not seen it.
+_CLOSE_LABELLED: Final = """
+    update reviews set closed_at = greatest(label.appended_at, opened_at)
+    from labels as label
+    where label.order_id = reviews.order_id and closed_at is null and stage = 'first' and opened_by = 'decision'
+        and opened_at > now() - interval '10 minutes'
+    returning reviews.order_id
+"""
+
+
+class Overdue(NamedTuple):
+    """An overdue review that its route's default action closes: by this label, of this author."""
+
+    order_id: str
+    author: str
+    label: Label
+
+
+async def escalate_overdue(connection: QueryExecutor, most: int) -> Sequence[tuple[str, str, str]]:
+    """Escalate up to so many overdue reviews whose routes say so; returns order_id, queue and who escalated each."""
+    rows = await connection.fetch(_ESCALATE_OVERDUE, ["escalate"], most)
+    return [(row["order_id"], row["queue"], row["escalated_by"]) for row in rows]
+
+
+async def decide_overdue(database: QueryExecutor, most: int) -> Sequence[Overdue]:
+    """Take up to so many overdue reviews out of the queue whose routes say which label they get."""
+    rows = await database.fetch(_DECIDE_OVERDUE, [Label.FRAUD, Label.LEGITIMATE], most)
+    return [Overdue(row["order_id"], row["author"], Label(row["label"])) for row in rows]
+
+
+async def note_default_actions(database: QueryExecutor, order_ids: Sequence[str]) -> None:
+    """Record that the labels of these reviews are published, so that this happens once."""
+    await database.fetch(_NOTE_DEFAULT_ACTIONS, order_ids)
+
+
+async def close_labelled(database: QueryExecutor) -> int:
+    """Close reviews that were opened at the moment at which a label of their order was stored; returns how many."""
+    return len(await database.fetch(_CLOSE_LABELLED))
+
+
 _REOPEN: Final = """
     update reviews set decided_by = null, decided_until = null
     where order_id = any($1::text[]) and decided_by = $2 and closed_at is null

@@ -52,6 +52,8 @@ Problem
 │   ├── ReviewDecided        409  its label is being stored
 │   ├── SecondReviewRefused  409  it is another person's
 │   ├── NoReviewWaiting      404
+│   ├── SavedSearchUnknown   404
+│   ├── TooManySavedSearches 409  of one key
 │   ├── BacktestUnknown      404
 │   ├── BacktestRefused      409  its range cannot be
 │   ├── BacktestUnfinished   409  it has no report

@@ -309,6 +309,28 @@ class NoReviewWaiting(Problem):
         super().__init__("no review is waiting that you could take")
 
 
+class SavedSearchUnknown(Problem):
+    """You have saved no search under this name: `GET /v1/saved-searches` lists them. Those of others are theirs."""
+
+    status = 404
+    code = "saved-search-unknown"
+    title = "You have no such search"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"you have saved no search {name!r}")
+
+
+class TooManySavedSearches(Problem):
+    """You have as many saved searches as one key may have. Delete one."""
+
+    status = 409
+    code = "too-many-saved-searches"
+    title = "You have too many saved searches"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"you have {most} saved searches, which is the most; delete one")
+
+
 class BacktestUnknown(Problem):
     """No backtest has this id: it was never requested, or it is deleted, as the newest 500 are kept."""
 

@@ -1,0 +1,1 @@
+"""Notes about orders, users and what orders share."""

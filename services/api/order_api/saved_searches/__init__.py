@@ -1,0 +1,1 @@
+"""Saved searches: query strings that people keep under a name."""
