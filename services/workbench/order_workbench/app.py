@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 
+from order_platform.command_line.settings_errors import read_settings
 from order_workbench.dead_letters.routes import router as dead_letters_router
 from order_workbench.entity.routes import router as entity_router
 from order_workbench.kit.assets import PREFIX, Assets
@@ -19,14 +20,19 @@ from order_workbench.rules.backtest_routes import router as backtests_router
 from order_workbench.rules.draft_routes import router as drafts_router
 from order_workbench.rules.routes import router as rules_router
 from order_workbench.search.routes import router as search_router
+from order_workbench.settings import WorkbenchSettings
+from order_workbench.sign_in.identity_provider import IdentityProvider
 from order_workbench.sign_in.routes import router as sign_in_router
 from order_workbench.system.routes import router as system_router
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add the workbench to an application whose services are open while it runs."""
+    """Add the workbench to an application whose services are open while it runs. Raises SettingsError."""
+    settings = read_settings(WorkbenchSettings)
     pages = Pages(make_environment(), Assets.load())
     app.state.workbench = pages
+    app.state.workbench_settings = settings
+    app.state.identity_provider = IdentityProvider(settings) if settings.oidc_issuer else None
     for router in (
         sign_in_router,
         now_router,

@@ -37,6 +37,21 @@ async def find_or_add_person(connection: QueryExecutor, name: str, role: Role) -
     return Person(record["key_id"], name, role)
 
 
+async def find_or_add_subject(
+    connection: QueryExecutor, subject: str, name: str, role: Role
+) -> tuple[Person, bool] | None:
+    """The person whom an identity provider knows as `subject`, and whether they are new; None for one who was revoked.
+
+    They have this name and role from now on.
+    """
+    shown = "".join(filter(str.isprintable, name)).strip()[:MAX_NAME_LENGTH] or "without a name"
+    record = await connection.fetchrow(repository.UPDATE_SUBJECT, subject, shown, role)
+    if record is not None:
+        return Person(record["key_id"], shown, role), False
+    added = await connection.fetchrow(repository.INSERT_SUBJECT, secrets.token_hex(6), subject, shown, role)
+    return None if added is None else (Person(added["key_id"], shown, role), True)
+
+
 async def create_sign_in_code(connection: QueryExecutor, person: Person, lifetime: timedelta = CODE_LIFETIME) -> str:
     """A code that begins one session of a person within `lifetime`; only its hash is stored."""
     code = f"owc_{secrets.token_hex(_CODE_BYTES)}"

@@ -127,6 +127,14 @@ UPDATE_PERSON: Final = """
 INSERT_PERSON: Final = """
     insert into api_keys (key_id, name, role, kind) values ($1, $2, $3, 'person') returning key_id
 """
+# A person of an identity provider has the name and role that it says; one who was revoked here stays so.
+UPDATE_SUBJECT: Final = """
+    update api_keys set name = $2, role = $3 where subject = $1 and revoked_at is null returning key_id
+"""
+INSERT_SUBJECT: Final = """
+    insert into api_keys (key_id, subject, name, role, kind) values ($1, $2, $3, $4, 'person')
+    on conflict (subject) do nothing returning key_id
+"""
 INSERT_CODE: Final = """
     with ended as (delete from sign_in_codes where expires_at <= now())
     insert into sign_in_codes (code_hash, key_id, expires_at) values ($1, $2, now() + $3) returning expires_at

@@ -8,11 +8,12 @@ from fastapi import Depends
 
 from order_api.auth import repository
 from order_api.auth.credential_cache import CredentialCache
-from order_api.auth.keys import hash_key
-from order_api.auth.people import redeem_sign_in_code
+from order_api.auth.keys import Role, hash_key
+from order_api.auth.people import find_or_add_subject, redeem_sign_in_code
 from order_api.auth.sessions import CookieSettings, looks_like_token, new_token
 from order_api.kit.database import Database
 from order_api.kit.registry import Provider
+from order_platform.postgres.audit import AuditRecord, SubjectKind, record_audit
 
 
 @dataclass(slots=True)
@@ -45,6 +46,20 @@ class SessionService:
     async def redeem(self, code: str) -> str | None:
         """The person whose sign-in code it is, which is used up by that; None for a code that is not valid."""
         return await redeem_sign_in_code(self.database, code)
+
+    async def find_subject(self, subject: str, name: str, role: Role) -> str | None:
+        """The key_id of a person of an identity provider, added when they are new; None for one who was revoked."""
+        async with self.database.connection() as connection, connection.transaction():
+            found = await find_or_add_subject(connection, subject, name, role)
+            if found is None:
+                return None
+            person, is_new = found
+            if is_new:
+                change = {"name": person.name, "role": role, "subject": subject}
+                record = AuditRecord(subject, "sign-in", SubjectKind.PERSON, person.key_id, None, None, change)
+                await record_audit(connection, record)
+        self.cache.forget_key(person.key_id)  # the role may be another one
+        return person.key_id
 
     async def close(self, key_id: str, token: str) -> None:
         """End a session of a key."""
