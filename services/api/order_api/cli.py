@@ -11,7 +11,7 @@ import typer
 
 from order_api.auth import keys, people
 from order_api.auth.keys import parse_expiry
-from order_api.settings import ApiSettings
+from order_api.settings import ApiSettings, InvitationSettings
 from order_contract.business_time import business_text
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import AsJson, failure, print_json
@@ -120,7 +120,8 @@ def invite(
     except ValueError as error:
         raise failure("order-api", str(error)) from None
     settings = read_settings(ApiSettings)
-    link = people.sign_in_link(f"http://{settings.api_host}:{settings.api_port}", code)
+    api_url = read_settings(InvitationSettings).api_url or f"http://{settings.api_host}:{settings.api_port}"
+    link = people.sign_in_link(api_url.rstrip("/"), code)
     if as_json:
         print_json({"key_id": person.key_id, "name": name, "role": role, "link": link})
         return

@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 from order_backtests.publication.settings import PublicationSettings
 from order_platform.event_settings import EventSettings
 from order_platform.setting_types import Port
-from order_platform.settings import DatabaseSettings, KafkaSettings
+from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings
 
 
 def _parse_limit(value: object) -> object:
@@ -35,6 +35,12 @@ def _check_origin(value: str) -> str:
 
 Limit = Annotated[InstanceOf[RateLimitItem], BeforeValidator(_parse_limit)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
+
+
+class InvitationSettings(ProcessSettings):
+    """Where people reach the API, as `.orderwatch/admin.env` has it."""
+
+    api_url: str = Field("", description="address in links that are made; empty: that of this machine")
 
 
 class ApiSettings(PublicationSettings, EventSettings, KafkaSettings, DatabaseSettings):

@@ -1,4 +1,4 @@
-"""`order-api keys`, as one types it."""
+"""`order-api keys` and `order-api people`, as one types them."""
 
 import json
 from datetime import datetime
@@ -48,6 +48,22 @@ def test_for_machines(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (entry["key_id"], entry["name"], entry["role"]) == (made["key_id"], "Ana", "review")
     assert entry["last_used_at"] is None
     assert datetime.fromisoformat(entry["revoked_at"]) >= datetime.fromisoformat(entry["created_at"])
+
+
+@pytest.mark.integration
+def test_inviting_a_person(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERWATCH_DATABASE_URL", database_url)
+    monkeypatch.setenv("ORDERWATCH_API_PORT", "8123")
+    link = runner.invoke(app, ["people", "invite", "Dina", "--role", "review"]).stdout.strip()
+    assert link.startswith("http://127.0.0.1:8123/workbench/sign-in?code=owc_")
+    monkeypatch.setenv("ORDERWATCH_API_URL", "https://fraud.example/")
+    made = json.loads(runner.invoke(app, ["people", "invite", "Dina", "--role", "admin", "--json"]).stdout)
+    assert made["link"].startswith("https://fraud.example/workbench/sign-in?code=owc_")
+    [entry] = json.loads(runner.invoke(app, ["keys", "list", "--json"]).stdout)
+    assert (entry["key_id"], entry["name"], entry["role"], entry["kind"]) == (made["key_id"], "Dina", "admin", "person")
+    refused = runner.invoke(app, ["people", "invite", "a\nb", "--role", "read"])
+    assert refused.exit_code == 1
+    assert "a person's name has 1 to 100 characters" in refused.stderr
 
 
 def test_an_unavailable_database(monkeypatch: pytest.MonkeyPatch) -> None:

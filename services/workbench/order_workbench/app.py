@@ -11,6 +11,7 @@ from order_workbench.kit.rendering import Pages, make_environment
 from order_workbench.links.routes import router as links_router
 from order_workbench.lists.routes import router as lists_router
 from order_workbench.marts.routes import router as marts_router
+from order_workbench.notes.routes import router as notes_router
 from order_workbench.now.routes import router as now_router
 from order_workbench.order.routes import router as order_router
 from order_workbench.people.routes import router as people_router
@@ -39,6 +40,7 @@ def add_pages(app: FastAPI) -> None:
         queue_router,
         order_router,
         entity_router,
+        notes_router,
         links_router,
         search_router,
         rules_router,

@@ -79,3 +79,32 @@ def test_a_person_is_invited_and_revoked(filled: WorkbenchSystem, sign_in: SignI
     assert "/workbench/sign-in" in other.page.url
     visit.goto("/workbench/audit?subject_kind=person")
     assert visit.page.locator("tbody tr").count() >= 2
+
+
+def test_a_search_is_saved_shared_and_forgotten(filled: WorkbenchSystem, sign_in: SignIn) -> None:
+    visit = sign_in()
+    visit.goto("/workbench/orders?country=SG")
+    visit.page.locator("form[action$=save] input[name=name]").fill("from <b>abroad</b>")
+    visit.page.locator("form[action$=save] input[name=shared]").check()
+    visit.page.locator("form[action$=save] button").click()
+    other = sign_in("Rudi", "read")
+    other.goto("/workbench/orders")
+    other.page.get_by_role("link", name="from <b>abroad</b>").click()
+    other.page.wait_for_url("**/workbench/orders?**country=SG**")
+    assert other.page.locator("form[action$=forget]").count() == 0
+    visit.page.locator("form[action$=forget] button").click()
+    visit.page.wait_for_url("**/workbench/orders")
+    assert visit.page.get_by_role("link", name="from <b>abroad</b>").count() == 0
+
+
+def test_a_note_is_written_and_seen_by_others(filled: WorkbenchSystem, sign_in: SignIn) -> None:
+    visit = sign_in("Dina", "review")
+    visit.goto("/workbench/order?id=o-1")
+    visit.page.locator("#notes input[name=text]").fill("called <script>alert(1)</script>")
+    visit.page.locator("#notes button").click()
+    visit.page.wait_for_selector("#notes li bdi")
+    other = sign_in("Rudi", "read")
+    other.goto("/workbench/order?id=o-1")
+    assert "called <script>alert(1)</script>" in other.page.locator("#notes li").inner_text()
+    assert other.page.locator("#notes form").count() == 0
+    assert other.find_accessibility_faults() == []

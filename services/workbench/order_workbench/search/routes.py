@@ -5,22 +5,24 @@ from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from order_api.auth.dependencies import principal_of, reader
 from order_api.auth.keys import Scope
 from order_api.kit.query_parameters import reject_contradictions
 from order_api.orders.service import Orders
+from order_api.saved_searches.filters import NamedSearch
+from order_api.saved_searches.service import SavedSearches
 from order_contract.business_time import BUSINESS_ZONE
 from order_contract.decision import Outcome
 from order_contract.label import Label
 from order_workbench.kit.documents import plain
 from order_workbench.kit.order_columns import COLUMNS
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute
+from order_workbench.kit.routing import PageRoute, redirect
 from order_workbench.search.csv_export import export_orders
-from order_workbench.search.filters import SearchParameters
+from order_workbench.search.filters import SaveForm, SearchParameters
 
 router = APIRouter(
     prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.ORDERS)]
@@ -32,8 +34,10 @@ FURTHER: Final = ("product_id", "country", "payment_method", "device_id", "ip_ad
 
 
 @router.get("/orders")
-async def search(request: Request, orders: Orders, parameters: Annotated[SearchParameters, Query()]) -> Response:
-    """The filters, and a page of what they find."""
+async def search(
+    request: Request, orders: Orders, searches: SavedSearches, parameters: Annotated[SearchParameters, Query()]
+) -> Response:
+    """The filters, a page of what they find, and the searches that are saved."""
     reject_contradictions(parameters)
     page = plain(await orders.list_page(request, principal_of(request), parameters))
     return render_page(
@@ -49,7 +53,22 @@ async def search(request: Request, orders: Orders, parameters: Annotated[SearchP
         page=page,
         next_query=None if page["next"] is None else _query(request, cursor=page["next"]),
         first_query=_query(request),
+        saved_searches=await searches.all(request),
     )
+
+
+@router.post("/orders/save")
+async def save_search(request: Request, searches: SavedSearches, given: Annotated[SaveForm, Form()]) -> Response:
+    """Save a search under a name, in place of one's own of that name, and show it."""
+    await searches.save(request, given.name, given.query, shared=given.shared)
+    return redirect(request, f"/workbench/orders?{given.query}")
+
+
+@router.post("/orders/forget")
+async def forget_search(request: Request, searches: SavedSearches, given: Annotated[NamedSearch, Form()]) -> Response:
+    """Delete one of one's own searches."""
+    await searches.delete(request, given.name)
+    return redirect(request, "/workbench/orders")
 
 
 @router.get("/orders.csv")

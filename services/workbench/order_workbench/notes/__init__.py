@@ -1,0 +1,1 @@
+"""Notes about orders, users and what orders share, as a part of other pages."""
