@@ -51,7 +51,8 @@ async def waiting(api: ApiProcess, key: str, order_id: str) -> AsyncIterator[asy
 
 async def count_waiting(api: ApiProcess) -> int:
     """How many requests wait, as the API's metrics say."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    # Two thousand connections are read first: on a busy machine that took longer than httpx' usual five seconds.
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         metrics = (await client.get(f"{api.url}/metrics")).text
     match = re.search(r"^orderwatch_api_waiting_requests ([0-9.]+)$", metrics, re.MULTILINE)
     assert match is not None

@@ -4,15 +4,19 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlencode
 
+import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse
 
+from order_api.http.problems.availability import InternalError
 from order_api.http.problems.problem import Problem
 from order_api.http.problems.requests import NotAuthenticated
 from order_api.kit.routing import CredentialCheck
 from order_workbench.kit.rendering import is_fragment, pages_of, render_page
+
+log = structlog.get_logger(__name__)
 
 SIGN_IN = "/workbench/sign-in"
 _NOT_INSTALLED = (
@@ -43,6 +47,10 @@ class PageRoute(APIRoute):
                 return _problem_page(request, problem)
             except RequestValidationError as error:
                 return _invalid_page(request, error)
+            except Exception:
+                # A bug: it is in the log as those of the API are, and the visitor gets a page.
+                log.exception("request_failed", request_id=request.state.request_id, method=request.method)
+                return _problem_page(request, InternalError())
 
         return handle_page
 
