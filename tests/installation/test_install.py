@@ -26,6 +26,8 @@ def no_installing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(install, "run", lambda *_args, **_options: True)
     monkeypatch.setattr(install, "install_uv", lambda: steps.append("uv"))
     monkeypatch.setattr(install, "install_packages", lambda environment: steps.append(environment.lock.name))
+    monkeypatch.setattr(install, "bundle_pages", lambda _environment: None)
+    monkeypatch.setattr(install, "pages_are_bundled", lambda: True)
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_kwargs: subprocess.CompletedProcess([], 0))
     return steps
 
@@ -88,6 +90,40 @@ def test_an_environment_that_says_nothing_readable_of_itself_is_built_again(
         no_installing.clear()
         install.main()
         assert no_installing == ["venv", "uv", "embedded.txt"]
+
+
+@pytest.mark.parametrize("failing", [None, "node.txt", "npm-cli.js", "build.mjs"])
+def test_pages_are_bundled_once_and_missing_ones_are_not_fatal(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failing: str | None
+) -> None:
+    frontend, assets = root / "frontend", root / "assets"
+    (frontend / "src").mkdir(parents=True)
+    for path in (
+        root / "locks" / "node.txt",
+        *(frontend / name for name in ("package-lock.json", "build.mjs", "src/a.js")),
+    ):
+        path.touch()
+    commands: list[str] = []
+
+    def run(command: list[str], _environment: object = None, *, fatal: bool = True) -> bool:
+        assert not fatal
+        commands.append(" ".join(command))
+        assets.mkdir(exist_ok=True)
+        return failing is None or failing not in commands[-1]
+
+    for name, value in {"FRONTEND": frontend, "ASSETS": assets, "run": run, "settings_from_pip": dict}.items():
+        monkeypatch.setattr(install, name, value)
+    for _ in range(2):
+        install.bundle_pages(install.workspace("embedded"))
+    assert install.pages_are_bundled() == (failing is None)
+    said = capsys.readouterr().err
+    if failing is None:
+        assert len(commands) == 3
+        (frontend / "src" / "a.js").write_text("changed")
+        assert not install.pages_are_bundled()
+    else:
+        assert failing in commands[-1]
+        assert "could not be bundled: all but them works" in said
 
 
 def test_two_installations_take_turns(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
