@@ -59,14 +59,14 @@ async def search(
 
 @router.post("/orders/save")
 async def save_search(request: Request, searches: SavedSearches, given: Annotated[SaveForm, Form()]) -> Response:
-    """Save a search under a name, in place of one's own of that name, and show it."""
+    """Save a search under a name, in place of the person's own of that name, and show it."""
     await searches.save(request, given.name, given.query, shared=given.shared)
     return redirect(request, f"/workbench/orders?{given.query}")
 
 
 @router.post("/orders/forget")
 async def forget_search(request: Request, searches: SavedSearches, given: Annotated[NamedSearch, Form()]) -> Response:
-    """Delete one of one's own searches."""
+    """Delete one of the person's own searches."""
     await searches.delete(request, given.name)
     return redirect(request, "/workbench/orders")
 
