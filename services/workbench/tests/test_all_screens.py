@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from order_workbench.kit.screens import SCREENS
-from tests.support.workbench import SignIn, WorkbenchSystem
+from tests.support.workbench import SignIn, WorkbenchSystem, make_order
 
 pytestmark = pytest.mark.integration
 
@@ -18,10 +18,7 @@ NARROW: Final = 360
 @pytest.fixture(scope="module")
 def filled(workbench: WorkbenchSystem) -> WorkbenchSystem:
     """The system with an order that is flagged, one that is not, and a message that was refused."""
-    order = {
-        "order_id": "o-1", "user_id": "u-1", "product_id": "p-1", "quantity": 1, "amount": 5_000_000,
-        "payment_method": "QRIS", "country": "SG", "created_date": "2026-11-22T10:00:00+07:00", "device_id": "d-1",
-    }  # fmt: skip
+    order = make_order("o-1", device_id="d-1")
     workbench.publish([order, {**order, "order_id": "o-2", "country": "ID"}, {**order, "country": "<b>XX</b>"}])
     return workbench
 

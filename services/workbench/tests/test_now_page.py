@@ -5,19 +5,14 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import eventually
-from tests.support.workbench import SignIn, Visit, WorkbenchSystem
+from tests.support.workbench import SignIn, Visit, WorkbenchSystem, make_order
 
 pytestmark = pytest.mark.integration
 
 
-def make_orders(first: int, count: int, **changes: Any) -> list[dict[str, Any]]:
+def make_orders(first: int, count: int, country: str = "ID") -> list[dict[str, Any]]:
     """Order events with ids from `first` on."""
-    return [
-        {"order_id": f"o-{number}", "user_id": f"u-{number % 7}", "product_id": "p-1", "quantity": 1,
-         "amount": 50_000, "payment_method": "QRIS", "country": "ID", "created_date": "2026-11-22T10:00:00+07:00",
-         **changes}
-        for number in range(first, first + count)
-    ]  # fmt: skip
+    return [make_order(f"o-{number}", country=country, amount=50_000) for number in range(first, first + count)]
 
 
 def shown_count(visit: Visit) -> int:

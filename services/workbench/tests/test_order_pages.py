@@ -2,12 +2,13 @@
 
 import csv
 import io
-from typing import Any, Final
+from functools import partial
+from typing import Final
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.workbench import SignIn, Visit, WorkbenchSystem
+from tests.support.workbench import SignIn, Visit, WorkbenchSystem, make_order
 
 pytestmark = pytest.mark.integration
 
@@ -29,13 +30,7 @@ PATHS: Final = {
 }
 
 
-def make_order(order_id: str, **changes: Any) -> dict[str, Any]:
-    """An order event that the default rules flag, as it comes from abroad."""
-    return {
-        "order_id": order_id, "user_id": f"user of {order_id}"[:64], "product_id": "p-1", "quantity": 1,
-        "amount": 5_000_000, "payment_method": "QRIS", "country": "SG", "created_date": "2026-11-22T10:00:00+07:00",
-        "device_id": "shared", "ip_address": "36.68.10.20", **changes,
-    }  # fmt: skip
+order_of_device = partial(make_order, device_id="shared", ip_address="36.68.10.20")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,15 +38,15 @@ def orders(workbench: WorkbenchSystem) -> None:
     """Two orders of one device, and orders with hostile values in every field of text."""
     count = len(HOSTILE)
     hostile = [
-        make_order(
+        order_of_device(
             value, user_id=HOSTILE[(number + 1) % count], product_id=HOSTILE[(number + 2) % count],
             device_id=HOSTILE[(number + 3) % count], voucher_code=HOSTILE[(number + 4) % count],
             payment_method=HOSTILE[(number + 5) % count], **{HOSTILE[(number + 6) % count]: value},
         )
         for number, value in enumerate(HOSTILE)
     ]  # fmt: skip
-    large = make_order("large", note="y" * LARGE, device_id="other", ip_address="36.68.10.21")
-    workbench.publish([make_order("o-1"), make_order("o-2", country="ID"), large, *hostile])
+    large = order_of_device("large", note="y" * LARGE, device_id="other", ip_address="36.68.10.21")
+    workbench.publish([order_of_device("o-1"), order_of_device("o-2", country="ID"), large, *hostile])
 
 
 WIDE: Final = """

@@ -1,11 +1,11 @@
 """The review queue in a browser: a review by keyboard alone, two analysts at once, hostile values, both themes."""
 
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from tests.support.waiting import eventually
-from tests.support.workbench import SignIn, Visit, WorkbenchSystem
+from tests.support.workbench import SignIn, Visit, WorkbenchSystem, make_order
 
 pytestmark = pytest.mark.integration
 
@@ -21,15 +21,6 @@ HOSTILE: Final = (
     "a b&c=d?e#f%00",
 )
 AT_HAND: Final = "article input[name=order_id]"
-
-
-def make_order(order_id: str, **changes: Any) -> dict[str, Any]:
-    """An order event that the default rules flag, as it comes from abroad."""
-    return {
-        "order_id": order_id, "user_id": f"user of {order_id}"[:64], "product_id": "p-1", "quantity": 1,
-        "amount": 5_000_000, "payment_method": "QRIS", "country": "SG", "created_date": "2026-11-22T10:00:00+07:00",
-        **changes,
-    }  # fmt: skip
 
 
 def at_hand(visit: Visit) -> str | None:

@@ -51,7 +51,7 @@ def read_token(request: HTTPConnection) -> str | None:
 
 def set_token(response: Response, token: str, request: HTTPConnection, cookies: CookieSettings) -> None:
     """Have the browser keep the token as long as the session lasts."""
-    secure = _is_secure(request, cookies)
+    secure = is_secure(request, cookies)
     response.set_cookie(
         HOST_COOKIE if secure else COOKIE,
         token,
@@ -66,9 +66,10 @@ def set_token(response: Response, token: str, request: HTTPConnection, cookies: 
 
 def clear_token(response: Response, request: HTTPConnection, cookies: CookieSettings) -> None:
     """Have the browser forget the token."""
-    secure = _is_secure(request, cookies)
+    secure = is_secure(request, cookies)
     response.delete_cookie(HOST_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="lax")
 
 
-def _is_secure(request: HTTPConnection, cookies: CookieSettings) -> bool:
+def is_secure(request: HTTPConnection, cookies: CookieSettings) -> bool:
+    """Whether cookies for a request are for HTTPS only."""
     return request.url.scheme == "https" if cookies.secure == "auto" else cookies.secure == "always"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse
 from starlette.responses import HTMLResponse
 
-from order_api.auth.dependencies import principal_of, reader, reviewer
+from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.backtests.filters import BacktestId, BacktestParameters, WantedBacktest
 from order_api.backtests.schemas import (
@@ -15,6 +15,7 @@ from order_api.backtests.schemas import (
     BacktestPage,
     BacktestSummary,
     BacktestWithReport,
+    progress_event,
 )
 from order_api.backtests.service import Backtests, as_document
 from order_api.http.json_response import json_response
@@ -128,10 +129,8 @@ async def stream_backtest(request: Request, backtests: Backtests, backtest_id: B
     """How far a backtest has come, as server-sent events: at first, when that has changed, and when it has ended."""
     if not accepts(request.headers.getlist("accept"), EVENT_STREAM):
         raise NotAcceptable(EVENT_STREAM)
-    await backtests.require(request, backtest_id)
-    key_id = principal_of(request).key_id
-    backtests.open_requests.admit(key_id)
-    events = backtests.follow(request, backtest_id, backtests.open_requests.hold(key_id))
+    progress = await backtests.open_progress(request, backtest_id)
+    events = (progress_event(document) async for document in progress)
     return EventSourceResponse(events, ping=KEEP_ALIVE_SECONDS, ping_message_factory=keep_alive)
 
 

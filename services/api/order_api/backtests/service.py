@@ -15,7 +15,6 @@ from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.auth.repository import find_key_name
 from order_api.backtests.filters import WantedBacktest
 from order_api.backtests.processes import BacktestProcesses
-from order_api.backtests.schemas import progress_event
 from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSlow
 from order_api.http.problems.requests import NotAuthenticated, NotPermitted
 from order_api.http.problems.resources import BacktestEnded, BacktestUnfinished, BacktestUnknown
@@ -129,12 +128,22 @@ class BacktestService:
         self.processes.cancel(backtest_id)
         return as_document(await self._read(backtest_id))
 
-    async def follow(
+    async def open_progress(self, request: Request, backtest_id: int) -> AsyncIterator[dict[str, Any]]:
+        """A backtest as it is sent, whenever it has changed: until it has ended, the key is revoked or the API stops.
+
+        Raises BacktestUnknown, TooManyAtOnce, NotPermitted before the first.
+        """
+        await self.require(request, backtest_id)
+        key_id = principal_of(request).key_id
+        self.open_requests.admit(key_id)
+        return self._follow(request, backtest_id, self.open_requests.hold(key_id))
+
+    async def _follow(
         self, request: Request, backtest_id: int, held: AbstractContextManager[None]
-    ) -> AsyncIterator[bytes]:
-        """Events of a backtest's progress, until it has ended, the key is revoked or the API stops."""
+    ) -> AsyncIterator[dict[str, Any]]:
         clock = asyncio.get_running_loop().time
-        ends, checked, sent = clock() + self.settings.api_stream_seconds, clock(), b""
+        ends, checked = clock() + self.settings.api_stream_seconds, clock()
+        sent: dict[str, Any] | None = None
         with held:
             while not self.is_closed and clock() < ends:
                 try:
@@ -149,10 +158,10 @@ class BacktestService:
                     return
                 if stored is None:
                     return
-                event = progress_event(as_document(stored))
-                if event != sent:
-                    sent = event
-                    yield event
+                document = as_document(stored)
+                if document != sent:
+                    sent = document
+                    yield document
                 if stored.state.has_ended:
                     return
                 await asyncio.sleep(FOLLOW_SECONDS)

@@ -1,7 +1,7 @@
 """`/v1/decisions/stream`."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
@@ -36,6 +36,20 @@ class DecisionService:
     rules: KnownRules
     database: Database
     personal_data: PersonalDataPolicy
+
+    def open(
+        self, request: Request, parameters: StreamParameters, last_event_id: Mapping[int, int] | None
+    ) -> AsyncIterator[bytes]:
+        """A stream for the principal of a request. Raises TooManyListening, ShuttingDown or TooManyAtOnce."""
+        self.streams.admit()
+        principal = principal_of(request)
+        self.open_requests.admit(principal.key_id)
+        return self.streams.stream(
+            parameters.start_after(last_event_id),
+            parameters.decision_filter(masked=self.personal_data.masks(principal)),
+            partial(authentication_of(request).require_still_permitted, request),
+            self.open_requests.hold(principal.key_id),
+        )
 
 
 Decisions = Annotated[DecisionService, Depends(Provider(DecisionService))]
@@ -85,13 +99,5 @@ async def stream_decisions(
     reject_contradictions(parameters)
     with contextlib.suppress(DatabaseUnavailable):  # decisions come from the topic
         await decisions.rules.reject_unknown(decisions.database, parameters.rule)
-    decisions.streams.admit()
-    key_id = principal_of(request).key_id
-    decisions.open_requests.admit(key_id)
-    stream: AsyncIterator[bytes] = decisions.streams.stream(
-        parameters.start_after(last_event_id),
-        parameters.decision_filter(masked=decisions.personal_data.masks(principal_of(request))),
-        partial(authentication_of(request).require_still_permitted, request),
-        decisions.open_requests.hold(key_id),
-    )
+    stream = decisions.open(request, parameters, last_event_id)
     return EventSourceResponse(stream, ping=KEEP_ALIVE_SECONDS, ping_message_factory=keep_alive)

@@ -3,8 +3,8 @@
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi import Form, Query, Request, Response
+from pydantic import AfterValidator, Field
 
 from dead_letters.model import RedriveState
 from order_api.auth.dependencies import administrator, principal_of
@@ -14,15 +14,12 @@ from order_api.dead_letters.service import DeadLetters
 from order_contract.error_types import ErrorType
 from order_contract.origin import parse_origin
 from order_workbench.kit.documents import plain
+from order_workbench.kit.forms import PageForm
+from order_workbench.kit.paging import page_query
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 
-router = APIRouter(
-    prefix="/workbench",
-    route_class=PageRoute,
-    include_in_schema=False,
-    dependencies=[administrator(Scope.DEAD_LETTERS)],
-)
+router = page_router(administrator(Scope.DEAD_LETTERS))
 
 
 def _check_origin(text: str) -> str:
@@ -33,10 +30,8 @@ def _check_origin(text: str) -> str:
 OriginText = Annotated[str, Field(max_length=300), AfterValidator(_check_origin)]
 
 
-class RedriveForm(BaseModel):
+class RedriveForm(PageForm):
     """A dead letter to publish again, with the corrected message when it was changed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     origin: OriginText
     body: Annotated[str, Field(max_length=60_000)] = ""
@@ -49,7 +44,6 @@ async def list_dead_letters(
 ) -> Response:
     """A page of them, newest first."""
     items, cursor = await dead_letters.list_page(request, parameters)
-    given = parameters.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"cursor"})
     return render_page(
         request,
         "dead_letters/page.html",
@@ -57,7 +51,7 @@ async def list_dead_letters(
         parameters=parameters,
         error_types=list(ErrorType),
         states=list(RedriveState),
-        next_page=cursor and urlencode({**given, "cursor": cursor}),
+        next_page=cursor and page_query(request, cursor=cursor),
     )
 
 

@@ -4,20 +4,19 @@ from typing import Annotated
 
 import orjson
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from order_api.entities.filters import FIELDS, EntityKind
 from order_api.kit.query_parameters import Text
 from order_api.lists.filters import NewSnooze, Reason
 from order_lists.snoozes import MAX_DAYS
+from order_workbench.kit.forms import Days, PageForm
 
 _ListName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class EntityPage(BaseModel):
+class EntityPage(PageForm):
     """Which entity."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: EntityKind
     id: Text
@@ -28,7 +27,7 @@ class ListForm(EntityPage):
 
     list: _ListName
     reason: Reason
-    days: Annotated[int, Field(ge=1, le=3_650)] | None = None
+    days: Days | None = None
 
 
 class UnlistForm(EntityPage):

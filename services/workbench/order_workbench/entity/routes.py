@@ -1,11 +1,10 @@
 """`/workbench/entity`: everything about one user, device, address, voucher or product, and its lists."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 
 from order_api.auth.dependencies import principal_of, reader, reviewer
 from order_api.auth.keys import Role, Scope
@@ -16,13 +15,12 @@ from order_lists.model import SNOOZE_FIELDS, SNOOZE_KIND, OrderListSummary
 from order_workbench.entity.filters import EntityPage, ListForm, SnoozeForm, UnlistForm
 from order_workbench.kit.documents import plain
 from order_workbench.kit.entities import TITLES
+from order_workbench.kit.forms import end_of
 from order_workbench.kit.order_columns import columns_of
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.ORDERS)]
-)
+router = page_router(reader(Scope.ORDERS))
 
 MOST_LISTS: Final = 500
 _COLUMNS: Final = ("created_date", "order_id", "outcome", "risk_score", "amount", "user_id", "payment_method",
@@ -55,8 +53,7 @@ async def show_entity(
 @router.post("/entity/list", dependencies=[reviewer(Scope.LISTS)])
 async def add_to_list(request: Request, lists: Lists, given: Annotated[ListForm, Form()]) -> Response:
     """Add the entity to a list."""
-    expires_at = None if given.days is None else datetime.now(UTC) + timedelta(days=given.days)
-    await lists.change(request, given.list, reason=given.reason, add=[given.id], expires_at=expires_at)
+    await lists.change(request, given.list, reason=given.reason, add=[given.id], expires_at=end_of(given.days))
     return _redirect(request, given)
 
 

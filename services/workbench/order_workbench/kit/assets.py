@@ -60,7 +60,7 @@ class Assets:
         """The file of a name. Raises NotFound."""
         asset = self.files.get(name)
         if asset is None:
-            raise NotFound("there is no such file")
+            raise NotFound("no file has this name")
         headers = {"Cache-Control": _CACHING, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
         if is_large(asset.content) and accepts_gzip(request.scope):
             return Response(

@@ -57,6 +57,8 @@ class Pages:
 
     environment: Environment
     assets: Assets
+    with_provider: bool = False
+    """Whether people can sign in with an identity provider."""
 
     def render(self, request: Request, template: str, **values: Any) -> str:
         """A template with what every page knows: the language, the theme, the person, the screens."""

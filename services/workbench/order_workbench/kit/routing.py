@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import structlog
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse
@@ -53,6 +53,13 @@ class PageRoute(APIRoute):
                 return _problem_page(request, InternalError())
 
         return handle_page
+
+
+def page_router(*dependencies: Any) -> APIRouter:
+    """The router of a screen: `dependencies` say who may see it, such as `reader(Scope.ORDERS)`."""
+    return APIRouter(
+        prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=list(dependencies)
+    )
 
 
 def _without_empty_parameters(request: Request) -> Request:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from order_api.auth.dependencies import reader
 from order_api.auth.keys import Scope
@@ -12,11 +12,9 @@ from order_api.links.service import LinkSearch
 from order_workbench.kit.documents import plain
 from order_workbench.kit.entities import TITLES
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute
+from order_workbench.kit.routing import page_router
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.ORDERS)]
-)
+router = page_router(reader(Scope.ORDERS))
 
 
 @router.get("/links")

@@ -1,57 +1,52 @@
 """`/workbench/lists`: lists, their entries, and changes of them."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Form, Query, Request, Response
+from pydantic import Field
 
 from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.kit.pagination import cut_page, read_cursor
 from order_api.lists.filters import MOST_VALUES, AnyKind, EntryCursor, Reason
 from order_api.lists.service import Lists
+from order_workbench.kit.forms import Days, PageForm, end_of
+from order_workbench.kit.paging import page_query
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 
-router = APIRouter(prefix="/workbench", route_class=PageRoute, include_in_schema=False)
+router = page_router()
 
 _MOST_LISTS = 200
 _ON_A_PAGE = 100
 ListName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:-]{1,200}$")]
 
 
-class EntriesView(BaseModel):
+class EntriesView(PageForm):
     """A page of a list's entries."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: ListName
     value: Annotated[str, Field(max_length=320)] | None = None
     cursor: EntryCursor | None = None
 
 
-class AddForm(BaseModel):
+class AddForm(PageForm):
     """Values to add, one per line."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: ListName
     values: Annotated[str, Field(max_length=60_000)]
     reason: Reason
-    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    days: Days | None = None
 
     def lines(self) -> list[str]:
         """The values."""
         return [line.strip() for line in self.values.splitlines() if line.strip()][: MOST_VALUES + 1]
 
 
-class RemoveForm(BaseModel):
+class RemoveForm(PageForm):
     """A value to remove."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: ListName
     value: Annotated[str, Field(min_length=1, max_length=320)]
@@ -72,22 +67,20 @@ async def show_list(request: Request, lists: Lists, view: Annotated[EntriesView,
     after = None if view.cursor is None else read_cursor(view.cursor, listing, _parse_value)
     spec, found = await lists.entries(request, view.name, at=None, value=view.value, after=after, count=_ON_A_PAGE + 1)
     entries, cursor = cut_page(found, _ON_A_PAGE, listing, lambda entry: (entry.value,))
-    given = view.model_dump(exclude_none=True, exclude={"cursor"})
     return render_page(
         request,
         "lists/entries.html",
         spec=spec,
         view=view,
         entries=[asdict(entry) for entry in entries],
-        next_page=cursor and urlencode({**given, "cursor": cursor}),
+        next_page=cursor and page_query(request, cursor=cursor),
     )
 
 
 @router.post("/list/add", dependencies=[reviewer(Scope.LISTS)])
 async def add(request: Request, lists: Lists, given: Annotated[AddForm, Form()]) -> Response:
     """Add values, as one change."""
-    expires_at = None if given.days is None else datetime.now(UTC) + timedelta(days=given.days)
-    await lists.change(request, given.name, add=given.lines(), expires_at=expires_at, reason=given.reason)
+    await lists.change(request, given.name, add=given.lines(), expires_at=end_of(given.days), reason=given.reason)
     return redirect(request, f"/workbench/list?{urlencode({'name': given.name})}")
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import Field
 
 from order_api.auth.dependencies import principal_of, reader
@@ -12,12 +11,11 @@ from order_api.auth.keys import Scope
 from order_api.marts.filters import MartParameters
 from order_api.marts.service import Marts
 from order_workbench.kit.documents import plain
+from order_workbench.kit.paging import page_query
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute
+from order_workbench.kit.routing import page_router
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.MARTS)]
-)
+router = page_router(reader(Scope.MARTS))
 
 _MOST_BARS = 12
 
@@ -42,7 +40,6 @@ async def show_mart(
     )
     page, cursor = await marts.read_page(request, principal_of(request), mart, own)
     shown = plain(page)
-    given = {"mart": mart, **own.filters(), "limit": own.limit}
     return render_page(
         request,
         "marts/rows.html",
@@ -50,7 +47,7 @@ async def show_mart(
         rows=shown["items"],
         filters=own.filters(),
         bars=find_bars(shown["mart"]["columns"], shown["items"]),
-        next_page=cursor and urlencode({**given, "cursor": cursor}),
+        next_page=cursor and page_query(request, cursor=cursor),
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 
 from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
@@ -10,11 +10,9 @@ from order_api.notes.filters import NewNote, NoteParameters
 from order_api.notes.service import Notes, NoteService
 from order_platform.postgres.notes import NoteSubject
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute
+from order_workbench.kit.routing import page_router
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.ORDERS)]
-)
+router = page_router(reader(Scope.ORDERS))
 
 MOST_SHOWN: Final = 50
 

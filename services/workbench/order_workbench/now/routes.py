@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from sse_starlette import EventSourceResponse
 
-from order_api.auth.dependencies import authentication_of, principal_of, reader
+from order_api.auth.dependencies import principal_of, reader
 from order_api.auth.keys import Scope
 from order_api.decisions.filters import LastEventId, StreamParameters
 from order_api.decisions.routes import Decisions
@@ -19,13 +18,12 @@ from order_api.kit.event_streams import KEEP_ALIVE_SECONDS, keep_alive
 from order_api.stats.filters import WindowParameters
 from order_api.stats.service import Statistics
 from order_contract.business_time import business_date, business_date_start
+from order_workbench.kit.part_events import part_event
 from order_workbench.kit.rendering import pages_of, render_page
-from order_workbench.kit.routing import PageRoute
+from order_workbench.kit.routing import page_router
 from order_workbench.now.live_events import Moment, gather_moments
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.DECISIONS)]
-)
+router = page_router(reader(Scope.DECISIONS))
 
 RECENT: Final = timedelta(minutes=5)
 TOP_RULES: Final = 5
@@ -63,15 +61,7 @@ async def stream_now(
     last_event_id: Annotated[LastEventId, Header(alias="Last-Event-ID")] = None,
 ) -> EventSourceResponse:
     """The decisions as rows, a few times a second; resumes after `Last-Event-ID` without gap or repeat."""
-    principal = principal_of(request)
-    decisions.streams.admit()
-    decisions.open_requests.admit(principal.key_id)
-    stream = decisions.streams.stream(
-        parameters.start_after(last_event_id),
-        parameters.decision_filter(masked=decisions.personal_data.masks(principal)),
-        partial(authentication_of(request).require_still_permitted, request),
-        decisions.open_requests.hold(principal.key_id),
-    )
+    stream = decisions.open(request, parameters, last_event_id)
     return EventSourceResponse(_rows(request, stream), ping=KEEP_ALIVE_SECONDS, ping_message_factory=keep_alive)
 
 
@@ -85,9 +75,7 @@ async def _rows(request: Request, chunks: AsyncIterator[bytes]) -> AsyncIterator
 def _event(request: Request, moment: Moment) -> bytes:
     if not moment.decisions and moment.reset is None:
         return b"id: %b\n\n" % moment.event_id.encode()
-    rows = pages_of(request).render(request, "now/rows.html", moment=moment)
-    data = "\n".join(f"data: {line}" for line in rows.splitlines() if line.strip())
-    return f"id: {moment.event_id}\n{data}\n\n".encode()
+    return part_event(pages_of(request).render(request, "now/rows.html", moment=moment), moment.event_id)
 
 
 def _step(moment: datetime, seconds: int) -> datetime:

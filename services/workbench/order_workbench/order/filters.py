@@ -1,15 +1,12 @@
 """Query parameters and forms of the order's page."""
 
-from pydantic import BaseModel, ConfigDict
-
 from order_api.kit.query_parameters import Identifier
 from order_api.labels.filters import NewLabel
+from order_workbench.kit.forms import PageForm
 
 
-class OrderPage(BaseModel):
+class OrderPage(PageForm):
     """Which order."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: Identifier
 

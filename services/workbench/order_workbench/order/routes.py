@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 
 from order_api.auth.dependencies import principal_of, reader, reviewer
 from order_api.auth.keys import Scope
@@ -19,12 +19,10 @@ from order_contract.label import REASONS, Label
 from order_workbench.kit.documents import plain
 from order_workbench.kit.order_columns import columns_of
 from order_workbench.kit.rendering import HEADERS, render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 from order_workbench.order.filters import LabelForm, OrderPage
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.ORDERS)]
-)
+router = page_router(reader(Scope.ORDERS))
 
 HISTORY: Final = 20
 # How long a page waits for a detector to store the label that was just published.

@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from order_api.audit.filters import AuditParameters
 from order_api.audit.service import Audit
@@ -16,25 +15,23 @@ from order_api.auth.people import sign_in_link
 from order_api.http.problems.requests import NotPermitted
 from order_api.key_management.service import Keys
 from order_platform.postgres.audit import SubjectKind
+from order_workbench.kit.forms import PageForm
+from order_workbench.kit.paging import page_query
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 
-router = APIRouter(prefix="/workbench", route_class=PageRoute, include_in_schema=False)
+router = page_router()
 
 
-class InvitationForm(BaseModel):
+class InvitationForm(PageForm):
     """A person to invite."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
     role: Role
 
 
-class RevocationForm(BaseModel):
+class RevocationForm(PageForm):
     """A person or key whose access ends."""
-
-    model_config = ConfigDict(extra="forbid")
 
     key_id: Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
 
@@ -71,14 +68,13 @@ async def revoke(request: Request, keys: Keys, given: Annotated[RevocationForm, 
 async def show_audit(request: Request, audit: Audit, parameters: Annotated[AuditParameters, Query()]) -> Response:
     """Who changed what, newest first."""
     entries, cursor = await audit.list_page(request, parameters)
-    given = parameters.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"cursor"})
     return render_page(
         request,
         "people/audit.html",
         entries=entries,
         parameters=parameters,
         kinds=list(SubjectKind),
-        next_page=cursor and urlencode({**given, "cursor": cursor}),
+        next_page=cursor and page_query(request, cursor=cursor),
     )
 
 

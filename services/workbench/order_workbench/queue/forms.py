@@ -2,22 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from order_api.kit.pagination import CursorText
 from order_api.kit.query_parameters import HyphenatedName, Identifier
 from order_api.labels.filters import NewLabel
 from order_api.review_queue.model import MOST_CLOSED, QueueFilters, QueueState
+from order_workbench.kit.forms import PageForm
 from order_workbench.queue.verdicts import VERDICT_NAMES
 
 MAX_NOTE = 2_000
 Note = Annotated[str, StringConstraints(max_length=MAX_NOTE, pattern=r"^[^\x00]*$")]
 
 
-class QueueForm(BaseModel):
+class QueueForm(PageForm):
     """Which part of the queue a person works on; every form of the page carries it along."""
-
-    model_config = ConfigDict(extra="forbid")
 
     state: QueueState | None = None
     queue: HyphenatedName | None = None

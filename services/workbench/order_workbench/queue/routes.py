@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import Depends, Form, Query, Request, Response
 
 from order_api.auth.dependencies import principal_of, reviewer
 from order_api.auth.keys import Scope
@@ -17,7 +17,7 @@ from order_api.review_queue.service import Queue, ReviewQueue
 from order_api.users.service import Users, UserService
 from order_workbench.kit.documents import plain
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 from order_workbench.queue.forms import (
     BulkForm,
     EscalationForm,
@@ -28,9 +28,7 @@ from order_workbench.queue.forms import (
 )
 from order_workbench.queue.verdicts import VERDICTS
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reviewer(Scope.ORDERS)]
-)
+router = page_router(reviewer(Scope.ORDERS))
 _PATH = "/workbench/queue"
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from order_api.auth.dependencies import reader
 from order_api.auth.keys import Scope
@@ -14,14 +14,9 @@ from order_api.rules.service import Rules
 from order_api.rulesets.service import Rulesets
 from order_contract.business_time import business_date
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute
+from order_workbench.kit.routing import page_router
 
-router = APIRouter(
-    prefix="/workbench",
-    route_class=PageRoute,
-    include_in_schema=False,
-    dependencies=[reader(Scope.RULESETS), reader(Scope.STATS)],
-)
+router = page_router(reader(Scope.RULESETS), reader(Scope.STATS))
 
 MOST_IN_MATRIX: Final = 30
 

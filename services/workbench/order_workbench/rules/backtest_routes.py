@@ -5,12 +5,11 @@ from contextlib import aclosing
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any, Final
 
-import orjson
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from pydantic import Field
 from sse_starlette import EventSourceResponse
 
-from order_api.auth.dependencies import principal_of, reader, reviewer
+from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.backtests.filters import MOST_ID, WantedBacktest
 from order_api.backtests.service import Backtests, as_document
@@ -21,13 +20,13 @@ from order_api.rulesets.service import Rulesets
 from order_api.what_if.filters import RulesetChoice, SavedDraft, StoredVersion
 from order_backtests.repository import State
 from order_contract.business_time import BUSINESS_ZONE, business_date
+from order_workbench.kit.documents import plain
+from order_workbench.kit.part_events import part_event
 from order_workbench.kit.rendering import pages_of, render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 from order_workbench.rules.forms import BacktestForm, CancelForm, TextForm
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.ORDERS)]
-)
+router = page_router(reader(Scope.ORDERS))
 
 MOST_SHOWN: Final = 50
 MOST_DRAFTS: Final = 200
@@ -97,11 +96,8 @@ async def show_backtest(request: Request, backtests: Backtests, backtest_id: Bac
 @router.get("/rules/backtest/events")
 async def stream_progress(request: Request, backtests: Backtests, backtest_id: BacktestId) -> EventSourceResponse:
     """The progress as parts of the page, until the backtest has ended."""
-    await backtests.require(request, backtest_id)
-    key_id = principal_of(request).key_id
-    backtests.open_requests.admit(key_id)
-    stream = backtests.follow(request, backtest_id, backtests.open_requests.hold(key_id))
-    return EventSourceResponse(_parts(request, stream), ping=KEEP_ALIVE_SECONDS, ping_message_factory=keep_alive)
+    progress = await backtests.open_progress(request, backtest_id)
+    return EventSourceResponse(_parts(request, progress), ping=KEEP_ALIVE_SECONDS, ping_message_factory=keep_alive)
 
 
 @router.post("/rules/backtest/cancel", dependencies=_REVIEWER)
@@ -111,19 +107,9 @@ async def cancel_backtest(request: Request, backtests: Backtests, wanted: Annota
     return redirect(request, f"/workbench/rules/backtest?id={wanted.id}")
 
 
-async def _parts(request: Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async with aclosing(chunks) as events:  # type: ignore[type-var]
-        async for event in events:
-            found = _document(event)
-            part = pages_of(request).render(
-                request, "rules/progress.html", found=found, ended=State(found["state"]).has_ended
-            )
-            data = "\n".join(f"data: {line}" for line in part.splitlines() if line.strip())
-            yield f"{data}\n\n".encode()
-
-
-def _document(event: bytes) -> dict[str, Any]:
-    """What an event of a backtest's progress holds."""
-    data = next(line for line in event.split(b"\n") if line.startswith(b"data: "))
-    found: dict[str, Any] = orjson.loads(data.removeprefix(b"data: "))
-    return found
+async def _parts(request: Request, documents: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    async with aclosing(documents) as progress:  # type: ignore[type-var]
+        async for each in progress:
+            found = plain(each)
+            ended = State(found["state"]).has_ended
+            yield part_event(pages_of(request).render(request, "rules/progress.html", found=found, ended=ended))

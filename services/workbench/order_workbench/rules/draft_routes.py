@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from starlette.responses import JSONResponse
 
 from decision_engine.json_schema import ruleset_schema
@@ -23,12 +23,10 @@ from order_api.kit.query_parameters import HyphenatedName
 from order_api.rulesets.filters import RulesetText
 from order_api.rulesets.service import Rulesets, RulesetService
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 from order_workbench.rules.forms import ApprovalForm, DiscardForm, DraftForm, PublicationForm
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.RULESETS)]
-)
+router = page_router(reader(Scope.RULESETS))
 
 PAGE: Final = "/workbench/rules/draft"
 _REVIEWER: Final = [reviewer(Scope.RULESETS)]

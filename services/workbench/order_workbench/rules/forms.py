@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from order_api.kit.query_parameters import HyphenatedName, RulesetVersion
 from order_api.rulesets.filters import (
@@ -15,6 +15,7 @@ from order_api.rulesets.filters import (
     RolloutChange,
     RulesetText,
 )
+from order_workbench.kit.forms import PageForm
 
 MOST_TEXT: Final = 65_536
 
@@ -33,13 +34,7 @@ Content = Annotated[str, StringConstraints(max_length=MOST_TEXT), BeforeValidato
 Percent = Annotated[int, Field(ge=1, le=100)]
 
 
-class Form(BaseModel):
-    """A form without unknown fields."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class DraftForm(Form):
+class DraftForm(PageForm):
     """A draft as it is saved."""
 
     name: HyphenatedName
@@ -51,7 +46,7 @@ class DraftForm(Form):
         return DraftContent(content=self.content, message=self.message)
 
 
-class TextForm(Form):
+class TextForm(PageForm):
     """The text of a ruleset that is being written; its other fields are not looked at."""
 
     model_config = ConfigDict(extra="ignore")
@@ -63,7 +58,7 @@ class TextForm(Form):
         return RulesetText(content=self.content)
 
 
-class ApprovalForm(Form):
+class ApprovalForm(PageForm):
     """A draft as it was looked at."""
 
     name: HyphenatedName
@@ -74,7 +69,7 @@ class ApprovalForm(Form):
         return Approval(version=self.version)
 
 
-class DiscardForm(Form):
+class DiscardForm(PageForm):
     """A draft that is discarded."""
 
     name: HyphenatedName
@@ -92,7 +87,7 @@ class PublicationForm(ApprovalForm):
         return Publication(version=self.version, percent=self.percent, confirm=self.confirm, message=self.message)
 
 
-class RolloutForm(Form):
+class RolloutForm(PageForm):
     """How far the candidate is rolled out."""
 
     candidate: RulesetVersion
@@ -104,7 +99,7 @@ class RolloutForm(Form):
         return RolloutChange(candidate=self.candidate, percent=self.percent, message=self.message)
 
 
-class RollbackForm(Form):
+class RollbackForm(PageForm):
     """Why the version before is to be active again."""
 
     message: OptionalMessage = None
@@ -114,7 +109,7 @@ class RollbackForm(Form):
         return Rollback(message=self.message)
 
 
-class BacktestForm(Form):
+class BacktestForm(PageForm):
     """A draft, or none for the active version; the business dates of the orders; with what it is compared."""
 
     draft: Annotated[HyphenatedName | None, BeforeValidator(_empty_as_none)] = None
@@ -123,7 +118,7 @@ class BacktestForm(Form):
     against: Literal["decisions", "active"] = "decisions"
 
 
-class CancelForm(Form):
+class CancelForm(PageForm):
     """A backtest that is cancelled."""
 
     id: Annotated[int, Field(ge=1, le=2**63 - 1)]

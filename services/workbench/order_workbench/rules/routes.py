@@ -1,9 +1,10 @@
 """`/workbench/rules`: the active rules with how well each works, a rule's own page, and what is active."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 
 from order_api.auth.dependencies import administrator, reader
 from order_api.auth.keys import Scope
@@ -11,17 +12,15 @@ from order_api.http.problems.requests import NotFound
 from order_api.http.problems.resources import NoActiveRuleset
 from order_api.kit.query_parameters import HyphenatedName
 from order_api.rules.filters import PerformanceParameters, Period
+from order_api.rules.schemas import RulePerformance
 from order_api.rules.service import Rules
 from order_api.rulesets.service import Rulesets
 from order_contract.business_time import business_date, business_date_start
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 from order_workbench.rules.forms import RollbackForm, RolloutForm
-from order_workbench.rules.performance import add_up
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.RULESETS)]
-)
+router = page_router(reader(Scope.RULESETS))
 
 PAGE: Final = "/workbench/rules"
 MOST_DRAFTS: Final = 200
@@ -56,7 +55,11 @@ async def show_figures(request: Request, rulesets: Rulesets, rules: Rules) -> Re
     today = await rules.performance(request, _parameters(by_version=False, **{"from": midnight}))
     month = await rules.performance(request, _parameters(by_version=False))
     return render_page(
-        request, "rules/figures.html", active=active, today=add_up(today.items), month=add_up(month.items)
+        request,
+        "rules/figures.html",
+        active=active,
+        today=_by_rule_and_mode(today.items),
+        month=_by_rule_and_mode(month.items),
     )
 
 
@@ -91,3 +94,10 @@ async def change_rollout(request: Request, rulesets: Rulesets, wanted: Annotated
 
 def _parameters(**given: object) -> PerformanceParameters:
     return PerformanceParameters.model_validate(given)
+
+
+def _by_rule_and_mode(items: Iterable[RulePerformance]) -> Mapping[str, Mapping[str, RulePerformance]]:
+    found: dict[str, dict[str, RulePerformance]] = {}
+    for item in items:
+        found.setdefault(item.rule, {})[item.mode] = item
+    return found

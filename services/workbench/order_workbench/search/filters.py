@@ -3,10 +3,11 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from order_api.orders.filters import OrderParameters
 from order_api.saved_searches.filters import MAX_QUERY_LENGTH, SearchName
+from order_workbench.kit.forms import PageForm
 from order_workbench.kit.order_columns import COLUMNS, USUAL, columns_of
 
 Column = StrEnum("Column", {name.upper(): name for name in COLUMNS})  # type: ignore[misc]  # the columns that there are
@@ -22,10 +23,8 @@ class SearchParameters(OrderParameters):
         return columns_of(self.column or USUAL)
 
 
-class SaveForm(BaseModel):
+class SaveForm(PageForm):
     """A search to save under a name."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: SearchName
     query: Annotated[str, StringConstraints(max_length=MAX_QUERY_LENGTH, pattern=r"^[!-~]*$")] = ""

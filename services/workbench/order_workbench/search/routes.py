@@ -3,9 +3,8 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from order_api.auth.dependencies import principal_of, reader
@@ -19,14 +18,13 @@ from order_contract.decision import Outcome
 from order_contract.label import Label
 from order_workbench.kit.documents import plain
 from order_workbench.kit.order_columns import COLUMNS
+from order_workbench.kit.paging import page_query
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute, redirect
+from order_workbench.kit.routing import page_router, redirect
 from order_workbench.search.csv_export import export_orders
 from order_workbench.search.filters import SaveForm, SearchParameters
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.ORDERS)]
-)
+router = page_router(reader(Scope.ORDERS))
 
 # Filters that few searches have: they are folded away until one is used.
 FURTHER: Final = ("product_id", "country", "payment_method", "device_id", "ip_address", "voucher_code", "min_amount",
@@ -51,8 +49,8 @@ async def search(
         outcomes=list(Outcome),
         labels=list(Label),
         page=page,
-        next_query=None if page["next"] is None else _query(request, cursor=page["next"]),
-        first_query=_query(request),
+        next_query=None if page["next"] is None else page_query(request, cursor=page["next"]),
+        first_query=page_query(request),
         saved_searches=await searches.all(request),
     )
 
@@ -86,12 +84,6 @@ async def export(request: Request, orders: Orders, parameters: Annotated[SearchP
     name = f"orders-{datetime.now(BUSINESS_ZONE):%Y-%m-%d-%H%M%S}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingResponse(body(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _query(request: Request, **changes: str) -> str:
-    """The query of the page without its cursor, and with changes."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    return urlencode([*kept, *changes.items()])
 
 
 def _local_time(moment: datetime | None) -> str:

@@ -1,45 +1,37 @@
 """`/workbench/sign-in`, `/workbench/sign-out` and `/workbench/preferences`."""
 
-import secrets
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Form, Request, Response
+from pydantic import Field
 from starlette.responses import RedirectResponse
 
 from order_api.auth.csrf import reject_cross_origin
 from order_api.auth.dependencies import READER, authentication_of, principal_of
 from order_api.auth.sessions import clear_token, read_token, set_token
-from order_api.http.problems.requests import NotAuthenticated, NotFound
+from order_api.http.problems.requests import NotAuthenticated
 from order_api.sessions.service import Sessions, SessionService
+from order_workbench.kit.forms import PageForm
 from order_workbench.kit.languages import COOKIE as LANGUAGE_COOKIE
-from order_workbench.kit.rendering import THEME_COOKIE, render_page
-from order_workbench.kit.routing import SIGN_IN, PageRoute, redirect
-from order_workbench.sign_in.identity_provider import Attempt, IdentityProvider, SignInRefused
+from order_workbench.kit.rendering import THEME_COOKIE, pages_of, render_page
+from order_workbench.kit.routing import SIGN_IN, page_router, redirect
 
-router = APIRouter(prefix="/workbench", route_class=PageRoute, include_in_schema=False)
+router = page_router()
 
 START = "/workbench/now"
-ATTEMPT_COOKIE = "orderwatch_sign_in"
-ATTEMPT_SECONDS = 600
-_CALLBACK = "/workbench/sign-in/callback"
 _YEAR = 31_536_000
 
 
-class KeyForm(BaseModel):
+class KeyForm(PageForm):
     """A key typed by hand."""
-
-    model_config = ConfigDict(extra="forbid")
 
     key: Annotated[str, Field(max_length=200)] = ""
     next: Annotated[str, Field(max_length=4_000)] = START
 
 
-class PreferencesForm(BaseModel):
+class PreferencesForm(PageForm):
     """How a visitor wants to see the pages."""
-
-    model_config = ConfigDict(extra="forbid")
 
     language: Literal["en", "id"] | None = None
     theme: Literal["light", "dark"] | None = None
@@ -52,46 +44,8 @@ async def show_sign_in(request: Request, sessions: Sessions, code: str = "", nex
     if code and "prefetch" not in request.headers.get("sec-purpose", ""):
         key_id = await sessions.redeem(code)
         if key_id is not None:
-            return await _begin_session(request, sessions, key_id, START)
+            return await begin_session(request, sessions, key_id, START)
     return _ask(request, 403 if code else 200, "code" if code else None, next)
-
-
-@router.get("/sign-in/provider")
-async def begin_at_provider(request: Request) -> Response:
-    """Send the visitor to the identity provider."""
-    provider = _provider_of(request)
-    attempt = Attempt.begin()
-    response = RedirectResponse(await provider.authorization_url(attempt, _redirect_uri(request)), 303)
-    response.set_cookie(
-        ATTEMPT_COOKIE,
-        ".".join(attempt),
-        max_age=ATTEMPT_SECONDS,
-        path=_CALLBACK,
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
-    return response
-
-
-@router.get("/sign-in/callback")
-async def return_from_provider(
-    request: Request, sessions: Sessions, state: str = "", code: str = "", error: str = ""
-) -> Response:
-    """Begin a session for who returned from the identity provider."""
-    provider = _provider_of(request)
-    parts = request.cookies.get(ATTEMPT_COOKIE, "").split(".")
-    if len(parts) != len(Attempt._fields) or not secrets.compare_digest(parts[0].encode(), state.encode()):
-        raise SignInRefused("this sign-in did not begin in this browser, or more than ten minutes ago; begin again")
-    if error or not code:
-        raise SignInRefused(f"the identity provider says: {error[:100] or 'no code'}")
-    identity = await provider.identify(Attempt(*parts), code, _redirect_uri(request))
-    key_id = await sessions.find_subject(identity.subject, identity.name, identity.role)
-    if key_id is None:
-        raise SignInRefused("your access to Orderwatch was revoked")
-    response = await _begin_session(request, sessions, key_id, START)
-    response.delete_cookie(ATTEMPT_COOKIE, path=_CALLBACK)
-    return response
 
 
 @router.post("/sign-in")
@@ -103,7 +57,7 @@ async def sign_in(request: Request, sessions: Sessions, given: Annotated[KeyForm
         principal = await authentication.authenticate_key(request, given.key.strip())
     except NotAuthenticated:
         return _ask(request, 401, "key", given.next)
-    return await _begin_session(request, sessions, principal.key_id, given.next)
+    return await begin_session(request, sessions, principal.key_id, given.next)
 
 
 @router.post("/sign-out", dependencies=[READER])
@@ -137,23 +91,12 @@ def own_path(wanted: str) -> str:
 
 def _ask(request: Request, status: int, failed: Literal["code", "key"] | None, wanted: str) -> Response:
     """The sign-in page; `failed` is what did not sign the visitor in."""
-    with_provider = request.app.state.identity_provider is not None
+    with_provider = pages_of(request).with_provider
     return render_page(request, "sign_in/page.html", status, failed=failed, next=wanted, with_provider=with_provider)
 
 
-def _provider_of(request: Request) -> IdentityProvider:
-    provider: IdentityProvider | None = request.app.state.identity_provider
-    if provider is None:
-        raise NotFound("no identity provider is configured: ORDERWATCH_OIDC_ISSUER names one")
-    return provider
-
-
-def _redirect_uri(request: Request) -> str:
-    configured: str = request.app.state.workbench_settings.oidc_redirect_uri
-    return configured or f"{str(request.base_url).rstrip('/')}{_CALLBACK}"
-
-
-async def _begin_session(request: Request, sessions: SessionService, key_id: str, wanted: str) -> RedirectResponse:
+async def begin_session(request: Request, sessions: SessionService, key_id: str, wanted: str) -> RedirectResponse:
+    """Begin a session in the visitor's browser, and lead to the page that they wanted."""
     token, _ = await sessions.open(key_id, read_token(request))
     response = RedirectResponse(own_path(wanted), 303)
     set_token(response, token, request, sessions.cookies)

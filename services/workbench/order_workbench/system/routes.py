@@ -1,6 +1,6 @@
 """`/workbench/system`: what can be reached, the topic's partitions, messages of the stream, dates of the marts."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from order_api.auth.dependencies import principal_of, reader
 from order_api.auth.keys import Scope
@@ -10,11 +10,9 @@ from order_api.stats.filters import WindowParameters
 from order_api.stats.service import Statistics
 from order_workbench.kit.documents import plain
 from order_workbench.kit.rendering import render_page
-from order_workbench.kit.routing import PageRoute
+from order_workbench.kit.routing import page_router
 
-router = APIRouter(
-    prefix="/workbench", route_class=PageRoute, include_in_schema=False, dependencies=[reader(Scope.STATS)]
-)
+router = page_router(reader(Scope.STATS))
 
 
 @router.get("/system")
