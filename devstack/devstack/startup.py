@@ -23,8 +23,8 @@ from devstack.status import READY_SECONDS, ready_problem
 from devstack.supervisor import take_down
 from devstack.system import System
 from fraud_detector.settings import DetectorSettings
+from order_api.auth import people
 from order_api.auth.keys import Role, create_key, is_valid_key
-from order_api.auth.people import create_sign_in_code, find_or_add_person, sign_in_link
 from order_api.settings import ApiSettings
 from order_platform.command_line.checklist import Checklist, Note
 from order_platform.command_line.errors import CommandError, SettingsError
@@ -196,15 +196,15 @@ async def _prepare_database(system: System) -> None:
 
 
 async def invite_user(system: System) -> str:
-    """A link that signs who runs `make up` in to the workbench once, as an administrator."""
+    """A one-time link that signs the user who runs `make up` in to the workbench, as an administrator."""
     try:
         name = os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a user without a name
         name = f"user {os.getuid()}"
     connection = await asyncpg.connect(system.database_url(DatabaseRole.OPERATOR))
     try:
-        person = await find_or_add_person(connection, name, Role.ADMIN)
-        return sign_in_link(system.api_url, await create_sign_in_code(connection, person))
+        _, code = await people.invite(connection, name, Role.ADMIN)
+        return people.sign_in_link(system.api_url, code)
     finally:
         await connection.close()
 

@@ -9,6 +9,6 @@ T = TypeVar("T")
 
 
 def run_on_own_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end on a loop of its own, in a thread of its own: the test's loop is none of its business."""
+    """Run to the end on a loop of its own, in a thread of its own: independent of the test's own loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()

@@ -21,8 +21,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from order_api.auth import people
 from order_api.auth.keys import Role
-from order_api.auth.people import create_sign_in_code, find_or_add_person, sign_in_link
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.consumed import until_consumed
@@ -75,19 +75,15 @@ class WorkbenchSystem:
     async def _invite(self, name: str, role: Role) -> str:
         connection = await asyncpg.connect(self.database_url)
         try:
-            person = await find_or_add_person(connection, name, role)
-            return sign_in_link(self.api.url, await create_sign_in_code(connection, person))
+            _, code = await people.invite(connection, name, role)
+            return people.sign_in_link(self.api.url, code)
         finally:
             await connection.close()
 
     async def _publish(self, messages: list[bytes]) -> None:
-        producer = AIOKafkaProducer(**self.kafka.client_options())
-        await producer.start()
-        try:
+        async with AIOKafkaProducer(**self.kafka.client_options()) as producer:
             for message in messages:
                 await producer.send(self.kafka.orders_topic, message)
-        finally:
-            await producer.stop()
         await until_consumed(self.kafka, "the orders to be decided")
 
 

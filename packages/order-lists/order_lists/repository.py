@@ -80,6 +80,14 @@ _ENTRIES: Final = """
     join list_changes as added on added.number = entry.added_in
     left join list_changes as removed on removed.number = entry.removed_in
 """
+_LISTINGS: Final = """
+    select lists.name, lists.kind, entry.expires_at, added.changed_at as added_at, added.author, added.reason
+    from list_entries as entry
+    join lists on lists.name = entry.list
+    join list_changes as added on added.number = entry.added_in
+    where entry.removed_in is null and entry.value = $1 and lists.field = $2
+    order by lists.name limit $3
+"""
 _NUMBER_AT: Final = "select coalesce(max(number), 0) from list_changes where changed_at <= $1"
 _LAST: Final = "select coalesce(max(number), 0) from list_changes"
 _MEMBERS: Final = """
@@ -215,6 +223,22 @@ async def read_members(connection: Connection, number: int | None = None) -> Mem
             number = await connection.fetchval(_LAST)
         rows = await connection.fetch(_MEMBERS, number)
     return Members(number or 0, [EntryChange(*row.values()) for row in rows])
+
+
+class Listing(NamedTuple):
+    """An entry of a list, as those who look at its value see it."""
+
+    list: str
+    kind: str
+    expires_at: datetime | None
+    added_at: datetime
+    author: str
+    reason: str
+
+
+async def find_listings(database: QueryExecutor, field: str, value: str, most: int) -> Sequence[Listing]:
+    """Up to `most` lists, and snoozes of rules, of a field that hold a value now, by name."""
+    return [Listing(*row) for row in await database.fetch(_LISTINGS, value, field, most)]
 
 
 async def read_memberships(database: QueryExecutor, values: Sequence[str]) -> Sequence[EntryChange]:

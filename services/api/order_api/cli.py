@@ -110,13 +110,8 @@ def invite(
 
     For a person who is there, the role is changed. `order-api keys revoke` ends their sessions.
     """
-
-    async def make_code(connection: asyncpg.Connection) -> tuple[people.Person, str]:
-        person = await people.find_or_add_person(connection, name, role)
-        return person, await people.create_sign_in_code(connection, person)
-
     try:
-        person, code = _with_connection(make_code)
+        person, code = _with_connection(lambda connection: people.invite(connection, name, role))
     except ValueError as error:
         raise failure("order-api", str(error)) from None
     settings = read_settings(ApiSettings)

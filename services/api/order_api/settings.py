@@ -40,7 +40,7 @@ Origin = Annotated[str, AfterValidator(_check_origin)]
 class InvitationSettings(ProcessSettings):
     """Where people reach the API, as `.orderwatch/admin.env` has it."""
 
-    api_url: str = Field("", description="address in links that are made; empty: that of this machine")
+    api_url: str = Field("", description="base address of invitation links; empty: this machine's")
 
 
 class ApiSettings(PublicationSettings, EventSettings, KafkaSettings, DatabaseSettings):

@@ -313,3 +313,14 @@ async def test_a_review_that_was_opened_beside_its_label_is_closed(
     await connection.execute("update reviews set closed_at = null")  # as if neither had seen the other
     await service_of(client, DefaultActions).carry_out()
     assert await listed(client) == ["o3", "o0", "o2"]
+
+
+async def test_reviews_are_read_while_the_database_takes_no_writes(
+    flagged: None, serve: Serve, connection: asyncpg.Connection
+) -> None:
+    async with serve("review") as client:
+        name = await connection.fetchval("select current_database()")
+        await connection.execute(f"alter database {name} set default_transaction_read_only = on")
+        for path in ("/v1/reviews", "/v1/reviews/queue", "/v1/reviews/counts"):
+            response = await client.get(path)
+            assert response.status_code == 200, (path, response.text)

@@ -59,8 +59,12 @@ async def open_reviews(
 async def route_flagged_orders(database: QueryExecutor, most: int = ROUTED_AT_ONCE) -> int:
     """Open the reviews of flagged orders that were stored since; returns how many orders were looked at.
 
-    Several processes may do so at once: each order is looked at by one of them.
+    Several processes may do so at once: each order is looked at by one of them. A standby only reads: there it is left
+    to processes of the primary.
     """
-    row = await database.fetchrow(_ROUTE, most)
+    try:
+        row = await database.fetchrow(_ROUTE, most)
+    except asyncpg.ReadOnlySQLTransactionError:
+        return 0
     assert row is not None, "a function returns its value"
     return int(row[0])

@@ -1,14 +1,12 @@
 """Query parameters of the audit log."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from order_api.kit.pagination import CursorText
 from order_api.kit.query_parameters import Limit, QueryParam, Text, TimeBound
 from order_platform.postgres.audit import AuditFilters, SubjectKind
-
-_MAX_INT64: Final = 2**63 - 1
 
 
 class AuditParameters(BaseModel):
@@ -30,10 +28,3 @@ class AuditParameters(BaseModel):
     def criteria(self) -> AuditFilters:
         """What to look for."""
         return AuditFilters(**self.model_dump(exclude={"limit", "cursor"}))
-
-
-def parse_entry_id(value: int) -> int:
-    """The id in a cursor. Raises ValueError for one that no entry has."""
-    if type(value) is not int or not 0 < value <= _MAX_INT64:
-        raise ValueError("is not the id of an entry")
-    return value

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from order_api.audit.filters import AuditParameters, parse_entry_id
+from order_api.audit.filters import AuditParameters
 from order_api.auth.dependencies import principal_of
 from order_api.kit.fair_turns import FairPool
-from order_api.kit.pagination import cut_page, read_cursor
+from order_api.kit.pagination import cut_page, parse_id, read_cursor
 from order_api.kit.registry import Provider
 from order_platform.postgres.audit import AuditEntry, list_audit
 
@@ -23,7 +23,7 @@ class AuditService:
     async def list_page(self, request: Request, parameters: AuditParameters) -> tuple[Sequence[AuditEntry], str | None]:
         """A page of entries, newest first, and the cursor for the next one."""
         criteria = parameters.criteria()
-        before_id = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria, parse_entry_id)
+        before_id = None if parameters.cursor is None else read_cursor(parameters.cursor, criteria, parse_id)
         # One more than asked for tells whether there is a next page.
         entries = await self.listings.run(
             request,

@@ -26,7 +26,7 @@ class Person(NamedTuple):
 async def find_or_add_person(connection: QueryExecutor, name: str, role: Role) -> Person:
     """The person of a name, with this role from now on; added when there is none.
 
-    Raises ValueError, which says what to write, for a name that cannot be.
+    Raises ValueError, which says what to write, for an invalid name.
     """
     if re.fullmatch(NAME_PATTERN, name) is None:
         raise ValueError(f"a person's name has 1 to {MAX_NAME_LENGTH} characters, none of them a control character")
@@ -59,13 +59,19 @@ async def create_sign_in_code(connection: QueryExecutor, person: Person, lifetim
     return code
 
 
+async def invite(connection: QueryExecutor, name: str, role: Role) -> tuple[Person, str]:
+    """The person of a name, added when there is none, and a code that signs them in once. Raises ValueError."""
+    person = await find_or_add_person(connection, name, role)
+    return person, await create_sign_in_code(connection, person)
+
+
 def sign_in_link(api_url: str, code: str) -> str:
     """The page of the workbench that begins a session with a code."""
     return f"{api_url}/workbench/sign-in?code={code}"
 
 
 async def redeem_sign_in_code(connection: QueryExecutor, code: str) -> str | None:
-    """The key_id of the person whose code it is, which is used up by that; None for a code that is not valid."""
+    """Use up a sign-in code; returns its person's key_id, or None when it is not valid."""
     if _CODE.fullmatch(code) is None:
         return None
     record = await connection.fetchrow(repository.REDEEM_CODE, hash_key(code))

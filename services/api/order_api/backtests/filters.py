@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from order_api.http.problems.resources import BacktestRefused
+from order_api.http.problems.rulesets import BacktestRefused
 from order_api.kit.pagination import CursorText
 from order_api.kit.query_parameters import DIGITS_ONLY, Limit, QueryParam, TimeBound
 from order_api.what_if.filters import RulesetChoice

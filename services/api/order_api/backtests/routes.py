@@ -22,7 +22,7 @@ from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
 from order_api.http.problems.requests import NotAcceptable
 from order_api.kit.event_streams import EVENT_STREAM, KEEP_ALIVE_SECONDS, accepts, keep_alive
-from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor
+from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, parse_id, read_cursor
 from order_api.kit.query_parameters import reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 
@@ -87,7 +87,7 @@ async def list_backtests(
     """Backtests, newest first, without their reports. The newest 500 are kept."""
     reject_repeated(request)
     listing = ["backtests", parameters.state]
-    before = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, _parse_id)
+    before = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, parse_id)
     found = await backtests.list(request, state=parameters.state, before=before, count=parameters.limit + 1)
     items, cursor = cut_page(found, parameters.limit, listing, lambda backtest: (backtest.id,))
     page = {"items": [as_document(each) for each in items], "next": cursor}
@@ -144,10 +144,3 @@ async def stream_backtest(request: Request, backtests: Backtests, backtest_id: B
 async def cancel_backtest(backtests: Backtests, backtest_id: BacktestId) -> Response:
     """Cancel a backtest that runs or waits; its process ends within a second."""
     return json_response(await backtests.cancel(backtest_id))
-
-
-def _parse_id(value: int) -> int:
-    """The place in a cursor. Raises ValueError for what is not an id."""
-    if type(value) is not int or not 0 < value < 2**63:
-        raise ValueError("is not an id")
-    return value

@@ -17,7 +17,7 @@ from order_api.backtests.filters import WantedBacktest
 from order_api.backtests.processes import BacktestProcesses
 from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSlow
 from order_api.http.problems.requests import NotAuthenticated, NotPermitted
-from order_api.http.problems.resources import BacktestEnded, BacktestUnfinished, BacktestUnknown
+from order_api.http.problems.rulesets import BacktestEnded, BacktestUnfinished, BacktestUnknown
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool, OpenRequests
 from order_api.kit.registry import Provider

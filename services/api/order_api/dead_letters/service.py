@@ -31,8 +31,7 @@ from order_api.auth.dependencies import principal_of
 from order_api.auth.repository import find_key_name
 from order_api.dead_letters.filters import LetterParameters, RedriveRequest
 from order_api.http.problems.availability import BrokerUnavailable
-from order_api.http.problems.problem import Problem
-from order_api.http.problems.resources import (
+from order_api.http.problems.dead_letters import (
     AlreadyRedriven,
     ConflictUnresolved,
     CorrectionRefused,
@@ -40,6 +39,7 @@ from order_api.http.problems.resources import (
     DeadLetterUnknown,
     RetiredDate,
 )
+from order_api.http.problems.problem import Problem
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.pagination import cut_page, read_cursor, read_time, write_time

@@ -46,6 +46,7 @@ def furthest(one: Position, other: Position) -> Position:
     return tuple(map(max, one, other))
 
 
+DECISION_EVENT: Final = "decision"
 RESET_EVENT: Final = "reset"
 # When a client that lost its connection should reconnect.
 RETRY_MS: Final = 2000
@@ -57,7 +58,7 @@ def decision_event(position: Position, value: bytes) -> bytes:
     """A decision, to the byte as it is on the topic; `position` is the one after it."""
     if b"\n" in value or b"\r" in value:  # the detector writes none, but JSON may have them
         value = b"\ndata: ".join(_LINE_BREAK.split(value))
-    return b"id: %b\nevent: decision\ndata: %b\n\n" % (write_id(position).encode(), value)
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (write_id(position).encode(), DECISION_EVENT.encode(), value)
 
 
 def retry_field() -> bytes:
@@ -74,7 +75,7 @@ def reset_event(reason: str, position: Position) -> bytes:
     """The requested position is not there; the stream continues from `position`."""
     place_id = write_id(position)
     data = orjson.dumps({"reason": reason, "from": place_id})
-    return b"id: %b\nevent: reset\ndata: %b\n\n" % (place_id.encode(), data)
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (place_id.encode(), RESET_EVENT.encode(), data)
 
 
 class StreamEvent(NamedTuple):
@@ -116,7 +117,7 @@ _DECISION: Final = orjson.dumps(
         "offset": EXAMPLE["source"]["offset"],
     }
 )
-EXAMPLE_EVENT: Final = {"event": "decision", "id": write_id((1234, 998, 1743, 17)), "data": _DECISION.decode()}
+EXAMPLE_EVENT: Final = {"event": DECISION_EVENT, "id": write_id((1234, 998, 1743, 17)), "data": _DECISION.decode()}
 
 # OpenAPI 3.1 has no word for what a stream consists of: its readers take the schema to be that of each event.
 EVENT_SCHEMA: Final[dict[str, Any]] = {
@@ -125,7 +126,7 @@ EVENT_SCHEMA: Final[dict[str, Any]] = {
     "description": "one event of the stream",
     "required": ["event", "data"],
     "properties": {
-        "event": {"type": "string", "enum": ["decision", "reset"]},
+        "event": {"type": "string", "enum": [DECISION_EVENT, RESET_EVENT]},
         "id": {
             "type": "string",
             "pattern": f"^(?:{ID_PATTERN})$",

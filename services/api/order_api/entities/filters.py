@@ -27,7 +27,7 @@ FIELDS: Final[Mapping[EntityKind, str]] = {
     EntityKind.VOUCHER: "voucher_code",
     EntityKind.PRODUCT: "product_id",
 }
-"""The field of orders that each kind is, which is a column of table orders and a filter of listings, too."""
+"""The order field of each kind: its column in table `orders`, and its filter in listings."""
 
 Kind = Annotated[EntityKind, Path(description="of the entity")]
 

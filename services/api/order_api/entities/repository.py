@@ -1,11 +1,10 @@
-"""SQL about entities: their newest orders in groups, what these orders share, and the lists that hold a value."""
+"""SQL about entities: their newest orders in groups, and what these orders share."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from order_api.entities.filters import FIELDS, EntityKind
-from order_lists.repository import find_list, list_entries, read_memberships
 from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
 
 COUNTED_ORDERS: Final = 10_000
@@ -13,7 +12,6 @@ COUNTED_ORDERS: Final = 10_000
 SEARCHED_ORDERS: Final = 100_000
 """Of the newest orders of all, those in which a voucher or product is looked for: neither has an index."""
 MOST_SHARED: Final = 20
-MOST_LISTS: Final = 50
 
 _EDGE: Final = "select created_date from orders order by created_date desc, order_id desc offset $1 limit 1"
 _GROUPS: Final = """
@@ -68,17 +66,6 @@ class SharedValue(NamedTuple):
     ids: int
 
 
-class ListedValue(NamedTuple):
-    """An entry of a list that holds the entity."""
-
-    list: str
-    kind: str
-    expires_at: datetime | None
-    added_at: datetime
-    author: str
-    reason: str
-
-
 async def find_search_edge(database: QueryExecutor, kind: EntityKind) -> datetime | None:
     """From when on orders of a kind without an index are looked for; None for all orders."""
     if kind not in {EntityKind.VOUCHER, EntityKind.PRODUCT}:
@@ -106,20 +93,6 @@ async def read_shared(
     columns = ", ".join(f"('{other}', {field})" for other, field in FIELDS.items() if other is not kind)
     statement = _SHARED.format(counted=counted, columns=columns, most=MOST_SHARED)
     return [SharedValue(*row) for row in await database.fetch(statement, *arguments.values)]
-
-
-async def read_lists(database: QueryExecutor, kind: EntityKind, value: str) -> Sequence[ListedValue]:
-    """The lists, and snoozes of rules, that hold a value of the kind's field now."""
-    found = [each for each in await read_memberships(database, [value]) if each.field == FIELDS[kind]]
-    listed: list[ListedValue] = []
-    for entry in found[:MOST_LISTS]:
-        spec = await find_list(database, entry.list_name)
-        entries = await list_entries(database, spec.name, at=None, value=value, after=None, count=1)
-        listed.extend(
-            ListedValue(spec.name, spec.kind, each.expires_at, each.added_at, each.author, each.reason)
-            for each in entries
-        )
-    return listed
 
 
 def _counted(arguments: QueryArguments, kind: EntityKind, value: Any, since: datetime | None) -> str:

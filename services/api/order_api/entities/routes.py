@@ -32,7 +32,7 @@ async def get_entity(
     """A user, device, address, voucher or product as its newest orders show it, and the lists that hold it.
 
     The newest 10,000 orders are counted. Vouchers and products are looked for among the newest 100,000 orders of all;
-    `counted_from` says from when on orders are counted.
+    `counted_from` is the start of the range that is counted.
     """
     reject_repeated(request)
     return conditional_response(request, await entities.find(request, kind, parameters.id))

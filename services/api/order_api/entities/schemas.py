@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from order_api.entities.filters import EntityKind
+from order_api.kit.totals import Amounts, OutcomeCounts, Share
 from order_api.orders.schemas import EXAMPLE as ORDER
 from order_api.orders.schemas import OrderSummary
 
@@ -43,38 +44,12 @@ _EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
-class EntityOutcomes(BaseModel):
-    """Orders by their outcome."""
-
-    approve: int
-    review: int
-    decline: int
-
-
 class EntityLabels(BaseModel):
     """Orders by their newest label."""
 
     fraud: int
     legitimate: int
     chargeback: int
-
-
-class EntityShare(BaseModel):
-    """A share with its 95 % interval; the last three are null of nothing."""
-
-    part: int
-    whole: int
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-class EntityAmounts(BaseModel):
-    """Sums of a currency, in its smallest unit."""
-
-    currency: str
-    total: int
-    flagged: int
 
 
 class EntityDay(BaseModel):
@@ -121,11 +96,11 @@ class Entity(BaseModel):
     kind: EntityKind
     id: str
     orders: Annotated[int, Field(description="that are counted here: the newest 10,000 at most")]
-    by_outcome: EntityOutcomes
+    by_outcome: OutcomeCounts
     by_label: EntityLabels
-    flagged: Annotated[EntityShare, Field(description="of the orders")]
-    labelled_fraud: Annotated[EntityShare, Field(description="labelled fraud or chargeback, of the labelled orders")]
-    amounts: list[EntityAmounts]
+    flagged: Annotated[Share, Field(description="of the orders")]
+    labelled_fraud: Annotated[Share, Field(description="labelled fraud or chargeback, of the labelled orders")]
+    amounts: list[Amounts]
     first_order_at: AwareDatetime
     last_order_at: AwareDatetime
     counted_from: Annotated[

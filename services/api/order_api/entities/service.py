@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -16,37 +16,38 @@ from order_api.auth.personal_data import MASK, PersonalDataPolicy, is_personal
 from order_api.entities.filters import FIELDS, EntityKind
 from order_api.entities.repository import (
     COUNTED_ORDERS,
-    ListedValue,
     OrderGroup,
     SharedValue,
     find_search_edge,
     read_groups,
-    read_lists,
     read_shared,
 )
+from order_api.http.problems.orders import EntityUnknown
 from order_api.http.problems.requests import NotPermitted
-from order_api.http.problems.resources import EntityUnknown
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.query_parameters import parse_ip_address
 from order_api.kit.registry import Provider
+from order_api.kit.totals import add_up
 from order_api.orders.filters import Criteria
 from order_api.orders.repository import Page, read_page
 from order_api.orders.serializers import order_page
 from order_contract.decision import Outcome
 from order_contract.label import Label
+from order_lists.repository import Listing, find_listings
 
 LATEST: Final = 10
+MOST_LISTS: Final = 50
 _FRAUD: Final = (Label.FRAUD, Label.CHARGEBACK)
 
 
 class EntityFacts(NamedTuple):
-    """What is stored about an entity; `since` is from when on it was looked for, None for all orders."""
+    """What is stored about an entity; `since` is the start of the searched range; None for all orders."""
 
     since: datetime | None
     groups: Sequence[OrderGroup]
     shared: Sequence[SharedValue]
-    lists: Sequence[ListedValue] | None
+    lists: Sequence[Listing] | None
     latest: Page
 
 
@@ -72,11 +73,14 @@ class EntityService:
                 groups = await read_groups(snapshot, kind, value, since)
                 if not groups:
                     raise EntityUnknown(kind, since)
+                listings = None
+                if principal.has_scope(Scope.LISTS):
+                    listings = await find_listings(snapshot, FIELDS[kind], value, MOST_LISTS)
                 return EntityFacts(
                     since,
                     groups,
                     await read_shared(snapshot, kind, value, since),
-                    await read_lists(snapshot, kind, value) if principal.has_scope(Scope.LISTS) else None,
+                    listings,
                     await read_page(snapshot, Criteria(**{FIELDS[kind]: value}), None, LATEST),
                 )
 
@@ -97,38 +101,29 @@ def _read_address(value: str) -> str:
 
 def build_entity(kind: EntityKind, value: str, facts: EntityFacts, *, masked: bool) -> dict[str, Any]:
     """The response about an entity, with or without personal data."""
-    outcomes: Counter[str] = Counter()
+    totals = add_up(facts.groups)
     labels: Counter[str] = Counter()
-    totals: Counter[str] = Counter()
-    flagged_amounts: Counter[str] = Counter()
-    days: Counter[Any] = Counter()
-    flagged_days: Counter[Any] = Counter()
+    days: Counter[date] = Counter()
+    flagged_days: Counter[date] = Counter()
     for group in facts.groups:
-        outcomes[group.outcome] += group.orders
-        totals[group.currency] += group.amount
         days[group.day] += group.orders
         if group.label is not None:
             labels[group.label] += group.orders
         if group.outcome != Outcome.APPROVE:
-            flagged_amounts[group.currency] += group.amount
             flagged_days[group.day] += group.orders
-    orders = outcomes.total()
     first = min(group.first for group in facts.groups)
     return {
         "kind": kind,
         "id": value,
-        "orders": orders,
-        "by_outcome": {outcome.value: outcomes[outcome] for outcome in Outcome},
+        "orders": totals.orders,
+        "by_outcome": totals.by_outcome.model_dump(),
         "by_label": {label.value: labels[label] for label in Label},
-        "flagged": Proportion(orders - outcomes[Outcome.APPROVE], orders).as_document(),
+        "flagged": Proportion(totals.flagged, totals.orders).as_document(),
         "labelled_fraud": Proportion(sum(labels[each] for each in _FRAUD), labels.total()).as_document(),
-        "amounts": [
-            {"currency": currency, "total": totals[currency], "flagged": flagged_amounts[currency]}
-            for currency in sorted(totals)
-        ],
+        "amounts": [amounts.model_dump() for amounts in totals.amounts],
         "first_order_at": first,
         "last_order_at": max(group.last for group in facts.groups),
-        "counted_from": first if orders >= COUNTED_ORDERS else facts.since,
+        "counted_from": first if totals.orders >= COUNTED_ORDERS else facts.since,
         "days": [{"date": day, "orders": days[day], "flagged": flagged_days[day]} for day in sorted(days)],
         "shared": _build_shared(facts.shared, masked=masked),
         "lists": None if facts.lists is None else [each._asdict() for each in facts.lists],

@@ -18,13 +18,13 @@ from decision_engine.what_if import examine
 from order_api.auth.dependencies import principal_of
 from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.http.problems.availability import BrokerUnavailable
+from order_api.http.problems.orders import OrderUnexplained
 from order_api.http.problems.requests import NotPermitted
-from order_api.http.problems.resources import OrderUnexplained, OrderUnknown
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.registry import Provider
-from order_api.kit.timeouts import ProgressTimeout
-from order_api.orders.repository import find_orders
+from order_api.kit.timeouts import ProgressTimeout, describe_kafka_failure
+from order_api.orders.lookups import require_order
 from order_api.what_if.service import find_stored_ruleset, rule_document
 from order_contract.decision import DECISION_COLUMNS, OrderRow, decision_columns
 from order_contract.event import fingerprint
@@ -70,7 +70,7 @@ class ExplanationService:
         self._reject_masked(request)
 
         async def work(database: Database) -> dict[str, Any]:
-            row = await _find_row(database, order_id)
+            row = (await require_order(database, order_id)).row
             if row.features == ERASED:
                 raise OrderUnexplained("the order is of an erased person: what the rules saw is gone")
             ruleset = await find_stored_ruleset(database, row.ruleset_version)
@@ -84,12 +84,11 @@ class ExplanationService:
     async def find_message(self, request: Request, order_id: str) -> tuple[OrderRow, Found]:
         """A stored order and its message. Raises NotPermitted, OrderUnknown, BrokerUnavailable."""
         self._reject_masked(request)
-        row = await _find_row(self._lookups, order_id)
+        row = (await require_order(self._lookups, order_id)).row
         try:
             return row, await self._timeout.run(self._read(row))
         except (KafkaError, TimeoutError) as error:
-            reason = "does not respond" if isinstance(error, TimeoutError) else f"failed ({type(error).__name__})"
-            raise BrokerUnavailable(f"the request to Kafka for the message {reason}") from error
+            raise BrokerUnavailable(f"the request to Kafka for the message {describe_kafka_failure(error)}") from error
 
     async def _read(self, row: OrderRow) -> Found:
         topic, place = row.source_topic, (row.source_partition, row.source_offset)
@@ -108,13 +107,6 @@ class ExplanationService:
 
 
 Explanations = Annotated[ExplanationService, Depends(Provider(ExplanationService))]
-
-
-async def _find_row(database: Database, order_id: str) -> OrderRow:
-    found = await find_orders(database, [order_id])
-    if order_id not in found:
-        raise OrderUnknown(None)
-    return found[order_id].row
 
 
 def build_explanation(row: OrderRow, ruleset: Ruleset) -> dict[str, Any]:

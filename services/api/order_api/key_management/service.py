@@ -5,9 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import Depends
 
+from order_api.auth import people
 from order_api.auth.credential_cache import CredentialCache, Principal
 from order_api.auth.keys import KeyEntry, Role, newest_keys, revoke_key
-from order_api.auth.people import Person, create_sign_in_code, find_or_add_person
+from order_api.auth.people import Person
 from order_api.auth.repository import find_key_name
 from order_api.http.problems.resources import KeyUnknown
 from order_api.kit.database import Database
@@ -33,12 +34,11 @@ class KeyService:
     async def invite(self, name: str, role: Role, by: Principal) -> tuple[Person, str]:
         """A person, added when they are new, and a code that signs them in once; recorded in the audit log.
 
-        Raises ValueError, which says what to write, for a name that cannot be.
+        Raises ValueError, which says what to write, for an invalid name.
         """
         author = await find_key_name(self.database, by.key_id)
         async with self.database.connection() as connection, connection.transaction():
-            person = await find_or_add_person(connection, name, role)
-            code = await create_sign_in_code(connection, person)
+            person, code = await people.invite(connection, name, role)
             change = {"name": name, "role": role}
             await record_audit(
                 connection, AuditRecord(author, "invite", SubjectKind.PERSON, person.key_id, None, None, change)

@@ -16,6 +16,7 @@ from fastapi import Request
 from pydantic import StringConstraints
 
 from order_api.http.problems.requests import CursorUnknown
+from order_contract.event import MAX_INT64
 
 Place = TypeVar("Place")
 Item = TypeVar("Item")
@@ -40,12 +41,19 @@ def write_cursor(listing: object, *place: object) -> str:
     return urlsafe_b64encode(_checksum(encoded, listing) + encoded).rstrip(b"=").decode()
 
 
+def parse_id(value: int) -> int:
+    """The id in a cursor. Raises ValueError for what is not the id of a row."""
+    if type(value) is not int or not 0 < value <= MAX_INT64:
+        raise ValueError("is not an id")
+    return value
+
+
 def cut_page(
     found: Sequence[Item], limit: int, listing: object, place: Callable[[Item], tuple[object, ...]]
 ) -> tuple[Sequence[Item], str | None]:
     """The items of a page, and the cursor for the next one: there is one when more than `limit` were found.
 
-    So one item more than fits on the page is asked for. `place` gives the values of an item's place in the listing.
+    Callers fetch `limit + 1` items. `place` gives the values of an item's place in the listing.
     """
     items = found[:limit]
     return items, write_cursor(listing, *place(items[-1])) if len(found) > len(items) else None

@@ -22,7 +22,7 @@ from order_contract.nearest import nearest_country, nearest_currency
 from order_contract.reference_data import COUNTRIES, CURRENCIES, PaymentMethods
 
 # Postgres holds no NUL, so nothing that is stored has one.
-_NO_NUL: Final = r"^[^\x00]*$"
+NO_NUL: Final = r"^[^\x00]*$"
 _LEAP_SECOND = re.compile(r"(?<=:\d\d:)60")
 _LOST_PLUS = re.compile(r"(T[0-9:.]+) (\d\d:\d\d)$")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
@@ -46,8 +46,8 @@ Value = TypeVar("Value")
 QueryParam = Annotated[Value | None, _NeverNull()]
 """A parameter that may be left out."""
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_NO_NUL)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=_NO_NUL)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=NO_NUL)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL)]
 HyphenatedName = Annotated[str, StringConstraints(pattern="^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=100)]
 """The id of a rule, or the name of a draft."""
 RulesetVersion = Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]

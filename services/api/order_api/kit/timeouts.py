@@ -9,6 +9,11 @@ Result = TypeVar("Result")
 CLOSE_SECONDS: Final = 2.0
 
 
+def describe_kafka_failure(error: Exception) -> str:
+    """What the broker did with a request that failed or was ended by its time."""
+    return "does not respond" if isinstance(error, TimeoutError) else f"failed ({type(error).__name__})"
+
+
 class ProgressTimeout:
     """Gives up work that makes no progress; it then ends in the background, as closing its clients may hang, too."""
 

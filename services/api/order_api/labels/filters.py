@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
-from order_api.kit.query_parameters import Identifier
+from order_api.kit.query_parameters import NO_NUL, Identifier
 from order_contract.label import MAX_NOTE_LENGTH, REASONS, Label, LabelReason
 
 
@@ -19,7 +19,7 @@ class NewLabel(BaseModel):
     label: Label
     source: Annotated[Identifier, Field(description="what kind of process it comes from")] = "analyst"
     note: Annotated[
-        Annotated[str, StringConstraints(max_length=MAX_NOTE_LENGTH, pattern=r"^[^\x00]*$")] | None,
+        Annotated[str, StringConstraints(max_length=MAX_NOTE_LENGTH, pattern=NO_NUL)] | None,
         Field(description="why; an empty one counts as none"),
     ] = None
     reason: Annotated[LabelReason | None, Field(description="of the reasons that the label can have")] = None

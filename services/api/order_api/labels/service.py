@@ -12,7 +12,7 @@ from order_api.auth.repository import find_key_name
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.kit.database import Database
 from order_api.kit.registry import Provider
-from order_api.kit.timeouts import ProgressTimeout
+from order_api.kit.timeouts import ProgressTimeout, describe_kafka_failure
 from order_api.labels.filters import NewLabel
 from order_api.labels.repository import list_labels
 from order_contract.label import LabelEvent
@@ -35,7 +35,7 @@ class LabelService:
         self._connecting = asyncio.Lock()
 
     async def publish(self, order_id: str, wanted: NewLabel, key_id: str) -> dict[str, object]:
-        """Publish a label of a key's; returns it with its place on the topic. Raises BrokerUnavailable."""
+        """Publish a label in the name of a key; returns it with its place on the topic. Raises BrokerUnavailable."""
         return await self.publish_of(await find_key_name(self._database, key_id), order_id, wanted)
 
     async def publish_of(self, author: str, order_id: str, wanted: NewLabel) -> dict[str, object]:
@@ -47,10 +47,9 @@ class LabelService:
             partition, offset = await self._timeout.run(self._send(event))
         except (KafkaError, TimeoutError) as error:
             self._disconnect()
-            reason = "does not respond" if isinstance(error, TimeoutError) else f"failed ({type(error).__name__})"
             raise BrokerUnavailable(
-                f"the request to Kafka {reason}: the label may be published or not. Repeat it: the same label twice "
-                "says the same"
+                f"the request to Kafka {describe_kafka_failure(error)}: the label may be published or not. Repeat it: "
+                "the same label twice says the same"
             ) from error
         origin = {"topic": self._settings.labels_topic, "partition": partition, "offset": offset}
         return {**event._asdict(), "origin": origin}

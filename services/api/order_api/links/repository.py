@@ -54,7 +54,7 @@ async def read_links(
 ) -> Sequence[Link]:
     """The links of nodes of one kind by their newest orders, newest first for each node.
 
-    `since` is from when on orders are looked at, None for all.
+    `since` is the start of the searched range; None for all orders.
     """
     if kind is LinkKind.USER:
         rows = await database.fetch(_OF_USERS, list(ids))

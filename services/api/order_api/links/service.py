@@ -13,15 +13,15 @@ from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.entities.filters import FIELDS, EntityKind
 from order_api.entities.repository import find_search_edge
+from order_api.http.problems.orders import EntityUnknown
 from order_api.http.problems.requests import NotPermitted
-from order_api.http.problems.resources import EntityUnknown, OrderUnknown
 from order_api.kit.database import Database, PoolConnection
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.registry import Provider
 from order_api.links.filters import LinkKind
 from order_api.links.graph import Link, LinkGraph, NodeKey
 from order_api.links.repository import read_links
-from order_api.orders.repository import find_orders
+from order_api.orders.lookups import require_order
 from order_contract.decision import Outcome
 from order_lists.repository import read_memberships
 
@@ -37,7 +37,7 @@ class LinkService:
         """The graph as it is sent. Raises EntityUnknown, OrderUnknown, NotPermitted."""
         principal = principal_of(request)
         if self.personal_data.masks(principal):
-            raise NotPermitted("links lead over devices and addresses, which are masked for your key")
+            raise NotPermitted("links are followed through devices and addresses, which are masked for your key")
 
         async def search(database: Database) -> dict[str, Any]:
             async with database.snapshot() as snapshot:
@@ -83,10 +83,7 @@ async def _read_step(
 
 
 async def _links_of_order(snapshot: PoolConnection, start: NodeKey) -> Sequence[Link]:
-    orders = await find_orders(snapshot, [start.id])
-    if start.id not in orders:
-        raise OrderUnknown(None)
-    row = orders[start.id].row
+    row = (await require_order(snapshot, start.id)).row
     ends = [
         NodeKey(kind, value)
         for kind in LinkKind

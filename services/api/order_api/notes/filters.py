@@ -1,14 +1,12 @@
 """Query parameters of notes, and the body of a new one."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from order_api.kit.pagination import CursorText
 from order_api.kit.query_parameters import Limit, QueryParam, Text
 from order_platform.postgres.notes import MAX_NOTE_LENGTH, NoteSubject
-
-_MAX_INT64: Final = 2**63 - 1
 
 _SubjectKind = Annotated[NoteSubject, Field(description="what the notes are about")]
 _SubjectId = Annotated[Text, Field(description="the order's id, the user's id, the IP address ..")]
@@ -36,10 +34,3 @@ class NewNote(BaseModel):
     subject_kind: _SubjectKind
     subject_id: _SubjectId
     text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NOTE_LENGTH, pattern=r"^[^\x00]+$")]
-
-
-def parse_note_id(value: int) -> int:
-    """The id in a cursor. Raises ValueError for one that no note has."""
-    if type(value) is not int or not 0 < value <= _MAX_INT64:
-        raise ValueError("is not the id of a note")
-    return value

@@ -9,10 +9,10 @@ from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
-from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor
+from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, parse_id, read_cursor
 from order_api.kit.query_parameters import reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
-from order_api.notes.filters import NewNote, NoteParameters, parse_note_id
+from order_api.notes.filters import NewNote, NoteParameters
 from order_api.notes.schemas import NotePage, WrittenNote
 from order_api.notes.service import Notes
 
@@ -31,7 +31,7 @@ async def get_notes(request: Request, notes: Notes, parameters: Annotated[NotePa
     reject_repeated(request)
     subject = parameters.subject_kind, parameters.subject_id
     listing = ["notes", *subject]
-    before_id = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, parse_note_id)
+    before_id = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, parse_id)
     found = await notes.page(request, *subject, before_id, parameters.limit + 1)
     items, cursor = cut_page(found, parameters.limit, listing, lambda note: (note.id,))
     page = {"items": [asdict(note) for note in items], "next": cursor}

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from order_api.orders.repository import DeadLetteredOrder, Recorded, StoredOrder
+from order_api.http.problems.orders import OrderUnknown
+from order_api.orders.repository import DeadLetteredOrder, Recorded, StoredOrder, find_orders
+from order_platform.postgres.sql_builder import QueryExecutor
 
 FindOrders = Callable[[Sequence[str]], Awaitable[Mapping[str, StoredOrder]]]
 FindDeadLetters = Callable[[Sequence[str]], Awaitable[Mapping[str, DeadLetteredOrder]]]
@@ -15,6 +17,14 @@ Query = asyncio.Task[Mapping[str, StoredOrder]]
 MAX_QUERIES: Final = 2
 # Bounds what one query reads: an order can have attributes of a megabyte.
 MAX_IDS: Final = 32
+
+
+async def require_order(database: QueryExecutor, order_id: str) -> StoredOrder:
+    """An order that is stored. Raises OrderUnknown."""
+    found = await find_orders(database, [order_id])
+    if order_id not in found:
+        raise OrderUnknown(None)
+    return found[order_id]
 
 
 class OrderLookups:

@@ -6,7 +6,7 @@ from fastapi import Depends, Request
 
 from order_api.auth.credential_cache import Principal
 from order_api.auth.personal_data import FILTERS, PersonalDataPolicy, mask_order, reject_personal_filters
-from order_api.http.problems.resources import OrderDeadLettered, OrderUnknown
+from order_api.http.problems.orders import OrderDeadLettered, OrderUnknown
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool, OpenRequests, wait_for_disconnect
 from order_api.kit.lag_monitor import LagMonitor

@@ -41,7 +41,7 @@ class DefaultActions:
 
     @asynccontextmanager
     async def in_background(self, *, enabled: bool) -> AsyncIterator[None]:
-        """Carry them out beside the block, unless that is not wanted."""
+        """Run in the background while the block is open, if enabled."""
         running = asyncio.create_task(self._run()) if enabled else None
         try:
             yield

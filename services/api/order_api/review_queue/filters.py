@@ -1,17 +1,15 @@
 """Query parameters and request bodies of the review queue."""
 
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from order_api.kit.pagination import CursorText, read_time
-from order_api.kit.query_parameters import HyphenatedName, Identifier, Limit, QueryParam
+from order_api.kit.query_parameters import NO_NUL, HyphenatedName, Identifier, Limit, QueryParam
 from order_api.labels.filters import NewLabel
 from order_api.review_queue.model import MOST_CLOSED, QueueFilters, QueuePlace, QueueState
+from order_contract.event import MAX_INT64
 from order_platform.postgres.notes import MAX_NOTE_LENGTH
-
-_MAX_INT64 = 2**63 - 1
 
 QueueName = Annotated[QueryParam[HyphenatedName], Field(description="name of the route that the orders took")]
 
@@ -49,7 +47,7 @@ class Escalation(BaseModel):
     )
 
     note: Annotated[
-        Annotated[str, StringConstraints(max_length=MAX_NOTE_LENGTH, pattern=r"^[^\x00]*$")] | None,
+        Annotated[str, StringConstraints(max_length=MAX_NOTE_LENGTH, pattern=NO_NUL)] | None,
         Field(description="becomes a note about the order; an empty one counts as none"),
     ] = None
 
@@ -71,8 +69,7 @@ class ClosedReviews(NewLabel):
 
 def parse_place(rank: int, due_at: int, order_id: str) -> QueuePlace:
     """The place in a cursor. Raises ValueError for one that no review has."""
-    is_place = type(rank) is int and abs(rank) <= _MAX_INT64 and type(due_at) is int
+    is_place = type(rank) is int and abs(rank) <= MAX_INT64 and type(due_at) is int
     if not is_place or type(order_id) is not str or not order_id or "\0" in order_id:
         raise ValueError("is not the place of a review")
-    moment: datetime = read_time(due_at)
-    return QueuePlace(rank, moment, order_id)
+    return QueuePlace(rank, read_time(due_at), order_id)

@@ -81,11 +81,6 @@ class QueuedReview(NamedTuple):
     outcome: Outcome | None
     rank: int
 
-    @property
-    def place(self) -> QueuePlace:
-        """Where it is in the queue."""
-        return QueuePlace(self.rank, self.due_at, self.order_id)
-
 
 class QueueCounts(NamedTuple):
     """Open reviews of a queue, or of all of them. `oldest_opened_at` is None when there are none."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import asyncpg
 
-from order_api.review_queue.model import QueuedReview, QueueFilters, QueuePlace, QueueState, Stage
+from order_api.review_queue.model import QueueCounts, QueuedReview, QueueFilters, QueuePlace, QueueState, Stage
 from order_contract.decision import Outcome
 from order_contract.label import Label
 from order_platform.postgres.sql_builder import QueryArguments, QueryExecutor
@@ -279,14 +279,16 @@ _SUM_HELD: Final = """
 """
 
 
-async def count_queues(database: QueryExecutor) -> Sequence[asyncpg.Record]:
-    """Per queue: what QueueCounts has, with the name in `queue`."""
-    return await database.fetch(_COUNT_QUEUES)
+async def count_queues(database: QueryExecutor) -> dict[str, QueueCounts]:
+    """Open reviews by the name of their queue."""
+    return {queue: QueueCounts(*counts) for queue, *counts in await database.fetch(_COUNT_QUEUES)}
 
 
 async def count_mine(database: QueryExecutor, author: str) -> int:
     """How many reviews a person has claimed."""
-    return await _fetch_one(database, _COUNT_MINE, author)
+    row = await database.fetchrow(_COUNT_MINE, author)
+    assert row is not None, "an aggregate has a row"
+    return int(row[0])
 
 
 async def count_second(database: QueryExecutor) -> tuple[int, int]:
@@ -299,9 +301,3 @@ async def count_second(database: QueryExecutor) -> tuple[int, int]:
 async def sum_held(database: QueryExecutor, since: datetime) -> dict[str, int]:
     """Amounts of flagged orders that were created since, by currency."""
     return {row["currency"]: int(row["amount"]) for row in await database.fetch(_SUM_HELD, since)}
-
-
-async def _fetch_one(database: QueryExecutor, query: str, *arguments: Any) -> int:
-    row = await database.fetchrow(query, *arguments)
-    assert row is not None, "an aggregate has a row"
-    return int(row[0])

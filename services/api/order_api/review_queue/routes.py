@@ -8,13 +8,13 @@ from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
-from order_api.http.problems.resources import NoReviewWaiting
-from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, read_cursor, write_time
+from order_api.http.problems.reviews import NoReviewWaiting
+from order_api.kit.pagination import LINK_HEADER, link_headers
 from order_api.kit.query_parameters import OrderId, reject_null_body, reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_api.labels.filters import NewLabel
 from order_api.labels.schemas import PublishedLabel
-from order_api.review_queue.filters import ClosedReviews, Escalation, NextParameters, QueueParameters, parse_place
+from order_api.review_queue.filters import ClosedReviews, Escalation, NextParameters, QueueParameters
 from order_api.review_queue.schemas import (
     ClosingResults,
     QueueItem,
@@ -49,13 +49,7 @@ async def page_review_queue(
     Second reviews of orders that you reviewed first are left out.
     """
     reject_repeated(request)
-    criteria = parameters.criteria()
-    listing = ["review-queue", *criteria]
-    after = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, parse_place)
-    found = await queue.page(request, criteria, after, parameters.limit + 1)
-    items, cursor = cut_page(
-        found, parameters.limit, listing, lambda review: (review.rank, write_time(review.due_at), review.order_id)
-    )
+    items, cursor = await queue.list_page(request, parameters.criteria(), parameters.cursor, parameters.limit)
     page = {"items": [as_item(review) for review in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 

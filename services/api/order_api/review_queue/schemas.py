@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from order_api.review_queue.model import ClosingResult, ClosingStatus, QueueCounts, QueuedReview, ReviewCounts, Stage
+from order_api.review_queue.model import ClosingResult, ClosingStatus, QueuedReview, ReviewCounts, Stage
 from order_contract.decision import Outcome
 
 _REVIEW: Final[dict[str, Any]] = {
@@ -89,7 +89,7 @@ class QueueItem(BaseModel):
     opened_at: AwareDatetime
     opened_by: Annotated[str, Field(description="`decision`, or who opened it")]
     reason: Annotated[str, Field(description="the outcome of the decision, or why a person opened it")]
-    due_at: Annotated[AwareDatetime, Field(description="until when a person is to look at it")]
+    due_at: Annotated[AwareDatetime, Field(description="when it becomes overdue")]
     is_overdue: bool
     claimed_by: Annotated[str | None, Field(description="who is looking at it")]
     claimed_until: AwareDatetime | None
@@ -164,12 +164,8 @@ def as_item(review: QueuedReview) -> dict[str, Any]:
 
 def as_counts(counts: ReviewCounts, held: Mapping[str, int]) -> dict[str, Any]:
     """Counts as they are sent."""
-    queues = {name: _as_queue_counts(each) for name, each in counts.queues.items()}
-    return {**counts._asdict(), "total": _as_queue_counts(counts.total), "queues": queues, "held": held}
-
-
-def _as_queue_counts(counts: QueueCounts) -> dict[str, Any]:
-    return counts._asdict()
+    queues = {name: each._asdict() for name, each in counts.queues.items()}
+    return {**counts._asdict(), "total": counts.total._asdict(), "queues": queues, "held": held}
 
 
 def as_results(results: Sequence[ClosingResult]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
@@ -13,7 +13,7 @@ from order_api.auth.dependencies import principal_of
 from order_api.auth.repository import find_key_name
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.http.problems.problem import Problem
-from order_api.http.problems.resources import (
+from order_api.http.problems.reviews import (
     ReviewClaimed,
     ReviewClosed,
     ReviewDecided,
@@ -23,21 +23,22 @@ from order_api.http.problems.resources import (
 from order_api.kit.cost_aware_cache import CostAwareCache
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
+from order_api.kit.pagination import cut_page, read_cursor, write_time
 from order_api.kit.registry import Provider
 from order_api.labels.filters import NewLabel
 from order_api.labels.service import LabelService
 from order_api.review_queue import repository
+from order_api.review_queue.filters import parse_place
 from order_api.review_queue.model import (
     ClosingResult,
     ClosingStatus,
     QueueCounts,
     QueuedReview,
     QueueFilters,
-    QueuePlace,
     ReviewCounts,
 )
 from order_api.review_queue.repository import ReviewStatus
-from order_contract.business_time import BUSINESS_ZONE
+from order_contract.business_time import business_date, business_date_start
 from order_platform.postgres.audit import AuditRecord, SubjectKind, record_audit
 from order_platform.postgres.notes import NoteSubject, add_note
 from order_platform.postgres.reviews import route_flagged_orders
@@ -55,7 +56,7 @@ class _Counted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueue:
-    """The review queue, for the person whose key a request has; labels go the way of all labels.
+    """The review queue, for the person whose key a request has; labels are published like all others.
 
     A person is a key, by its name and id, as in the audit log and in labels.
     """
@@ -67,15 +68,18 @@ class ReviewQueue:
     counted: CostAwareCache[_Counted] = field(default_factory=CostAwareCache)
     held: CostAwareCache[Mapping[str, int]] = field(default_factory=CostAwareCache)
 
-    async def page(
-        self, request: Request, filters: QueueFilters, after: QueuePlace | None, count: int
-    ) -> Sequence[QueuedReview]:
-        """Up to `count` open reviews after a place, in the queue's order: what claim_next would give comes first.
+    async def list_page(
+        self, request: Request, filters: QueueFilters, cursor: str | None, limit: int
+    ) -> tuple[Sequence[QueuedReview], str | None]:
+        """A page of open reviews in the queue's order, and the cursor for the next one.
 
-        Second reviews of orders that the person reviewed first are left out.
+        What claim_next would give comes first. Second reviews of orders that the person reviewed first are left out.
         """
+        listing = ["review-queue", *filters]
+        after = None if cursor is None else read_cursor(cursor, listing, parse_place)
         async with self._asked(request) as (database, author):
-            return await repository.page_queue(database, filters, author, after, count)
+            found = await repository.page_queue(database, filters, author, after, limit + 1)
+        return cut_page(found, limit, listing, lambda review: (review.rank, write_time(review.due_at), review.order_id))
 
     async def find(self, request: Request, order_id: str) -> QueuedReview:
         """The open review of an order. Raises ReviewUnknown, ReviewClosed, ReviewDecided."""
@@ -87,8 +91,12 @@ class ReviewQueue:
         counted = self.counted.fresh(None)
         if counted is None:
             counted = await self.statistics.run(request, principal_of(request).key_id, self._count)
-        async with self._asked(request) as (database, author):
-            mine = await repository.count_mine(database, author)
+        key_id = principal_of(request).key_id
+
+        async def count_mine(database: Database) -> int:
+            return await repository.count_mine(database, await find_key_name(database, key_id))
+
+        mine = await self.listings.run(request, key_id, count_mine)
         return ReviewCounts(_total(counted.queues), counted.queues, mine, *counted[1:])
 
     async def held_today(self, request: Request) -> Mapping[str, int]:
@@ -205,7 +213,7 @@ class ReviewQueue:
         return await self.counted.get(None, lambda: _count(database))
 
     async def _sum_held(self, database: Database) -> Mapping[str, int]:
-        today = datetime.combine(datetime.now(BUSINESS_ZONE), time(), BUSINESS_ZONE)
+        today = business_date_start(business_date(datetime.now(UTC)))
         return await self.held.get(None, lambda: repository.sum_held(database, today))
 
 
@@ -213,10 +221,10 @@ Queue = Annotated[ReviewQueue, Depends(Provider(ReviewQueue))]
 
 
 async def _count(database: Database) -> _Counted:
+    await route_flagged_orders(database)
     async with database.snapshot() as snapshot:  # the parts add up
-        rows = await repository.count_queues(snapshot)
+        queues = await repository.count_queues(snapshot)
         second_reviews, disagreements = await repository.count_second(snapshot)
-    queues = {row["queue"]: QueueCounts(*list(row.values())[1:]) for row in rows}
     return _Counted(queues, second_reviews, disagreements, datetime.now(UTC))
 
 

@@ -61,7 +61,7 @@ class Review(BaseModel):
     state: ReviewState
     queue: Annotated[str, Field(description="name of the route; `retroactive` for one that a person opened")]
     stage: Annotated[str, Field(description="`first`, or `second` where another person is to look at it again")]
-    due_at: Annotated[AwareDatetime, Field(description="until when a person is to look at it")]
+    due_at: Annotated[AwareDatetime, Field(description="when it becomes overdue")]
     rules: Annotated[list[str], Field(description="that flag it")]
     ruleset_version: str
     opened_at: AwareDatetime

@@ -66,8 +66,8 @@ class PerformanceParameters(RangeParameters):
         int, Field(ge=0, le=365, description="after how many days the labels of an order are complete"), DIGITS_ONLY
     ] = 30
     by_version: Annotated[
-        QueryParam[bool], Field(description="`false`: hits by all versions of the ruleset are counted together")
-    ] = None
+        bool, Field(description="`false`: hits by all versions of the ruleset are counted together")
+    ] = True
 
 
 def _invalid(start: datetime, message: str) -> RequestValidationError:

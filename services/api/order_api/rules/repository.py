@@ -79,7 +79,7 @@ class HitGroup(NamedTuple):
 
     period: date
     rule: str
-    ruleset_version: str
+    ruleset_version: str | None
     mode: str
     currency: str
     label: str | None
@@ -91,7 +91,7 @@ class FraudGroup(NamedTuple):
     """Orders labelled fraud that one version decided in a period."""
 
     period: date
-    ruleset_version: str
+    ruleset_version: str | None
     orders: int
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from order_api.kit.totals import Share
+
 EXAMPLE: Final[dict[str, Any]] = {
     "start": "2026-10-01T00:00:00Z",
     "end": "2026-10-31T00:00:00Z",
@@ -30,16 +32,6 @@ class Sum(BaseModel):
 
     orders: int
     money: Annotated[dict[str, int], Field(description="by currency, in its smallest unit")]
-
-
-class Share(BaseModel):
-    """A proportion with its 95 % interval (Wilson's); null of nothing."""
-
-    part: int
-    whole: int
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 class RulePerformance(BaseModel):
@@ -165,7 +157,7 @@ class OperatingPoints(BaseModel):
 
     start: AwareDatetime
     end: AwareDatetime
-    days: Annotated[float, Field(description="that the range is long")]
+    days: Annotated[float, Field(description="length of the range")]
     orders: int
     scores: Annotated[list[ScoreCount], Field(description="lowest first; scores that no order has are left out")]
     thresholds: Annotated[

@@ -13,6 +13,7 @@ from order_api.auth.dependencies import principal_of
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.registry import Provider
+from order_api.kit.totals import Share
 from order_api.rules import schemas
 from order_api.rules.filters import PerformanceParameters, Period, RangeParameters
 from order_api.rules.repository import (
@@ -29,8 +30,6 @@ from order_contract.business_time import business_date
 # One period of everything: orders are of one millennium.
 _WHOLE: Final = "millennium"
 _MOMENT: Final = timedelta(microseconds=1)
-ALL_VERSIONS: Final = ""
-"""In groups: the version does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,9 @@ class RuleService:
             return hits, fraud
 
         hits, fraud = await self.statistics.run(request, principal_of(request).key_id, work)
-        if parameters.by_version is False:
-            hits = [group._replace(ruleset_version=ALL_VERSIONS) for group in hits]
-            fraud = [group._replace(ruleset_version=ALL_VERSIONS) for group in fraud]
+        if not parameters.by_version:
+            hits = [group._replace(ruleset_version=None) for group in hits]
+            fraud = [group._replace(ruleset_version=None) for group in fraud]
         due = business_date(datetime.now(UTC)) - timedelta(days=parameters.label_days)
         items = build_performance(hits, fraud, period=parameters.period, last=business_date(end - _MOMENT), due=due)
         return schemas.Performance(start=start, end=end, items=items)
@@ -116,7 +115,7 @@ def build_performance(
     hits: Sequence[HitGroup], fraud: Sequence[FraudGroup], *, period: Period | None, last: date, due: date
 ) -> list[schemas.RulePerformance]:
     """Rules by period, then by hits. Labels of orders up to date `due` are complete; the range ends on date `last`."""
-    sums: dict[tuple[date, str, str, str], dict[str | None, _Sum]] = {}
+    sums: dict[tuple[date, str, str | None, str], dict[str | None, _Sum]] = {}
     for group in hits:
         by_label = sums.setdefault(
             (group.period, group.rule, group.ruleset_version, group.mode),
@@ -124,14 +123,14 @@ def build_performance(
         )
         by_label["all"].add(group)
         by_label[group.label].add(group)
-    all_fraud: Counter[tuple[date, str]] = Counter()
+    all_fraud: Counter[tuple[date, str | None]] = Counter()
     for each in fraud:
         all_fraud[each.period, each.ruleset_version] += each.orders
     items = [
         schemas.RulePerformance(
             period=None if period is None else first,
             rule=rule,
-            ruleset_version=version or None,
+            ruleset_version=version,
             mode=mode,
             mature=_end(first, period, last) <= due,
             hits=found["all"].schema(),
@@ -202,5 +201,5 @@ def _end(first: date, period: Period | None, last: date) -> date:
     return last
 
 
-def _share(proportion: Proportion) -> schemas.Share:
-    return schemas.Share(**proportion.as_document())
+def _share(proportion: Proportion) -> Share:
+    return Share(**proportion.as_document())

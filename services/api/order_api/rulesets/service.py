@@ -10,20 +10,19 @@ import orjson
 from fastapi import Depends, Request
 
 from decision_engine.diagnostics import diagnose
-from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
+from decision_engine.ruleset import Ruleset
 from order_api.auth.dependencies import principal_of
 from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.auth.repository import find_key_name
 from order_api.backtests.processes import BacktestProcesses
 from order_api.http.problems.requests import NotPermitted
-from order_api.http.problems.resources import (
+from order_api.http.problems.rulesets import (
     ConfirmationNeeded,
     DraftRefused,
     DraftUnknown,
     NoActiveRuleset,
     PublicationRefused,
-    RulesetRefused,
 )
 from order_api.kit.database import Database, PoolConnection
 from order_api.kit.fair_turns import FairPool, while_connected
@@ -31,6 +30,7 @@ from order_api.kit.registry import Provider
 from order_api.rulesets.documents import diagnosis_document, rules_document
 from order_api.rulesets.filters import Approval, DraftContent, Publication, Rollback, RolloutChange, RulesetText
 from order_api.settings import ApiSettings
+from order_api.what_if.service import parse_draft_text
 from order_backtests.publication.check import UNCHECKED, CheckPlan, CheckResult, as_recorded, plan_check, plan_newest
 from order_backtests.publication.flag_watch import read_flag_watch
 from order_backtests.publication.publishing import (
@@ -55,6 +55,8 @@ from order_platform.postgres.ruleset_versions import read_active_version, read_p
 
 CHECK_SECONDS: Final = 60.0
 """How long the check before publishing may take, a wait for another one included."""
+_BY_BACKTEST: Final = "See what changes by POST /v1/backtests."
+_UNCHECKED: Final = f'See what changes by POST /v1/backtests, then publish with "confirm": "{UNCHECKED}"'
 PREVIEW_ORDERS: Final = 10_000
 PREVIEW_HISTORY: Final = 200_000
 """Orders that a preview reads at most for history features that were not recorded with the newest orders."""
@@ -115,10 +117,7 @@ class RulesetService:
         principal = principal_of(request)
         if self.personal_data.masks(principal):
             raise NotPermitted("a preview counts orders by device and address, which are masked for your key")
-        try:
-            ruleset = await asyncio.to_thread(parse_ruleset, wanted.content, "draft")
-        except RulesetError as error:
-            raise RulesetRefused(str(error)) from None
+        ruleset = await parse_draft_text(wanted.content)
         if ruleset.schema.lists and not principal.has_scope(Scope.LISTS):
             raise NotPermitted("a preview of rules that look into lists needs a key with scope lists")
         async with self._connection(request) as connection:
@@ -126,7 +125,9 @@ class RulesetService:
         if plan is None:
             raise PublicationRefused("there is nothing to compare: no order, or these are the active rules")
         task = self._task(plan, "the draft", ruleset.content, niceness=PREVIEW_NICENESS, most_history=PREVIEW_HISTORY)
-        report: dict[str, Any] = await while_connected(request, self._report(task, PREVIEW_SECONDS, "preview"))
+        report: dict[str, Any] = await while_connected(
+            request, self._report(task, PREVIEW_SECONDS, "preview", _BY_BACKTEST)
+        )
         return report
 
     async def drafts(self, request: Request, *, after: str, count: int) -> Sequence[Draft]:
@@ -143,10 +144,7 @@ class RulesetService:
 
     async def save(self, request: Request, name: str, wanted: DraftContent) -> Draft:
         """Create or change a draft. Raises RulesetRefused, DraftRefused."""
-        try:
-            ruleset = await asyncio.to_thread(parse_ruleset, wanted.content, "draft")
-        except RulesetError as error:
-            raise RulesetRefused(str(error)) from None
+        ruleset = await parse_draft_text(wanted.content)
         author = await self._author(request)
         async with self._connection(request) as connection:
             return await ruleset_drafts.save_draft(
@@ -217,7 +215,8 @@ class RulesetService:
         return ruleset
 
     async def _check(self, draft: Draft, plan: CheckPlan) -> CheckResult:
-        report = await self._report(self._task(plan, f"draft {draft.name}", draft.content), CHECK_SECONDS, "check")
+        task = self._task(plan, f"draft {draft.name}", draft.content)
+        report = await self._report(task, CHECK_SECONDS, "check", _UNCHECKED)
         return CheckResult(
             report["orders"], report["changed"], report["flagged_before"]["orders"], report["flagged"]["orders"]
         )
@@ -238,15 +237,12 @@ class RulesetService:
             **bounds,
         )
 
-    async def _report(self, task: Task, seconds: float, what: str) -> dict[str, Any]:
+    async def _report(self, task: Task, seconds: float, what: str, advice: str) -> dict[str, Any]:
         try:
             async with asyncio.timeout(seconds), self.checking:
                 end = await self.processes.run_unstored(task)
         except TimeoutError:
-            raise PublicationRefused(
-                f"the {what} took longer than {seconds:.0f} s. See what changes by POST /v1/backtests, then publish "
-                f'with "confirm": "{UNCHECKED}"'
-            ) from None
+            raise PublicationRefused(f"the {what} took longer than {seconds:.0f} s. {advice}") from None
         if end.state is not State.DONE or end.report is None:
             raise PublicationRefused(f"the {what} failed: {end.error}")
         report: dict[str, Any] = orjson.loads(end.report)

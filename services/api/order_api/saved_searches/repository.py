@@ -12,7 +12,7 @@ MOST_LISTED: Final = 500
 
 
 class SavedSearch(NamedTuple):
-    """A saved search, as the key sees it that asks."""
+    """A saved search as the requesting key sees it."""
 
     name: str
     query: str

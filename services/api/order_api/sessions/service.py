@@ -44,7 +44,7 @@ class SessionService:
         return token, expires_at
 
     async def redeem(self, code: str) -> str | None:
-        """The person whose sign-in code it is, which is used up by that; None for a code that is not valid."""
+        """Use up a sign-in code; returns its person's key_id, or None when it is not valid."""
         return await redeem_sign_in_code(self.database, code)
 
     async def find_subject(self, subject: str, name: str, role: Role) -> str | None:

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from order_api.kit.totals import Amounts, OutcomeCounts
+
 EXAMPLE: Final[dict[str, Any]] = {
     "from": "2026-11-21T03:15:00Z",
     "to": "2026-11-22T03:15:00Z",
@@ -26,14 +28,6 @@ EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
-class OutcomeCounts(BaseModel):
-    """Orders by outcome."""
-
-    approve: int
-    review: int
-    decline: int
-
-
 class StatusCounts(BaseModel):
     """Orders by status."""
 
@@ -46,14 +40,6 @@ class RuleHits(BaseModel):
 
     rule: str
     orders: int
-
-
-class Amounts(BaseModel):
-    """Sums within one currency, in its smallest unit."""
-
-    currency: str
-    total: int
-    flagged: int
 
 
 class FlaggedUser(BaseModel):

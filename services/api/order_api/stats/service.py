@@ -13,10 +13,10 @@ from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.lag_monitor import LagMonitor, Reading
 from order_api.kit.registry import Provider
+from order_api.kit.totals import add_up
 from order_api.stats import repository, schemas
 from order_api.stats.filters import WindowParameters
 from order_api.stats.repository import OrderGroup, UserFlags
-from order_contract.decision import Outcome
 from order_contract.outcomes import MessageOutcome
 
 WINDOW: Final = timedelta(hours=24)
@@ -70,38 +70,25 @@ async def _count(database: Database, window: WindowParameters, labels_topic: str
 
 def build_statistics(counted: Counted, lag: Reading) -> schemas.Stats:
     """The response: everything about a window, from its groups."""
-    outcomes: Counter[str] = Counter()
+    totals = add_up(counted.groups)
     hits: Counter[str] = Counter()
-    totals: Counter[str] = Counter()
-    flagged_amounts: Counter[str] = Counter()
     for group in counted.groups:
-        outcomes[group.outcome] += group.orders
-        totals[group.currency] += group.amount
-        if group.outcome != Outcome.APPROVE:
-            flagged_amounts[group.currency] += group.amount
         for rule in group.rule_ids or ():
             hits[rule] += group.orders
-    approved, orders = outcomes[Outcome.APPROVE], outcomes.total()
-    flagged = orders - approved
     return schemas.Stats(
         start=counted.start,
         end=counted.end,
         computed_at=counted.computed_at,
-        orders=orders,
-        flagged=flagged,
-        flagged_share=flagged / orders if orders else 0.0,
-        by_outcome=schemas.OutcomeCounts(
-            approve=approved, review=outcomes[Outcome.REVIEW], decline=outcomes[Outcome.DECLINE]
-        ),
-        by_status=schemas.StatusCounts(genuine=approved, fraud=flagged),
+        orders=totals.orders,
+        flagged=totals.flagged,
+        flagged_share=totals.flagged / totals.orders if totals.orders else 0.0,
+        by_outcome=totals.by_outcome,
+        by_status=schemas.StatusCounts(genuine=totals.by_outcome.approve, fraud=totals.flagged),
         hits_by_rule=[
             schemas.RuleHits(rule=rule, orders=count)
             for rule, count in sorted(hits.items(), key=lambda item: (-item[1], item[0]))
         ],
-        amounts=[
-            schemas.Amounts(currency=currency, total=totals[currency], flagged=flagged_amounts[currency])
-            for currency in sorted(totals)
-        ],
+        amounts=totals.amounts,
         most_flagged_users=[
             schemas.FlaggedUser(user_id=user.user_id, flagged=user.flagged) for user in counted.flagged_users
         ],

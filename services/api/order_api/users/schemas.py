@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from order_api.kit.totals import Amounts, OutcomeCounts
 from order_api.orders.schemas import EXAMPLE as ORDER
 from order_api.orders.schemas import OrderPage
-from order_api.stats.schemas import Amounts, OutcomeCounts
 
 _LATEST: Final[dict[str, Any]] = {"items": [ORDER], "next": None, "searched_to": None}
 EXAMPLE: Final[dict[str, Any]] = {

@@ -10,16 +10,16 @@ from fastapi import Depends, Request
 
 from order_api.auth.credential_cache import Principal
 from order_api.auth.personal_data import MASK, PersonalDataPolicy
-from order_api.http.problems.resources import UserUnknown
+from order_api.http.problems.orders import UserUnknown
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.registry import Provider
+from order_api.kit.totals import add_up
 from order_api.orders.filters import Criteria
 from order_api.orders.repository import Page, read_page
 from order_api.orders.serializers import order_page
 from order_api.users.repository import Usage, UserGroup, read_user_groups, read_user_usages
 from order_api.users.schemas import Standing
-from order_contract.decision import Outcome
 
 LATEST: Final = 10
 _BLACKLIST_FROM: Final = 3
@@ -74,26 +74,14 @@ def classify_standing(flagged: int) -> Standing:
 
 def build_overview(user_id: str, facts: UserFacts, *, masked: bool = False) -> dict[str, object]:
     """The response about a user, with or without personal data."""
-    outcomes: Counter[str] = Counter()
-    totals: Counter[str] = Counter()
-    flagged_amounts: Counter[str] = Counter()
-    for group in facts.groups:
-        outcomes[group.outcome] += group.orders
-        totals[group.currency] += group.amount
-        if group.outcome != Outcome.APPROVE:
-            flagged_amounts[group.currency] += group.amount
-    orders = outcomes.total()
-    flagged = orders - outcomes[Outcome.APPROVE]
+    totals = add_up(facts.groups)
     return {
         "user_id": user_id,
-        "standing": classify_standing(flagged),
-        "orders": orders,
-        "flagged": flagged,
-        "by_outcome": {outcome.value: outcomes[outcome] for outcome in Outcome},
-        "amounts": [
-            {"currency": currency, "total": totals[currency], "flagged": flagged_amounts[currency]}
-            for currency in sorted(totals)
-        ],
+        "standing": classify_standing(totals.flagged),
+        "orders": totals.orders,
+        "flagged": totals.flagged,
+        "by_outcome": totals.by_outcome.model_dump(),
+        "amounts": [amounts.model_dump() for amounts in totals.amounts],
         "first_order_at": min(group.first for group in facts.groups),
         "last_order_at": max(group.last for group in facts.groups),
         "habits": _build_habits(facts.usages, masked=masked),

@@ -22,8 +22,9 @@ from decision_engine.what_if import RuleResult, WhatIf, examine
 from order_api.auth.dependencies import principal_of
 from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy
+from order_api.http.problems.orders import OrderRefused
 from order_api.http.problems.requests import NotPermitted
-from order_api.http.problems.resources import DraftUnknown, OrderRefused, RulesetRefused, RulesetUnknown
+from order_api.http.problems.rulesets import DraftUnknown, RulesetRefused, RulesetUnknown
 from order_api.kit.database import Database, PoolConnection
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.registry import Provider
@@ -145,10 +146,7 @@ async def find_ruleset(database: Database, wanted: RulesetChoice | None) -> tupl
     """The ruleset that a question is about. Raises RulesetRefused, RulesetUnknown, DraftUnknown."""
     if isinstance(wanted, Draft | SavedDraft):
         draft = wanted.draft if isinstance(wanted, Draft) else await _read_draft(database, wanted.draft_name)
-        try:
-            return await asyncio.to_thread(parse_ruleset, draft, "draft"), RulesetSource.DRAFT
-        except RulesetError as error:
-            raise RulesetRefused(str(error)) from None
+        return await parse_draft_text(draft), RulesetSource.DRAFT
     version = await read_newest_version(database) if wanted is None else wanted.version
     if version is None:
         return await asyncio.to_thread(load_ruleset), RulesetSource.DEFAULT
@@ -165,6 +163,14 @@ async def find_stored_ruleset(database: Database, version: str) -> Ruleset:
         return await asyncio.to_thread(_parse_stored, content, version)
     except RulesetError as error:
         raise RulesetRefused(f"this release does not accept the stored version: {error}") from None
+
+
+async def parse_draft_text(content: str) -> Ruleset:
+    """The ruleset of a draft. Raises RulesetRefused."""
+    try:
+        return await asyncio.to_thread(parse_ruleset, content, "draft")
+    except RulesetError as error:
+        raise RulesetRefused(str(error)) from None
 
 
 async def _read_draft(database: Database, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from order_api.decisions.schemas import RESET_EVENT, StreamEvent, read_events
+from order_api.decisions.schemas import DECISION_EVENT, RESET_EVENT, StreamEvent, read_events
 
 GATHER_SECONDS: Final = 0.05
 DRAWN_PER_SECOND: Final = 50
@@ -70,7 +70,7 @@ def make_moment(events: Sequence[StreamEvent]) -> Moment | None:
     if event_id is None:
         return None
     reset = next((event.data for event in events if event.kind == RESET_EVENT), None)
-    decisions = [orjson.loads(event.data) for event in events if event.kind == "decision"]
+    decisions = [orjson.loads(event.data) for event in events if event.kind == DECISION_EVENT]
     flagged = [decision for decision in decisions if decision["outcome"] != "approve"]
     chosen = flagged[-DRAWN_AT_ONCE:]
     if room := DRAWN_AT_ONCE - len(chosen):

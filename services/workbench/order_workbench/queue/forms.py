@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints
 
 from order_api.kit.pagination import CursorText
-from order_api.kit.query_parameters import HyphenatedName, Identifier
+from order_api.kit.query_parameters import NO_NUL, HyphenatedName, Identifier
 from order_api.labels.filters import NewLabel
 from order_api.review_queue.model import MOST_CLOSED, QueueFilters, QueueState
+from order_platform.postgres.notes import MAX_NOTE_LENGTH
 from order_workbench.kit.forms import PageForm
 from order_workbench.queue.verdicts import VERDICT_NAMES
 
-MAX_NOTE = 2_000
-Note = Annotated[str, StringConstraints(max_length=MAX_NOTE, pattern=r"^[^\x00]*$")]
+Note = Annotated[str, StringConstraints(max_length=MAX_NOTE_LENGTH, pattern=NO_NUL)]
 
 
 class QueueForm(PageForm):

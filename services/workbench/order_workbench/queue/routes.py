@@ -9,9 +9,7 @@ from fastapi import Depends, Form, Query, Request, Response
 from order_api.auth.dependencies import principal_of, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.problems.problem import Problem
-from order_api.kit.pagination import cut_page, read_cursor, write_time
 from order_api.orders.service import Orders, OrderService
-from order_api.review_queue.filters import parse_place
 from order_api.review_queue.model import QueuedReview
 from order_api.review_queue.service import Queue, ReviewQueue
 from order_api.users.service import Users, UserService
@@ -122,10 +120,7 @@ async def _respond(
     is_change = request.method != "GET"
     if is_change and request.headers.get("hx-request") != "true":
         return redirect(request, address)
-    listing = ["queue", *view.filters()]
-    after = None if view.cursor is None else read_cursor(view.cursor, listing, parse_place)
-    found = await services.queue.page(request, view.filters(), after, view.limit + 1)
-    reviews, cursor = cut_page(found, view.limit, listing, _place)
+    reviews, cursor = await services.queue.list_page(request, view.filters(), view.cursor, view.limit)
     at_hand = await _read_at_hand(request, services, view.id, claimed)
     response = render_page(
         request,
@@ -160,7 +155,3 @@ async def _read_at_hand(
     except Problem as problem:
         return {**nothing, "problem": problem.detail, "missing_id": order_id}
     return {**nothing, "review": review, "order": order, "user": user}
-
-
-def _place(review: QueuedReview) -> tuple[int, int, str]:
-    return review.rank, write_time(review.due_at), review.order_id

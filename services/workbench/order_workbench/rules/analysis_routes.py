@@ -7,7 +7,7 @@ from fastapi import Query, Request, Response
 
 from order_api.auth.dependencies import reader
 from order_api.auth.keys import Scope
-from order_api.http.problems.resources import NoActiveRuleset
+from order_api.http.problems.rulesets import NoActiveRuleset
 from order_api.rules.filters import RangeParameters
 from order_api.rules.schemas import Overlaps
 from order_api.rules.service import Rules

@@ -13,7 +13,7 @@ from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.backtests.filters import MOST_ID, WantedBacktest
 from order_api.backtests.service import Backtests, as_document
-from order_api.http.problems.resources import PublicationRefused, RulesetRefused
+from order_api.http.problems.rulesets import PublicationRefused, RulesetRefused
 from order_api.kit.event_streams import KEEP_ALIVE_SECONDS, keep_alive
 from order_api.kit.query_parameters import DIGITS_ONLY, HyphenatedName
 from order_api.rulesets.service import Rulesets

@@ -11,7 +11,7 @@ from decision_engine.ruleset import load_ruleset
 from order_api.auth.dependencies import administrator, principal_of, reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.problems.problem import Problem
-from order_api.http.problems.resources import (
+from order_api.http.problems.rulesets import (
     ConfirmationNeeded,
     DraftRefused,
     DraftUnknown,

@@ -9,7 +9,7 @@ from fastapi import Form, Query, Request, Response
 from order_api.auth.dependencies import administrator, reader
 from order_api.auth.keys import Scope
 from order_api.http.problems.requests import NotFound
-from order_api.http.problems.resources import NoActiveRuleset
+from order_api.http.problems.rulesets import NoActiveRuleset
 from order_api.kit.query_parameters import HyphenatedName
 from order_api.rules.filters import PerformanceParameters, Period
 from order_api.rules.schemas import RulePerformance

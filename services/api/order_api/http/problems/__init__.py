@@ -12,7 +12,7 @@ Problem
 │   ├── NoSession            404  nothing to end
 │   ├── CursorUnknown        404  not a cursor for these filters
 │   └── ClientDisconnected           499  no client reads this one
-├── refusals.py                   refused before anybody looks at what is asked for
+├── rejections.py                 refused before anybody looks at what is asked for
 │   ├── MalformedRequest     400  no HTTP
 │   ├── PreflightRefused     400  a page would send what is not taken from other origins
 │   ├── CrossOrigin          403  a page from elsewhere would change something
@@ -26,19 +26,21 @@ Problem
 │   ├── TooManyWithoutKey    429  of one address
 │   ├── TooManyConnections   503
 │   └── TooMuchHeld          503
-├── orders.py                     what is asked for
+├── orders.py                     orders, and what they share
 │   ├── OrderUnknown         404  not stored: never published, or not decided yet
 │   ├── OrderDeadLettered    404  published, but bad data
 │   ├── OrderUnexplained     409  nothing to decide it again with
+│   ├── OrderRefused         409  what-if: no order event
 │   ├── EntityUnknown        404  no order of this device, address, voucher or product is stored
-│   ├── UserUnknown          404  no order of theirs is stored
+│   └── UserUnknown          404  no order of theirs is stored
+├── dead_letters.py               dead letters
 │   ├── DeadLetterUnknown    404  nothing of this origin was refused
 │   ├── DeadLetterGone       410  its bytes are on no topic any more
 │   ├── AlreadyRedriven      409  its redrive is under way, or went well
-│   ├── ConflictUnresolved       409  another order has this id
-│   ├── RetiredDate              409  the order is of a retired date
-│   ├── CorrectionRefused    409  no order event either
-│   ├── OrderRefused         409  what-if: no order event
+│   ├── ConflictUnresolved   409  another order has this id
+│   ├── RetiredDate          409  the order is of a retired date
+│   └── CorrectionRefused    409  no order event either
+├── rulesets.py                   rulesets, drafts and backtests
 │   ├── RulesetRefused       409  what-if: no ruleset
 │   ├── RulesetUnknown       404  what-if: no such version
 │   ├── NoActiveRuleset      404  before the first detector
@@ -46,19 +48,23 @@ Problem
 │   ├── DraftRefused         409  it has changed, or its author approves it
 │   ├── PublicationRefused   409  a ruleset that cannot become active
 │   ├── ConfirmationNeeded   409  it changes many outcomes
+│   ├── BacktestUnknown      404
+│   ├── BacktestRefused      409  its range cannot be
+│   ├── BacktestUnfinished   409  it has no report
+│   └── BacktestEnded        409  nothing to cancel
+├── reviews.py                    reviews
 │   ├── ReviewUnknown        404
 │   ├── ReviewClosed         409  by a label
 │   ├── ReviewClaimed        409  by another person
 │   ├── ReviewDecided        409  its label is being stored
 │   ├── SecondReviewRefused  409  it is another person's
-│   ├── NoReviewWaiting      404
+│   └── NoReviewWaiting      404
+├── resources.py                  what else is requested
 │   ├── SavedSearchUnknown   404
 │   ├── TooManySavedSearches 409  of one key
-│   ├── BacktestUnknown      404
-│   ├── BacktestRefused      409  its range cannot be
-│   ├── BacktestUnfinished   409  it has no report
-│   ├── BacktestEnded        409  nothing to cancel
 │   ├── KeyUnknown           404  never made, or revoked already
+│   ├── ListUnknown          404
+│   ├── ListExists           409  one of another kind or field
 │   └── MartUnknown          404  not published
 └── availability.py               our side: report it (500), or try again (503)
     ├── InternalError        500  a bug

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from order_api.http.problems.availability import DatabaseUnavailable
+from order_api.http.problems.dead_letters import AlreadyRedriven, DeadLetterGone
 from order_api.http.problems.handlers import MEDIA_TYPE, problem_members
+from order_api.http.problems.orders import OrderUnknown, UserUnknown
 from order_api.http.problems.problem import Problem
 from order_api.http.problems.rejections import BodyTooLarge, TooManyRequests, TooManyWithoutKey
 from order_api.http.problems.requests import (
@@ -16,7 +18,6 @@ from order_api.http.problems.requests import (
     NotPermitted,
     UnsupportedMediaType,
 )
-from order_api.http.problems.resources import AlreadyRedriven, DeadLetterGone, OrderUnknown, UserUnknown
 
 _REQUEST_ID: Final = "5f0c9d1be2a84c77b1d2c3a4e5f60718"
 

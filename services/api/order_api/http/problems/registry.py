@@ -1,11 +1,18 @@
 """Registry of the problem types that are sent over HTTP."""
 
-from order_api.http.problems import availability, requests
-from order_api.http.problems import rejections as refusals
-from order_api.http.problems import resources as orders
+from order_api.http.problems import (
+    availability,
+    dead_letters,
+    orders,
+    rejections,
+    requests,
+    resources,
+    reviews,
+    rulesets,
+)
 from order_api.http.problems.problem import Problem
 
-_MODULES = (requests, refusals, orders, availability)
+_MODULES = (requests, rejections, orders, dead_letters, rulesets, reviews, resources, availability)
 
 
 def problem_types() -> dict[str, type[Problem]]:
