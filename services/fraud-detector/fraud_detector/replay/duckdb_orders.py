@@ -1,7 +1,7 @@
 """Stored orders outside Postgres, for a replay: the DuckDB warehouse, and files of Parquet or JSON lines."""
 
 import importlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +96,9 @@ class DuckDbOrders:
         found = self._fetch(query, wanted.topic, since, wanted.until)
         return {_EPOCH.date() + timedelta(days=day): count for day, count in found}
 
-    async def read_decided(self, wanted: Wanted, rulesets: Mapping[str, Ruleset]) -> AsyncIterator[list[SourceOrder]]:
+    async def read_decided(
+        self, wanted: Wanted, rulesets: Mapping[str, Ruleset]
+    ) -> AsyncGenerator[list[SourceOrder], None]:
         source = "orders"
         if self._is_warehouse:
             source = f"orders left join ({_WAREHOUSE_HITS}) as found using (order_id)"
@@ -113,7 +115,7 @@ class DuckDbOrders:
         wanted: Wanted,
         since: datetime,
         features: Sequence[HistoryFeature],
-    ) -> AsyncIterator[list[SourceOrder]]:
+    ) -> AsyncGenerator[list[SourceOrder], None]:
         query = f"select {_EVENT}, {_PLACE}, features from orders where {_within('>')}"  # noqa: S608
         for rows in self._parts(query, wanted.topic, since, wanted.since):
             yield [self._read_row(row, _earlier) for row in rows]

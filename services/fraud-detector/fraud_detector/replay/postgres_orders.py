@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date, datetime
 from typing import Any, Final
@@ -49,21 +49,23 @@ class PostgresOrders:
         self,
         wanted: Wanted,
         rulesets: Mapping[str, Ruleset],
-    ) -> AsyncIterator[list[SourceOrder]]:
+    ) -> AsyncGenerator[list[SourceOrder], None]:
         query = f"select {_EVENT}, {_PLACE}, {_DECISION} from orders where {_DECIDED}"  # noqa: S608
-        async for rows in self._rows(query, wanted.topic, wanted.since, wanted.until):
-            yield [_decided(tuple(row)) for row in rows]
+        async with aclosing(self._rows(query, wanted.topic, wanted.since, wanted.until)) as parts:
+            async for rows in parts:
+                yield [_decided(tuple(row)) for row in rows]
 
     async def read_earlier(
         self, wanted: Wanted, since: datetime, features: Sequence[HistoryFeature]
-    ) -> AsyncIterator[list[SourceOrder]]:
+    ) -> AsyncGenerator[list[SourceOrder], None]:
         # With the id, by which labels are found.
         columns = ", ".join(["orders.order_id", *needed_columns(features)[1:]])
         query = f"select {columns}, {_PLACE}, features::text = '{{}}' from orders where {_EARLIER}"  # noqa: S608
-        async for rows in self._rows(query, wanted.topic, since, wanted.since):
-            yield [_earlier(tuple(row)) for row in rows]
+        async with aclosing(self._rows(query, wanted.topic, since, wanted.since)) as parts:
+            async for rows in parts:
+                yield [_earlier(tuple(row)) for row in rows]
 
-    async def _rows(self, query: str, *arguments: object) -> AsyncIterator[Sequence[asyncpg.Record]]:
+    async def _rows(self, query: str, *arguments: object) -> AsyncGenerator[Sequence[asyncpg.Record], None]:
         async with aclosing(fetch_ahead(await self._connection.cursor(query, *arguments), ROWS_AT_ONCE)) as fetched:
             async for rows in fetched:
                 yield rows

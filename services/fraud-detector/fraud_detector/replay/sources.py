@@ -1,6 +1,6 @@
 """Sources of stored orders for a replay."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
@@ -33,7 +33,10 @@ class SourceOrder(NamedTuple):
 
 
 class OrderSource(Protocol):
-    """Where stored orders are read from, in any order and in parts."""
+    """Where stored orders are read from, in any order and in parts.
+
+    Read them in `contextlib.aclosing`: parts may be read ahead.
+    """
 
     async def count_versions(self, wanted: Wanted) -> Mapping[str, int]:
         """How many of the wanted orders each ruleset version decided."""
@@ -41,10 +44,10 @@ class OrderSource(Protocol):
     async def count_dates(self, wanted: Wanted, since: datetime) -> Mapping[date, int]:
         """How many orders there are by business date, of those created after `since`."""
 
-    def read_decided(self, wanted: Wanted, rulesets: Mapping[str, Ruleset]) -> AsyncIterator[list[SourceOrder]]:
+    def read_decided(self, wanted: Wanted, rulesets: Mapping[str, Ruleset]) -> AsyncGenerator[list[SourceOrder], None]:
         """The wanted orders with their decisions."""
 
     def read_earlier(
         self, wanted: Wanted, since: datetime, features: Sequence[HistoryFeature]
-    ) -> AsyncIterator[list[SourceOrder]]:
+    ) -> AsyncGenerator[list[SourceOrder], None]:
         """The orders that were created after `since` and before the wanted ones, with what features read."""

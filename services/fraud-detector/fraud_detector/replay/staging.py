@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -76,11 +77,13 @@ async def stage(
             erased.extend(order.event.created_date for order in part if order.is_erased)
             advance(len(part))
 
-        async for part in orders.read_decided(wanted, rulesets):
-            add(part)
-        if features:
-            async for part in orders.read_earlier(wanted, since, features):
+        async with aclosing(orders.read_decided(wanted, rulesets)) as parts:
+            async for part in parts:
                 add(part)
+        if features:
+            async with aclosing(orders.read_earlier(wanted, since, features)) as parts:
+                async for part in parts:
+                    add(part)
         staged.finish()
         retired_before = await connection.fetchval(_RETIRED, wanted.topic)
         incomplete: Iterable[TimeSpan] = ()
