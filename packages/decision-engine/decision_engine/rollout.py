@@ -5,13 +5,13 @@ Both are evaluated on every order; the decision names the one that decided, and 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from decision_engine.evaluate import evaluate
 from decision_engine.features import ROLLOUT, EventFeatures, Features, FeatureState
 from decision_engine.hashed_share import hashed_share
-from decision_engine.history.declaration import HistoryFeature
+from decision_engine.history.declaration import HistoryFeature, longest_window
 from decision_engine.history.state import HistoryState
 from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE
 from decision_engine.lists import ListFeatures, ListMembers
@@ -129,7 +129,7 @@ class _OwnFeatures:
     def __init__(self, shared: FeatureState, features: Sequence[HistoryFeature]) -> None:
         self._shared = shared
         self._declared = [feature.name for feature in features]
-        self._longest = timedelta(microseconds=max(feature.window for feature in features))
+        self._longest = longest_window(features)
         self._state = HistoryState(features)
         self._names: Sequence[str] = ()
 

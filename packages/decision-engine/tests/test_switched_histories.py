@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from decision_engine.history.declaration import OVER_NUMBERS, OVER_TEXTS, SECOND, Aggregate, HistoryFeature
+from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, OVER_TEXTS, SECOND, Aggregate, HistoryFeature
 from decision_engine.history.labelled_orders import LabelRank
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.ruleset import parse_ruleset
@@ -20,22 +20,21 @@ KEYS = (("user_id",), ("device_id",), ("user_id", "country"))
 
 def feature(aggregate: Aggregate, key: tuple[str, ...], hours: int, where: bool = False) -> HistoryFeature:
     field = "amount" if aggregate in OVER_NUMBERS else "product_id" if aggregate in OVER_TEXTS else None
-    label = "fraud" if aggregate in LABELLED else None
+    label = "fraud" if aggregate in OVER_LABELS else None
     name = f"{aggregate}_{'_'.join(key)}_{hours}_{where}"
     condition = (lambda event: event.quantity > 1) if where else None
     text = "quantity > 1" if where else None
     return HistoryFeature(name, aggregate, key, hours * HOUR, field, text, label, condition)
 
 
-LABELLED = (Aggregate.LABEL_COUNT, Aggregate.LABEL_SHARE, Aggregate.LABEL_DISTINCT)
-LABELS = [feature(aggregate, ("user_id",), 24) for aggregate in LABELLED]
+LABELS = [feature(aggregate, ("user_id",), 24) for aggregate in sorted(OVER_LABELS)]
 
 
 def random_features(chance: random.Random) -> list[HistoryFeature]:
     return [
         feature(aggregate, key, hours, where)
         for aggregate in Aggregate
-        if aggregate not in LABELLED
+        if aggregate not in OVER_LABELS
         for key in KEYS
         for hours in (1, 24)
         for where in (False, True)

@@ -8,7 +8,7 @@ import asyncpg
 
 from decision_engine.ruleset import Ruleset
 from order_backtests.postgres_source import Span, count_by_hour
-from order_backtests.runner import longest_window
+from order_backtests.runner import history_window
 from order_contract.business_time import business_date, business_text
 from order_platform.postgres.retention import read_retired_before
 from order_platform.postgres.ruleset_versions import Connection
@@ -39,14 +39,14 @@ async def read_extent(
 ) -> Extent:
     """The extent of a backtest of these rulesets."""
     retired_before = await read_retired_before(connection)
-    if retired_before is not None and span.since - longest_window(rulesets) >= retired_before:
+    if retired_before is not None and span.since - history_window(rulesets) >= retired_before:
         retired_before = None
     return Extent(await count_by_hour(connection, span), retired_before)
 
 
 async def count_before(connection: Connection, span: Span, rulesets: Sequence[Ruleset], most: int) -> int:
     """How many orders are read for history features before those of the span; counted up to one more than `most`."""
-    start = span.since - longest_window(rulesets)
+    start = span.since - history_window(rulesets)
     count: int = await connection.fetchval(_BEFORE, span.topic, start, span.since, most + 1)
     return count
 

@@ -19,6 +19,7 @@ import orjson
 from decision_engine.backtest.backtester import Backtester, PastOrder
 from decision_engine.backtest.tally import Tally
 from decision_engine.compilation import LISTS
+from decision_engine.history.declaration import longest_window
 from decision_engine.history.series import UNIX_EPOCH
 from decision_engine.ruleset import Ruleset, parse_ruleset
 from order_backtests.postgres_source import (
@@ -58,10 +59,9 @@ class Plan(NamedTuple):
     """Whether orders are decided by the features that were recorded with them, instead of computing these again."""
 
 
-def longest_window(rulesets: Sequence[Ruleset]) -> timedelta:
+def history_window(rulesets: Sequence[Ruleset]) -> timedelta:
     """How far back orders are needed that are not decided."""
-    windows = [feature.window for ruleset in rulesets for feature in ruleset.features]
-    return timedelta(microseconds=max(windows, default=0))
+    return longest_window(feature for ruleset in rulesets for feature in ruleset.features)
 
 
 def divide(plan: Plan, hours: Sequence[tuple[datetime, int]], parts: int) -> Sequence[Plan]:
@@ -142,7 +142,7 @@ async def _run(
     ruleset = parse_ruleset(plan.content, "ruleset")
     against = None if plan.against is None else parse_ruleset(plan.against, "against")
     rulesets = [ruleset] if against is None else [ruleset, against]
-    window = timedelta() if plan.recorded else longest_window(rulesets)
+    window = timedelta() if plan.recorded else history_window(rulesets)
     warm = plan.span._replace(since=plan.span.since - window)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         labels = await read_labels(connection, warm, plan.labels_topic)

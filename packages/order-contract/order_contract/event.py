@@ -1,7 +1,7 @@
 """The order event: the decoded and normalised message of topic `orders`."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -62,10 +62,10 @@ class OrderEvent(NamedTuple):
     attributes: dict[str, Any] | None
 
 
-def event_from_columns(columns: Iterable[Any]) -> OrderEvent:
+def event_from_columns(columns: Sequence[Any]) -> OrderEvent:
     """The event of its columns, in the order of the fields; `attributes` is JSON text or None."""
-    *fields, attributes = columns
-    return OrderEvent._make((*fields, None if attributes is None else orjson.loads(attributes)))
+    attributes = columns[-1]
+    return OrderEvent._make(columns if attributes is None else (*columns[:-1], orjson.loads(attributes)))
 
 
 FIELDS = frozenset(OrderEvent._fields) - {"attributes"}

@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from decision_engine.history.stream_features import NextFeatures, StreamFeatures
+from decision_engine.history.next_features import NextFeatures
+from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.rollout import DecidingRulesets
 from fraud_detector.history.loader import ROWS_AT_ONCE, load_history, load_missing, needed_columns
 from fraud_detector.history.snapshots import Snapshots, StoredHistories
@@ -92,9 +93,12 @@ class Preparation:
     async def _complete_histories(
         self, history: StreamFeatures, rulesets: DecidingRulesets, at_rest: AtRest
     ) -> NextFeatures | None:
-        """The features of rulesets, those that present histories lack loaded; None when all have to be loaded."""
+        """Prepare the rulesets' features from the current histories and load what those lack.
 
-        async def prepare() -> tuple[NextFeatures | None]:
+        None when everything has to be loaded.
+        """
+
+        async def prepare() -> NextFeatures | None:
             following = await at_rest(lambda: history.prepare(rulesets.features))
             if following is not None and following.missing:
                 await load_missing(
@@ -106,12 +110,11 @@ class Preparation:
                     heartbeat=self._health.heartbeat,
                     rows_at_once=ROWS_BESIDE_DECIDING,
                 )
-            return (following,)
+            return following
 
-        prepared = await retry_while_unavailable(
+        return await retry_while_unavailable(
             prepare, check=Check.LOADING, health=self._health, is_cancelled=lambda: False, slow_after=SLOW_SECONDS
         )
-        return None if prepared is None else prepared[0]
 
     async def write_snapshots(self, stored: Callable[[], StoredHistories | None]) -> None:
         """Write snapshots of the histories until it is cancelled, if the settings say where."""

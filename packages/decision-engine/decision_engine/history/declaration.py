@@ -1,8 +1,9 @@
 """Declaration of a history feature: what is aggregated, over which orders, in which window."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -104,3 +105,8 @@ class HistoryFeature:
         """Everything that its values depend on, as text."""
         constants = [f"{name}: {kind.__name__} = {value!r}" for name, kind, value in self.constants]
         return ", ".join((repr(self), *constants))
+
+
+def longest_window(features: Iterable[HistoryFeature]) -> timedelta:
+    """The longest window of some features; none at all without features."""
+    return timedelta(microseconds=max((feature.window for feature in features), default=0))

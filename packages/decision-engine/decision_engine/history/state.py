@@ -5,6 +5,7 @@ The values are those of the contract: aggregates over the orders that were added
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, BinaryIO
 
 from decision_engine.history.compiler import (
@@ -26,8 +27,8 @@ class HistoryState:
     """The histories of all keys, and the values of declared features that follow from them.
 
     `values` gives the features of an order that was not added, `add` adds one, and `count` does both for one order, in
-    two thirds of the time; all take an OrderEvent. What is the same in a state that is `known` is shared with it; the
-    orders before are missing in the rest.
+    two thirds of the time; all take an OrderEvent. Series that `known` has too are shared with it; the other series
+    start without earlier orders.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class HistoryState:
             else:
                 self._series_of(feature).declare(feature)
         self._missing = [series for series in self._series if not (known and known._share(series))]  # noqa: SLF001
+        self._loaders: list[tuple[timedelta, AddOrder]] = []
         self._functions: SeriesFunctions = compile_series(self._series, shares)
         self.values: ReadFeatures
         self.add: AddOrder
@@ -58,12 +60,24 @@ class HistoryState:
                 return True
         return False
 
-    def adders(self) -> Mapping[int, AddOrder]:
-        """What adds an order to the series with a window of some length or longer, by that length, shortest first."""
-        return {
-            window: compile_series([each for each in self._series if each.features[-1].window >= window]).add
-            for window in sorted({series.features[-1].window for series in self._series})
-        }
+    def load(self, event: OrderEvent, age: timedelta) -> None:
+        """Add an order to the series that are not shared, where a window is longer than its age."""
+        if not self._loaders:
+            self._loaders = self._compile_loaders()
+        for window, add in self._loaders:
+            if window > age:
+                add(event)
+                return
+
+    def _compile_loaders(self) -> list[tuple[timedelta, AddOrder]]:
+        """What adds an order to the missing series whose window is so long or longer, shortest first."""
+        return [
+            (
+                timedelta(microseconds=window),
+                compile_series([each for each in self._missing if each.features[-1].window >= window]).add,
+            )
+            for window in sorted({series.features[-1].window for series in self._missing})
+        ]
 
     @property
     def missing(self) -> Sequence[Series]:
@@ -75,15 +89,15 @@ class HistoryState:
         """Whether labelled orders count in a feature."""
         return any(series.label is not None for series in self._series)
 
-    def add_beside(self, all_series: Iterable[Series]) -> AddOrder:
-        """Add every order to these series of another state as well, from now on; returns what adds one to them alone.
+    def add_beside(self, all_series: Iterable[Series]) -> None:
+        """Add every order to these series of another state as well, from now on.
 
-        No series of labelled orders may be among them. They are given up when there are others, or none.
+        No series of labelled orders may be among them. Another call replaces them; an empty one removes them.
         """
         self._beside = list(all_series)
         self.values, self.add, self.count = self._functions
-        add = compile_series(self._beside).add
         if self._beside:
+            add = compile_series(self._beside).add
             _, own_add, own_count = self._functions
 
             def add_to_all(event: OrderEvent) -> None:
@@ -96,7 +110,6 @@ class HistoryState:
                 return values
 
             self.add, self.count = add_to_all, count_in_all
-        return add
 
     def remove(self, event: OrderEvent) -> None:
         """Take back an order that was added."""

@@ -4,14 +4,14 @@ A deterministic fold: the same orders in the same sequence of partitions and off
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from decision_engine.features import Features
-from decision_engine.history.declaration import HistoryFeature
+from decision_engine.history.declaration import HistoryFeature, longest_window
 from decision_engine.history.labelled_orders import (
     LABEL_BYTES,
     MOST_PENDING,
@@ -19,6 +19,7 @@ from decision_engine.history.labelled_orders import (
     LabelledOrders,
     LabelRank,
 )
+from decision_engine.history.next_features import NextFeatures
 from decision_engine.history.series import NO_HORIZON, UNIX_EPOCH, microseconds
 from decision_engine.history.snapshot import SnapshotError, read_frame, write_frame
 from decision_engine.history.state import HistoryState
@@ -61,39 +62,6 @@ class _Known(msgspec.Struct, array_like=True):
     labels: list[LabelEntry]
     shortened_orders: int = 0
     dropped_labels: int = 0
-
-
-class NextFeatures:
-    """Features that a StreamFeatures is to give next, with their histories.
-
-    `missing` are the features whose histories lack the orders before `next_offsets`, by partition.
-    """
-
-    def __init__(
-        self,
-        features: Sequence[HistoryFeature],
-        histories: HistoryState,
-        next_offsets: Mapping[int, int],
-        add: Callable[[OrderEvent], None],
-        complete_since: Callable[[], datetime],
-    ) -> None:
-        self.features = features
-        self.histories = histories
-        self.next_offsets = next_offsets
-        self._add = add
-        self._complete_since = complete_since
-        self.missing = [feature for series in histories.missing for feature in series.features]
-        self._longest = _longest_window(self.missing)
-
-    @property
-    def kept_since(self) -> datetime:
-        """The histories that lack orders need those that were created after this time."""
-        return self._complete_since() - self._longest
-
-    def load(self, event: OrderEvent) -> None:
-        """Count a stored order in the histories that lack it."""
-        if event.created_date > self.kept_since:
-            self._add(event)
 
 
 class StreamFeatures:
@@ -140,9 +108,8 @@ class StreamFeatures:
             f"labels of epoch {self._label_epoch}",
         ]
         self._histories = histories
-        self._adders: list[tuple[timedelta, Callable[[OrderEvent], None]]] = []
         self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
-        self._longest = self._kept_window = _longest_window(declared)
+        self._longest = self._kept_window = longest_window(declared)
 
     @property
     def next_offsets(self) -> Mapping[int, int]:
@@ -184,6 +151,13 @@ class StreamFeatures:
         self._horizon_time = NO_HORIZON if horizon is None else microseconds(horizon)
         self._shortened_until = UNIX_EPOCH if horizon is None else horizon + self._longest
         self._set_newest(self._newest)
+
+    def _keep_window(self, window: timedelta) -> None:
+        self._kept_window = window
+        self._set_newest(self._newest)
+
+    def _mark_forgotten(self) -> None:
+        self._histories.mark_forgotten(microseconds(self._newest), self._lateness // MICROSECOND, self._horizon_time)
 
     def features(self, event: OrderEvent) -> Features:
         hour = business_hour(event.created_date)
@@ -242,8 +216,7 @@ class StreamFeatures:
         self._histories.read(file)
         self._newest = known.newest
         self._set_horizon(known.horizon)
-        lateness = self._lateness // MICROSECOND
-        self._histories.mark_forgotten(microseconds(known.newest), lateness, self._horizon_time)
+        self._mark_forgotten()
         self._next = known.next_offsets
         self.late_orders, self.shortened_orders = known.late_orders, known.shortened_orders
         self._labels.restore(known.labels)
@@ -290,15 +263,8 @@ class StreamFeatures:
 
         It is added where a window can still reach it, of an order that is as late as orders may be.
         """
-        if event.created_date <= self._kept_since:
-            return
-        if not self._adders:
-            self._adders = [(timedelta(microseconds=window), add) for window, add in self._histories.adders().items()]
-        age = self._complete_since - event.created_date
-        for window, add in self._adders:
-            if window > age:
-                add(event)
-                return
+        if event.created_date > self._kept_since:
+            self._histories.load(event, self._complete_since - event.created_date)
 
     @property
     def histories(self) -> int:
@@ -336,7 +302,7 @@ class StreamFeatures:
 
     # ---- other features
 
-    def prepare(self, features: Iterable[HistoryFeature]) -> "NextFeatures | None":
+    def prepare(self, features: Iterable[HistoryFeature]) -> NextFeatures | None:
         """Prepare histories of other features, which share with these what is the same, until `switch`.
 
         The orders that were read so far, all of which must be stored, are to be loaded into the rest; those that are
@@ -349,29 +315,22 @@ class StreamFeatures:
         is_label_missing = any(series.label is not None for series in histories.missing)
         if self._horizon is not None or is_label_missing or has_labels != self._histories.has_labels:
             return None
-        self._kept_window = max(self._longest, _longest_window(declared))
-        self._set_newest(self._newest)
-        return NextFeatures(
-            declared,
-            histories,
-            dict(self._next),
-            self._histories.add_beside(histories.missing),
-            lambda: self._complete_since,
-        )
+        self._keep_window(max(self._longest, longest_window(declared)))
+        self._histories.add_beside(histories.missing)
+        return NextFeatures(declared, histories, dict(self._next), lambda: self._complete_since)
 
-    def switch(self, following: "NextFeatures") -> None:
-        """Give the features that were prepared, and all orders loaded, from now on."""
+    def switch(self, following: NextFeatures) -> None:
+        """Switch to prepared features, once all their missing orders are loaded."""
         self._declare(following.features, following.histories)
         self._labels.count_in(self._histories)
         self._set_horizon(self._horizon)
         # What is being forgotten at the moment is noted in the former series.
-        self._histories.mark_forgotten(microseconds(self._newest), self._lateness // MICROSECOND, self._horizon_time)
+        self._mark_forgotten()
 
     def discard_prepared(self) -> None:
         """Give up the features that were prepared, if there are any."""
         self._histories.add_beside(())
-        self._kept_window = self._longest
-        self._set_newest(self._newest)
+        self._keep_window(self._longest)
 
     # ---- labels
 
@@ -430,7 +389,3 @@ class StreamFeatures:
         # The bytes for orders of a partition do not depend on its own next offset.
         if self._seen is not None and self._seen[0] != partition:
             self._seen = None
-
-
-def _longest_window(features: Iterable[HistoryFeature]) -> timedelta:
-    return timedelta(microseconds=max((feature.window for feature in features), default=0))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from decision_engine.features import Features
-from decision_engine.history.declaration import HistoryFeature
+from decision_engine.history.declaration import HistoryFeature, longest_window
 from decision_engine.history.series import NO_HORIZON, UNIX_EPOCH, microseconds
 from decision_engine.history.state import HistoryState
 from decision_engine.history.stream_features import ADVANCE, HISTORY_SINCE, LATENESS, MICROSECOND, TOO_LATE
@@ -31,7 +31,7 @@ class PastFeatures:
 
     def __init__(self, features: Sequence[HistoryFeature]) -> None:
         self.state = HistoryState(features)
-        self.longest = timedelta(microseconds=max((feature.window for feature in features), default=0))
+        self.longest = longest_window(features)
         self.horizon: datetime | None = None
         self.is_too_late = False
         self._absent: Features = dict.fromkeys((feature.name for feature in features), None)

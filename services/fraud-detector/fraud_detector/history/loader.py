@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from functools import partial
 
@@ -14,7 +14,8 @@ from asyncpg.cursor import Cursor
 
 from decision_engine.expression import names_in
 from decision_engine.history.declaration import HistoryFeature
-from decision_engine.history.stream_features import NextFeatures, StreamFeatures
+from decision_engine.history.next_features import NextFeatures
+from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load_labels
 from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_contract.event import OrderEvent, event_from_columns
@@ -48,23 +49,17 @@ async def load_history(
 
     Raises DependencyUnavailableError.
     """
-    with errors_as_unavailable():
-        # Reading all orders takes longer than any timeout of a command, and so may forgetting some in between.
-        async with (
-            connected(database_url, "fraud-detector", command_timeout=None, idle_in_transaction="0") as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            with paused_collector():
-                history = StreamFeatures(features, most_bytes=most_bytes, label_epoch=labels.epoch if labels else 1)
-                newest: datetime | None = await connection.fetchval(_NEWEST, topic)
-                if newest is not None:
-                    history.advance_time(newest)
-                rows = await connection.cursor(_query(features), topic, history.kept_since)
-                await _load(rows, history, partial(_count, history, epoch), heartbeat, rows_at_once)
-                if labels is not None:
-                    orders = OrderSource(topic, epoch, needed_columns(features))
-                    await load_labels(connection, history, orders, labels, heartbeat)
-                return history
+    async with _snapshot(database_url) as connection:
+        history = StreamFeatures(features, most_bytes=most_bytes, label_epoch=labels.epoch if labels else 1)
+        newest: datetime | None = await connection.fetchval(_NEWEST, topic)
+        if newest is not None:
+            history.advance_time(newest)
+        cursor = await connection.cursor(_query(features), topic, history.kept_since)
+        await _load(cursor, history, partial(_count, history, epoch), heartbeat, rows_at_once)
+        if labels is not None:
+            orders = OrderSource(topic, epoch, needed_columns(features))
+            await load_labels(connection, history, orders, labels, heartbeat)
+        return history
 
 
 async def load_missing(
@@ -77,18 +72,29 @@ async def load_missing(
     heartbeat: Callable[[], None],
     rows_at_once: int,
 ) -> None:
-    """Read the stored orders that histories lack which were prepared beside others, while orders are decided.
+    """Load the stored orders that newly prepared histories lack, while orders are being decided.
 
-    Raises DependencyUnavailableError; some orders count then, so the histories have to be prepared again.
+    Raises DependencyUnavailableError; some orders have been counted by then, so prepare the histories again.
+    """
+    async with _snapshot(database_url) as connection:
+        cursor = await connection.cursor(_query(following.missing), topic, following.kept_since)
+        await _load(cursor, history, partial(_count_missing, following, epoch), heartbeat, rows_at_once)
+
+
+@asynccontextmanager
+async def _snapshot(database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection that reads one snapshot of the database, while the garbage collector is paused.
+
+    Raises DependencyUnavailableError.
     """
     with errors_as_unavailable():
+        # Reading all orders takes longer than any timeout of a command, and so may forgetting some in between.
         async with (
             connected(database_url, "fraud-detector", command_timeout=None, idle_in_transaction="0") as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             with paused_collector():
-                rows = await connection.cursor(_query(following.missing), topic, following.kept_since)
-                await _load(rows, history, partial(_count_missing, following, epoch), heartbeat, rows_at_once)
+                yield connection
 
 
 async def _load(
@@ -124,7 +130,7 @@ def _count(history: StreamFeatures, epoch: int, rows: Sequence[asyncpg.Record]) 
         source_epoch, partition, offset = row[_EVENT_FIELDS:]
         if source_epoch > epoch:
             continue
-        history.load(_event(row))
+        history.load(event_from_columns(row[:_EVENT_FIELDS]))
         if source_epoch == epoch and offset >= read.get(partition, 0):
             read[partition] = offset + 1
     for partition, next_offset in read.items():
@@ -137,12 +143,7 @@ def _count_missing(following: NextFeatures, epoch: int, rows: Sequence[asyncpg.R
     for row in rows:
         source_epoch, partition, offset = row[_EVENT_FIELDS:]
         if source_epoch < epoch or (source_epoch == epoch and offset < next_offsets.get(partition, 0)):
-            following.load(_event(row))
-
-
-def _event(row: asyncpg.Record) -> OrderEvent:
-    columns = row[:_EVENT_FIELDS]  # a slice of a record is a tuple
-    return OrderEvent._make(columns) if columns[-1] is None else event_from_columns(columns)
+            following.load(event_from_columns(row[:_EVENT_FIELDS]))
 
 
 def needed_columns(features: Sequence[HistoryFeature]) -> list[str]:
