@@ -181,8 +181,8 @@ def _normalise(reader: NodeReader, node: yaml.Node, field: str, value: str, plac
 
 def _names_of(schema: Schema, types: tuple[type, ...]) -> tuple[str, ...]:
     """The fields and attributes of an order of these types."""
-    attributes = {ATTRIBUTE + name: kind for name, kind in schema.attributes.items()}
-    return tuple(name for name, kind in {**schema.fields, **schema.optional, **attributes}.items() if kind in types)
+    kinds = {**schema.fields, **schema.optional, **schema.qualified_attributes}
+    return tuple(name for name, kind in kinds.items() if kind in types)
 
 
 def _feature(reader: NodeReader, name: str, node: yaml.Node, schema: Schema) -> HistoryFeature:
@@ -216,7 +216,7 @@ def _feature(reader: NodeReader, name: str, node: yaml.Node, schema: Schema) -> 
 
 def _constants(where: str, schema: Schema) -> tuple[tuple[str, type, object], ...]:
     """The parameters and attributes in a condition: they are declared elsewhere."""
-    attributes = {ATTRIBUTE + name: kind for name, kind in schema.attributes.items()}
+    attributes = schema.qualified_attributes
     parameters = schema.parameters
     return tuple(
         (name, attributes.get(name) or type(parameters[name]), parameters.get(name))

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from decision_engine.expression import KINDS
-from decision_engine.history.declaration import ATTRIBUTE
 from decision_engine.lint import ruleset_warnings
 from decision_engine.marketplace_pack import pack_problem
 from decision_engine.pack_mode import PackMode
@@ -78,7 +77,7 @@ def known_names(schema: Schema) -> Iterator[KnownName]:
     for kind, names in (
         (NameKind.FIELD, {**schema.fields, **schema.optional}),
         (NameKind.FEATURE, {**schema.features, **schema.history}),
-        (NameKind.ATTRIBUTE, {ATTRIBUTE + name: type_ for name, type_ in schema.attributes.items()}),
+        (NameKind.ATTRIBUTE, schema.qualified_attributes),
     ):
         yield from (KnownName(name, kind, KINDS[type_]) for name, type_ in names.items())
     for name, value in schema.parameters.items():

@@ -43,7 +43,7 @@ def add_marketplace_pack(ruleset: Ruleset, mode: PackMode) -> Ruleset:
 def pack_problem(ruleset: Ruleset, mode: PackMode) -> str | None:
     """Why a ruleset and the pack do not go together; None when they do.
 
-    That depends on what the ruleset declares, so while only its rules change, what was found is known.
+    That depends on what the ruleset declares, so the result is cached while only its rules change.
     """
     if mode is PackMode.OFF:
         return None

@@ -53,16 +53,21 @@ class Schema:
     lists: Mapping[str, OrderList] = field(default_factory=dict)
 
     @property
+    def qualified_attributes(self) -> Mapping[str, type]:
+        """The attributes as expressions name them, `attributes.name`, with their types."""
+        return {ATTRIBUTE + name: kind for name, kind in self.attributes.items()}
+
+    @property
     def types(self) -> Mapping[str, type]:
         """All names that have one value, with their types; attributes as `attributes.name`."""
         constants = {name: type(value) for name, value in self.parameters.items() if not isinstance(value, tuple)}
-        attributes = {ATTRIBUTE + name: kind for name, kind in self.attributes.items()}
-        return {**self.fields, **self.optional, **self.features, **self.history, **constants, **attributes}
+        declared = {**self.history, **constants, **self.qualified_attributes}
+        return {**self.fields, **self.optional, **self.features, **declared}
 
     @property
     def may_be_absent(self) -> frozenset[str]:
         """The names of `types` that an order can lack."""
-        return frozenset((*self.optional, *self.history, *(ATTRIBUTE + name for name in self.attributes)))
+        return frozenset((*self.optional, *self.history, *self.qualified_attributes))
 
 
 _FIELDS: Mapping[str, type] = {

@@ -19,7 +19,7 @@ class Label(StrEnum):
 
 
 class LabelReason(StrEnum):
-    """Why an order was labelled so. Each belongs to one kind of verdict: REASONS."""
+    """Why an order got its label. Each belongs to one kind of verdict: REASONS."""
 
     STOLEN_CARD = "stolen-card"
     ACCOUNT_TAKEOVER = "account-takeover"

@@ -34,7 +34,7 @@ def label_key(order_id: str) -> bytes:
 
 
 def encode_label(event: LabelEvent) -> bytes:
-    """The value of a label event. Without a reason it has no such field, which earlier detectors do not know."""
+    """The value of a label event; `reason` is left out when there is none, as earlier detectors reject the field."""
     values = event._asdict()
     if event.reason is None:
         del values["reason"]

@@ -65,24 +65,21 @@ class Backtester:
 
     def decide(self, order: PastOrder) -> Decision:
         """Decide an order and count it; returns the decision of the ruleset that is tried."""
-        event, before, label = order
         self._count += 1
-        features = self._tried.count(event, self._count)
-        decision = self._tried.decide(event, features)
-        against = self._against
-        if against is not None:
-            if against.history is not self._tried.history:
-                features = against.count(event, self._count)
-            before = against.decide(event, features).outcome
-        self.tally.add(event, before, decision, label)
-        return decision
+        features = against_features = self._tried.count(order.event, self._count)
+        if self._against is not None and self._against.history is not self._tried.history:
+            against_features = self._against.count(order.event, self._count)
+        return self._compare(order, features, against_features)
 
     def decide_recorded(self, order: PastOrder, recorded: Features) -> Decision:
-        """The same by the features that were recorded when the order was decided; both rulesets have those."""
+        """Decide an order by the features recorded with it, and count it; both rulesets must have them."""
+        return self._compare(order, recorded, recorded)
+
+    def _compare(self, order: PastOrder, features: Features, against_features: Features) -> Decision:
         event, before, label = order
-        decision = self._tried.decide(event, recorded)
+        decision = self._tried.decide(event, features)
         if self._against is not None:
-            before = self._against.decide(event, recorded).outcome
+            before = self._against.decide(event, against_features).outcome
         self.tally.add(event, before, decision, label)
         return decision
 

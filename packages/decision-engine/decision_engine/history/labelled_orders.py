@@ -100,7 +100,7 @@ class LabelledOrders:
         self.dropped += labels
 
     def count_in(self, histories: HistoryState) -> None:
-        """Labels change these histories from now on, which count the labels of now already."""
+        """Apply labels to these histories from now on; they already include the current ones."""
         self._histories = histories
 
     def enter(self, event: OrderEvent, place: Place) -> None:

@@ -12,9 +12,9 @@ from asyncpg.cursor import Cursor
 async def fetch_ahead(
     cursor: Cursor[asyncpg.Record], rows_at_once: int
 ) -> AsyncGenerator[Sequence[asyncpg.Record], None]:
-    """All rows of a cursor, so many at once: the database reads the next ones while those before are worked on.
+    """All rows of a cursor, in batches: the next batch is fetched while the current one is processed.
 
-    Use it in `contextlib.aclosing`: when it is left early, it waits until the connection can be asked again.
+    Use it in `contextlib.aclosing`: when it is left early, it waits until the connection is usable again.
     """
     fetching = asyncio.create_task(cursor.fetch(rows_at_once))
     try:

@@ -120,7 +120,7 @@ RELATIONS: Final[Mapping[str, Privileges]] = {
         **dict.fromkeys((DatabaseRole.API, DatabaseRole.OPERATOR), "select, insert, update"),
         **dict.fromkeys((DatabaseRole.DETECTOR, DatabaseRole.READER), "select"),
     },
-    # A detector's label closes a review, by a trigger; so does its flagged order enter the intake.
+    # A detector's label closes a review, and its flagged order enters the intake: both by triggers.
     "reviews": {
         DatabaseRole.DETECTOR: "select, update",
         DatabaseRole.API: "select, insert, update",

@@ -12,6 +12,7 @@ the engine: they are asked once per order that may count, and the query gets the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -22,7 +23,8 @@ import asyncpg
 from decision_engine.history.declaration import ATTRIBUTE, SECOND, Aggregate, HistoryFeature
 from decision_engine.history.reader import deviation
 from fraud_detector.history.loader import needed_columns
-from order_contract.event import event_from_columns
+from order_contract.event import OrderEvent, event_from_columns
+from order_platform.postgres.fetch_ahead import fetch_ahead
 
 ROWS_AT_ONCE: Final = 5_000
 
@@ -45,10 +47,10 @@ async def compute_features(
     """
     computed: dict[str, dict[str, object]] = {order_id: {} for order_id in since}
     for of_key in features_by_key(features):
-        conditions = list(dict.fromkeys(feature.where for feature in of_key if feature.condition is not None))
+        conditions = {each.where: each.condition for each in of_key if each.condition is not None}
         arguments: list[object] = [list(since), list(since.values()), labels_topic]
         arguments += await _find_counting(connection, of_key, conditions, arguments)
-        found = {row[0]: row for row in await connection.fetch(_values_query(of_key, conditions), *arguments)}
+        found = {row[0]: row for row in await connection.fetch(_values_query(of_key, [*conditions]), *arguments)}
         for order_id, values in computed.items():
             if order_id in found:
                 _, own_time, *aggregates = found[order_id]
@@ -69,11 +71,10 @@ def features_by_key(features: Sequence[HistoryFeature]) -> list[list[HistoryFeat
 async def _find_counting(
     connection: asyncpg.Connection[asyncpg.Record],
     features: Sequence[HistoryFeature],
-    conditions: Sequence[str | None],
+    conditions: Mapping[str | None, Callable[[OrderEvent], bool]],
     arguments: Sequence[object],
 ) -> list[list[str]]:
     """The ids of the orders for which each of these conditions holds, of the orders that may count."""
-    holds = {feature.where: feature.condition for feature in features if feature.condition is not None}
     counting: list[list[str]] = [[] for _ in conditions]
     if not conditions:
         return counting
@@ -84,12 +85,13 @@ async def _find_counting(
     """  # noqa: S608  (names of declared fields)
     # The third parameter is the topic of labels, for which this query has no use.
     cursor = await connection.cursor(query, *arguments[:2])
-    while rows := await cursor.fetch(ROWS_AT_ONCE):
-        for order_id, *columns in rows:
-            event = event_from_columns(columns)
-            for found, where in zip(counting, conditions, strict=True):
-                if holds[where](event):
-                    found.append(order_id)
+    async with aclosing(fetch_ahead(cursor, ROWS_AT_ONCE)) as fetched:
+        async for rows in fetched:
+            for order_id, *columns in rows:
+                event = event_from_columns(columns)
+                for found, holds in zip(counting, conditions.values(), strict=True):
+                    if holds(event):
+                        found.append(order_id)
     return counting
 
 
@@ -97,21 +99,14 @@ def _values_query(features: Sequence[HistoryFeature], conditions: Sequence[str |
     """One row per order that has the key: its id, its time, and the aggregates of all features."""
     key = features[0].key
     names = sorted({feature.field for feature in features if feature.field})
-    columns = "".join(
-        f", {column}"
-        for column in (
-            *(f"{_column(name)} as key{number}" for number, name in enumerate(key)),
-            *(f"orders.{name} as field_{name}" for name in names),
-        )
-    )
     aggregates = [each for feature in features for each in _aggregates(feature, _counts(feature, conditions))]
     selected = ", ".join(f"{aggregate} as value{number}" for number, aggregate in enumerate(aggregates))
     return f"""
         with {_own(features)},
         other as materialized (
             select order_id, created_date, currency, source_topic, source_epoch, source_partition, source_offset,
-                exists (select from labels where labels.order_id = orders.order_id and topic = $3) as has_labels
-                {columns}
+                exists (select from labels where labels.order_id = orders.order_id and topic = $3) as has_labels,
+                {_columns(key, names)}
             from orders where {_may_count(features)}
         ),
         found as (
@@ -144,15 +139,11 @@ def _own(features: Sequence[HistoryFeature]) -> str:
     own_values = sorted(
         {each.field for each in features if each.aggregate is Aggregate.RATIO_TO_AVERAGE and each.field}
     )
-    columns = (
-        *(f"{_column(name)} as key{number}" for number, name in enumerate(key)),
-        *(f"orders.{name} as field_{name}" for name in own_values),
-    )
     return f"""
         own as materialized (
             select order_id, created_date, currency, source_topic, source_epoch, since,
                 seen_offsets(seen, source_partition, source_offset) as offsets,
-                saw.epoch as label_epoch, saw.offsets as label_offsets, {", ".join(columns)}
+                saw.epoch as label_epoch, saw.offsets as label_offsets, {_columns(key, own_values)}
             from unnest($1::text[], $2::timestamptz[]) as given (order_id, since)
                 join orders using (order_id), seen_labels(seen) as saw
             where {" and ".join(f"{_column(name)} is not null" for name in key)}
@@ -235,6 +226,16 @@ def _longest_window(features: Sequence[HistoryFeature]) -> str:
 
 def _interval(window: int) -> str:
     return f"interval '{window} microseconds'"
+
+
+def _columns(key: Sequence[str], fields: Sequence[str]) -> str:
+    """The values of the key, and fields."""
+    return ", ".join(
+        (
+            *(f"{_column(name)} as key{number}" for number, name in enumerate(key)),
+            *(f"orders.{name} as field_{name}" for name in fields),
+        )
+    )
 
 
 def _column(name: str) -> str:

@@ -12,8 +12,9 @@ import asyncpg
 import orjson
 
 from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE
-from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
+from decision_engine.ruleset import Ruleset
 from fraud_detector.history.recomputation import compute_features, features_by_key
+from fraud_detector.history.stored_rulesets import read_accepted_rulesets
 
 ORDERS_AT_ONCE: Final = 1_000
 
@@ -28,7 +29,6 @@ _RANDOM_ORDERS: Final = """
     )
     order by random() limit $1
 """
-_RULESETS: Final = "select version, content from rulesets where version = any($1::text[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Verification:
 
 
 Report = Callable[[int, int], None]
-"""Is called with the steps that are done, of how many."""
+"""Called with the number of completed steps and their total."""
 
 
 async def verify_features(
@@ -72,7 +72,7 @@ async def verify_features(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await connection.fetch(_RANDOM_ORDERS, sample, labels_topic)
         versions = sorted({row["ruleset_version"] for row in rows})
-        rulesets = await _read_rulesets(connection, versions)
+        rulesets = await read_accepted_rulesets(connection, versions)
         stored = {
             row["order_id"]: (row["ruleset_version"], orjson.loads(row["features"]))
             for row in rows
@@ -90,16 +90,6 @@ async def verify_features(
     ]
     values = sum(map(len, computed.values()))
     return Verification(len(stored), values, len(too_late), sorted(set(versions) - rulesets.keys()), differences)
-
-
-async def _read_rulesets(connection: asyncpg.Connection[asyncpg.Record], versions: Sequence[str]) -> dict[str, Ruleset]:
-    rulesets: dict[str, Ruleset] = {}
-    for row in await connection.fetch(_RULESETS, versions):
-        try:
-            rulesets[row["version"]] = parse_ruleset(row["content"], row["version"])
-        except RulesetError:
-            continue  # written for another release
-    return rulesets
 
 
 async def _compute(
@@ -122,10 +112,10 @@ async def _compute(
             for start in range(0, len(decided), ORDERS_AT_ONCE)
         ]
     total = sum(len(features_by_key(features)) for _, features in samples)
-    done = count()
+    done = count(1)
     computed: dict[str, dict[str, object]] = {}
     for since, features in samples:
         computed |= await compute_features(
-            connection, since, features, labels_topic=labels_topic, computed_key=lambda: report(next(done) + 1, total)
+            connection, since, features, labels_topic=labels_topic, computed_key=lambda: report(next(done), total)
         )
     return computed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -16,6 +17,7 @@ from fraud_detector.stream.postgres_connection import connected, errors_as_unava
 from order_contract.event import event_from_columns
 from order_contract.label import Label, LabelEvent
 from order_contract.origin import Origin
+from order_platform.postgres.fetch_ahead import fetch_ahead
 
 log = structlog.get_logger()
 
@@ -106,13 +108,14 @@ async def load_labels(
         (_WAITING, (history.labels.most_pending,)),
     ):
         cursor = await connection.cursor(query, *arguments, *more)
-        while rows := await cursor.fetch(_ROWS_AT_ONCE):
-            for row in map(tuple, rows):
-                label, order = _recorded_label(row), row[_LABEL_WIDTH:]
-                history.await_orders((label.event.order_id,))
-                apply_label(history, label, _stored_order(order) if order else None, orders.epoch)
-            heartbeat()
-            count += len(rows)
+        async with aclosing(fetch_ahead(cursor, _ROWS_AT_ONCE)) as fetched:
+            async for rows in fetched:
+                for row in map(tuple, rows):
+                    label, order = _recorded_label(row), row[_LABEL_WIDTH:]
+                    history.await_orders((label.event.order_id,))
+                    apply_label(history, label, _stored_order(order) if order else None, orders.epoch)
+                heartbeat()
+                count += len(rows)
     if history.labels.pending >= history.labels.most_pending:
         waiting: int = await connection.fetchval(_COUNT_WAITING, *arguments)
         history.labels.count_dropped(max(0, waiting - history.labels.most_pending))

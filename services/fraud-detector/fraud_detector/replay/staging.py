@@ -9,18 +9,18 @@ from typing import Final
 
 import asyncpg
 
+from decision_engine.history.declaration import longest_window
 from decision_engine.replay.erased_orders import ErasedOrders
 from decision_engine.replay.orders import Partition, PlacedLabel
 from decision_engine.replay.past_lists import ListEntrySpan
 from decision_engine.replay.replayer import KnownPast, TimeSpan
-from decision_engine.ruleset import Ruleset, RulesetError, parse_ruleset
+from fraud_detector.history.stored_rulesets import read_accepted_rulesets
 from fraud_detector.replay.postgres_orders import PostgresOrders
 from fraud_detector.replay.sources import OrderSource, SourceOrder, Wanted
 from fraud_detector.replay.staged_orders import StagedOrders
 from order_contract.business_time import business_date, business_date_start
 from order_contract.label import Label
 
-_RULESETS: Final = "select version, content from rulesets where version = any($1::text[])"
 # Of the orders that are stored, or all: orders that a source holds may be gone from Postgres.
 _STORED_ORDERS: Final = """
     where exists (
@@ -67,9 +67,9 @@ async def stage(
         stored = PostgresOrders(connection)
         orders = source or stored
         versions = await orders.count_versions(wanted)
-        rulesets = await _read_rulesets(connection, versions)
+        rulesets = await read_accepted_rulesets(connection, versions)
         features = [feature for ruleset in rulesets.values() for feature in ruleset.features]
-        since = wanted.since - timedelta(microseconds=max((feature.window for feature in features), default=0))
+        since = wanted.since - longest_window(features)
         erased: list[datetime] = []
 
         def add(part: list[SourceOrder]) -> None:
@@ -118,19 +118,6 @@ def _incomplete_dates(there: Mapping[date, int], expected: Mapping[date, int]) -
     for day, count in expected.items():
         if there.get(day, 0) != count:
             yield TimeSpan(business_date_start(day), business_date_start(day + _DAY))
-
-
-async def _read_rulesets(
-    connection: asyncpg.Connection[asyncpg.Record], versions: Mapping[str, int]
-) -> dict[str, Ruleset]:
-    """The rulesets of these versions, but those that this release does not accept."""
-    rulesets = {}
-    for version, content in await connection.fetch(_RULESETS, list(versions)):
-        try:
-            rulesets[version] = parse_ruleset(content, version)
-        except RulesetError:
-            continue  # its orders are counted as not decided again
-    return rulesets
 
 
 async def _read_stored_labels(connection: asyncpg.Connection[asyncpg.Record], topic: str) -> Mapping[Partition, int]:
