@@ -25,6 +25,7 @@ from order_contract.event import read_claimed_id
 from order_contract.label_record import decode_label, latest_verdict
 from order_contract.origin import Origin
 from order_contract.outcomes import MessageOutcome
+from order_platform.kafka.startup import finish_start
 from order_platform.kafka.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
 from order_platform.postgres.sql_builder import QueryExecutor
 from order_platform.settings import KafkaSettings
@@ -83,7 +84,7 @@ class Redriver:
             # A producer that failed to start has to be stopped, too, or it complains when it is collected.
             stack.push_async_callback(self._stop_producer)
             await stack.enter_async_context(self._originals)
-            await self._producer.start()
+            await finish_start(self._producer.start())
             self._clients = stack.pop_all()
         return self
 

@@ -77,7 +77,9 @@ async def test_a_real_broker_fails_and_recovers(private_kafka: Any) -> None:
         for _ in range(3):
             await producer.send_and_wait(settings.orders_topic, b"an order")
     ticks = count()
-    monitor = LagMonitor(lambda: LagReader(settings), clock=lambda: float(next(ticks)) * 10)  # nothing stays fresh
+    monitor = LagMonitor(  # nothing stays fresh
+        lambda: LagReader(settings), ask_seconds=30, clock=lambda: float(next(ticks)) * 10
+    )
 
     async def known() -> int | None:
         """The lag, once the broker has made up its mind who coordinates the group."""

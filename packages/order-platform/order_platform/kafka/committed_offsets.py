@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
+from order_platform.kafka.startup import finish_start
 from order_platform.settings import KafkaSettings
 
 
@@ -38,7 +39,7 @@ async def read_committed(
     """The group's committed offset in each partition, as `valid_offset` has it. Raises KafkaError."""
     admin = AIOKafkaAdminClient(**settings.client_options())
     try:
-        await admin.start()
+        await finish_start(admin.start())
         committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
     finally:
         await admin.close()

@@ -6,6 +6,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 
 from order_platform.cancellation import task_is_cancelled
+from order_platform.kafka.startup import finish_start
 from order_platform.settings import KafkaSettings
 
 
@@ -40,7 +41,7 @@ async def start_consumer_of_all(settings: KafkaSettings, topic: str, **options: 
         topic, **settings.client_options(), enable_auto_commit=False, auto_offset_reset="none", **options
     )
     try:
-        await consumer.start()
+        await finish_start(consumer.start())
         parts = list(consumer.assignment())
         # Assigned by hand, they keep their positions when the topic gets more partitions. The subscription was needed
         # all the same: without one, aiokafka does not know the partitions.

@@ -6,6 +6,7 @@ from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import NoError, UnknownMemberIdError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
+from order_platform.kafka.startup import finish_start
 from order_platform.settings import KafkaSettings
 
 
@@ -16,7 +17,7 @@ async def remove_members(settings: KafkaSettings, group: str, member_ids: Collec
     """
     client = AIOKafkaClient(**settings.client_options())
     try:
-        await client.bootstrap()
+        await finish_start(client.bootstrap())
         coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
         for member_id in member_ids:
             request = LeaveGroupRequest(group, member_id)

@@ -22,6 +22,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from order_platform.kafka.startup import finish_start
 from order_platform.settings import KafkaSettings
 
 _NO_ID: Final = UUID(int=0)
@@ -117,7 +118,7 @@ class TopicIdentity:
     async def start(self) -> None:
         """Connect, unless that is done. Raises KafkaError when no broker can be reached."""
         if not self._connected:
-            await self._client.bootstrap()
+            await finish_start(self._client.bootstrap())
             self._connected = True
 
     async def stop(self) -> None:

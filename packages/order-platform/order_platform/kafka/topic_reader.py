@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaTimeoutError
 from order_contract.business_time import business_text
 from order_contract.message import Message
 from order_platform.kafka.consumer import Consumer
+from order_platform.kafka.startup import finish_start
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
 from order_platform.settings import KafkaSettings
@@ -78,8 +79,8 @@ class TopicReader:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._consumer.start()
-            await self._admin.start()
+            await finish_start(self._consumer.start())
+            await finish_start(self._admin.start())
         except BaseException:
             # A client that failed to start has to be stopped, too, or it complains when it is collected.
             await self.__aexit__()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from order_platform.kafka.startup import finish_start
 from order_platform.settings import KafkaSettings
 
 MAX_ORDER_BYTES = 8 * 1024 * 1024
@@ -58,8 +59,8 @@ async def ensure_topics(settings: KafkaSettings, partitions: int | None = None) 
     Without `partitions`, the others get as many as topic orders has. The broker's default replication factor holds.
     """
     admin = AIOKafkaAdminClient(**settings.client_options())
-    await admin.start()
     try:
+        await finish_start(admin.start())
         present = set(await admin.list_topics())
         if partitions is None:
             partitions = (

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from order_contract.label import LabelEvent
 from order_contract.label_record import encode_label, label_key
 from order_platform.kafka.errors import describe
+from order_platform.kafka.startup import finish_start
 from order_platform.settings import KafkaSettings
 
 _CONNECT_SECONDS: Final = 10.0
@@ -31,7 +32,7 @@ async def publish_labels(settings: KafkaSettings, events: Sequence[LabelEvent]) 
     topic, acknowledged = settings.labels_topic, 0
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            await producer.start()
+            await finish_start(producer.start())
             known = topic in (await producer.client.fetch_all_metadata()).topics()
         if not known:
             raise NotPublishedError(f"topic {topic} does not exist on {settings.kafka}: run `orderwatch migrate`")

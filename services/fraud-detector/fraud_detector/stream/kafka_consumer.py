@@ -36,6 +36,7 @@ from order_platform.kafka.committed_offsets import commit_metadata, read_committ
 from order_platform.kafka.consumer import Consumer
 from order_platform.kafka.errors import describe, is_permanent
 from order_platform.kafka.group_members import remove_members
+from order_platform.kafka.startup import finish_start
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.postgres.topic_epochs import RecreatedTopicError
 from order_platform.settings import KafkaSettings, Subscription
@@ -123,7 +124,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
     async def join(self, listener: RebalanceListener) -> None:
         self._listener = listener
         try:
-            await self._consumer.start()
+            await finish_start(self._consumer.start())
         except KafkaError as error:
             raise _unavailable(error, "the broker does not respond") from error
         await self._remove_ended_members()

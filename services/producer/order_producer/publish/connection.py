@@ -6,6 +6,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from order_platform.kafka.startup import finish_start
 from order_platform.kafka.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
 from order_platform.outage_log import OutageLog
 from order_platform.settings import KafkaSettings
@@ -43,7 +44,7 @@ async def connect(settings: KafkaSettings, retry_hint: str = UNTIL_RECOVERED) ->
         producer = _make(settings)
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
-                await producer.start()
+                await finish_start(producer.start())
                 await _find_topic(producer, settings)
         except (KafkaError, OSError, TimeoutError) as error:
             await stop(producer)
