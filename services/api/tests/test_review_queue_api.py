@@ -1,6 +1,7 @@
 """The review queue: flagged orders enter it, people claim, escalate and close them, and no two get the same one."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -132,6 +133,24 @@ async def test_a_claim_is_one_persons_until_it_ends(
     assert (await posted(first, "next"))["order_id"] == "o1"
     assert (await posted(first, "none/claim", status=404))["code"] == "review-unknown"
     assert (await posted(first, "approved/claim", status=404))["code"] == "review-unknown"
+
+
+@pytest.mark.usefixtures("flagged")
+async def test_an_administrator_ends_another_persons_claim(
+    people: list[httpx.AsyncClient], serve: Serve, connection: asyncpg.Connection
+) -> None:
+    first, second = people
+    taken = await posted(first, "o1/claim")
+    await posted(second, "o1/end-claim", status=403)
+    async with serve("admin") as administrator:
+        assert (await posted(administrator, "o1/end-claim"))["claimed_by"] is None
+        await posted(administrator, "o1/end-claim")  # none is there any more
+        assert (await posted(administrator, "none/end-claim", status=404))["code"] == "review-unknown"
+    await posted(second, "o1/claim")
+    assert (await posted(first, "o1/claim", status=409))["code"] == "review-claimed"
+    entries = await connection.fetch("select subject_id, before from audit_log where action = 'end-claim'")
+    assert [entry["subject_id"] for entry in entries] == ["o1"]
+    assert json.loads(entries[0]["before"])["claimed_by"] == taken["claimed_by"]
 
 
 @pytest.mark.usefixtures("flagged")

@@ -16,6 +16,7 @@ from order_workbench.now.routes import router as now_router
 from order_workbench.order.routes import router as order_router
 from order_workbench.people.routes import router as people_router
 from order_workbench.queue.routes import router as queue_router
+from order_workbench.review_routes.routes import router as review_routes_router
 from order_workbench.rules.analysis_routes import router as analysis_router
 from order_workbench.rules.backtest_routes import router as backtests_router
 from order_workbench.rules.draft_routes import router as drafts_router
@@ -41,6 +42,7 @@ def add_pages(app: FastAPI) -> None:
         sign_in_router,
         now_router,
         queue_router,
+        review_routes_router,
         order_router,
         entity_router,
         notes_router,

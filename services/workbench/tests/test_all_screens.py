@@ -10,7 +10,7 @@ from tests.support.workbench import SignIn, WorkbenchSystem, make_order
 
 pytestmark = pytest.mark.integration
 
-PATHS: Final = (*(screen.path for screen in SCREENS), "/workbench/audit")
+PATHS: Final = (*(screen.path for screen in SCREENS), "/workbench/audit", "/workbench/queue/routes")
 MOST_BYTES: Final = 60_000
 NARROW: Final = 360
 

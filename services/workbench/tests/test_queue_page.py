@@ -89,6 +89,61 @@ def test_two_analysts_never_get_the_same_order(workbench: WorkbenchSystem, sign_
     assert labels(workbench, str(taken)) == []
 
 
+def test_an_administrator_ends_a_claim(workbench: WorkbenchSystem, sign_in: SignIn) -> None:
+    workbench.publish([make_order("held", amount=99_000_000)])
+    rudi = sign_in("Rudi", "review")
+    rudi.goto("/workbench/queue?id=held")
+    rudi.page.keyboard.press("c")
+    rudi.page.locator("article p", has_text="claimed by").wait_for()
+    assert rudi.page.get_by_role("button", name="End this claim").count() == 0
+    dina = sign_in("Dina", "admin")
+    dina.goto("/workbench/queue?id=held")
+    dina.page.get_by_role("button", name="End this claim").click()
+    dina.page.locator("article p", has_text="claimed by").wait_for(state="detached")
+    ended = workbench.execute("select subject_id, actor from audit_log where action = 'end-claim'")
+    assert [(row["subject_id"], row["actor"].split(" (")[0]) for row in ended] == [("held", "Dina")]
+    assert press(rudi, "l1") != "held"
+
+
+def test_routes_are_added_changed_and_removed(workbench: WorkbenchSystem, sign_in: SignIn) -> None:
+    visit = sign_in()
+    page = visit.page
+    visit.goto("/workbench/queue/routes")
+    names = page.locator("tbody td:first-child a")
+    assert names.all_inner_texts() == ["default"]
+    form = page.locator("form[action$='/add']")
+    form.locator("[name=name]").fill("from-abroad")
+    form.locator("[name=country]").fill("sg")
+    form.locator("[name=due_minutes]").fill("90")
+    form.locator("[name=default_action]").select_option("escalate")
+    form.get_by_role("button").click()
+    page.wait_for_url("**/workbench/queue/routes")
+    assert names.all_inner_texts() == ["from-abroad", "default"]
+    assert "90 minutes" in page.locator("tbody tr").first.inner_text()
+    page.get_by_role("button", name="Later: from-abroad").click()
+    page.get_by_role("button", name="Earlier: from-abroad").click()
+    page.get_by_role("link", name="Change from-abroad").click()
+    form = page.locator("form[action$='/change']")
+    form.locator("[name=due_minutes]").fill("120")
+    form.get_by_role("button").click()
+    page.wait_for_url("**/workbench/queue/routes")
+    assert "2 hours" in page.locator("tbody tr").first.inner_text()
+
+    workbench.publish([make_order("routed")])
+    visit.goto("/workbench/queue?queue=from-abroad")
+    assert page.locator("input[name=order_ids]").evaluate_all("all => all.map(each => each.value)") == ["routed"]
+    visit.goto("/workbench/queue/routes")
+    page.get_by_role("button", name="Remove from-abroad").click()
+    page.locator("tr[data-orphan]", has_text="from-abroad").wait_for()
+    assert visit.find_accessibility_faults() == []
+    page.get_by_role("button", name="Move them").click()
+    page.locator("[role=status]", has_text="Moved to default: 1.").wait_for()
+    assert page.locator("tr[data-orphan]").count() == 0
+    reader = sign_in("Sari", "read")
+    assert reader.goto("/workbench/queue/routes") == 200
+    assert reader.page.locator("form[action*='/queue/routes']").count() == 0
+
+
 def test_hostile_values_are_shown_and_never_run(workbench: WorkbenchSystem, sign_in: SignIn) -> None:
     workbench.publish(
         make_order(

@@ -26,10 +26,12 @@ class SubjectKind(StrEnum):
     REVIEW = "review"
     """Reviews that were opened together; `subject_id` is the version of the ruleset that flags the orders.
 
-    Of one that is escalated it is the order's id.
+    Of one that is escalated, or whose claim is ended by another person, it is the order's id.
     """
     REVIEW_ROUTES = "review-routes"
     """All routes of the review queue; `subject_id` is `all`."""
+    REVIEW_QUEUE = "review-queue"
+    """Open reviews of a queue that another one got; `subject_id` is the queue that they left."""
     PERSON = "person"
     """A person or key; `subject_id` is its id."""
     NOTE = "note"

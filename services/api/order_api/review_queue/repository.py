@@ -152,6 +152,25 @@ _ESCALATE: Final = f"""
 """  # noqa: S608
 
 
+# The row is locked first, as who had claimed it is what the audit log records.
+_END_CLAIM: Final = f"""
+    with claimed as (
+        select order_id, claimed_by, claimed_until from reviews
+        where order_id = $1 and {_OPEN} and claimed_until > now()
+        for update
+    )
+    update reviews set claimed_by = null, claimed_until = null
+    from claimed where reviews.order_id = claimed.order_id
+    returning claimed.claimed_by, claimed.claimed_until
+"""  # noqa: S608
+
+
+async def end_claim(connection: QueryExecutor, order_id: str) -> tuple[str, datetime] | None:
+    """End the claim of an open review; returns who had it and until when, None without one."""
+    row = await connection.fetchrow(_END_CLAIM, order_id)
+    return None if row is None else (row["claimed_by"], row["claimed_until"])
+
+
 async def claim(database: QueryExecutor, order_id: str, author: str, lasting: timedelta) -> bool:
     """Claim a review, or extend one's claim; whether it could be."""
     return await database.fetchrow(_CLAIM, order_id, author, lasting) is not None

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from order_api.auth.dependencies import reader, reviewer
+from order_api.auth.dependencies import administrator, reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
@@ -121,6 +121,18 @@ async def claim_review(request: Request, queue: Queue, order_id: OrderId) -> Res
 async def release_review(request: Request, queue: Queue, order_id: OrderId) -> Response:
     """End your claim, so that the review is the next of another person."""
     return json_response(as_item(await queue.release(request, order_id)))
+
+
+@router.post(
+    "/reviews/{order_id:identifier}/end-claim",
+    operation_id="end_review_claim",
+    response_model=QueueItem,
+    responses=_ON_ONE,
+    dependencies=[administrator(Scope.ORDERS)],
+)
+async def end_review_claim(request: Request, queue: Queue, order_id: OrderId) -> Response:
+    """End another person's claim, so that the review waits for a person again; the audit log records it."""
+    return json_response(as_item(await queue.end_claim(request, order_id)))
 
 
 @router.post(

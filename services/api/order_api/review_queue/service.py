@@ -135,6 +135,20 @@ class ReviewQueue:
                 await _raise_refusal(database, order_id, author)
             return await self._found(database, order_id, author)
 
+    async def end_claim(self, request: Request, order_id: str) -> QueuedReview:
+        """End any person's claim of a review, recorded in the audit log; without one nothing changes.
+
+        Raises ReviewUnknown, ReviewClosed, ReviewDecided.
+        """
+        async with self._asked(request) as (database, author):
+            async with database.connection() as connection, connection.transaction():
+                ended = await repository.end_claim(connection, order_id)
+                if ended is not None:
+                    before = {"claimed_by": ended[0], "claimed_until": ended[1]}
+                    change = AuditRecord(author, "end-claim", SubjectKind.REVIEW, order_id, before=before)
+                    await record_audit(connection, change)
+            return await self._found(database, order_id, author)
+
     async def escalate(self, request: Request, order_id: str, note: str | None = None) -> QueuedReview:
         """Put a review before all that are not escalated, for another person; the note becomes one about the order.
 

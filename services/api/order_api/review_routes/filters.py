@@ -1,4 +1,4 @@
-"""The request body that replaces the routes of the review queue."""
+"""Request bodies: routes of the review queue, and a move of open reviews."""
 
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -9,7 +9,7 @@ from order_api.kit.query_parameters import Country, Currency, HyphenatedName, Pa
 from order_contract.money import MAX_AMOUNT
 
 MOST_ROUTES: Final = 50
-_MAX_DUE_MINUTES: Final = 60 * 24 * 30
+MAX_DUE_MINUTES: Final = 60 * 24 * 30
 
 
 class DefaultAction(StrEnum):
@@ -52,7 +52,7 @@ class ReviewRoute(BaseModel):
     payment_method: PaymentMethod | None = None
     min_amount: Annotated[int, Field(ge=0, le=MAX_AMOUNT, strict=True)] | None = None
     currency: Annotated[Currency | None, Field(description="of `min_amount`; other orders do not match")] = None
-    due_minutes: Annotated[int, Field(ge=1, le=_MAX_DUE_MINUTES, strict=True, description="after the review is opened")]
+    due_minutes: Annotated[int, Field(ge=1, le=MAX_DUE_MINUTES, strict=True, description="after the review is opened")]
     default_action: Annotated[DefaultAction, Field(description="of a review that is overdue")] = DefaultAction.NONE
     second_review_percent: Annotated[
         int, Field(ge=0, le=100, strict=True, description="of the reviews that analysts closed")
@@ -83,3 +83,14 @@ class ReviewRoutes(BaseModel):
         if repeated := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"route {repeated} is there twice: give each route a name of its own")
         return self
+
+
+class ReviewMove(BaseModel):
+    """Open reviews of one queue that another one is to have."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"from_queue": "large-and-declined", "to_queue": "default"}]}
+    )
+
+    from_queue: Annotated[HyphenatedName, Field(description="also one whose route was removed")]
+    to_queue: Annotated[HyphenatedName, Field(description="the name of a route in force")]

@@ -1,8 +1,8 @@
 """Responses about the routes of the review queue."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from order_api.review_routes.filters import DefaultAction
 
@@ -35,6 +35,15 @@ class ActiveRoute(BaseModel):
     due_minutes: int
     default_action: DefaultAction
     second_review_percent: int
+
+
+class MovedReviews(BaseModel):
+    """Outcome of moving open reviews."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"moved": 31, "remaining": 0}]})
+
+    moved: int
+    remaining: Annotated[int, Field(description="in the queue that they leave; move again until there are none")]
 
 
 class ActiveRoutes(BaseModel):

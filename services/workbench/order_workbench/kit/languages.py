@@ -11,6 +11,7 @@ from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 from starlette.requests import HTTPConnection
 
 from order_contract.business_time import BUSINESS_ZONE
@@ -53,6 +54,12 @@ class Language:
         """A moment in business time, with its zone: `22 Nov 2026, 10:15:00 WIB`."""
         local = _parse(moment).astimezone(BUSINESS_ZONE)
         return f"{format_datetime(local, _TIME_PATTERNS[self.code], locale=self.locale)} {BUSINESS_ZONE}"
+
+    def minutes(self, count: int) -> str:
+        """A length of time in its largest unit that fits it: `1 hour`, `90 minutes`."""
+        units = (("day", 1_440), ("hour", 60), ("minute", 1))
+        unit, size = next((unit, size) for unit, size in units if count % size == 0)
+        return format_unit(count // size, f"duration-{unit}", locale=self.locale)
 
     def ago(self, moment: datetime | str) -> str:
         """How long ago a moment was, or how far ahead it is."""

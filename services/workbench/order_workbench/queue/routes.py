@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Form, Query, Request, Response
 
-from order_api.auth.dependencies import principal_of, reviewer
+from order_api.auth.dependencies import administrator, principal_of, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.problems.problem import Problem
 from order_api.orders.service import Orders, OrderService
@@ -84,6 +84,13 @@ async def release(request: Request, services: Services, given: Annotated[ReviewF
     """End one's claim, and return to the list."""
     await services.queue.release(request, given.order_id)
     return await _respond(request, services, given.view())
+
+
+@router.post("/queue/end-claim", dependencies=[administrator(Scope.ORDERS)])
+async def end_claim(request: Request, services: Services, given: Annotated[ReviewForm, Form()]) -> Response:
+    """End another person's claim, and keep the order at hand."""
+    await services.queue.end_claim(request, given.order_id)
+    return await _respond(request, services, given.view(given.order_id))
 
 
 @router.post("/queue/escalate")

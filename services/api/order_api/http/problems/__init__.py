@@ -58,6 +58,9 @@ Problem
 │   ├── ReviewClaimed        409  by another person
 │   ├── ReviewDecided        409  its label is being stored
 │   ├── SecondReviewRefused  409  it is another person's
+│   ├── ReviewRouteUnknown   404
+│   ├── ReviewRouteExists    409
+│   ├── TooManyReviewRoutes  409
 │   └── NoReviewWaiting      404
 ├── resources.py                  what else is requested
 │   ├── SavedSearchUnknown   404

@@ -69,6 +69,39 @@ class SecondReviewRefused(Problem):
         super().__init__("you reviewed the order first; the second review is another person's")
 
 
+class ReviewRouteUnknown(Problem):
+    """No route of the review queue has this name: `GET /v1/reviews/routes` lists them."""
+
+    status = 404
+    code = "review-route-unknown"
+    title = "The route does not exist"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no route has the name {name}; take one that /v1/reviews/routes lists")
+
+
+class ReviewRouteExists(Problem):
+    """A route of the review queue has this name already. Choose another name, or change that route."""
+
+    status = 409
+    code = "review-route-exists"
+    title = "Another route has this name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a route has the name {name} already; choose another name, or change that route")
+
+
+class TooManyReviewRoutes(Problem):
+    """There are as many routes of the review queue as there may be. Remove one."""
+
+    status = 409
+    code = "too-many-review-routes"
+    title = "There are too many routes"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"there are {most} routes, which is the most; remove one")
+
+
 class NoReviewWaiting(Problem):
     """No review waits for a person in this queue: all are claimed or closed. `GET /v1/reviews/counts` counts them."""
 
