@@ -18,6 +18,7 @@ from playwright.sync_api import (
     Error,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -124,6 +125,8 @@ class Visit:
         """Open a path; returns the status."""
         response = self.page.goto(self._base_url + path)
         assert response is not None
+        # Parts that are loaded after the page belong to it.
+        expect(self.page.locator("[hx-get].htmx-request")).to_have_count(0)
         return response.status
 
     def find_accessibility_faults(self) -> list[str]:

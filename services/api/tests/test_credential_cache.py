@@ -14,7 +14,7 @@ class Keys:
     """The table, and how often it was asked."""
 
     def __init__(self, *keys: str) -> None:
-        self.valid = {hash_key(key): Principal(key[3:15], Role.READ) for key in keys}
+        self.valid = {hash_key(key): Principal(key[3:15], "shop", Role.READ) for key in keys}
         self.asked = 0
 
     async def find(self, key_hash: bytes) -> Principal | None:
@@ -36,7 +36,7 @@ async def test_a_key_is_asked_for_once_in_a_while() -> None:
     keys, clock = Keys(KEY), Clock()
     cache = CredentialCache(keys.find, clock)
     for _ in range(100):
-        assert await cache.find_principal(KEY) == Principal("0" * 12, Role.READ)
+        assert await cache.find_principal(KEY) == Principal("0" * 12, "shop", Role.READ)
     assert keys.asked == 1
     clock.now += CACHE_SECONDS
     await cache.find_principal(KEY)
@@ -47,7 +47,7 @@ async def test_requests_at_the_same_time_share_one_query() -> None:
     keys = Keys(KEY)
     cache = CredentialCache(keys.find)
     principals = await asyncio.gather(*(cache.find_principal(KEY) for _ in range(100)))
-    assert set(principals) == {Principal("0" * 12, Role.READ)}
+    assert set(principals) == {Principal("0" * 12, "shop", Role.READ)}
     assert keys.asked == 1
 
 
@@ -96,8 +96,8 @@ async def test_a_new_key_works_at_once() -> None:
     keys, clock = Keys(), Clock()
     cache = CredentialCache(keys.find, clock)
     assert await cache.find_principal(KEY) is None
-    keys.valid[hash_key(KEY)] = Principal("new", Role.ADMIN)
-    assert await cache.find_principal(KEY) == Principal("new", Role.ADMIN)
+    keys.valid[hash_key(KEY)] = Principal("new", "shop", Role.ADMIN)
+    assert await cache.find_principal(KEY) == Principal("new", "shop", Role.ADMIN)
 
 
 @pytest.mark.parametrize("text", ["", "ow_", KEY + "a", KEY.upper(), "ow_\0", "é" * 80])

@@ -26,11 +26,17 @@ class Principal(NamedTuple):
     """
 
     key_id: str
+    name: str
     role: Role
     expires_at: datetime | None = None
     scopes: frozenset[Scope] | None = None
     seconds_left: float | None = None
     key_expires_at: datetime | None = None
+
+    @property
+    def author(self) -> str:
+        """Who has the key, as labels, notes and the audit log name them: by its name and id."""
+        return f"{self.name} ({self.key_id})"
 
     def has_scope(self, scope: Scope | None) -> bool:
         """Whether the key is for this part of the API; a key without scopes is for all of it."""
@@ -40,7 +46,15 @@ class Principal(NamedTuple):
 def make_principal(found: Found) -> Principal:
     """The principal of a key or session as it is stored."""
     scopes = None if found.scopes is None else frozenset(map(Scope, found.scopes))
-    return Principal(found.key_id, Role(found.role), found.expires_at, scopes, found.seconds_left, found.key_expires_at)
+    return Principal(
+        found.key_id,
+        found.name,
+        Role(found.role),
+        found.expires_at,
+        scopes,
+        found.seconds_left,
+        found.key_expires_at,
+    )
 
 
 FindKey = Callable[[bytes], Coroutine[None, None, Principal | None]]

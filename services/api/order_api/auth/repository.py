@@ -8,7 +8,6 @@ from typing import Final, NamedTuple, cast
 import asyncpg
 
 from order_api.kit.database import Database
-from order_platform.postgres.sql_builder import QueryExecutor
 
 MAX_SESSIONS: Final = 50
 """Sessions of one key; a further one ends the oldest."""
@@ -21,6 +20,7 @@ class Found(NamedTuple):
     """
 
     key_id: str
+    name: str
     role: str
     scopes: Sequence[str] | None
     key_expires_at: datetime | None
@@ -30,7 +30,8 @@ class Found(NamedTuple):
 
 # A key's last use is noted to the minute, which costs a write a minute.
 _FIND_KEY: Final = """
-    select key_id, role, scopes, expires_at, expires_at, extract(epoch from expires_at - now())::float8 as seconds_left,
+    select key_id, name, role, scopes, expires_at, expires_at,
+        extract(epoch from expires_at - now())::float8 as seconds_left,
         coalesce(last_used_at < now() - interval '1 minute', true) as is_note_due
     from api_keys
     where key_hash = $1 and revoked_at is null and (expires_at > now()) is not false
@@ -83,7 +84,7 @@ _OPEN_SESSION: Final = """
     returning expires_at
 """
 _FIND_SESSION: Final = """
-    select key_id, role, scopes, key.expires_at, session.expires_at,
+    select key_id, name, role, scopes, key.expires_at, session.expires_at,
         extract(epoch from session.expires_at - now())::float8
     from api_sessions as session join api_keys as key using (key_id)
     where token_hash = $1 and session.expires_at > now() and revoked_at is null
@@ -144,12 +145,3 @@ REDEEM_CODE: Final = """
     select key_id from redeemed join api_keys using (key_id)
     where redeemed.expires_at > now() and revoked_at is null and (api_keys.expires_at > now()) is not false
 """
-
-
-_KEY_NAME: Final = "select name from api_keys where key_id = $1"
-
-
-async def find_key_name(database: QueryExecutor, key_id: str) -> str:
-    """A key for people: its name and id."""
-    record = await database.fetchrow(_KEY_NAME, key_id)
-    return key_id if record is None else f"{record['name']} ({key_id})"

@@ -12,7 +12,6 @@ from decision_engine.ruleset import Ruleset
 from order_api.auth.dependencies import authentication_of, principal_of
 from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy
-from order_api.auth.repository import find_key_name
 from order_api.backtests.filters import WantedBacktest
 from order_api.backtests.processes import BacktestProcesses
 from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSlow
@@ -59,7 +58,7 @@ class BacktestService:
         self._require_unmasked(request)
         since, until = wanted.bounds()
         self.processes.admit()
-        author = await find_key_name(self.database, principal_of(request).key_id)
+        author = principal_of(request).author
         ruleset = await self._find(request, wanted.ruleset)
         against = None if wanted.against is None else await self._find(request, wanted.against)
         self.processes.admit()

@@ -9,7 +9,6 @@ from dead_letters.model import RedriveState
 from dead_letters.repository import DeadLetterFilters
 from order_api.auth.dependencies import administrator, principal_of
 from order_api.auth.keys import Scope
-from order_api.auth.repository import find_key_name
 from order_api.dead_letters.filters import AtOrigin, LetterParameters, ManyRedriveRequest, RedriveRequest
 from order_api.dead_letters.schemas import DeadLetterDetails, DeadLetterPage, ManyRedriven, Redriven
 from order_api.dead_letters.service import DeadLetters
@@ -92,7 +91,7 @@ async def redrive_dead_letters(request: Request, dead_letters: DeadLetters, requ
     letters = await repository.list_dead_letters(
         dead_letters.listings.database, criteria, None, requested.limit + 1, oldest_first=True
     )
-    by = await find_key_name(dead_letters.lookups, principal_of(request).key_id)
+    by = principal_of(request).author
     results = await dead_letters.redrive_many(letters[: requested.limit], by=by, again=requested.again)
     return json_response(
         {

@@ -28,7 +28,6 @@ from dead_letters.repository import DeadLetterPosition
 from dead_letters.serialization import serialize_dead_letter, serialize_details
 from order_api.auth.credential_cache import Principal
 from order_api.auth.dependencies import principal_of
-from order_api.auth.repository import find_key_name
 from order_api.dead_letters.filters import LetterParameters, RedriveRequest
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.http.problems.dead_letters import (
@@ -125,7 +124,7 @@ class DeadLetterService:
         correction = None
         if requested.body is not None:
             correction = self.encode_correction(letter, requested.body, requested.encoding)
-        by = await find_key_name(self.lookups, principal.key_id)
+        by = principal.author
         return await self.redrive(letter, correction, by=by, again=requested.again)
 
     async def original(self, letter: DeadLetter) -> OriginalMessage | None:

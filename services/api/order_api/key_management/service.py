@@ -9,7 +9,6 @@ from order_api.auth import people
 from order_api.auth.credential_cache import CredentialCache, Principal
 from order_api.auth.keys import KeyEntry, Role, newest_keys, revoke_key
 from order_api.auth.people import Person
-from order_api.auth.repository import find_key_name
 from order_api.http.problems.resources import KeyUnknown
 from order_api.kit.database import Database
 from order_api.kit.registry import Provider
@@ -36,23 +35,21 @@ class KeyService:
 
         Raises ValueError, which says what to write, for an invalid name.
         """
-        author = await find_key_name(self.database, by.key_id)
         async with self.database.connection() as connection, connection.transaction():
             person, code = await people.invite(connection, name, role)
             change = {"name": name, "role": role}
             await record_audit(
-                connection, AuditRecord(author, "invite", SubjectKind.PERSON, person.key_id, None, None, change)
+                connection, AuditRecord(by.author, "invite", SubjectKind.PERSON, person.key_id, None, None, change)
             )
         self.sessions.forget_key(person.key_id)  # the role may be another one
         return person, code
 
     async def revoke(self, key_id: str, by: Principal) -> None:
         """Revoke a key, or end a person's access; recorded in the audit log. Raises KeyUnknown."""
-        author = await find_key_name(self.database, by.key_id)
         async with self.database.connection() as connection, connection.transaction():
             if not await revoke_key(connection, key_id):
                 raise KeyUnknown(key_id)
-            await record_audit(connection, AuditRecord(author, "revoke", SubjectKind.PERSON, key_id))
+            await record_audit(connection, AuditRecord(by.author, "revoke", SubjectKind.PERSON, key_id))
         # After it is stored; other processes are notified by the database.
         self.keys.forget_key(key_id)
         self.sessions.forget_key(key_id)

@@ -42,4 +42,4 @@ async def add_label(request: Request, labels: Labels, order_id: OrderId, wanted:
 
     The order need not be known yet. Detectors store the label within moments: `GET` shows it then.
     """
-    return json_response(await labels.publish(order_id, wanted, principal_of(request).key_id), 202)
+    return json_response(await labels.publish(principal_of(request).author, order_id, wanted), 202)

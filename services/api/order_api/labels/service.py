@@ -8,7 +8,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from fastapi import Depends
 
-from order_api.auth.repository import find_key_name
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.kit.database import Database
 from order_api.kit.registry import Provider
@@ -34,12 +33,8 @@ class LabelService:
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
 
-    async def publish(self, order_id: str, wanted: NewLabel, key_id: str) -> dict[str, object]:
-        """Publish a label in the name of a key; returns it with its place on the topic. Raises BrokerUnavailable."""
-        return await self.publish_of(await find_key_name(self._database, key_id), order_id, wanted)
-
-    async def publish_of(self, author: str, order_id: str, wanted: NewLabel) -> dict[str, object]:
-        """Publish a label of a person or program by name, as `publish` does."""
+    async def publish(self, author: str, order_id: str, wanted: NewLabel) -> dict[str, object]:
+        """Publish a label of a person or program; returns it with its place on the topic. Raises BrokerUnavailable."""
         event = LabelEvent(
             order_id, wanted.label, wanted.source, author, datetime.now(UTC), wanted.note or None, wanted.reason
         )

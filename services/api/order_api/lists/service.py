@@ -11,7 +11,6 @@ from fastapi.exceptions import RequestValidationError
 
 from order_api.auth.dependencies import principal_of
 from order_api.auth.personal_data import PersonalDataPolicy, is_personal
-from order_api.auth.repository import find_key_name
 from order_api.http.problems.requests import NotPermitted
 from order_api.http.problems.resources import ListExists, ListUnknown
 from order_api.kit.database import Database
@@ -78,7 +77,7 @@ class ListService:
         """Create a list unless it exists. Raises ListExists, RequestValidationError."""
         with _problems("field", field):
             spec = check_spec(name, kind, field)
-            author = await self._author(request)
+            author = principal_of(request).author
             return spec, await self._change(request, lambda c: repository.create_list(c, spec, author))
 
     async def change(
@@ -92,7 +91,7 @@ class ListService:
         remove: Sequence[str] = (),
     ) -> ChangeResult:
         """Add and remove values. Raises ListUnknown, RequestValidationError."""
-        author, why = await self._author(request), _reason(reason)
+        author, why = principal_of(request).author, _reason(reason)
 
         async def change(connection: repository.Connection) -> ChangeResult:
             spec = await repository.find_list(connection, name)
@@ -115,7 +114,7 @@ class ListService:
 
     async def snooze(self, request: Request, wanted: NewSnooze) -> ChangeResult:
         """Snooze a rule. Raises RequestValidationError."""
-        value, why, author = self._snoozed(wanted), _reason(wanted.reason), await self._author(request)
+        value, why, author = self._snoozed(wanted), _reason(wanted.reason), principal_of(request).author
         expires_at = snooze_expiry(datetime.now(UTC), wanted.days)
         with _problems("rule", wanted.rule):
             return await self._change(
@@ -128,7 +127,7 @@ class ListService:
 
     async def end_snooze(self, request: Request, wanted: EndedSnooze) -> ChangeResult:
         """Let a rule count again. Raises ListUnknown, RequestValidationError."""
-        value, why, author = self._snoozed(wanted), _reason(wanted.reason), await self._author(request)
+        value, why, author = self._snoozed(wanted), _reason(wanted.reason), principal_of(request).author
         with _problems("rule", wanted.rule):
             return await self._change(
                 request,
@@ -148,9 +147,6 @@ class ListService:
             with _problems("values", value, index):
                 normalised.append(normalise_value(spec.field, value, self.decoder))
         return normalised
-
-    async def _author(self, request: Request) -> str:
-        return await find_key_name(self.listings.database, principal_of(request).key_id)
 
     async def _run(self, request: Request, work: Callable[[Database], Awaitable[Result]]) -> Result:
         return await self.listings.run(request, principal_of(request).key_id, work)

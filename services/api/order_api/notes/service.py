@@ -8,7 +8,6 @@ from fastapi import Depends, Request
 
 from order_api.auth.dependencies import principal_of
 from order_api.auth.personal_data import PersonalDataPolicy
-from order_api.auth.repository import find_key_name
 from order_api.http.problems.requests import NotPermitted
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
@@ -40,14 +39,13 @@ class NoteService:
 
     async def add(self, request: Request, subject_kind: NoteSubject, subject_id: str, text: str) -> Note:
         """Add a note, under the name of the request's key."""
-        key_id = principal_of(request).key_id
+        principal = principal_of(request)
 
         async def add(database: Database) -> Note:
-            author = await find_key_name(database, key_id)
             async with database.connection() as connection, connection.transaction():
-                return await add_note(connection, subject_kind, subject_id, author=author, text=text)
+                return await add_note(connection, subject_kind, subject_id, author=principal.author, text=text)
 
-        return await self.listings.run(request, key_id, add)
+        return await self.listings.run(request, principal.key_id, add)
 
 
 Notes = Annotated[NoteService, Depends(Provider(NoteService))]

@@ -79,9 +79,7 @@ class DefaultActions:
 
     async def _publish(self, overdue: Overdue) -> bool:
         try:
-            await self._labels.publish_of(
-                overdue.author, overdue.order_id, NewLabel(label=overdue.label, source=SOURCE)
-            )
+            await self._labels.publish(overdue.author, overdue.order_id, NewLabel(label=overdue.label, source=SOURCE))
         except BrokerUnavailable:
             return False
         return True

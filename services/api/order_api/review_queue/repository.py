@@ -111,27 +111,32 @@ async def find_statuses(database: QueryExecutor, order_ids: Sequence[str], autho
 
 # Of a review that another one has just claimed the row is locked or no longer meets the conditions.
 _CLAIM_NEXT: Final = f"""
-    update reviews set claimed_by = $1, claimed_until = now() + $2
-    where order_id = (
-        select order_id from reviews
-        where {_OPEN} and {_UNCLAIMED} and (stage = 'first' or first_author <> $1)
-            and escalated_by is distinct from $1 and {{}}
-        order by rank, due_at, order_id limit 1
-        for update skip locked
+    with claimed as (
+        update reviews set claimed_by = $1, claimed_until = now() + $2
+        where order_id = (
+            select order_id from reviews
+            where {_OPEN} and {_UNCLAIMED} and (stage = 'first' or first_author <> $1)
+                and escalated_by is distinct from $1 and {{}}
+            order by rank, due_at, order_id limit 1
+            for update skip locked
+        )
+        returning *
     )
-    returning order_id
+    {_with_orders("select * from claimed")}
 """  # noqa: S608
 _CLAIM_NEXT_OF_ALL: Final = _CLAIM_NEXT.format("true")
 _CLAIM_NEXT_OF_QUEUE: Final = _CLAIM_NEXT.format("queue = $3")
 
 
-async def claim_next(database: QueryExecutor, author: str, lasting: timedelta, queue: str | None) -> str | None:
-    """Claim the first review in a queue, or in all, that no person is looking at; returns its order_id, if any."""
+async def claim_next(
+    database: QueryExecutor, author: str, lasting: timedelta, queue: str | None
+) -> QueuedReview | None:
+    """Claim the first review in a queue, or in all, that no person is looking at; None when there is none."""
     if queue is None:
         row = await database.fetchrow(_CLAIM_NEXT_OF_ALL, author, lasting)
     else:
         row = await database.fetchrow(_CLAIM_NEXT_OF_QUEUE, author, lasting, queue)
-    return None if row is None else str(row["order_id"])
+    return None if row is None else _read(row)
 
 
 _WORKABLE: Final = f"""

@@ -10,7 +10,6 @@ from typing import Annotated, NamedTuple
 from fastapi import Depends, Request
 
 from order_api.auth.dependencies import principal_of
-from order_api.auth.repository import find_key_name
 from order_api.http.problems.availability import BrokerUnavailable
 from order_api.http.problems.problem import Problem
 from order_api.http.problems.reviews import (
@@ -88,15 +87,15 @@ class ReviewQueue:
 
     async def counts(self, request: Request) -> ReviewCounts:
         """What waits for people, and for this one. Counts are kept in proportion to their cost, 10 seconds at most."""
+        principal = principal_of(request)
         counted = self.counted.fresh(None)
         if counted is None:
-            counted = await self.statistics.run(request, principal_of(request).key_id, self._count)
-        key_id = principal_of(request).key_id
+            counted = await self.statistics.run(request, principal.key_id, self._count)
 
         async def count_mine(database: Database) -> int:
-            return await repository.count_mine(database, await find_key_name(database, key_id))
+            return await repository.count_mine(database, principal.author)
 
-        mine = await self.listings.run(request, key_id, count_mine)
+        mine = await self.listings.run(request, principal.key_id, count_mine)
         return ReviewCounts(_total(counted.queues), counted.queues, mine, *counted[1:])
 
     async def held_today(self, request: Request) -> Mapping[str, int]:
@@ -115,8 +114,7 @@ class ReviewQueue:
         Two people never get the same one.
         """
         async with self._asked(request) as (database, author):
-            order_id = await repository.claim_next(database, author, self.claim_time, queue)
-            return None if order_id is None else await self._found(database, order_id, author)
+            return await repository.claim_next(database, author, self.claim_time, queue)
 
     async def claim(self, request: Request, order_id: str) -> QueuedReview:
         """Claim a review, or extend one's own claim.
@@ -177,7 +175,7 @@ class ReviewQueue:
                 await _raise_refusal(database, order_id, author)
                 raise ReviewDecided(author)  # by another request of the same key
         try:
-            return await self.labels.publish_of(author, order_id, verdict)
+            return await self.labels.publish(author, order_id, verdict)
         except BrokerUnavailable:
             await repository.reopen(self.listings.database, [order_id], author)
             raise
@@ -189,7 +187,7 @@ class ReviewQueue:
             statuses = await repository.find_statuses(database, order_ids, author)
         published = [order_id for order_id in dict.fromkeys(order_ids) if order_id in decided]
         outcomes = await asyncio.gather(
-            *(self.labels.publish_of(author, order_id, verdict) for order_id in published), return_exceptions=True
+            *(self.labels.publish(author, order_id, verdict) for order_id in published), return_exceptions=True
         )
         failures: dict[str, BrokerUnavailable] = {}
         for order_id, outcome in zip(published, outcomes, strict=True):
@@ -208,13 +206,14 @@ class ReviewQueue:
     async def _asked(self, request: Request) -> AsyncIterator[tuple[Database, str]]:
         """The connections for listings in the turn of the request's key, and the person that has it.
 
-        Orders that were flagged until now have entered the queue.
+        Orders that were flagged until the request's first use of the queue have entered it.
         """
-        key_id = principal_of(request).key_id
-        database = self.listings.database
-        async with self.listings.turns.turn(key_id):
-            await route_flagged_orders(database)
-            yield database, await find_key_name(database, key_id)
+        principal, database = principal_of(request), self.listings.database
+        async with self.listings.turns.turn(principal.key_id):
+            if not getattr(request.state, "has_routed_flagged_orders", False):
+                await route_flagged_orders(database)
+                request.state.has_routed_flagged_orders = True
+            yield database, principal.author
 
     async def _found(self, database: Database, order_id: str, author: str) -> QueuedReview:
         found = await repository.find_open(database, order_id)

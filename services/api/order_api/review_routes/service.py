@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Depends, Request
 
 from order_api.auth.dependencies import principal_of
-from order_api.auth.repository import find_key_name
 from order_api.http.problems.reviews import ReviewRouteUnknown
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
@@ -71,15 +70,14 @@ class ReviewRouteService:
 
     async def _change(self, request: Request, change: Callable[[QueryExecutor, str], Awaitable[Result]]) -> Result:
         """Carry out a change in a transaction, after those that are under way; `change` gets the author's name, too."""
-        key_id = principal_of(request).key_id
+        principal = principal_of(request)
 
         async def carry_out(database: Database) -> Result:
-            author = await find_key_name(database, key_id)
             async with database.connection() as connection, connection.transaction():
                 await connection.fetch(_LOCK)
-                return await change(connection, author)
+                return await change(connection, principal.author)
 
-        return await self.listings.run(request, key_id, carry_out)
+        return await self.listings.run(request, principal.key_id, carry_out)
 
 
 Routes = Annotated[ReviewRouteService, Depends(Provider(ReviewRouteService))]

@@ -10,11 +10,11 @@ import orjson
 from fastapi import Depends, Request
 
 from decision_engine.diagnostics import diagnose
+from decision_engine.pack_mode import PackMode
 from decision_engine.ruleset import Ruleset
 from order_api.auth.dependencies import principal_of
 from order_api.auth.keys import Scope
 from order_api.auth.personal_data import PersonalDataPolicy
-from order_api.auth.repository import find_key_name
 from order_api.backtests.processes import BacktestProcesses
 from order_api.http.problems.requests import NotPermitted
 from order_api.http.problems.rulesets import (
@@ -78,6 +78,8 @@ class RulesetService:
     processes: BacktestProcesses
     personal_data: PersonalDataPolicy
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The rules of the version that was last asked for: a version never changes, and describing it takes long."""
 
     async def active(self, request: Request) -> dict[str, Any]:
         """What is active with its watch. Raises NoActiveRuleset."""
@@ -99,9 +101,13 @@ class RulesetService:
             version = await read_active_version(connection)
             if version is None:
                 raise NoActiveRuleset
-            own = await read_ruleset(connection, version)
-            ruleset = await asyncio.to_thread(add_pack, own, self.settings.marketplace_pack)
-        return await asyncio.to_thread(rules_document, own, ruleset)
+            found = self.described.get(version)
+            if found is None:
+                own = await read_ruleset(connection, version)
+                found = await asyncio.to_thread(_describe, own, self.settings.marketplace_pack)
+                self.described.clear()
+                self.described[version] = found
+        return found
 
     async def diagnose(self, wanted: RulesetText) -> dict[str, Any]:
         """What is wrong with a text, and which names it may use."""
@@ -145,7 +151,7 @@ class RulesetService:
     async def save(self, request: Request, name: str, wanted: DraftContent) -> Draft:
         """Create or change a draft. Raises RulesetRefused, DraftRefused."""
         ruleset = await parse_draft_text(wanted.content)
-        author = await self._author(request)
+        author = principal_of(request).author
         async with self._connection(request) as connection:
             return await ruleset_drafts.save_draft(
                 connection, name, ruleset.version, ruleset.content, author=author, message=_stripped(wanted.message),
@@ -153,13 +159,13 @@ class RulesetService:
 
     async def discard(self, request: Request, name: str) -> None:
         """Delete a draft. Raises DraftUnknown."""
-        author = await self._author(request)
+        author = principal_of(request).author
         async with self._connection(request) as connection:
             await ruleset_drafts.delete_draft(connection, name, author=author)
 
     async def approve(self, request: Request, name: str, wanted: Approval) -> Draft:
         """Approve a draft. Raises DraftUnknown, DraftRefused."""
-        author = await self._author(request)
+        author = principal_of(request).author
         async with self._connection(request) as connection:
             return await ruleset_drafts.approve_draft(connection, name, wanted.version, approver=author)
 
@@ -174,7 +180,7 @@ class RulesetService:
         found = None if plan is None else await while_connected(request, self._check(draft, plan))
         if found is not None and found.needs_confirmation(self.settings, wanted.confirm):
             raise ConfirmationNeeded(found.too_many_changes(self.settings), found._asdict())
-        author = await self._author(request)
+        author = principal_of(request).author
         async with self._connection(request) as connection:
             before, after = await publish_ruleset(
                 connection, ruleset, wanted.percent,
@@ -185,7 +191,7 @@ class RulesetService:
 
     async def roll_back(self, request: Request, wanted: Rollback) -> dict[str, Any]:
         """Make an earlier version active again. Raises PublicationRefused."""
-        author, pack = await self._author(request), self.settings.marketplace_pack
+        author, pack = principal_of(request).author, self.settings.marketplace_pack
         async with self._connection(request) as connection:
             before, after = await roll_back(
                 connection, wanted.version, pack=pack, author=author, message=_stripped(wanted.message)
@@ -194,7 +200,7 @@ class RulesetService:
 
     async def change_rollout(self, request: Request, wanted: RolloutChange) -> dict[str, Any]:
         """Let the candidate decide for more or fewer users. Raises PublicationRefused, DraftRefused."""
-        author = await self._author(request)
+        author = principal_of(request).author
         async with self._connection(request) as connection:
             pointer = await read_pointer(connection)
             if pointer is None or pointer.candidate != wanted.candidate:
@@ -248,9 +254,6 @@ class RulesetService:
         report: dict[str, Any] = orjson.loads(end.report)
         return report
 
-    async def _author(self, request: Request) -> str:
-        return await find_key_name(self.listings.database, principal_of(request).key_id)
-
     @asynccontextmanager
     async def _connection(self, request: Request) -> AsyncIterator[PoolConnection]:
         """A connection when it is the key's turn; errors about drafts and publications become problems."""
@@ -279,3 +282,7 @@ def _published(before: RulesetPointer | None, after: RulesetPointer, check: Mapp
 
 def _stripped(text: str | None) -> str | None:
     return None if text is None else text.strip()
+
+
+def _describe(own: Ruleset, pack: PackMode) -> dict[str, Any]:
+    return rules_document(own, add_pack(own, pack))

@@ -99,7 +99,7 @@ async def download_attributes(request: Request, orders: Orders, wanted: Annotate
 @router.post("/order/label", dependencies=[reviewer(Scope.ORDERS)])
 async def label_order(request: Request, labels: Labels, given: Annotated[LabelForm, Form()]) -> Response:
     """Publish a label, and show the page once it is stored."""
-    published = await labels.publish(given.id, given, principal_of(request).key_id)
+    published = await labels.publish(principal_of(request).author, given.id, given)
     await _wait_until_stored(labels, given.id, published["origin"])
     return redirect(request, f"/workbench/order?{urlencode({'id': given.id})}#labels")
 

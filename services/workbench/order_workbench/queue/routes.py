@@ -1,5 +1,6 @@
 """`/workbench/queue`: open reviews beside the order at hand, all of it by keyboard."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
@@ -8,6 +9,7 @@ from fastapi import Depends, Form, Query, Request, Response
 
 from order_api.auth.dependencies import administrator, principal_of, reviewer
 from order_api.auth.keys import Scope
+from order_api.http.problems.orders import OrderUnknown
 from order_api.http.problems.problem import Problem
 from order_api.orders.service import Orders, OrderService
 from order_api.review_queue.model import QueuedReview
@@ -127,8 +129,10 @@ async def _respond(
     is_change = request.method != "GET"
     if is_change and request.headers.get("hx-request") != "true":
         return redirect(request, address)
-    reviews, cursor = await services.queue.list_page(request, view.filters(), view.cursor, view.limit)
-    at_hand = await _read_at_hand(request, services, view.id, claimed)
+    (reviews, cursor), at_hand = await asyncio.gather(
+        services.queue.list_page(request, view.filters(), view.cursor, view.limit),
+        _read_at_hand(request, services, view.id, claimed),
+    )
     response = render_page(
         request,
         "queue/workspace.html" if request.headers.get("hx-request") == "true" else "queue/page.html",
@@ -157,8 +161,11 @@ async def _read_at_hand(
     principal = principal_of(request)
     try:
         review = claimed or await services.queue.find(request, order_id)
-        order = plain(await services.orders.find(principal, order_id))
-        user = plain(await services.users.find(request, principal, order["user_id"]))
+        if review.user_id is None:
+            raise OrderUnknown(None)
+        order, user = await asyncio.gather(
+            services.orders.find(principal, order_id), services.users.find(request, principal, review.user_id)
+        )
     except Problem as problem:
         return {**nothing, "problem": problem.detail, "missing_id": order_id}
-    return {**nothing, "review": review, "order": order, "user": user}
+    return {**nothing, "review": review, "order": plain(order), "user": plain(user)}

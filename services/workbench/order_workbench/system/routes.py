@@ -1,5 +1,7 @@
 """`/workbench/system`: what can be reached, the topic's partitions, messages of the stream, dates of the marts."""
 
+import asyncio
+
 from fastapi import Request, Response
 
 from order_api.auth.dependencies import principal_of, reader
@@ -16,14 +18,18 @@ router = page_router(reader(Scope.STATS))
 
 
 @router.get("/system")
-async def show_system(request: Request, health: Health, statistics: Statistics, marts: Marts) -> Response:
-    """How the parts of Orderwatch are."""
-    principal = principal_of(request)
-    counted = await statistics.compute(request, principal.key_id, WindowParameters())
-    return render_page(
-        request,
-        "system/page.html",
-        checks={"PostgreSQL": await health.check_postgres(), "Kafka": await health.check_kafka()},
-        counted=counted,
-        marts=plain(await marts.list_marts(request, principal)),
+async def show_system(request: Request, marts: Marts) -> Response:
+    """The page; what the stream says is loaded after it, as it counts orders and asks the broker."""
+    return render_page(request, "system/page.html", marts=plain(await marts.list_marts(request, principal_of(request))))
+
+
+@router.get("/system/stream")
+async def show_stream(request: Request, health: Health, statistics: Statistics) -> Response:
+    """What can be reached, the stream's messages and partitions; asked for every few seconds."""
+    postgres, kafka, counted = await asyncio.gather(
+        health.check_postgres(),
+        health.check_kafka(),
+        statistics.compute(request, principal_of(request).key_id, WindowParameters()),
     )
+    checks = {"PostgreSQL": postgres, "Kafka": kafka}
+    return render_page(request, "system/stream.html", checks=checks, counted=counted)
