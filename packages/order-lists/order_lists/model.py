@@ -77,6 +77,9 @@ class ListEntry:
     provenance: str
     added_in: int
     removed_in: int | None
+    removed_by: str | None
+    removal_reason: str | None
+    """Why the value was removed, or got another expiry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,8 @@ _ADD: Final = """
 """
 _ENTRIES: Final = """
     select entry.value, entry.expires_at, added.changed_at as added_at, removed.changed_at as removed_at,
-        added.author, added.reason, added.provenance, entry.added_in, entry.removed_in
+        added.author, added.reason, added.provenance, entry.added_in, entry.removed_in,
+        removed.author as removed_by, removed.reason as removal_reason
     from list_entries as entry
     join list_changes as added on added.number = entry.added_in
     left join list_changes as removed on removed.number = entry.removed_in
@@ -205,6 +206,27 @@ async def list_entries(
         conditions.append(f"entry.value > {arguments.add(after)}")
     rows = await database.fetch(
         f"{_ENTRIES} where {' and '.join(conditions)} order by entry.value limit {count:d}", *arguments.values
+    )
+    return [ListEntry(**row) for row in rows]
+
+
+async def list_history(
+    database: QueryExecutor, name: str, *, value: str | None, before: tuple[int, str] | None, count: int
+) -> list[ListEntry]:
+    """Up to `count` entries that a list has or had, those of the latest changes first.
+
+    `before` is a place: the number of the change that added an entry, and its value.
+    """
+    arguments = QueryArguments()
+    conditions = [f"added.list = {arguments.add(name)}"]
+    if value is not None:
+        conditions.append(f"entry.value = {arguments.add(value)}")
+    if before is not None:
+        number, last = map(arguments.add, before)
+        conditions.append(f"added.number <= {number} and (added.number, entry.value) < ({number}, {last})")
+    rows = await database.fetch(
+        f"{_ENTRIES} where {' and '.join(conditions)} order by added.number desc, entry.value desc limit {count:d}",
+        *arguments.values,
     )
     return [ListEntry(**row) for row in rows]
 

@@ -66,12 +66,19 @@ async def test_orders_have_their_newest_label(
         await connection.execute(
             """
             insert into labels
-                (topic, epoch, partition, "offset", order_id, label, source, author, labelled_at, appended_at)
-            values ('labels', 1, 2, 8, 'labelled', 'fraud', 'analyst', 'dina', '2026-11-22 05:00:00+00', now()),
-                ('labels', 1, 2, 9, 'labelled', 'legitimate', 'bank', null, '2026-11-22 04:00:00+00', now())
+                (topic, epoch, partition, "offset", order_id, label, source, author, labelled_at, appended_at, reason)
+            values ('labels', 1, 2, 8, 'labelled', 'fraud', 'analyst', 'dina', '2026-11-22 05:00:00+00', now(), null),
+                ('labels', 1, 2, 9, 'labelled', 'legitimate', 'bank', null, '2026-11-22 04:00:00+00', now(),
+                    'known-customer')
             """
         )
-        label = {"label": "legitimate", "source": "bank", "author": None, "at": "2026-11-22T04:00:00Z"}
+        label = {
+            "label": "legitimate",
+            "source": "bank",
+            "author": None,
+            "at": "2026-11-22T04:00:00Z",
+            "reason": "known-customer",
+        }
         etag = {"If-None-Match": unlabelled.headers["etag"]}
         assert (await client.get("/v1/orders/labelled", headers=etag)).json()["label"] == label
         for path in ("/v1/orders", "/v1/flags", "/v1/orders?user_id=user-1&limit=2"):

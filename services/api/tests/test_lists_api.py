@@ -19,6 +19,7 @@ pytestmark = pytest.mark.integration
 
 BLOCKED = {"name": "blocked_devices", "kind": "block", "field": "device_id"}
 ENTRIES = "/v1/lists/blocked_devices/entries"
+HISTORY = "/v1/lists/blocked_devices/history"
 
 
 async def post(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, Any]:
@@ -57,6 +58,22 @@ async def test_from_a_list_to_its_history(serve: Any, connection: asyncpg.Connec
         (entry,) = (await client.get(ENTRIES)).json()["items"]
         assert (entry["reason"], entry["provenance"], entry["added_in"]) == ("fraud ring", "api", 1)
         assert entry["author"].startswith("test (")
+        history: list[dict[str, Any]] = []
+        query: dict[str, Any] = {"limit": 1}
+        while True:
+            page = (await client.get(HISTORY, params=query)).raise_for_status().json()
+            ListEntryPage.model_validate(page, strict=False)
+            history += page["items"]
+            if page["next"] is None:
+                break
+            query["cursor"] = page["next"]
+        assert [item["value"] for item in history] == ["d2", "d1"]
+        assert (history[1]["removal_reason"], history[1]["removed_in"]) == ("wrong device", 2)
+        assert history[1]["removed_by"].startswith("test (")
+        assert history[0]["removed_by"] is None
+        assert (await client.get(HISTORY, params={"value": "d1"})).json()["items"] == history[1:]
+        foreign = await client.get(HISTORY, params={**query, "value": "d1"})
+        assert (foreign.status_code, foreign.json()["code"]) == (404, "cursor-unknown")
         page = (await client.get("/v1/lists", params={"kind": "block"})).json()
         ListPage.model_validate(page, strict=False)
         assert [(item["name"], item["entries"], item["last_change"]) for item in page["items"]] == [

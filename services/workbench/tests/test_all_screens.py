@@ -105,3 +105,12 @@ def test_a_note_is_written_and_seen_by_others(filled: WorkbenchSystem, sign_in: 
     assert "called <script>alert(1)</script>" in other.page.locator("#notes li").inner_text()
     assert other.page.locator("#notes form").count() == 0
     assert other.find_accessibility_faults() == []
+    visit.page.locator("#notes input[name=text]").fill("called again")
+    visit.page.locator("#notes button").click()
+    visit.page.locator("#notes li", has_text="called again").wait_for()
+    assert other.goto("/workbench/notes?subject_kind=order&subject_id=o-1&limit=1") == 200
+    assert "called again" in other.page.locator("#notes ul").inner_text()
+    other.page.get_by_role("link", name="Older notes").click()
+    other.page.locator("#notes li", has_text="alert(1)").wait_for()
+    assert other.page.get_by_role("link", name="Older notes").count() == 0
+    assert other.page.get_by_role("link", name="Newest notes").count() == 1

@@ -83,6 +83,7 @@ def test_an_order_is_explained_and_labelled(workbench: WorkbenchSystem, sign_in:
     stored = workbench.execute("select label, reason, note from labels where order_id = 'o-1'")
     assert [tuple(row) for row in stored] == [("fraud", "stolen-card", "called the bank")]
     assert "called the bank" in page.locator("section", has=page.locator("#labels")).inner_text()
+    assert "stolen card" in page.locator("dl.figures").inner_text()
     assert sign_in("Rudi", "read").goto(PATHS["order"]) == 200
 
 
@@ -111,6 +112,13 @@ def test_a_device_is_listed_and_a_rule_snoozed(workbench: WorkbenchSystem, sign_
     held.wait_for(state="detached")
     current = workbench.execute("select list from list_entries where removed_in is null")
     assert [row["list"] for row in current] == ["snooze:foreign-country:device_id"]
+    assert visit.goto("/workbench/list?name=blocked_devices") == 200
+    page.keyboard.press("h")
+    page.wait_for_url("**/workbench/list/history?**")
+    row = page.locator("tbody tr", has_text="shared by many").inner_text()
+    assert row.count("Dina") == 2
+    assert "a mistake" in row
+    assert visit.find_accessibility_faults() == []
 
 
 def test_links_are_expanded_one_by_one(sign_in: SignIn) -> None:

@@ -43,17 +43,22 @@ class ListParameters(BaseModel):
     cursor: Annotated[QueryParam[CursorText], Field(description="`next` of the page before")] = None
 
 
-class EntryParameters(BaseModel):
-    """Filters of the entries of a list."""
+class HistoryParameters(BaseModel):
+    """Filters of all entries that a list has or had."""
 
     model_config = ConfigDict(extra="forbid")
 
     value: Annotated[QueryParam[Text], Field(description="this value, normalised as the field of orders is")] = None
+    limit: Annotated[Limit, Field(description="entries on a page")] = 50
+    cursor: Annotated[QueryParam[EntryCursor], Field(description="`next` of the page before")] = None
+
+
+class EntryParameters(HistoryParameters):
+    """Filters of the entries of a list."""
+
     at: Annotated[
         QueryParam[TimeBound], Field(description="as it was at this moment, for an order that was created then")
     ] = None
-    limit: Annotated[Limit, Field(description="entries on a page")] = 50
-    cursor: Annotated[QueryParam[EntryCursor], Field(description="`next` of the page before")] = None
 
 
 class NewList(BaseModel):

@@ -15,6 +15,7 @@ from order_api.kit.routing import CredentialsFirstRoute
 from order_api.lists.filters import (
     EndedSnooze,
     EntryParameters,
+    HistoryParameters,
     ListName,
     ListParameters,
     NewEntries,
@@ -23,7 +24,7 @@ from order_api.lists.filters import (
     RemovedEntries,
 )
 from order_api.lists.schemas import ListChanged, ListEntryPage, ListPage, ListSpecification
-from order_api.lists.service import Lists
+from order_api.lists.service import Lists, parse_value
 from order_lists.model import ChangeResult
 
 router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["lists"])
@@ -39,7 +40,7 @@ async def list_lists(request: Request, lists: Lists, parameters: Annotated[ListP
     """Lists with their sizes, in the order of their names."""
     reject_repeated(request)
     listing = ["lists", parameters.kind]
-    after = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, _parse_text)
+    after = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, parse_value)
     found = await lists.summaries(request, kind=parameters.kind, after=after, count=parameters.limit + 1)
     items, cursor = cut_page(found, parameters.limit, listing, lambda summary: (summary.name,))
     page = {"items": [asdict(each) for each in items], "next": cursor}
@@ -76,11 +77,28 @@ async def list_entries(
     """Entries of a list, in the order of their values: now, or `at` a past moment."""
     reject_repeated(request)
     listing = ["entries", name, parameters.value, parameters.at]
-    after = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, _parse_text)
+    after = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, parse_value)
     spec, found = await lists.entries(
         request, name, at=parameters.at, value=parameters.value, after=after, count=parameters.limit + 1
     )
     items, cursor = cut_page(found, parameters.limit, listing, lambda entry: (entry.value,))
+    page = {**spec._asdict(), "items": [asdict(each) for each in items], "next": cursor}
+    return json_response(page, headers=link_headers(request, cursor))
+
+
+@router.get(
+    "/lists/{name}/history",
+    operation_id="list_list_history",
+    response_model=ListEntryPage,
+    responses=_PAGE,
+    dependencies=_READER,
+)
+async def list_history(
+    request: Request, lists: Lists, name: ListName, parameters: Annotated[HistoryParameters, Query()]
+) -> Response:
+    """All entries that a list has or had, those of the latest changes first: who added and removed them, and why."""
+    reject_repeated(request)
+    spec, items, cursor = await lists.history(request, name, parameters.value, parameters.cursor, parameters.limit)
     page = {**spec._asdict(), "items": [asdict(each) for each in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 
@@ -129,10 +147,3 @@ async def end(request: Request, lists: Lists, wanted: EndedSnooze) -> Response:
 def _changed(result: ChangeResult) -> Response:
     number, *counts = result
     return json_response(dict(zip(("change", "added", "removed", "unchanged"), (number, *counts), strict=True)))
-
-
-def _parse_text(value: str) -> str:
-    """The place in a cursor. Raises ValueError for what is not text."""
-    if type(value) is not str or not value or "\0" in value:
-        raise ValueError("is not a name or value")
-    return value

@@ -23,6 +23,8 @@ _ENTRY: Final[dict[str, Any]] = {
     "provenance": "api",
     "added_in": 17,
     "removed_in": None,
+    "removed_by": None,
+    "removal_reason": None,
 }
 _CHANGE: Final[dict[str, Any]] = {"change": 17, "added": 1, "removed": 0, "unchanged": 0}
 
@@ -74,10 +76,12 @@ class ListEntryDetails(BaseModel):
     provenance: Annotated[str, Field(description="`api`, `command`, or the file that it came from")]
     added_in: Annotated[int, Field(description="the number of the change that added it")]
     removed_in: int | None
+    removed_by: str | None
+    removal_reason: Annotated[str | None, Field(description="why it was removed, or got another expiry")]
 
 
 class ListEntryPage(ListSpecification):
-    """A list, and a page of its entries in the order of their values."""
+    """A list, and a page of its entries."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**_SPEC, "items": [_ENTRY], "next": None}]})
 

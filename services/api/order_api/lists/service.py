@@ -15,6 +15,7 @@ from order_api.http.problems.requests import NotPermitted
 from order_api.http.problems.resources import ListExists, ListUnknown
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
+from order_api.kit.pagination import cut_page, parse_id, read_cursor
 from order_api.kit.registry import Provider
 from order_api.lists.filters import EndedSnooze, NewSnooze
 from order_contract.decoding.decoder import EventDecoder
@@ -59,19 +60,33 @@ class ListService:
         self, request: Request, name: str, *, at: datetime | None, value: str | None, after: str | None, count: int
     ) -> tuple[ListSpec, Sequence[ListEntry]]:
         """A list and its entries in the order of their values. Raises ListUnknown, NotPermitted."""
+        return await self._read(
+            request,
+            name,
+            value,
+            lambda database, wanted: repository.list_entries(
+                database, name, at=at, value=wanted, after=after, count=count
+            ),
+        )
 
-        async def read(database: Database) -> tuple[ListSpec, Sequence[ListEntry]]:
-            spec = await repository.find_list(database, name)
-            if is_personal(spec.field) and self.personal_data.masks(principal_of(request)):
-                raise NotPermitted(f"list {name} holds values of {spec.field}, which is masked for your key")
-            try:
-                wanted = None if value is None else normalise_value(spec.field, value, self.decoder)
-            except ListError:
-                return spec, []  # no order has such a value, and so no list
-            return spec, await repository.list_entries(database, name, at=at, value=wanted, after=after, count=count)
+    async def history(
+        self, request: Request, name: str, value: str | None, cursor: str | None, limit: int
+    ) -> tuple[ListSpec, Sequence[ListEntry], str | None]:
+        """A list, a page of the entries that it has or had, the latest first, and the cursor for the next page.
 
-        with _problems():
-            return await self._run(request, read)
+        Raises ListUnknown, NotPermitted, CursorUnknown.
+        """
+        listing = ["list-history", name, value]
+        before = None if cursor is None else read_cursor(cursor, listing, _parse_place)
+        spec, found = await self._read(
+            request,
+            name,
+            value,
+            lambda database, wanted: repository.list_history(
+                database, name, value=wanted, before=before, count=limit + 1
+            ),
+        )
+        return spec, *cut_page(found, limit, listing, lambda entry: (entry.added_in, entry.value))
 
     async def create(self, request: Request, name: str, kind: str, field: str) -> tuple[ListSpec, bool]:
         """Create a list unless it exists. Raises ListExists, RequestValidationError."""
@@ -137,6 +152,28 @@ class ListService:
                 ),
             )  # fmt: skip
 
+    async def _read(
+        self,
+        request: Request,
+        name: str,
+        value: str | None,
+        read: Callable[[Database, str | None], Awaitable[Sequence[ListEntry]]],
+    ) -> tuple[ListSpec, Sequence[ListEntry]]:
+        """A list, and entries of it; `read` gets the value as lists hold it, None when all are asked for."""
+
+        async def work(database: Database) -> tuple[ListSpec, Sequence[ListEntry]]:
+            spec = await repository.find_list(database, name)
+            if is_personal(spec.field) and self.personal_data.masks(principal_of(request)):
+                raise NotPermitted(f"list {name} holds values of {spec.field}, which is masked for your key")
+            try:
+                wanted = None if value is None else normalise_value(spec.field, value, self.decoder)
+            except ListError:
+                return spec, []  # no order has such a value, and so no list
+            return spec, await read(database, wanted)
+
+        with _problems():
+            return await self._run(request, work)
+
     def _snoozed(self, wanted: NewSnooze | EndedSnooze) -> str:
         with _problems("value", wanted.value):
             return normalise_value(wanted.field, wanted.value, self.decoder)
@@ -160,6 +197,17 @@ class ListService:
 
 
 Lists = Annotated[ListService, Depends(Provider(ListService))]
+
+
+def parse_value(value: str) -> str:
+    """The name or value in a cursor. Raises ValueError for what is not text."""
+    if type(value) is not str or not value or "\0" in value:
+        raise ValueError("is not a name or value")
+    return value
+
+
+def _parse_place(number: int, value: str) -> tuple[int, str]:
+    return parse_id(number), parse_value(value)
 
 
 def _reason(text: str) -> str:

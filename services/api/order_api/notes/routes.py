@@ -9,7 +9,7 @@ from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.http.json_response import json_response
 from order_api.http.problems.openapi import responses
-from order_api.kit.pagination import LINK_HEADER, cut_page, link_headers, parse_id, read_cursor
+from order_api.kit.pagination import LINK_HEADER, link_headers
 from order_api.kit.query_parameters import reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_api.notes.filters import NewNote, NoteParameters
@@ -29,11 +29,9 @@ router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["notes
 async def get_notes(request: Request, notes: Notes, parameters: Annotated[NoteParameters, Query()]) -> Response:
     """What people wrote about an order, user, device, IP address, voucher or product, newest first."""
     reject_repeated(request)
-    subject = parameters.subject_kind, parameters.subject_id
-    listing = ["notes", *subject]
-    before_id = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, parse_id)
-    found = await notes.page(request, *subject, before_id, parameters.limit + 1)
-    items, cursor = cut_page(found, parameters.limit, listing, lambda note: (note.id,))
+    items, cursor = await notes.list_page(
+        request, parameters.subject_kind, parameters.subject_id, parameters.cursor, parameters.limit
+    )
     page = {"items": [asdict(note) for note in items], "next": cursor}
     return json_response(page, headers=link_headers(request, cursor))
 

@@ -11,6 +11,7 @@ from order_api.auth.personal_data import PersonalDataPolicy
 from order_api.http.problems.requests import NotPermitted
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
+from order_api.kit.pagination import cut_page, parse_id, read_cursor
 from order_api.kit.registry import Provider
 from order_platform.postgres.notes import Note, NoteSubject, add_note, list_notes
 
@@ -24,18 +25,24 @@ class NoteService:
     listings: FairPool
     personal_data: PersonalDataPolicy
 
-    async def page(
-        self, request: Request, subject_kind: NoteSubject, subject_id: str, before_id: int | None, count: int
-    ) -> Sequence[Note]:
-        """Up to `count` notes about a subject, newest first, before an id. Raises NotPermitted."""
+    async def list_page(
+        self, request: Request, subject_kind: NoteSubject, subject_id: str, cursor: str | None, limit: int
+    ) -> tuple[Sequence[Note], str | None]:
+        """A page of notes about a subject, newest first, and the cursor for the next one.
+
+        Raises NotPermitted, CursorUnknown.
+        """
         principal = principal_of(request)
+        listing = ["notes", subject_kind, subject_id]
+        before_id = None if cursor is None else read_cursor(cursor, listing, parse_id)
         if subject_kind in _PERSONAL and self.personal_data.masks(principal):
             raise NotPermitted(f"notes of a {subject_kind} would confirm it, and it is masked for your key")
-        return await self.listings.run(
+        found = await self.listings.run(
             request,
             principal.key_id,
-            lambda database: list_notes(database, subject_kind, subject_id, before_id, count),
+            lambda database: list_notes(database, subject_kind, subject_id, before_id, limit + 1),
         )
+        return cut_page(found, limit, listing, lambda note: (note.id,))
 
     async def add(self, request: Request, subject_kind: NoteSubject, subject_id: str, text: str) -> Note:
         """Add a note, under the name of the request's key."""

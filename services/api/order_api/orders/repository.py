@@ -24,6 +24,7 @@ class CurrentLabel(NamedTuple):
     source: str
     author: str | None
     labelled_at: datetime
+    reason: str | None
 
 
 class StoredOrder(NamedTuple):
@@ -56,7 +57,7 @@ _LISTED: Final = _COLUMNS.replace("attributes", "null::json as attributes")
 # For each order of a page once it is found, by index labels_by_order.
 _NEWEST_LABEL: Final = """
     left join lateral (
-        select label, source, author, labelled_at from labels
+        select label, source, author, labelled_at, reason from labels
         where labels.order_id = found.order_id
         order by epoch desc, "offset" desc, partition desc limit 1
     ) as newest on true

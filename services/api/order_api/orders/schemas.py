@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from order_contract.decision import Outcome, Status
-from order_contract.label import Label
+from order_contract.label import Label, LabelReason
 from order_contract.money import MAX_AMOUNT
 
 EXAMPLE: Final[dict[str, Any]] = {
@@ -56,6 +56,7 @@ EXAMPLE: Final[dict[str, Any]] = {
         "source": "analyst",
         "author": "dina (4be1f6a09c77)",
         "at": "2026-11-22T04:00:00.120Z",
+        "reason": "stolen-card",
     },
 }
 
@@ -89,6 +90,7 @@ class OrderLabel(BaseModel):
     source: Annotated[str, Field(description="what kind of process it comes from, such as `analyst` or `bank`")]
     author: Annotated[str | None, Field(description="the person or program")]
     at: Annotated[AwareDatetime, Field(description="when the verdict was made")]
+    reason: Annotated[LabelReason | None, Field(description="why, if the person chose a reason")]
 
 
 class PlacedOrder(BaseModel):

@@ -50,7 +50,13 @@ def order_summary(order: StoredOrder) -> dict[str, object]:
 
 
 def _current_label(label: CurrentLabel) -> dict[str, object]:
-    return {"label": label.label, "source": label.source, "author": label.author, "at": label.labelled_at}
+    return {
+        "label": label.label,
+        "source": label.source,
+        "author": label.author,
+        "at": label.labelled_at,
+        "reason": label.reason,
+    }
 
 
 def order_details(order: StoredOrder) -> dict[str, object]:

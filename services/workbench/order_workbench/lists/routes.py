@@ -1,6 +1,7 @@
 """`/workbench/lists`: lists, their entries, and changes of them."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
 from order_api.kit.pagination import cut_page, read_cursor
 from order_api.lists.filters import MOST_VALUES, AnyKind, EntryCursor, Reason
-from order_api.lists.service import Lists
+from order_api.lists.service import Lists, parse_value
 from order_workbench.kit.forms import Days, PageForm, end_of
 from order_workbench.kit.paging import page_query
 from order_workbench.kit.rendering import render_page
@@ -30,6 +31,7 @@ class EntriesView(PageForm):
     name: ListName
     value: Annotated[str, Field(max_length=320)] | None = None
     cursor: EntryCursor | None = None
+    limit: Annotated[int, Field(ge=1, le=_ON_A_PAGE)] = _ON_A_PAGE
 
 
 class AddForm(PageForm):
@@ -64,15 +66,30 @@ async def show_lists(request: Request, lists: Lists, kind: Annotated[AnyKind | N
 async def show_list(request: Request, lists: Lists, view: Annotated[EntriesView, Query()]) -> Response:
     """The entries of a list, in the order of their values."""
     listing = ["workbench-entries", view.name, view.value]
-    after = None if view.cursor is None else read_cursor(view.cursor, listing, _parse_value)
-    spec, found = await lists.entries(request, view.name, at=None, value=view.value, after=after, count=_ON_A_PAGE + 1)
-    entries, cursor = cut_page(found, _ON_A_PAGE, listing, lambda entry: (entry.value,))
+    after = None if view.cursor is None else read_cursor(view.cursor, listing, parse_value)
+    spec, found = await lists.entries(request, view.name, at=None, value=view.value, after=after, count=view.limit + 1)
+    entries, cursor = cut_page(found, view.limit, listing, lambda entry: (entry.value,))
     return render_page(
         request,
         "lists/entries.html",
         spec=spec,
         view=view,
         entries=[asdict(entry) for entry in entries],
+        next_page=cursor and page_query(request, cursor=cursor),
+    )
+
+
+@router.get("/list/history", dependencies=[reader(Scope.LISTS)])
+async def show_history(request: Request, lists: Lists, view: Annotated[EntriesView, Query()]) -> Response:
+    """All entries that a list has or had, those of the latest changes first."""
+    spec, entries, cursor = await lists.history(request, view.name, view.value, view.cursor, view.limit)
+    return render_page(
+        request,
+        "lists/history.html",
+        spec=spec,
+        view=view,
+        entries=entries,
+        now=datetime.now(UTC),
         next_page=cursor and page_query(request, cursor=cursor),
     )
 
@@ -89,9 +106,3 @@ async def remove(request: Request, lists: Lists, given: Annotated[RemoveForm, Fo
     """Remove a value; its history stays."""
     await lists.change(request, given.name, remove=[given.value], reason=given.reason)
     return redirect(request, f"/workbench/list?{urlencode({'name': given.name})}")
-
-
-def _parse_value(value: str) -> str:
-    if type(value) is not str:
-        raise ValueError("is not a value")
-    return value
