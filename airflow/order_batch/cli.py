@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import duckdb
@@ -237,6 +238,35 @@ def retire(
                 removed += count
                 advance(count)
         OUT.print(f"removed {removed:,} orders from Postgres")
+
+
+@app.command()
+def export(
+    dates: Dates,
+    to: Annotated[Path, typer.Option("--to", help="the folder to write to; dates that it holds are replaced")],
+) -> None:
+    """Write the decided orders of some dates to Parquet files, from DuckDB or BigQuery, as the warehouse holds them.
+
+    `fraud-detector replay --source FOLDER` decides them again. The files hold customers' data; they are readable by
+    their user alone. Exits 1 when the warehouse holds no order of these dates.
+    """
+    first, last = _span(dates)
+    orders = rule_hits = 0
+    with _pipeline() as pipeline:
+        with show_bar("exporting dates", (last - first).days + 1) as advance:
+            try:
+                for done in pipeline.export(first, last, to):
+                    orders, rule_hits = orders + done.orders, rule_hits + done.rule_hits
+                    advance(1)
+            except OSError as error:
+                raise failure(PROGRAM, f"{to} cannot be written to: {error}", ExitCode.USAGE) from None
+        if not orders:
+            raise failure(PROGRAM, f"the warehouse holds no order of {dates_text(first, last)}: make batch loads dates")
+        OUT.print(
+            f"{dates_text(first, last)}: {orders:,} orders and {rule_hits:,} hits of rules are below {to}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 @app.command("erase-user")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -9,6 +10,7 @@ import structlog
 
 from marketplace_simulator import World
 from order_batch.catalog.backfill import backfill
+from order_batch.export import ExportedDate, export_dates
 from order_batch.extract.postgres import extract
 from order_batch.extract.staging import staging_folder
 from order_batch.extract.totals import PostgresTotals
@@ -25,7 +27,7 @@ from order_batch.transform.dbt import Dbt, log_event
 from order_batch.transform.log_lines import NodeEvent
 from order_batch.transform.results import Build
 from order_batch.transform.upgrade import build
-from order_batch.warehouse.partitions import EARLIEST, Partition
+from order_batch.warehouse.partitions import EARLIEST, Partition, business_dates
 from order_batch.warehouse.port import Warehouse
 from order_batch.warehouse.tables import ORDERS, PRODUCTS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
@@ -92,6 +94,10 @@ class BatchPipeline:
     def not_compared(self, today: date) -> NotCompared:
         """The orders of today and of later dates, which no comparison up to yesterday covers."""
         return self._comparer.not_compared(today)
+
+    def export(self, first: date, last: date, folder: Path) -> Iterator[ExportedDate]:
+        """Write the decided orders of business dates below a folder, as the warehouse holds them."""
+        return export_dates(self._warehouse, business_dates(first, last), folder)
 
     def frozen_dates(self, first: date, last: date) -> set[date]:
         """The business dates from `first` to `last` whose orders were removed from Postgres on purpose."""

@@ -4,6 +4,7 @@ import io
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -215,3 +216,23 @@ def test_no_number_of_a_mart_is_cut_off(width: int) -> None:
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown
     assert all(column in shown for column in columns)
     assert max(map(len, shown.splitlines())) <= width
+
+
+def test_export_writes_dates_and_says_where_there_are_none(
+    settings: BatchSettings, run: CliRunner, store_orders: StoreOrders, tmp_path: Path
+) -> None:
+    store_orders(FIRST, 1, 20)
+    folder = tmp_path / "export"
+    none = run.invoke(app, ["export", str(FIRST), "--to", str(folder)])
+    assert none.exit_code == 1
+    assert "holds no order" in none.stderr
+    with open_pipeline(settings) as pipeline:
+        pipeline.load_orders(FIRST)
+    done = run.invoke(app, ["export", str(FIRST), "--to", str(folder)])
+    assert done.exit_code == 0, done.stderr
+    assert "20 orders" in done.stdout
+    (file,) = (folder / "orders").iterdir()
+    assert file.stat().st_mode & 0o077 == 0
+    refused = run.invoke(app, ["export", str(FIRST), "--to", str(file)])
+    assert refused.exit_code == 2
+    assert str(file) in refused.stderr

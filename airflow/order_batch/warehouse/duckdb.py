@@ -224,6 +224,9 @@ class DuckDbWarehouse:
     def of_dates(self, view: str, days: Sequence[date], order_by: Sequence[str]) -> AbstractContextManager[Relation]:
         return self._relation("silver", view, dates_clause(days) + order_limit_clause(order_by))
 
+    def raw(self, table: Table, day: date) -> AbstractContextManager[Relation]:
+        return self._relation("raw", table.name, dates_clause([day]))
+
     @contextmanager
     def _relation(self, layer: str, name: str, clauses: str) -> Iterator[Relation]:
         with self._connect() as connection:

@@ -89,6 +89,9 @@ class Warehouse(Protocol):
     def of_dates(self, view: str, days: Sequence[date], order_by: Sequence[str]) -> AbstractContextManager["Relation"]:
         """Rows of a view of schema silver whose `business_date` is one of these. Raises WarehouseError without it."""
 
+    def raw(self, table: Table, day: date) -> AbstractContextManager["Relation"]:
+        """The rows of a raw table of a business date, in any order; the table is partitioned by `business_date`."""
+
     def models(self) -> list[BuiltModel]:
         """The tables and views that dbt built."""
 

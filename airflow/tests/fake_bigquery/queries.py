@@ -105,7 +105,8 @@ def run(storage: Storage, request: Mapping[str, Any]) -> Result:
         return erased
     if found := _ALL.fullmatch(statement):
         table = _table(storage, found, request.get("location"))
-        if table.resource.get("requirePartitionFilter"):
+        is_filtered = bool(found["days"]) and table.partition_column == "business_date"
+        if table.resource.get("requirePartitionFilter") and not is_filtered:
             raise ApiError(
                 400, "invalidQuery",
                 f"Cannot query over table '{found['dataset']}.{found['table']}' without a filter over column(s) "

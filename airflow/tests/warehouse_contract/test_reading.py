@@ -1,11 +1,14 @@
 """What every warehouse says about the raw tables: totals and hashes of partitions, and orders by id."""
 
 from datetime import UTC, date, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from order_batch.export import ExportedDate, export_dates
 from order_batch.warehouse.erasure import ORDER_VALUES, USER_VALUES
 from order_batch.warehouse.partitions import Partition
 from order_batch.warehouse.tables import ORDERS, RULE_HITS, USERS, Table
@@ -64,6 +67,26 @@ def test_orders_are_found_by_date_and_id(subject: Subject, tmp_path: Path) -> No
     assert found == [rows[1], rows[3]]
     assert subject.warehouse.orders(NOVEMBER_20, wanted) == []
     assert subject.warehouse.orders(NOVEMBER_21, []) == []
+
+
+def test_dates_are_exported_as_they_are_held(subject: Subject, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    for day, orders, hits in ((NOVEMBER_20, 3, 0), (NOVEMBER_21, 2, 4)):
+        load(subject, tmp_path / f"o{day}", ORDERS, day, make_rows(ORDERS, day, orders))
+        load(subject, tmp_path / f"h{day}", RULE_HITS, day, make_rows(RULE_HITS, day, hits))
+    days = [NOVEMBER_20, NOVEMBER_21, date(2026, 11, 22)]
+    expected = [ExportedDate(days[0], 3, 0), ExportedDate(days[1], 2, 4), ExportedDate(days[2], 0, 0)]
+    assert list(export_dates(subject.warehouse, days, folder)) == expected
+    load(subject, tmp_path / "fewer", ORDERS, NOVEMBER_20, make_rows(ORDERS, NOVEMBER_20, 1))
+    load(subject, tmp_path / "none", RULE_HITS, NOVEMBER_21, [])
+    # What was exported before is replaced, and removed where there is nothing any more.
+    expected = [ExportedDate(days[0], 1, 0), ExportedDate(days[1], 2, 0), ExportedDate(days[2], 0, 0)]
+    assert list(export_dates(subject.warehouse, days, folder)) == expected
+    written = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+    assert written == ["orders/2026-11-20.parquet", "orders/2026-11-21.parquet"]
+    rows = [row for name in written for row in pq.read_table(folder / name).to_pylist()]
+    key = itemgetter("business_date", "order_id")
+    assert sorted(rows, key=key) == sorted(subject.raw_rows(ORDERS), key=key)
 
 
 def test_an_erased_user_is_replaced_everywhere_and_others_stay(subject: Subject, tmp_path: Path) -> None:

@@ -181,7 +181,10 @@ async def _check_sources(system: System, folder: Path, stored: int) -> None:
         connection.execute(f"copy (select * from complete) to '{folder}/orders.parquet'")
         connection.execute(f"copy (select * from complete) to '{folder}/orders.jsonl'")
         connection.execute(f"copy (from complete union all from complete) to '{folder}/twice.parquet'")
-    for source in (warehouse, folder / "orders.parquet", folder / "orders.jsonl"):
+        for table in ("orders", "rule_hits"):  # as order-batch writes an export
+            (folder / "export" / table).mkdir(parents=True)
+            connection.execute(f"copy raw.{table} to '{folder}/export/{table}/2026-11-20.parquet'")
+    for source in (warehouse, folder / "orders.parquet", folder / "orders.jsonl", folder / "export"):
         code, differing, summary = await asyncio.to_thread(system.replay, *DATES, "--source", str(source))
         assert (code, differing, summary["agrees"], summary["incomplete_dates"]) == (0, [], True, []), summary
         assert summary["decided_again"] == stored
@@ -216,6 +219,7 @@ async def _check_sources(system: System, folder: Path, stored: int) -> None:
     for name, problem in (
         ("orders.csv", "not a file of stored orders by its name"),
         ("no.duckdb", "does not exist"),
+        (".", "holds no exported orders"),
         ("twice.parquet", "two orders of the same partition and offset"),
     ):
         refused = await asyncio.to_thread(system.run, "replay", *DATES, "--source", str(folder / name))

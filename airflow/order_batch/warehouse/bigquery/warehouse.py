@@ -223,6 +223,9 @@ class BigQueryWarehouse:
     def of_dates(self, view: str, days: Sequence[date], order_by: Sequence[str]) -> AbstractContextManager[Relation]:
         return self._relation(self._dataset("silver").table(view), dates_clause(days) + order_limit_clause(order_by))
 
+    def raw(self, table: Table, day: date) -> AbstractContextManager[Relation]:
+        return self._relation(self._dataset("raw").table(table.name), dates_clause([day]))
+
     @contextmanager
     def _relation(self, path: TableReference, clauses: str) -> Iterator[Relation]:
         with translate_errors(f"reading {path.dataset_id}.{path.table_id}"):

@@ -1,4 +1,4 @@
-"""Stored orders outside Postgres, for a replay: the DuckDB warehouse, and files of Parquet or JSON lines."""
+"""Stored orders outside Postgres, for a replay: the DuckDB warehouse, exports, and files of Parquet or JSON lines."""
 
 import importlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,25 +36,31 @@ _EVENT_FIELDS: Final = len(OrderEvent._fields)
 _EVENT: Final = ", ".join(f"epoch_us({name})" if _TYPES[name] == "TIMESTAMPTZ" else name for name in OrderEvent._fields)
 _PLACE: Final = "coalesce(source_epoch, 1), source_partition, source_offset"
 _DECISION: Final = "seen, lists_seen, status, outcome, risk_score, hits, features, ruleset_version"
-_WAREHOUSE_HITS: Final = """
+_HITS: Final = """
     select order_id, list([hit_number::varchar, rule, severity, score::varchar, mode, reason]) as hits
-    from warehouse.raw.rule_hits
+    from rule_hits
     where business_date between $2::timestamptz::date - 1 and $3::timestamptz::date + 1
     group by order_id
+"""
+_NO_HITS: Final = """
+    create table no_hits (
+        business_date date, order_id varchar, rule varchar, severity varchar, score bigint, mode varchar,
+        reason varchar, hit_number bigint
+    )
 """
 
 
 class DuckDbOrders:
     """The OrderSource of a file: a DuckDB warehouse, or Parquet or JSON lines with the columns of raw.orders and hits.
 
-    `*` in a file name names several files. Raises UsageError for what is not such a file, and UnavailableError
-    while another process has the warehouse open.
+    `*` in a file name names several files. A folder is what `order-batch export` writes. Raises UsageError for what is
+    not such a file, and UnavailableError while another process has the warehouse open.
     """
 
     def __init__(self, location: str) -> None:
         self._location = location
         self._duckdb = _import_duckdb(location)
-        self._is_warehouse = location.endswith(WAREHOUSE_SUFFIX)
+        self._has_hits_apart = location.endswith(WAREHOUSE_SUFFIX) or Path(location).is_dir()
         self._connection = self._duckdb.connect()
         try:
             self._open()
@@ -63,25 +69,44 @@ class DuckDbOrders:
 
     def _open(self) -> None:
         self._connection.execute("set TimeZone = 'UTC'")
-        if self._is_warehouse:
-            if not Path(self._location).is_file():
-                raise UsageError(f"{self._location} does not exist")
-            self._connection.execute(f"attach {_literal(self._location)} as warehouse (read_only)")
-            columns = _columns(name for name in _TYPES if name != "hits")
-            self._connection.execute(f"create view orders as select {columns} from warehouse.raw.orders")  # noqa: S608
-        else:
+        if not self._has_hits_apart:
             self._connection.execute(f"create view orders as select {_columns(_TYPES)} from {self._files()}")  # noqa: S608
+        else:
+            orders, rule_hits = self._warehouse() if self._location.endswith(WAREHOUSE_SUFFIX) else self._export()
+            columns = _columns(name for name in _TYPES if name != "hits")
+            self._connection.execute(f"create view orders as select {columns} from {orders}")  # noqa: S608
+            self._connection.execute(f"create view rule_hits as from {rule_hits}")
         self._connection.execute("select * from orders limit 0")
+
+    def _warehouse(self) -> tuple[str, str]:
+        """The raw tables of orders and hits."""
+        if not Path(self._location).is_file():
+            raise UsageError(f"{self._location} does not exist")
+        self._connection.execute(f"attach {_literal(self._location)} as warehouse (read_only)")
+        return "warehouse.raw.orders", "warehouse.raw.rule_hits"
+
+    def _export(self) -> tuple[str, str]:
+        """The files of orders and hits. Raises UsageError for a folder without orders."""
+        folder = Path(self._location)
+        if not any(folder.glob("orders/*.parquet")):
+            raise UsageError(
+                f"{self._location} holds no exported orders: there is no orders/*.parquet in it",
+                "`order-batch export 2026-11-20 --to FOLDER` writes them.",
+            )
+        if not any(folder.glob("rule_hits/*.parquet")):  # no rule fired
+            self._connection.execute(_NO_HITS)
+            return _parquet(f"{folder}/orders/*.parquet"), "no_hits"
+        return _parquet(f"{folder}/orders/*.parquet"), _parquet(f"{folder}/rule_hits/*.parquet")
 
     def _files(self) -> str:
         if self._location.endswith(".parquet"):
-            return f"read_parquet({_literal(self._location)}, union_by_name = true)"
+            return _parquet(self._location)
         if self._location.endswith(_JSON_SUFFIXES):
             columns = ", ".join(f"{_literal(name)}: {_literal(kind)}" for name, kind in _TYPES.items())
             return f"read_json({_literal(self._location)}, format = 'newline_delimited', columns = {{{columns}}})"
         raise UsageError(
             f"{self._location} is not a file of stored orders by its name",
-            f"A name ends in {WAREHOUSE_SUFFIX}, .parquet, {', '.join(_JSON_SUFFIXES)}.",
+            f"A name ends in {WAREHOUSE_SUFFIX}, .parquet, {', '.join(_JSON_SUFFIXES)}; or name a folder of an export.",
         )
 
     async def count_versions(self, wanted: Wanted) -> Mapping[str, int]:
@@ -100,8 +125,8 @@ class DuckDbOrders:
         self, wanted: Wanted, rulesets: Mapping[str, Ruleset]
     ) -> AsyncGenerator[list[SourceOrder], None]:
         source = "orders"
-        if self._is_warehouse:
-            source = f"orders left join ({_WAREHOUSE_HITS}) as found using (order_id)"
+        if self._has_hits_apart:
+            source = f"orders left join ({_HITS}) as found using (order_id)"
         query = f"select {_EVENT}, {_PLACE}, {_DECISION} from {source} where {_within('>=')}"  # noqa: S608
         places = {
             version: {rule.id: number for number, rule in enumerate(ruleset.rules)}
@@ -138,7 +163,7 @@ class DuckDbOrders:
     def _decided(self, row: Sequence[Any], places: Mapping[str, Mapping[str, int]]) -> SourceOrder:
         epoch, number, offset, seen, *decision = row[_EVENT_FIELDS:]
         stored = StoredDecision(None if seen is None else bytes.fromhex(seen), *decision)
-        if self._is_warehouse:
+        if self._has_hits_apart:
             hits = _join_hits(decision[4], places.get(stored.ruleset_version, {}))
             stored = stored._replace(hits=hits)
         return SourceOrder(Partition(epoch, number), offset, _event(row[:_EVENT_FIELDS]), stored, stored.is_erased)
@@ -184,6 +209,10 @@ def _within(first: str) -> str:
     return f"""
         coalesce(source_topic, $1) = $1 and created_date {first} $2::timestamptz and created_date < $3::timestamptz
     """
+
+
+def _parquet(files: str) -> str:
+    return f"read_parquet({_literal(files)}, union_by_name = true)"
 
 
 def _literal(text: str) -> str:
