@@ -144,6 +144,7 @@ LABELS = Table(
         _integer("source_epoch", "which creation of the topic, from 1"),
         _integer("source_partition", "partition of the topic"),
         _integer("source_offset", "offset in it; the highest of an order's labels is its current one"),
+        _text("reason", "why it got the label, such as stolen-card, if given", required=False),
     ),
     partition_column="business_date",
     span=Span.DAY,

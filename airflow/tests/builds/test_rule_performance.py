@@ -1,9 +1,10 @@
-"""The mart of rules' performance, published, says what the API says by day; labels that come later are loaded later."""
+"""Labels: the published mart of rules' performance says what the API says; later labels and reasons are loaded, too."""
 
 import subprocess
 from datetime import date, timedelta
 from typing import Any
 
+import duckdb
 import orjson
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from order_batch.loads.comparison import LifeState
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
 from tests.conftest import ROOT, SERVICES_PYTHON, StoreOrders
+from tests.test_load import raw
 
 pytestmark = pytest.mark.usefixtures("without_data_tests")
 
@@ -40,6 +42,21 @@ def test_the_mart_says_what_the_api_says(
         assert before != published(connection) == expected(database_url)
         assert all(each.is_clean for each in pipeline.compare(FIRST, LABELLED))
         assert pipeline.differing_marts() == []
+    stored = connection.execute("select order_id, label, reason from labels").fetchall()
+    assert {reason for _, _, reason in stored} == {"stolen-card", "false-alarm", None}
+    assert sorted(raw(settings, "select order_id, label, reason from silver.fct_labels"), key=repr) == sorted(
+        stored, key=repr
+    )
+    # A release that did not know reasons has loaded them.
+    with duckdb.connect(settings.warehouse_path) as warehouse:
+        warehouse.execute("alter table raw.labels drop column reason")
+    connection.execute("update warehouse_loads set columns = columns - 1 where table_name = 'labels'")
+    with open_pipeline(settings) as pipeline:
+        outdated = pipeline.take_over(LABELLED).to_load
+        assert outdated == {FIRST, LAST, LABELLED}
+        for day in outdated:
+            pipeline.load_orders(day)
+    assert sorted(raw(settings, "select order_id, label, reason from raw.labels"), key=repr) == sorted(stored, key=repr)
 
 
 def run(pipeline: BatchPipeline, first: date, last: date) -> None:
@@ -54,14 +71,15 @@ def label(connection: "psycopg.Connection[Any]", name: str, day: date, which: st
     """Label some orders at noon of a date, after all labels that are there."""
     connection.execute(
         f"""
-        insert into labels (topic, epoch, partition, "offset", order_id, label, source, labelled_at, appended_at)
+        insert into labels (topic, epoch, partition, "offset", order_id, label, source, labelled_at, appended_at,
+            reason)
         select 'labels', 1, 0, (select count(*) from labels) + row_number() over (), order_id, %(label)s,
-            'test', at, at
+            'test', at, at, %(reason)s
         from orders
         cross join (select (%(day)s::timestamp + interval '12 hours') at time zone 'Asia/Jakarta' as at) as noon
         where {which}
         """,
-        {"label": name, "day": day},
+        {"label": name, "day": day, "reason": {"fraud": "stolen-card", "legitimate": "false-alarm"}.get(name)},
     )
 
 

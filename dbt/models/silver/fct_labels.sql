@@ -19,6 +19,7 @@ select
     -- facts
     label,
     verdict,
+    reason,
     source,
     row_hash,
 

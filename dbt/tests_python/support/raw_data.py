@@ -165,6 +165,7 @@ def _add_labels(data: RawData, random: Random) -> None:
                 "order_id": order_id,
                 "label": random.choice(["fraud", "legitimate", "chargeback"]),
                 "source": "analyst",
+                "reason": random.choice([None, "stolen-card", "known-customer"]),
                 "labelled_at": appended - timedelta(minutes=1),
                 "appended_at": appended,
                 "source_topic": "labels" if offset % 19 else "labels-of-a-test",
