@@ -62,6 +62,31 @@ def test_a_draft_is_checked_previewed_approved_published_and_rolled_back(
     eva.page.get_by_text("rollback, Eva").wait_for()
 
 
+def test_the_report_of_a_backtest_has_charts(workbench: WorkbenchSystem, sign_in: SignIn) -> None:
+    days = ("2026-11-20", "2026-11-21")
+    workbench.publish(
+        [{**ORDER, "order_id": day, "created_date": f"{day}T10:00:00+07:00", "country": "SG"} for day in days]
+    )
+    visit = sign_in()
+    visit.goto("/workbench/rules/backtests")
+    page = visit.page
+    page.locator("[name=since]").fill(days[0])
+    page.locator("[name=last]").fill(days[1])
+    page.locator("form[action$='/backtests'] button").click()
+    # The report comes into the page that showed the progress.
+    page.locator("[data-chart] canvas").nth(1).wait_for()
+    assert "Flagged after" in page.locator("[data-chart]").first.inner_text()
+    page.get_by_text("As a table").click()
+    rows = page.locator("#report-days tbody tr")
+    assert rows.evaluate_all("all => all.map(row => [...row.cells].slice(1).map(cell => cell.dataset.value))") == [
+        ["1", "1", "1", "1"],
+        ["1", "1", "1", "1"],
+    ]
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert visit.find_accessibility_faults() == []
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pages_are_accessible_and_narrow(theme: str, workbench: WorkbenchSystem, sign_in: SignIn) -> None:
     workbench.publish([{**ORDER, "order_id": f"{theme}-{number}", "country": "SG"} for number in range(2)])

@@ -1,5 +1,6 @@
-// Time series: draws as bars the table that an element names with `data-chart="id"`. The first column has days in
-// `<time datetime>`, the others numbers in `data-value`. The table stays, for screen readers and without scripts.
+// Time series: draws the table that an element names with `data-chart="id"`. The first column has days in
+// `<time datetime>`, the others numbers in `data-value`; `data-columns="1 2"` chooses some of them. They are bars, of which
+// the later ones are parts of the first, or with `data-lines` lines. The table stays, for screen readers and without scripts.
 import uPlot from "uplot";
 import { colour } from "./colours.js";
 
@@ -7,18 +8,25 @@ const COLOURS = ["--link", "--bad", "--good", "--warn"];
 const HEIGHT = 180;
 const DAY_SECONDS = 86_400;
 
-function read(table) {
-  const titles = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent.trim());
+function read(table, chosen) {
+  const head = [...table.tHead.rows[0].cells];
+  const columns = chosen ? chosen.split(" ").map(Number) : head.map((_, index) => index).slice(1);
   const rows = [...table.tBodies[0].rows];
   const times = rows.map((row) => Date.parse(row.querySelector("time").getAttribute("datetime")) / 1000);
-  const series = titles.map((_, index) => rows.map((row) => Number(row.cells[index + 1].dataset.value)));
-  return { titles, data: [times, ...series] };
+  const series = columns.map((column) => rows.map((row) => Number(row.cells[column].dataset.value)));
+  return { titles: columns.map((column) => head[column].textContent.trim()), data: [times, ...series] };
+}
+
+function shape(element, index) {
+  const stroke = colour(COLOURS[index % COLOURS.length]);
+  if ("lines" in element.dataset) return { stroke, width: 2 };
+  return { stroke, fill: stroke, paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false } };
 }
 
 function draw(element) {
   const table = document.getElementById(element.dataset.chart);
-  if (!table) return;
-  const { titles, data } = read(table);
+  if (!table || element.firstChild) return;
+  const { titles, data } = read(table, element.dataset.columns);
   const [line, text] = [colour("--line"), colour("--muted")];
   const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
   const chart = new uPlot(
@@ -27,13 +35,7 @@ function draw(element) {
       height: HEIGHT,
       series: [
         { label: table.tHead.rows[0].cells[0].textContent.trim() },
-        ...titles.map((label, index) => ({
-          label,
-          stroke: colour(COLOURS[index % COLOURS.length]),
-          fill: colour(COLOURS[index % COLOURS.length]),
-          paths: uPlot.paths.bars({ size: [0.7, 40] }),
-          points: { show: false },
-        })),
+        ...titles.map((label, index) => ({ label, ...shape(element, index) })),
       ],
       axes: [axis, { ...axis, size: 56 }],
       scales: {
@@ -48,4 +50,9 @@ function draw(element) {
   new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: HEIGHT })).observe(element);
 }
 
-for (const element of document.querySelectorAll("[data-chart]")) draw(element);
+function drawAll() {
+  for (const element of document.querySelectorAll("[data-chart]")) draw(element);
+}
+
+drawAll();
+document.addEventListener("htmx:after:swap", drawAll);
