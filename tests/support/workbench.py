@@ -24,6 +24,7 @@ from playwright.sync_api import (
 
 from order_api.auth import people
 from order_api.auth.keys import Role
+from order_platform.kafka.topics import MAX_ORDER_BYTES, RECORD_OVERHEAD
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
 from tests.support.consumed import until_consumed
@@ -82,7 +83,8 @@ class WorkbenchSystem:
             await connection.close()
 
     async def _publish(self, messages: list[bytes]) -> None:
-        async with AIOKafkaProducer(**self.kafka.client_options()) as producer:
+        largest = MAX_ORDER_BYTES + RECORD_OVERHEAD
+        async with AIOKafkaProducer(**self.kafka.client_options(), max_request_size=largest) as producer:
             for message in messages:
                 await producer.send(self.kafka.orders_topic, message)
         await until_consumed(self.kafka, "the orders to be decided")

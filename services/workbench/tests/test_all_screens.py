@@ -114,3 +114,48 @@ def test_a_note_is_written_and_seen_by_others(filled: WorkbenchSystem, sign_in: 
     other.page.locator("#notes li", has_text="alert(1)").wait_for()
     assert other.page.get_by_role("link", name="Older notes").count() == 0
     assert other.page.get_by_role("link", name="Newest notes").count() == 1
+
+
+LONG_FORMS: Final = """
+    async () => {
+        const found = [];
+        for (const form of document.querySelectorAll("main form")) {
+            const fields = form.querySelectorAll("input:not([type]), input[type=date], textarea");
+            for (const field of fields) {
+                const data = new URLSearchParams(new FormData(form));
+                const isGet = form.method === "get";
+                const length = isGet ? 4_000 : field.maxLength > 0 ? 50_000 : 70_000;
+                data.set(field.name, "9x".repeat(length / 2));
+                const url = new URL(form.action);
+                if (isGet) url.search = data;
+                const response = await fetch(url, isGet ? {} : {method: "POST", body: data});
+                const text = await response.text();
+                const sent = `${form.method} ${url.pathname} ${field.name}`;
+                found.push([sent, response.status, text.includes('role="alert"')]);
+            }
+        }
+        return found;
+    }
+"""
+"""Sends each form of a page once for each field of text, with a value that is far too long."""
+
+
+def test_too_long_values_are_answered_with_a_message(filled: WorkbenchSystem, sign_in: SignIn) -> None:
+    filled.execute(
+        "insert into lists (name, kind, field, created_by) values ('blocked', 'block', 'device_id', 'test')"
+        " on conflict do nothing"
+    )
+    visit = sign_in()
+    forms = (
+        "/workbench/order?id=o-1", "/workbench/entity?kind=device&id=d-1", "/workbench/list?name=blocked",
+        "/workbench/list/history?name=blocked", "/workbench/rules/draft?name=new", "/workbench/rules/backtests",
+        "/workbench/rules/scores", "/workbench/queue?id=o-1", "/workbench/notes?subject_kind=order&subject_id=o-1",
+        "/workbench/queue/routes?name=default",
+    )  # fmt: skip
+    sent = []
+    for path in (*PATHS, *forms):
+        assert visit.goto(path) == 200, path
+        sent += visit.page.evaluate(LONG_FORMS)
+    assert [each for each in sent if each[1] not in (413, 422) or not each[2]] == []
+    assert len(sent) > 40
+    visit.faults.clear()  # the browser reports each status

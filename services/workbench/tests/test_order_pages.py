@@ -2,12 +2,14 @@
 
 import csv
 import io
+import json
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
 import pytest
 
+from order_platform.kafka.topics import MAX_ORDER_BYTES
 from tests.support.workbench import SignIn, Visit, WorkbenchSystem, make_order
 
 pytestmark = pytest.mark.integration
@@ -21,7 +23,9 @@ HOSTILE: Final = (
     "x" * 64,
     "=a b&c=d?e#f%00",
 )
-LARGE: Final = 400_000
+LARGE: Final = MAX_ORDER_BYTES - 1_000
+"""Bytes of an attribute of the largest order that topic orders takes."""
+MOST_OF_PAGE: Final = 100_000
 PATHS: Final = {
     "search": "/workbench/orders",
     "order": "/workbench/order?id=o-1",
@@ -175,12 +179,24 @@ def test_hostile_values_are_shown_as_they_are(sign_in: SignIn) -> None:
 
 
 def test_large_attributes_are_cut(sign_in: SignIn) -> None:
-    visit = sign_in()
-    assert visit.goto("/workbench/order?id=large") == 200
-    assert len(visit.page.content()) < LARGE
-    assert visit.page.get_by_role("link", name="Download all of them").count() == 1
-    assert visit.goto("/workbench/order/message?id=large") == 200
-    assert len(visit.page.content()) < LARGE
+    visit = sign_in("Dina", "review", viewport={"width": 360, "height": 800})
+    for path in (
+        "/workbench/order?id=large",
+        "/workbench/order/message?id=large",
+        "/workbench/queue?id=large",
+        "/workbench/orders?device_id=other",
+        "/workbench/entity?kind=device&id=other",
+    ):
+        assert visit.goto(path) == 200, path
+        assert "large" in visit.page.locator("main").inner_text(), path
+        assert len(visit.page.content()) < MOST_OF_PAGE, path
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360, path
+    visit.goto("/workbench/order?id=large")
+    visit.page.keyboard.press("m")
+    visit.page.locator("#message pre").wait_for()
+    with visit.page.expect_download() as download:
+        visit.page.get_by_role("link", name="Download all of them").click()
+    assert len(json.loads(download.value.path().read_bytes())["note"]) == LARGE
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,11 +8,12 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from order_api.http.problems.availability import InternalError
 from order_api.http.problems.problem import Problem
-from order_api.http.problems.requests import NotAuthenticated
+from order_api.http.problems.requests import InvalidRequest, NotAuthenticated
 from order_api.kit.routing import CredentialCheck
 from order_workbench.kit.rendering import is_fragment, pages_of, render_page
 
@@ -43,10 +44,10 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except NotAuthenticated:
                 return redirect_to_sign_in(request)
-            except Problem as problem:
-                return _problem_page(request, problem)
             except RequestValidationError as error:
                 return _invalid_page(request, error)
+            except (Problem, HTTPException) as error:
+                return _problem_page(request, _problem_of(error))
             except Exception:
                 # A bug: it is in the log as those of the API are, and the visitor gets a page.
                 log.exception("request_failed", request_id=request.state.request_id, method=request.method)
@@ -101,6 +102,15 @@ def _problem_page(request: Request, problem: Problem) -> Response:
     for name, value in problem.headers.items():
         response.headers[name] = value
     return response
+
+
+def _problem_of(error: Problem | HTTPException) -> Problem:
+    """The problem itself, or why a form could not be read: that it is too large is only the cause of what is raised."""
+    for each in (error, error.__cause__):
+        if isinstance(each, Problem):
+            return each
+    assert isinstance(error, HTTPException)
+    return InvalidRequest([{"in": "body", "field": None, "value": None, "message": error.detail}])
 
 
 def _invalid_page(request: Request, error: RequestValidationError) -> Response:

@@ -1,7 +1,6 @@
 """`/workbench/order`: everything about one order, and labelling it."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -16,7 +15,7 @@ from order_api.labels.service import Labels, LabelService
 from order_api.orders.filters import OrderParameters
 from order_api.orders.service import Orders
 from order_contract.label import REASONS, Label
-from order_workbench.kit.documents import plain
+from order_workbench.kit.documents import plain, split_order
 from order_workbench.kit.order_columns import columns_of
 from order_workbench.kit.rendering import HEADERS, render_page
 from order_workbench.kit.routing import page_router, redirect
@@ -25,6 +24,8 @@ from order_workbench.order.filters import LabelForm, OrderPage
 router = page_router(reader(Scope.ORDERS))
 
 HISTORY: Final = 20
+MOST_SHOWN: Final = 4_096
+"""Bytes of an order's attributes that its page has; all of them are a file."""
 # How long a page waits for a detector to store the label that was just published.
 STORED_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.05
@@ -45,7 +46,7 @@ async def show_order(
 ) -> Response:
     """The page of an order."""
     principal = principal_of(request)
-    order = plain(await orders.find(principal, wanted.id))
+    order, attributes = split_order(await orders.find(principal, wanted.id))
     parameters = OrderParameters(user_id=order["user_id"], limit=HISTORY)
     explanation, history, verdicts = await asyncio.gather(
         _explain(request, explanations, wanted.id),
@@ -56,7 +57,9 @@ async def show_order(
         request,
         "order/page.html",
         order=order,
-        attributes=_pretty(order["attributes"]),
+        attributes=_beginning(attributes),
+        attributes_bytes=len(attributes),
+        attributes_cut=len(attributes) > MOST_SHOWN,
         fields=columns_of(_FIELDS),
         explanation=explanation,
         history=plain(history)["items"],
@@ -91,9 +94,9 @@ async def download_message(
 @router.get("/order/attributes")
 async def download_attributes(request: Request, orders: Orders, wanted: Annotated[OrderPage, Query()]) -> Response:
     """All attributes of the order, as a file."""
-    order = await orders.find(principal_of(request), wanted.id)
+    found = split_order(await orders.find(principal_of(request), wanted.id))
     headers = {**HEADERS, "Content-Disposition": 'attachment; filename="attributes.json"'}
-    return Response(orjson.dumps(order["attributes"]), media_type="application/json", headers=headers)
+    return Response(found.attributes or b"null", media_type="application/json", headers=headers)
 
 
 @router.post("/order/label", dependencies=[reviewer(Scope.ORDERS)])
@@ -121,6 +124,8 @@ async def _wait_until_stored(labels: LabelService, order_id: str, origin: object
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def _pretty(attributes: Mapping[str, Any] | None) -> str:
-    """Attributes as indented JSON; empty without any."""
-    return orjson.dumps(attributes, option=orjson.OPT_INDENT_2).decode() if attributes else ""
+def _beginning(attributes: bytes) -> str:
+    """Attributes as indented JSON; of many only the beginning, as they are stored."""
+    if len(attributes) > MOST_SHOWN:
+        return attributes[:MOST_SHOWN].decode(errors="ignore")
+    return orjson.dumps(orjson.loads(attributes), option=orjson.OPT_INDENT_2).decode() if attributes else ""

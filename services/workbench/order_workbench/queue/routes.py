@@ -15,7 +15,7 @@ from order_api.orders.service import Orders, OrderService
 from order_api.review_queue.model import QueuedReview
 from order_api.review_queue.service import Queue, ReviewQueue
 from order_api.users.service import Users, UserService
-from order_workbench.kit.documents import plain
+from order_workbench.kit.documents import plain, split_order
 from order_workbench.kit.rendering import render_page
 from order_workbench.kit.routing import page_router, redirect
 from order_workbench.queue.forms import (
@@ -168,4 +168,4 @@ async def _read_at_hand(
         )
     except Problem as problem:
         return {**nothing, "problem": problem.detail, "missing_id": order_id}
-    return {**nothing, "review": review, "order": plain(order), "user": plain(user)}
+    return {**nothing, "review": review, "order": split_order(order).order, "user": plain(user)}
