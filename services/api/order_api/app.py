@@ -79,6 +79,7 @@ from order_api.orders.repository import find_dead_letters, find_orders
 from order_api.orders.routes import router as orders_router
 from order_api.orders.service import OrderService
 from order_api.review_queue.default_actions import DefaultActions
+from order_api.review_queue.metrics import ReviewQueueMetrics
 from order_api.review_queue.routes import router as review_queue_router
 from order_api.review_queue.service import ReviewQueue
 from order_api.review_routes.routes import router as review_routes_router
@@ -231,8 +232,6 @@ async def open_services(
         rules = KnownRules()
         personal_data = PersonalDataPolicy(settings.api_mask_personal_data)
         limits = RateLimits(settings.api_key_limit, settings.api_guess_limit)
-        services.add(metrics)
-        services.add(databases)
         services.add(Authentication(keys, sessions, limits, settings.api_cors_origins))
         lookups = OrderLookups(partial(find_orders, database), find_rejected)
         services.add(
@@ -247,11 +246,13 @@ async def open_services(
         services.add(StatsService(statistics, CostAwareCache(), lag, settings.labels_topic))
         processes = BacktestProcesses(database, backtest_limits(settings))
         for service in (
+            metrics,
+            databases,
             MartService(listings, personal_data),
             AuditService(listings),
             ListService(listings, settings.event_decoder(), personal_data),
             labels := LabelService(settings, database),
-            ReviewQueue(listings, statistics, labels, timedelta(minutes=settings.api_claim_minutes)),
+            queue := ReviewQueue(listings, statistics, labels, timedelta(minutes=settings.api_claim_minutes)),
             default_actions := DefaultActions(databases.listings, labels),
             ReviewRouteService(listings),
             ReviewService(listings),
@@ -274,6 +275,8 @@ async def open_services(
         )
         services.add(HealthService(databases.health, lag))
         _watch(metrics, databases, long_poll, streams, (listings, statistics))
+        queue_metrics = ReviewQueueMetrics(queue)
+        metrics.add_collector(queue_metrics, queue_metrics.refresh)
         try:
             async with (
                 watch_for_shutdown(url, databases.leave, listener.leave),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -133,6 +134,26 @@ async def test_a_claim_is_one_persons_until_it_ends(
     assert (await posted(first, "next"))["order_id"] == "o1"
     assert (await posted(first, "none/claim", status=404))["code"] == "review-unknown"
     assert (await posted(first, "approved/claim", status=404))["code"] == "review-unknown"
+
+
+@pytest.mark.usefixtures("flagged")
+async def test_the_queue_is_measured(serve: Serve, connection: asyncpg.Connection) -> None:
+    async with serve("review") as person:
+        assert 'orderwatch_api_open_reviews{queue="default"} 4.0' in (await person.get("/metrics")).text
+        opened = await connection.fetchval("select min(opened_at) from reviews")
+        await posted(person, "o1/claim")
+        await posted(person, "o2/escalate", {})
+        await connection.execute("update reviews set due_at = now(), queue = 'old' where order_id in ('o0', 'o3')")
+    async with serve("review") as client:  # counts are kept for a moment
+        measured = (await client.get("/metrics")).text
+    for name, queue, value in (
+        ("open", "default", 2), ("claimed", "default", 1), ("escalated", "default", 1), ("overdue", "default", 0),
+        ("open", "old", 2), ("overdue", "old", 2),
+    ):  # fmt: skip
+        assert f'orderwatch_api_{name}_reviews{{queue="{queue}"}} {value}.0' in measured, name
+    oldest = re.search(r'^orderwatch_api_oldest_review_timestamp_seconds\{queue="old"\} (.+)$', measured, re.MULTILINE)
+    assert oldest is not None
+    assert float(oldest[1]) == pytest.approx(opened.timestamp(), abs=60)
 
 
 @pytest.mark.usefixtures("flagged")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict
 
 from order_api.health.service import Health
@@ -67,5 +67,5 @@ async def get_readiness(health: Health) -> Ready:
     responses={200: {"content": {"text/plain": {"example": "orderwatch_api_waiting_requests 12.0\n"}}}},
 )
 async def get_metrics(metrics: Metrics) -> Response:
-    """Prometheus metrics of this process."""
-    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """Prometheus metrics of this process, and of the review queue."""
+    return Response(await metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -303,6 +303,11 @@ _SUM_HELD: Final = """
 """
 
 
+async def list_queue_names(database: QueryExecutor) -> list[str]:
+    """The names of the queues that routes lead to."""
+    return [row["name"] for row in await database.fetch("select name from active_review_routes order by position")]
+
+
 async def count_queues(database: QueryExecutor) -> dict[str, QueueCounts]:
     """Open reviews by the name of their queue."""
     return {queue: QueueCounts(*counts) for queue, *counts in await database.fetch(_COUNT_QUEUES)}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from fastapi import Depends, Request
 
@@ -97,6 +97,15 @@ class ReviewQueue:
 
         mine = await self.listings.run(request, principal.key_id, count_mine)
         return ReviewCounts(_total(counted.queues), counted.queues, mine, *counted[1:])
+
+    async def count_queues(self) -> Mapping[str, QueueCounts]:
+        """Open reviews of each queue, also of routes without any; kept as `counts` are. Raises DatabaseUnavailable.
+
+        On behalf of the process, for its metrics.
+        """
+        names = await repository.list_queue_names(self.statistics.database)
+        counted = await self._count(self.statistics.database)
+        return {**dict.fromkeys(names, _NO_REVIEWS), **counted.queues}
 
     async def held_today(self, request: Request) -> Mapping[str, int]:
         """Money of the orders that were flagged today (business date, by created_date), by currency.
@@ -229,6 +238,8 @@ class ReviewQueue:
         today = business_date_start(business_date(datetime.now(UTC)))
         return await self.held.get(None, lambda: repository.sum_held(database, today))
 
+
+_NO_REVIEWS: Final = QueueCounts(0, 0, 0, 0, 0, None)
 
 Queue = Annotated[ReviewQueue, Depends(Provider(ReviewQueue))]
 
