@@ -22,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ LOCKS = ROOT / "locks"
 NODE_FOLDER = VENV / "node"
 FRONTEND = ROOT / "services" / "workbench" / "frontend"
 ASSETS = ROOT / "services" / "workbench" / "order_workbench" / "assets"
+# The compiled kernel of the engine's histories: its source, and Cython, which compiles it.
+ENGINE = ROOT / "packages" / "decision-engine"
+KERNEL = ENGINE / "decision_engine" / "history" / f"kernel{sysconfig.get_config_var('EXT_SUFFIX')}"
+CYTHON_FOLDER = VENV / "cython"
+COMPILING_SECONDS = 180
 PACKAGES = (
     "packages/order-contract",
     "packages/order-platform",
@@ -185,7 +191,7 @@ def install_workspace(*, dev: bool) -> None:
     stamp = environment.read_stamp()
     prepared = stamp.pop("prepared", False)
     complete = stamp == wanted and environment.python.exists()
-    if complete and prepared and pages_are_bundled():
+    if complete and prepared and pages_are_bundled() and kernel_was_tried():
         return
     if not complete:
         create_venv(environment)
@@ -193,6 +199,7 @@ def install_workspace(*, dev: bool) -> None:
         install_packages(environment)
         environment.write_stamp(wanted)
     bundle_pages(environment)
+    compile_kernel(environment)
     # Not fatal: checking code needs no broker. It is tried again next time, and `make up` says what is wrong.
     if run([str(PYTHON), "-m", "devstack.prepare"], fatal=False):
         environment.write_stamp({**wanted, "prepared": True})
@@ -325,6 +332,55 @@ def page_inputs() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
 
 
+def compile_kernel(environment: Environment) -> None:
+    """The kernel of the engine's histories, where there is a C compiler. Without it everything works, and decides the
+    same, but an order takes longer.
+    """
+    if kernel_was_tried():
+        return
+    KERNEL.unlink(missing_ok=True)  # of another source
+    reason = kernel_obstacle()
+    if reason is None:
+        print("Compiling the kernel of the histories", flush=True)
+        variables = uv_variables()
+        target = ["--target", str(CYTHON_FOLDER), "--python", str(environment.python)]
+        uv = str(UV_FOLDER / "bin" / "uv")
+        install = [uv, "pip", "install", "--quiet", "--require-hashes", *target, "-r", str(LOCKS / "cython.txt")]
+        build = [str(environment.python), str(ENGINE / "compile_kernel.py")]
+        with_cython = {**os.environ, "PYTHONPATH": str(CYTHON_FOLDER)}
+        done = run(install, variables, fatal=False) and run(build, with_cython, fatal=False, seconds=COMPILING_SECONDS)
+        reason = None if done and KERNEL.exists() else "it could not be compiled"
+    if reason is not None:
+        print(f"The histories are read by Python alone, in twice the time: {reason}", file=sys.stderr)
+    (VENV / "kernel.txt").write_text(kernel_inputs())
+
+
+def kernel_obstacle() -> str | None:
+    """What is missing to compile the kernel; None when nothing is."""
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        return f"there is no C compiler; install {compiler}, then run it again"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        return "Python's headers are missing; install python3-dev, then run it again"
+    return None
+
+
+def kernel_was_tried() -> bool:
+    """Whether this source was compiled, or could not be by what is installed."""
+    try:
+        tried = (VENV / "kernel.txt").read_text() == kernel_inputs()
+    except OSError:
+        return False
+    return tried
+
+
+def kernel_inputs() -> str:
+    """Changes when anything does that the compiled kernel depends on."""
+    sources = [LOCKS / "cython.txt", ENGINE / "compile_kernel.py", KERNEL.parent / "kernel.pyx"]
+    state = f"{KERNEL.name} {KERNEL.exists()} {kernel_obstacle()}"
+    return hashlib.sha256(b"\0".join([state.encode(), *(path.read_bytes() for path in sources)])).hexdigest()
+
+
 def uv_variables() -> dict[str, str]:
     """The environment of uv: from where it gets packages, and no cache where there is no place for one."""
     variables = {**settings_from_pip(), **os.environ, "UV_PYTHON_DOWNLOADS": "never"}
@@ -350,8 +406,16 @@ def settings_from_pip() -> dict[str, str]:
     return {UV_FROM_PIP[name]: value.replace("\\n", " ").strip() for name, value in found if name in UV_FROM_PIP}
 
 
-def run(command: list[str], environment: dict[str, str] | None = None, *, fatal: bool = True) -> bool:
+def run(
+    command: list[str],
+    environment: dict[str, str] | None = None,
+    *,
+    fatal: bool = True,
+    seconds: float | None = None,
+) -> bool:
     """Run to the end; when it fails, end with its exit code, as it said why, or return False unless that is `fatal`.
+
+    One that is not fatal may be bounded in time: it fails after so many seconds.
 
     In a process group of its own: Ctrl-C is for us, and one line is enough. Whatever ends us ends it, too; where
     nothing can, it holds the lock until it has ended by itself.
@@ -361,7 +425,10 @@ def run(command: list[str], environment: dict[str, str] | None = None, *, fatal:
             command, env=environment, stdin=subprocess.DEVNULL, stderr=said, pass_fds=HELD, process_group=0
         )
         try:
-            code = process.wait()
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            stop(process)
+            return False
         except BaseException:
             stop(process)
             raise

@@ -28,6 +28,8 @@ def no_installing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(install, "install_packages", lambda environment: steps.append(environment.lock.name))
     monkeypatch.setattr(install, "bundle_pages", lambda _environment: None)
     monkeypatch.setattr(install, "pages_are_bundled", lambda: True)
+    monkeypatch.setattr(install, "compile_kernel", lambda _environment: None)
+    monkeypatch.setattr(install, "kernel_was_tried", lambda: True)
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_kwargs: subprocess.CompletedProcess([], 0))
     return steps
 
@@ -124,6 +126,46 @@ def test_pages_are_bundled_once_and_missing_ones_are_not_fatal(
     else:
         assert failing in commands[-1]
         assert "could not be bundled; everything else works" in said
+
+
+@pytest.mark.parametrize("obstacle", [None, "there is no C compiler", "it could not be compiled"])
+def test_the_kernel_is_compiled_once_where_it_can_be(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], obstacle: str | None
+) -> None:
+    engine, kernel = root / "engine", root / "engine" / "history" / "kernel.so"
+    kernel.parent.mkdir(parents=True)
+    for path in (root / "locks" / "cython.txt", engine / "compile_kernel.py", kernel.with_name("kernel.pyx")):
+        path.touch()
+    kernel.write_text("of another source")
+    commands: list[str] = []
+
+    def run(command: list[str], _environment: object = None, *, fatal: bool, seconds: float | None = None) -> bool:
+        assert not fatal
+        commands.append(command[-1])
+        if seconds is None:
+            return True
+        assert not kernel.exists()
+        if obstacle is None:
+            kernel.touch()
+        return obstacle is None
+
+    missing = obstacle if obstacle == "there is no C compiler" else None
+    changes = {"ENGINE": engine, "KERNEL": kernel, "run": run, "settings_from_pip": dict}
+    for name, value in {**changes, "kernel_obstacle": lambda: missing}.items():
+        monkeypatch.setattr(install, name, value)
+    for _ in range(2):
+        install.compile_kernel(install.workspace("embedded"))
+    assert len(commands) == (0 if missing else 2)
+    said = capsys.readouterr().err
+    assert said.count("read by Python alone") == (obstacle is not None)
+    assert (obstacle or "") in said
+    kernel.with_name("kernel.pyx").write_text("changed")
+    assert not install.kernel_was_tried()
+
+
+def test_a_command_that_takes_too_long_fails() -> None:
+    waiting = [sys.executable, "-c", "import time; time.sleep(60)"]
+    assert not install.run(waiting, fatal=False, seconds=0.1)
 
 
 def test_two_installations_take_turns(root: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from decision_engine.history import compiler
 from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, SECOND, Aggregate, HistoryFeature
-from decision_engine.history.series import field_of, microseconds
+from decision_engine.history.series import NO_HORIZON, field_of, microseconds
+from decision_engine.history.series_functions import KERNEL_IS_COMPILED
 from decision_engine.history.snapshot import SnapshotError
 from decision_engine.history.state import HistoryState
 from decision_engine.history.stream_features import HISTORY_SINCE, TOO_LATE, StreamFeatures
@@ -177,6 +179,40 @@ def test_every_value_is_the_aggregate_over_the_other_orders(seed: int, chunk: in
             if removed in labelled:
                 labelled.remove(removed)
                 state.remove_label(removed, "fraud")
+
+
+@pytest.mark.skipif(not KERNEL_IS_COMPILED, reason="no C compiler was there when it was installed")
+@pytest.mark.parametrize(("chunk", "horizon"), [(8, None), (512, None), (512, 60)])
+def test_generated_python_gives_what_the_compiled_kernel_gives(chunk: int, horizon: int | None) -> None:
+    chance = random.Random(11)
+    compiled = HistoryState(every_feature(), chunk=chunk)
+    generated = HistoryState(every_feature(), chunk=chunk, compile_series=compiler.compile_series)
+    since = microseconds(START + timedelta(minutes=horizon)) if horizon else NO_HORIZON
+    for number in range(150):
+        order = random_order(chance, number, START + timedelta(minutes=number), keys=2)
+        values = generated.values(order, since)
+        assert repr(compiled.values(order, since)) == repr(values)
+        if number % 3:
+            generated.add(order)
+            compiled.add(order)
+        else:
+            assert repr(compiled.count(order, since)) == repr(values)
+            generated.count(order, since)
+        if number % 4 == 0:
+            compiled.add_label(order, "fraud")
+            generated.add_label(order, "fraud")
+    snapshots = [io.BytesIO(), io.BytesIO()]
+    for state, snapshot in zip((compiled, generated), snapshots, strict=True):
+        state.write(snapshot)
+    assert snapshots[0].getvalue() == snapshots[1].getvalue()
+
+
+@pytest.mark.skipif(not KERNEL_IS_COMPILED, reason="no C compiler was there when it was installed")
+def test_the_compiled_kernel_refuses_what_is_not_an_order() -> None:
+    state = HistoryState(every_feature())
+    for order in (None, (), {"user_id": "U1"}):
+        with pytest.raises(TypeError, match="an order event was expected"):
+            state.add(order)  # type: ignore[arg-type]
 
 
 def test_a_window_is_open_at_its_beginning_and_closed_at_its_end() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from decision_engine.history.series_functions import KERNEL_IS_COMPILED
 from decision_engine.lint import ruleset_warnings
 from decision_engine.lists import ListMembers
 from decision_engine.marketplace_pack import add_marketplace_pack
@@ -132,6 +133,7 @@ async def run(settings: DetectorSettings) -> None:
             topic=settings.orders_topic,
             epoch=epoch,
             ruleset=rulesets.stable.version,
+            histories="compiled" if KERNEL_IS_COMPILED else "python",
         )
         await retry_while_unavailable(
             lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set

@@ -14,11 +14,11 @@ from decision_engine.history.compiler import (
     AddOrder,
     ReadFeatures,
     SeriesFunctions,
-    compile_series,
     share_parts,
 )
 from decision_engine.history.declaration import OPTIONAL_FIELDS, Aggregate, HistoryFeature
 from decision_engine.history.series import NO_HORIZON, Kept, Series, microseconds
+from decision_engine.history.series_functions import CompileSeries, fastest_functions
 from decision_engine.history.snapshot import read_histories, write_histories
 from order_contract.event import OrderEvent
 
@@ -28,13 +28,19 @@ class HistoryState:
 
     `values` gives the features of an order that was not added, `add` adds one, and `count` does both for one order, in
     two thirds of the time; all take an OrderEvent. Series that `known` has too are shared with it; the other series
-    start without earlier orders.
+    start without earlier orders. `compile_series` makes the functions over series.
     """
 
     def __init__(
-        self, features: Iterable[HistoryFeature], *, chunk: int = 512, known: "HistoryState | None" = None
+        self,
+        features: Iterable[HistoryFeature],
+        *,
+        chunk: int = 512,
+        known: "HistoryState | None" = None,
+        compile_series: CompileSeries = fastest_functions,
     ) -> None:
         self._chunk = chunk
+        self._compile_series = compile_series
         self._series: list[Series] = []
         self._beside: list[Series] = []
         shares = []
@@ -47,7 +53,7 @@ class HistoryState:
                 self._series_of(feature).declare(feature)
         self._missing = [series for series in self._series if not (known and known._share(series))]  # noqa: SLF001
         self._loaders: list[tuple[timedelta, AddOrder]] = []
-        self._functions: SeriesFunctions = compile_series(self._series, shares)
+        self._functions: SeriesFunctions = self._compile_series(self._series, shares)
         self.values: ReadFeatures
         self.add: AddOrder
         self.count: ReadFeatures
@@ -74,7 +80,7 @@ class HistoryState:
         return [
             (
                 timedelta(microseconds=window),
-                compile_series([each for each in self._missing if each.features[-1].window >= window]).add,
+                self._compile_series([each for each in self._missing if each.features[-1].window >= window]).add,
             )
             for window in sorted({series.features[-1].window for series in self._missing})
         ]
@@ -97,7 +103,7 @@ class HistoryState:
         self._beside = list(all_series)
         self.values, self.add, self.count = self._functions
         if self._beside:
-            add = compile_series(self._beside).add
+            add = self._compile_series(self._beside).add
             _, own_add, own_count = self._functions
 
             def add_to_all(event: OrderEvent) -> None:
