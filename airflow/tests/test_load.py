@@ -20,7 +20,7 @@ from order_batch.settings import BatchSettings
 from order_batch.warehouse.duckdb import DuckDbWarehouse
 from order_batch.warehouse.partitions import EARLIEST, Partition, Totals
 from order_batch.warehouse.port import WarehouseError
-from order_batch.warehouse.tables import ORDERS, RULE_HITS, USERS
+from order_batch.warehouse.tables import ORDERS, RULE_HITS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
 
 from .conftest import StoreOrders
@@ -272,6 +272,28 @@ def test_rows_are_hashed_again_when_any_of_them_was_written(
         connection.execute(change)
         assert read(known) == read(PostgresTotals(connection))
     assert read(known) == before
+
+
+def test_dates_that_did_not_change_are_not_hashed_again_with_those_that_did(
+    connection: "psycopg.Connection[Any]", store_orders: StoreOrders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_orders(FIRST, 3, 60)
+    known = PostgresTotals(connection)
+    known.read(ORDERS, FIRST, DAYS[2])
+    connection.execute(
+        "update orders set amount = amount + 1 where (created_date at time zone 'Asia/Jakarta')::date = %s", [DAYS[1]]
+    )
+    hashed: list[tuple[date, date]] = []
+    hash_rows = PostgresTotals._hash
+
+    def noted(totals: PostgresTotals, table: Table, first: date, last: date) -> dict[Partition, Totals]:
+        hashed.append((first, last))
+        return hash_rows(totals, table, first, last)
+
+    monkeypatch.setattr(PostgresTotals, "_hash", noted)
+    found = known.read(ORDERS, FIRST, DAYS[2])
+    assert hashed == [(DAYS[1], DAYS[1])]
+    assert found == PostgresTotals(connection).read(ORDERS, FIRST, DAYS[2])
 
 
 def test_an_order_is_looked_up_with_the_load_that_brought_it(

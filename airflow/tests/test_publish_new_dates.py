@@ -52,9 +52,10 @@ class Shop(DuckDbWarehouse):
             "group by all",
             "create view gold.mart_users as select user_id, name, sum(orders)::bigint as orders from silver.daily "
             "left join silver.users using (user_id) group by all",
-            f"create view silver.by_date as select dated.business_date, {COLUMNS} from silver.daily as dated "
-            "join silver.daily as daily using (user_id, product_id) left join silver.users using (user_id) "
-            "group by all",
+            "create view silver.by_date as select dated.business_date, "
+            f"count(*) filter (where daily.business_date <> dated.business_date) = 0 as is_new, {COLUMNS} "
+            "from silver.daily as dated join silver.daily as daily using (user_id, product_id) "
+            "left join silver.users using (user_id) group by all",
         )  # fmt: skip
         self.record_models({"mart_pairs": "v1", "mart_users": "v1"})
 

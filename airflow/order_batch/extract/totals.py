@@ -48,9 +48,9 @@ class PostgresTotals:
 
     def read(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         """The totals of the rows from business date `first` to `last`, by partition; without rows there are none."""
-        found = self._known_totals(table, first, last)
-        if found is None:
-            found = self._hash(table, first, last)
+        found, others = self._known_totals(table, first, last)
+        if others is not None:
+            found |= self._hash(table, *others)
         return {partition: totals for partition, totals in found.items() if totals.rows}
 
     def row_counts(self, table: Table, first: date, last: date) -> dict[Partition, int]:
@@ -61,15 +61,24 @@ class PostgresTotals:
         )
         return {Partition(day, table.span): rows for day, rows in self._run(statement, first, last)}
 
-    def _known_totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals] | None:
-        """The totals of the last time where all rows are the same versions; else None."""
+    def _known_totals(
+        self, table: Table, first: date, last: date
+    ) -> tuple[dict[Partition, Totals], tuple[date, date] | None]:
+        """The totals of the last time where all rows are the same versions, and the dates of which rows are others."""
         if not any(name == table.name for name, _ in self._known):
-            return None
-        statement = _versions(table, first, last)
-        now = {Partition(day, table.span): _Versions(*versions) for day, *versions in self._run(statement, first, last)}
-        known = {partition: self._known.get((table.name, partition)) for partition in now}
-        totals = {partition: each[1] for partition, each in known.items() if each and each[0] == now[partition]}
-        return totals if totals.keys() == now.keys() else None
+            return {}, (first, last)
+        found: dict[Partition, Totals] = {}
+        others: list[Partition] = []
+        for day, *versions in self._run(_versions(table, first, last), first, last):
+            partition = Partition(day, table.span)
+            known = self._known.get((table.name, partition))
+            if known is not None and known[0] == _Versions(*versions):
+                found[partition] = known[1]
+            else:
+                others.append(partition)
+        if not others:
+            return found, None
+        return found, (max(first, min(others).start), min(last, max(others).last))
 
     def _hash(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         statement = _TOTALS.format(

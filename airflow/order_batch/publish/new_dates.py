@@ -26,6 +26,8 @@ from order_batch.publish.table import (
 from order_batch.warehouse.port import Relation
 
 _DATE: Final = "business_date"
+_NEW: Final = "is_new"
+"""A column that a relation may have: whether a row's key has orders of no other date, and so is not published yet."""
 _ADDED = Identifier("pg_temp", "added_rows")
 
 # Of a long table a few rows are looked up, which is not worth reading all of it.
@@ -58,7 +60,10 @@ _PLACE: Final = """
     window by_place as (partition by low order by ordinal)
 """
 _FITS: Final = "select coalesce(bool_and(high is null or high - low > added), true) from {added}"
-_DELETE: Final = "delete from {published} as published using {staged} as staged where ({published_key}) = ({key})"
+_DELETE: Final = """
+    delete from {published} as published using {staged} as staged
+    where ({published_key}) = ({key}) and {may_be_published}
+"""
 _INSERT: Final = f"""
     insert into {{published}} ({{position}}, {{columns}})
     select {PLACE}, {{staged_columns}}
@@ -117,19 +122,26 @@ def add_new_dates(
 
     None, and nothing is changed, when it has another shape, or no place is left between two rows.
     """
-    rows = _WithoutDate(relation)
-    stage(connection, rows, None)
+    stage(connection, _Without(relation, frozenset({_DATE})), None)
+    rows = _Without(relation, frozenset({_DATE, _NEW}))
     try:
         if not can_be_changed(connection, table.published, rows):
             return None
-        return _add(connection, table, rows, most, was_complete=was_complete)
+        says_new = any(name == _NEW for name, _ in relation.columns)
+        return _add(connection, table, rows, most, was_complete=was_complete, says_new=says_new)
     finally:
         for each in (STAGED, _ADDED):
             connection.execute(SQL("drop table if exists {}").format(each))
 
 
 def _add(
-    connection: "psycopg.Connection[Any]", table: OrderedTable, relation: Relation, most: int, *, was_complete: bool
+    connection: "psycopg.Connection[Any]",
+    table: OrderedTable,
+    relation: Relation,
+    most: int,
+    *,
+    was_complete: bool,
+    says_new: bool,
 ) -> Published | None:
     columns = [name for name, _ in relation.columns]
     names = {
@@ -139,6 +151,7 @@ def _add(
         "published_key": columns_list(table.key, "published"), "published_order": table.ascending("published"),
         "staged_order": table.ascending("staged"), "last_order": table.ascending("last"),
         "published_descending": table.ascending("published", descending=True),
+        "may_be_published": SQL("not {}").format(Identifier("staged", _NEW)) if says_new else SQL("true"),
     }  # fmt: skip
 
     def run(statement: str, **more: Composed | Literal) -> "psycopg.Cursor[Any]":
@@ -165,14 +178,15 @@ def _count(connection: "psycopg.Connection[Any]", table: Identifier) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _WithoutDate:
-    """A relation without its business date."""
+class _Without:
+    """A relation without some columns that say when to publish a row, and are not published."""
 
     relation: Relation
+    names: frozenset[str]
 
     @property
     def columns(self) -> Sequence[tuple[str, str]]:
-        return [(name, kind) for name, kind in self.relation.columns if name != _DATE]
+        return [(name, kind) for name, kind in self.relation.columns if name not in self.names]
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         for batch in self.batches():
@@ -180,4 +194,4 @@ class _WithoutDate:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         for batch in self.relation.batches():
-            yield batch.drop_columns([_DATE])
+            yield batch.select([name for name, _ in self.columns])

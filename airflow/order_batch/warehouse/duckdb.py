@@ -13,7 +13,7 @@ import pyarrow as pa
 import structlog
 
 from order_batch.warehouse import duckdb_models
-from order_batch.warehouse.content_hash import DUCKDB
+from order_batch.warehouse.duckdb_totals import DuckDbTotals, partition_start
 from order_batch.warehouse.erasure import ERASED, ORDER_VALUES, USER_VALUES, assignments
 from order_batch.warehouse.file_lock import file_lock
 from order_batch.warehouse.models import BuiltModel
@@ -110,6 +110,7 @@ class DuckDbWarehouse:
     def __init__(self, path: Path, wait_seconds: float = 60.0) -> None:
         self._path = path
         self._wait_seconds = wait_seconds
+        self._totals = DuckDbTotals()
 
     @property
     def name(self) -> str:
@@ -134,7 +135,8 @@ class DuckDbWarehouse:
             connection.begin()
             connection.execute(f"delete from raw.{table.name} where {_within(table)}", [partition.start, partition.end])
             inserted = _insert(connection, table, files) if files else 0
-            held = _totals(connection, table, partition.start, partition.last).get(partition, Totals.empty(table))
+            found = self._totals.hash(connection, table, partition.start, partition.last)
+            held = found.get(partition, Totals.empty(table))
             difference = expected.difference(held)
             if inserted != held.rows:
                 difference = f"{inserted - held.rows:,} rows of the files belong to other partitions"
@@ -148,11 +150,11 @@ class DuckDbWarehouse:
 
     def totals(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         with self._connect() as connection:
-            return _totals(connection, table, first, last)
+            return self._totals.read(connection, table, first, last)
 
     def row_counts(self, table: Table, first: date, last: date) -> dict[Partition, int]:
         statement = (
-            f"select {_partition_start(table)}, count(*) from raw.{table.name} "
+            f"select {partition_start(table)}, count(*) from raw.{table.name} "
             f"where {table.partition_column} between $1 and $2 group by 1"
         )
         with self._connect() as connection:
@@ -295,22 +297,6 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence
         ) from error
     assert inserted is not None
     return int(inserted[0])
-
-
-def _totals(connection: duckdb.DuckDBPyConnection, table: Table, first: date, last: date) -> dict[Partition, Totals]:
-    # Not cast to 64 bits: a day's sum may exceed them.
-    amount = f"coalesce(sum({table.amount}), 0)" if table.amount else "null"
-    found = connection.execute(
-        f"select {_partition_start(table)}, count(*), {amount}, "
-        f"{DUCKDB.content_hash(table)} from raw.{table.name} "
-        f"where {table.partition_column} between $1 and $2 group by 1",
-        [first, last],
-    ).fetchall()
-    return {Partition(day, table.span): Totals(*values) for day, *values in found}
-
-
-def _partition_start(table: Table) -> str:
-    return f"date_trunc('{table.span.value}', {table.partition_column})::date"
 
 
 def _within(table: Table) -> str:

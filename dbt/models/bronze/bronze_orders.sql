@@ -1,5 +1,14 @@
 -- A duplicate has its order's business date: Postgres holds an order_id once. So dates are cleaned one by one,
--- and what is read of a date costs no more when there is a history.
+-- and what is read of a date costs no more when there is a history. Hashed before duplicates are looked for: the texts
+-- that only the hash needs, documents among them, are not carried through the window.
+with hashed as (
+    select
+        *,
+        {{ row_hash('orders') }} as row_hash
+    from {{ source('raw', 'orders') }}
+    where {{ is_any_date() }}
+)
+
 select
     -- ids
     business_date,
@@ -21,14 +30,14 @@ select
     status,
     outcome,
     risk_score,
-    {{ row_hash('orders') }} as row_hash,
+    row_hash,
 
     -- moments
     created_date,
     account_created_date,
     decided_at,
     stored_at
-from {{ source('raw', 'orders') }}
+from hashed
 where {{ is_any_date() }}
 qualify
     row_number() over (
