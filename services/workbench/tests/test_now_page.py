@@ -53,3 +53,18 @@ def test_the_page_is_accessible(workbench: WorkbenchSystem, sign_in: SignIn, sch
     visit.page.keyboard.press("?")
     assert visit.page.locator("#keys dt").count() >= 2
     assert visit.find_accessibility_faults() == []
+
+
+def test_old_rows_leave_with_the_text_between_them(workbench: WorkbenchSystem, sign_in: SignIn) -> None:
+    visit = sign_in()
+    visit.goto("/workbench/now")
+    left = visit.page.evaluate(
+        """() => {
+            const list = document.getElementById("live-rows");
+            for (let number = 0; number < 1000; number++) list.prepend(document.createElement("li"), "\\n");
+            document.dispatchEvent(new CustomEvent("htmx:sse:after:message", {detail: {message: {}}}));
+            return [list.childElementCount, list.childNodes.length];
+        }"""
+    )
+    assert left[0] == 200
+    assert left[1] <= 401

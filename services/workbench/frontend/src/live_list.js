@@ -5,7 +5,8 @@ const MAX_ROWS = 200;
 let lastEventId = "";
 
 function trim(list) {
-  while (list.children.length > MAX_ROWS) list.lastElementChild.remove();
+  // The text between rows, too: it would add up.
+  while (list.childElementCount > MAX_ROWS) list.lastChild.remove();
 }
 
 // The newest row of a message says how many decisions it stands for: most are counted rather than drawn.
