@@ -75,12 +75,19 @@ async def test_counts_the_orders_of_a_device(
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [("user", "user-1"), ("address", "2001:DB8::1"), ("voucher", "<b>V & co</b>"), ("product", "product-1")],
+    [
+        ("user", "user-1"),
+        ("address", "2001:DB8::1"),
+        ("address", "::FFFF:36.68.10.20"),
+        ("voucher", "<b>V & co</b>"),
+        ("product", "product-1"),
+    ],
 )
 async def test_finds_each_kind(
     client: httpx.AsyncClient, store: Store, order: MakeOrder, kind: str, value: str
 ) -> None:
-    await store(order("o1", ip_address="2001:db8::1", voucher_code="<b>V & co</b>"))
+    address = "::ffff:36.68.10.20" if value.startswith("::") else "2001:db8::1"
+    await store(order("o1", ip_address=address, voucher_code="<b>V & co</b>"))
     assert (await find(client, kind, value)).orders == 1
 
 

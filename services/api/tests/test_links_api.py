@@ -46,6 +46,9 @@ async def test_follows_what_orders_share(client: httpx.AsyncClient, store: Store
     assert not found.is_cut
     voucher = await find(client, kind="voucher", id="V", depth="1")
     assert [node.id for node in voucher.nodes] == ["V", "dan", "cid", "ben"]
+    await store(placed(6, "eva", None)._replace(ip_address="2001:db8::1"))
+    address = await find(client, kind="address", id="2001:0DB8::1", depth="1")
+    assert {node.key for node in address.nodes} == {"address:2001:db8::1", "user:eva"}
     start = await find(client, kind="order", id="o3", depth="1")
     assert {node.key for node in start.nodes} == {"order:o3", "user:ben", "device:d2", "voucher:V"}
 

@@ -24,6 +24,10 @@ async def test_notes_are_listed_by_subject_newest_first(serve: Serve, connection
             assert added.status_code == 201, added.text
             assert WrittenNote.model_validate(added.json(), strict=False).author.startswith("test (")
         await client.post("/v1/notes", json={**SUBJECT, "subject_kind": "order", "text": "another"})
+        address = {"subject_kind": "address", "subject_id": "2001:0DB8::1"}
+        assert (await client.post("/v1/notes", json={**address, "text": "a"})).json()["subject_id"] == "2001:db8::1"
+        spelled = {**address, "subject_id": "2001:db8:0::1"}
+        assert len((await client.get("/v1/notes", params=spelled)).json()["items"]) == 1
         found, query = [], {**SUBJECT, "limit": "2"}
         while True:
             page = (await client.get("/v1/notes", params=query)).raise_for_status().json()

@@ -26,7 +26,7 @@ from order_api.http.problems.orders import EntityUnknown
 from order_api.http.problems.requests import NotPermitted
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
-from order_api.kit.query_parameters import parse_ip_address
+from order_api.kit.query_parameters import canonical_id
 from order_api.kit.registry import Provider
 from order_api.kit.totals import add_up
 from order_api.orders.filters import Criteria
@@ -64,8 +64,7 @@ class EntityService:
         masked = self.personal_data.masks(principal)
         if masked and is_personal(FIELDS[kind]):
             raise NotPermitted(f"{FIELDS[kind]} is personal data, which is masked for your key")
-        if kind is EntityKind.ADDRESS:
-            value = _read_address(value)
+        value = canonical_id(kind, value)
 
         async def read(database: Database) -> EntityFacts:
             async with database.snapshot() as snapshot:
@@ -89,14 +88,6 @@ class EntityService:
 
 
 Entities = Annotated[EntityService, Depends(Provider(EntityService))]
-
-
-def _read_address(value: str) -> str:
-    """An address in the form in which it is stored. Raises EntityUnknown for what is none."""
-    try:
-        return str(parse_ip_address(value))
-    except ValueError:
-        raise EntityUnknown(EntityKind.ADDRESS) from None
 
 
 def build_entity(kind: EntityKind, value: str, facts: EntityFacts, *, masked: bool) -> dict[str, Any]:

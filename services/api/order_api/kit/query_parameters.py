@@ -1,6 +1,5 @@
 """Types of query and path parameters, and checks of the query as a whole; error messages say what to write instead."""
 
-import ipaddress
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,6 +15,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from order_api.kit.pagination import EARLIEST, LATEST
 from order_contract.business_time import BUSINESS_ZONE
 from order_contract.decision import Outcome, Status, status_of
+from order_contract.decoding.validating_decoder import canonical_ip
 from order_contract.event import MAX_ID_LENGTH, MAX_TEXT_LENGTH
 from order_contract.money import MAX_AMOUNT
 from order_contract.nearest import nearest_country, nearest_currency
@@ -23,6 +23,8 @@ from order_contract.reference_data import COUNTRIES, CURRENCIES, PaymentMethods
 
 # Postgres holds no NUL, so nothing that is stored has one.
 NO_NUL: Final = r"^[^\x00]*$"
+_ADDRESS: Final = "address"
+"""The kind of IP addresses, among entities, links and subjects of notes."""
 _LEAP_SECOND = re.compile(r"(?<=:\d\d:)60")
 _LOST_PLUS = re.compile(r"(T[0-9:.]+) (\d\d:\d\d)$")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
@@ -99,10 +101,15 @@ def parse_ip_address(value: object) -> object:
     """An address in the form it is stored in."""
     if not isinstance(value, str):
         return value
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("is not an IPv4 or IPv6 address") from None
+    canonical = canonical_ip(value)
+    if canonical is None:
+        raise ValueError("is not an IPv4 or IPv6 address")
+    return canonical
+
+
+def canonical_id(kind: str, value: str) -> str:
+    """The id of an entity as orders have it: an address in the form it is stored in, what is none as it is given."""
+    return (canonical_ip(value) or value) if kind == _ADDRESS else value
 
 
 def canonical_payment_method(value: object) -> object:

@@ -17,6 +17,7 @@ from order_api.http.problems.orders import EntityUnknown
 from order_api.http.problems.requests import NotPermitted
 from order_api.kit.database import Database, PoolConnection
 from order_api.kit.fair_turns import FairPool
+from order_api.kit.query_parameters import canonical_id
 from order_api.kit.registry import Provider
 from order_api.links.filters import LinkKind
 from order_api.links.graph import Link, LinkGraph, NodeKey
@@ -38,6 +39,7 @@ class LinkService:
         principal = principal_of(request)
         if self.personal_data.masks(principal):
             raise NotPermitted("links are followed through devices and addresses, which are masked for your key")
+        start = start._replace(id=canonical_id(start.kind, start.id))
 
         async def search(database: Database) -> dict[str, Any]:
             async with database.snapshot() as snapshot:

@@ -12,6 +12,7 @@ from order_api.http.problems.requests import NotPermitted
 from order_api.kit.database import Database
 from order_api.kit.fair_turns import FairPool
 from order_api.kit.pagination import cut_page, parse_id, read_cursor
+from order_api.kit.query_parameters import canonical_id
 from order_api.kit.registry import Provider
 from order_platform.postgres.notes import Note, NoteSubject, add_note, list_notes
 
@@ -33,6 +34,7 @@ class NoteService:
         Raises NotPermitted, CursorUnknown.
         """
         principal = principal_of(request)
+        subject_id = canonical_id(subject_kind, subject_id)
         listing = ["notes", subject_kind, subject_id]
         before_id = None if cursor is None else read_cursor(cursor, listing, parse_id)
         if subject_kind in _PERSONAL and self.personal_data.masks(principal):
@@ -46,6 +48,7 @@ class NoteService:
 
     async def add(self, request: Request, subject_kind: NoteSubject, subject_id: str, text: str) -> Note:
         """Add a note, under the name of the request's key."""
+        subject_id = canonical_id(subject_kind, subject_id)
         principal = principal_of(request)
 
         async def add(database: Database) -> Note:
