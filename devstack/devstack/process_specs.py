@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devstack.code_version import code_version
 from devstack.kafka import EmbeddedKafka
 from devstack.paths import SystemPaths
 from devstack.postgres import EmbeddedPostgres
 from devstack.server import LAUNCHER
 from devstack.settings import EmbeddedSettings
 
+CODE_VERSION = "DEVSTACK_CODE_VERSION"
+"""Variable of the services that they do not read."""
 LABEL_DELAY = 60
 """Seconds after which the embedded producer labels its own fraud, on average: soon enough to be seen."""
 
@@ -101,8 +104,9 @@ def batch_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[Process
 
 def service_specs(settings: EmbeddedSettings, paths: SystemPaths) -> tuple[ProcessSpec, ...]:
     """Detectors, API and, unless its rate is 0, the producer."""
-    # Each service knows all ports: when one moves, the supervisor sees a change and restarts the services.
-    environment = {f"ORDERWATCH_{name.upper()}": str(value) for name, value in settings.ports().items()}
+    # Each service knows all ports and the version of its code: when one changes, the supervisor restarts the services.
+    ports = {f"ORDERWATCH_{name.upper()}": str(value) for name, value in settings.ports().items()}
+    environment = {**ports, CODE_VERSION: code_version()}
 
     def service_spec(
         name: str, *command: str, kind: str, stage: int, stop_seconds: int, port: int, port_setting: str, **more: str
