@@ -4,7 +4,7 @@ import json
 import random
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from decision_engine.ruleset import load_ruleset
 from order_contract.business_time import business_date
 from order_platform.settings import KafkaSettings
+from tests.support.called_commands import call_fraud_detector
 from tests.support.past_orders import store_past_orders
 from tests.support.service import run_command
 
@@ -38,6 +39,7 @@ rules:
 """
 
 Rows = Sequence[asyncpg.Record]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
@@ -70,10 +72,14 @@ def rules(tmp_path: Path) -> Path:
 
 
 def run(database_url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return call_fraud_detector(KafkaSettings(), database_url, "backtest", *arguments)
+
+
+def run_process(database_url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return run_command(KafkaSettings(), database_url, "fraud_detector", "backtest", *arguments)
 
 
-def document(database_url: str, *arguments: str) -> dict[str, Any]:
+def document(database_url: str, *arguments: str, run: Run = run) -> dict[str, Any]:
     done = run(database_url, *arguments, "--report", "json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -126,7 +132,7 @@ def test_counts_are_those_of_a_plain_computation(database_url: str, rows: Rows, 
 @pytest.mark.usefixtures("rows")
 def test_two_processes_count_the_same(database_url: str, rules: Path) -> None:
     alone = document(database_url, str(rules), *DATES)
-    assert document(database_url, str(rules), *DATES, "--processes", "2") == alone
+    assert document(database_url, str(rules), *DATES, "--processes", "2", run=run_process) == alone
 
 
 @pytest.mark.usefixtures("rows")

@@ -23,6 +23,7 @@ from order_contract.event import OrderEvent
 from order_contract.label import Label, LabelEvent
 from order_contract.label_record import encode_label, label_key
 from order_platform.settings import KafkaSettings
+from tests.support.called_commands import call_fraud_detector
 from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.plain_order import plain_order
@@ -97,7 +98,10 @@ class System:
         assert done.returncode == 0, done.stderr
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        return run_command(self.settings, self.database_url, "fraud_detector", *command)
+        """In this process, unless it starts processes itself."""
+        if "--processes" in command:
+            return run_command(self.settings, self.database_url, "fraud_detector", *command)
+        return call_fraud_detector(self.settings, self.database_url, *command)
 
     def replay(self, *options: str) -> tuple[int, Sequence[dict[str, Any]], dict[str, Any]]:
         """The exit code, the orders that differ, and the summary."""
@@ -146,7 +150,7 @@ async def test_an_interrupt_ends_it_with_a_sentence(kafka_settings: KafkaSetting
             waiting = "select exists (select from pg_locks where not granted and relation = 'orders'::regclass)"
             await until(lambda: connection.fetchval(waiting), "the replay to wait for the orders")
             replaying.send_signal(signal.SIGINT)
-            out, err = await asyncio.to_thread(replaying.communicate, timeout=60)
+            out, err = await asyncio.to_thread(replaying.communicate, timeout=120)
     finally:
         await connection.close()
     assert (replaying.returncode, out) == (130, "")
@@ -285,6 +289,8 @@ async def _decide_orders(system: System, folder: Path) -> None:
         await system.publish_orders(60)
         stored = "select count(*) >= 60 from labels"
         await until(lambda: system.execute(stored), "the labels to be stored")
+        # The other one may have done all since the restart; a signal before its first line would end Python itself.
+        await until(lambda: detectors[0].get("/healthz")[0] == 200, "the restarted detector to run")
         assert [detector.terminate() for detector in detectors] == [0, 0]
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from decision_engine.ruleset import parse_ruleset
 from order_platform.settings import KafkaSettings
+from tests.support.called_commands import call_fraud_detector
 from tests.support.past_orders import store_past_orders
-from tests.support.service import run_command
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +27,7 @@ rules: [{id: again, description: Again., when: orders_of_user_30d > 0, severity:
 async def test_the_windows_of_a_date_reach_into_the_dates_before(database_url: str) -> None:
     await store_past_orders(database_url, date(2026, 11, 1), 3, 600, ruleset=RULESET)
     dates = "--from", "2026-11-03", "--to", "2026-11-03"
-    done = run_command(KafkaSettings(), database_url, "fraud_detector", "replay", *dates, "--json")
+    done = call_fraud_detector(KafkaSettings(), database_url, "replay", *dates, "--json")
     assert done.returncode == 0, (done.stdout, done.stderr)
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["agrees"]
@@ -38,5 +38,5 @@ async def test_the_windows_of_a_date_reach_into_the_dates_before(database_url: s
         "select order_id from orders where outcome <> 'approve' order by created_date desc limit 1)"
     )
     await connection.close()
-    shown = run_command(KafkaSettings(), database_url, "fraud_detector", "replay", *dates)
+    shown = call_fraud_detector(KafkaSettings(), database_url, "replay", *dates)
     assert (shown.returncode, "[/x]" in shown.stdout, "risk_score" in shown.stdout) == (1, True, True), shown.stderr

@@ -12,8 +12,8 @@ import pytest
 from order_contract.business_time import business_date
 from order_platform.postgres.audit import AuditFilters, SubjectKind, list_audit
 from order_platform.settings import KafkaSettings
+from tests.support.called_commands import call_fraud_detector
 from tests.support.past_orders import store_past_orders
-from tests.support.service import run_command
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +53,7 @@ async def expected(database_url: str) -> Sequence[str]:
 
 
 def run(database_url: str, *arguments: str) -> Any:
-    return run_command(KafkaSettings(), database_url, "fraud_detector", "retroactive", *arguments)
+    return call_fraud_detector(KafkaSettings(), database_url, "retroactive", *arguments)
 
 
 async def test_it_lists_and_opens_reviews_once(database_url: str, rules: Path, expected: Sequence[str]) -> None:
@@ -102,28 +102,20 @@ def test_a_rule_change_is_described(database_url: str, rules: Path, tmp_path: Pa
     after = tmp_path / "after.yaml"
     after.write_text(RULES.replace(str(LIMIT), "10_000_000"))
     file = tmp_path / "change.md"
-    arguments = "fraud_detector", "rule-change", str(rules), str(after), "--days", "7", "--output", str(file)
-    done = run_command(KafkaSettings(), database_url, *arguments)
+    arguments = "rule-change", str(rules), str(after), "--days", "7", "--output", str(file)
+    done = call_fraud_detector(KafkaSettings(), database_url, *arguments)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     text = file.read_text()
     assert text.startswith("# Rules: after.yaml\n\nVersion `")
     assert "- " in text
     assert "## Backtest" in text
     assert "| approve to review |" in text
-    new = run_command(
-        KafkaSettings(),
-        database_url,
-        "fraud_detector",
-        "rule-change",
-        str(tmp_path / "none"),
-        str(rules),
-        "--days",
-        "0",
-    )
+    missing = str(tmp_path / "none")
+    new = call_fraud_detector(KafkaSettings(), database_url, "rule-change", missing, str(rules), "--days", "0")
     assert "The file is new: 1 rules" in new.stdout
     nowhere = "postgresql://stranger@127.0.0.1:1/nothing"
-    without = run_command(KafkaSettings(), nowhere, "fraud_detector", "rule-change", str(rules), str(after))
+    without = call_fraud_detector(KafkaSettings(), nowhere, "rule-change", str(rules), str(after))
     assert (without.returncode, "There is none: Postgres is unavailable" in without.stdout) == (0, True), without.stderr
     after.write_text("rules: 5")
-    bad = run_command(KafkaSettings(), nowhere, "fraud_detector", "rule-change", str(rules), str(after))
+    bad = call_fraud_detector(KafkaSettings(), nowhere, "rule-change", str(rules), str(after))
     assert (bad.returncode, "The file is not accepted" in bad.stdout) == (1, True)

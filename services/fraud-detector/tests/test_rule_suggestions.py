@@ -14,9 +14,9 @@ from fraud_detector.rules.suggestion import LEAST_HITS, MOST_RULES, Candidate, d
 from order_contract.decision import Outcome
 from order_contract.label import Label
 from order_platform.settings import KafkaSettings
+from tests.support.called_commands import call_fraud_detector
 from tests.support.labelled_histories import LabelledOrder, first_orders
 from tests.support.past_orders import store_past_orders
-from tests.support.service import run_command
 
 BASE = """
 review_at: 50
@@ -124,7 +124,7 @@ async def test_the_command_writes_a_draft_in_shadow(database_url: str, tmp_path:
     await connection.close()
     file = tmp_path / "draft.yaml"
     arguments = "--from", "2026-11-01", "--to", "2026-11-04", "--reviews-a-day", "500", "--output", str(file)
-    done = run_command(KafkaSettings(), database_url, "fraud_detector", "rules", "suggest", *arguments)
+    done = call_fraud_detector(KafkaSettings(), database_url, "rules", "suggest", *arguments)
     assert done.returncode == 0, done.stderr
     assert "the suggested rules against the stored decisions" in done.stdout
     ruleset = load_ruleset(file)
@@ -132,5 +132,5 @@ async def test_the_command_writes_a_draft_in_shadow(database_url: str, tmp_path:
     assert "amount > " in ruleset.rules[0].when
     assert "labelled hits were fraud" in file.read_text()
     few = "--from", "2026-11-01", "--to", "2026-11-04", "--reviews-a-day", "0.1", "--output", str(file)
-    nothing = run_command(KafkaSettings(), database_url, "fraud_detector", "rules", "suggest", *few)
+    nothing = call_fraud_detector(KafkaSettings(), database_url, "rules", "suggest", *few)
     assert (nothing.returncode, "nothing to suggest" in nothing.stderr) == (1, True)
