@@ -61,7 +61,10 @@ def uncached_loggers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Callable[[str], str]]:
-    """What gives databases out: `take` returns the URL of a migrated, empty one, and `give URL` takes it back."""
+    """What gives databases out: `take` returns the URL of a migrated, empty one, and `give URL` takes it back.
+
+    `store URL START DAYS ORDERS` stores decided orders of past days in one.
+    """
     with _service("tests.support.served_postgres") as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -128,12 +131,11 @@ def connection(settings: BatchSettings) -> Iterator["psycopg.Connection[Any]"]:
 
 
 @pytest.fixture
-def store_orders(database_url: str) -> StoreOrders:
+def store_orders(databases: Callable[[str], str], database_url: str) -> StoreOrders:
     """Stores decided orders of past days."""
 
     def store(start: date, days: int, orders: int) -> None:
-        command = [str(SERVICES_PYTHON), "-m", "tests.support.past_orders", database_url, start.isoformat()]
-        subprocess.run([*command, str(days), str(orders)], cwd=ROOT, check=True)
+        assert databases(f"store {database_url} {start} {days} {orders}") == "stored"
 
     return store
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from airflow.tests.preloaded_dbt import preload_dbt
 from order_contract.business_time import business_date
 from order_platform.postgres.roles import DatabaseRole
 from tests.database_roles.conftest import Prepared
+from tests.support.past_orders import store_past_orders
 
 pytestmark = pytest.mark.integration
 
@@ -49,8 +49,7 @@ def test_orders_are_retired_and_users_erased_as_the_owner_alone(
     asyncio.run(prepared.prepare())
     second = business_date(datetime.now(UTC)) - timedelta(days=1)
     first = second - timedelta(days=1)
-    store = "-m", "tests.support.past_orders", prepared.url(DatabaseRole.MIGRATOR), f"{first}", "2", f"{ORDERS}"
-    subprocess.run([sys.executable, *store], cwd=ROOT, check=True)
+    asyncio.run(store_past_orders(prepared.url(DatabaseRole.MIGRATOR), first, 2, ORDERS))
 
     def order_batch(*arguments: str, owner: bool) -> "subprocess.CompletedProcess[str]":
         owners = {"ORDERWATCH_OWNER_DATABASE_URL": prepared.url(DatabaseRole.MIGRATOR)} if owner else {}

@@ -1,10 +1,8 @@
-"""`python -m tests.support.past_orders DATABASE_URL START DAYS ORDERS`: decided orders of past days, without a broker.
+"""Decided orders of past days, without a broker.
 
 The producer's orders go through the detector's own evaluator and store, so the rows are those of the stream.
 """
 
-import asyncio
-import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -62,8 +60,3 @@ async def store_past_orders(
             await store.store(batch)
     finally:
         await store.close()
-
-
-if __name__ == "__main__":
-    url, first, count_days, count_orders = sys.argv[1:]
-    asyncio.run(store_past_orders(url, date.fromisoformat(first), int(count_days), int(count_orders)))
