@@ -49,6 +49,10 @@ class Checkout:
         """Run `make target NAME=value ...`; returns what it printed."""
         return self._run(_make(target, variables), self._environment, fails=fails)
 
+    def install(self) -> None:
+        """What `make up` does first."""
+        self._run([str(BASE_PYTHON), "scripts/install.py"], self._environment, fails=False)
+
     @contextmanager
     def starting(self, target: str, **variables: str) -> "Iterator[subprocess.Popen[str]]":
         """`make target NAME=value ...`, begun in a process group of its own; both streams are its `stdout`."""
@@ -97,7 +101,7 @@ class Checkout:
         finally:
             processes = self.processes()
             self.make("down")
-            assert psutil.wait_procs(processes, timeout=30)[1] == []
+            assert psutil.wait_procs(processes, timeout=90)[1] == []
             self.make("clean")
 
     def processes(self) -> list[psutil.Process]:

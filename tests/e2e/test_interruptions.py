@@ -14,18 +14,21 @@ import pytest
 from tests.e2e.checkout import Checkout
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
-ROUNDS = int(os.environ.get("ORDERWATCH_INTERRUPTIONS", "4"))
-"""Of each kind: as many equal parts of the time get one interruption each, and the signals take turns."""
+ROUNDS = int(os.environ.get("ORDERWATCH_INTERRUPTIONS", "2"))
+"""Of each kind: as many equal parts of the time get one interruption each, and the signals take turns over both."""
 LONGEST_INSTALLATION, LONGEST_START = 20.0, 12.0
 
 pytestmark = pytest.mark.e2e
 
 
-def draw_interruptions(chance: random.Random, longest: float) -> Iterator[tuple[signal.Signals, float]]:
-    """Signals and the seconds after which they are sent: each part of the time and each signal has its turn."""
-    signals = itertools.cycle(chance.sample(SIGNALS, len(SIGNALS)))
+def draw_interruptions(
+    chance: random.Random, signals: Iterator[signal.Signals], longest: float
+) -> Iterator[tuple[signal.Signals, float]]:
+    """Signals and the seconds after which they are sent: each part of the time has its turn."""
     for part in chance.sample(range(ROUNDS), ROUNDS):
-        yield next(signals), (part + chance.random()) * longest / ROUNDS
+        number, seconds = next(signals), (part + chance.random()) * longest / ROUNDS
+        print(f"{number.name} after {seconds:.3f} s")
+        yield number, seconds
 
 
 def interrupted(checkout: Checkout, chance: random.Random, number: signal.Signals, seconds: float) -> str:
@@ -46,6 +49,12 @@ def interrupted(checkout: Checkout, chance: random.Random, number: signal.Signal
     return str(output)
 
 
+@pytest.fixture(scope="module")
+def signals() -> Iterator[signal.Signals]:
+    """Each in its turn, in another order in each run."""
+    return itertools.cycle(random.sample(SIGNALS, len(SIGNALS)))
+
+
 @pytest.fixture
 def chance() -> random.Random:
     """Another one in each run; a failure names the seed."""
@@ -54,8 +63,10 @@ def chance() -> random.Random:
     return random.Random(seed)
 
 
-def test_an_interrupted_installation_is_completed(clean_checkout: Checkout, chance: random.Random) -> None:
-    for number, seconds in draw_interruptions(chance, LONGEST_INSTALLATION):
+def test_an_interrupted_installation_is_completed(
+    clean_checkout: Checkout, chance: random.Random, signals: Iterator[signal.Signals]
+) -> None:
+    for number, seconds in draw_interruptions(chance, signals, LONGEST_INSTALLATION):
         interrupted(clean_checkout, chance, number, seconds)
         if chance.random() < 0.3:
             # As after a change of version: what was installed is changed.
@@ -65,10 +76,11 @@ def test_an_interrupted_installation_is_completed(clean_checkout: Checkout, chan
         assert clean_checkout.status()["api"]["state"] == "running"
 
 
-def test_an_interrupted_first_start_is_completed(clean_checkout: Checkout, chance: random.Random) -> None:
-    with clean_checkout.running(PRODUCER="off"):
-        pass  # installed now, and no data there
-    for number, seconds in draw_interruptions(chance, LONGEST_START):
+def test_an_interrupted_first_start_is_completed(
+    clean_checkout: Checkout, chance: random.Random, signals: Iterator[signal.Signals]
+) -> None:
+    clean_checkout.install()
+    for number, seconds in draw_interruptions(chance, signals, LONGEST_START):
         interrupted(clean_checkout, chance, number, seconds)
         if chance.random() < 0.5:  # the next start initialises everything again
             clean_checkout.make("clean", YES="1")

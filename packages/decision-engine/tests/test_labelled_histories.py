@@ -12,7 +12,7 @@ LIVE = add_marketplace_pack(load_ruleset(), PackMode.LIVE)
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_first_orders_of_rings_are_caught(seed: int) -> None:
-    caught = catch(LIVE, first_orders(seed))
+    caught = catch(LIVE, first_orders(seed, accounts=6_000))
     assert caught.recall > 0.5
     assert caught.precision > 0.8
 

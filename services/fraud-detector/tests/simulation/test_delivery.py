@@ -12,7 +12,7 @@ from simulation.scenario import Scenario, Sent
 from simulation.verification import PARTITIONS
 from simulation.virtual_time import run_in_virtual_time
 
-HISTORIES = int(os.environ.get("ORDERWATCH_SIMULATIONS", "500"))
+HISTORIES = int(os.environ.get("ORDERWATCH_SIMULATIONS", "200"))
 
 messages = st.lists(
     st.builds(

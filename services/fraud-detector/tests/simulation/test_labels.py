@@ -10,7 +10,7 @@ from simulation.scenario import Labelled, Scenario, Sent
 from simulation.verification import PARTITIONS
 from simulation.virtual_time import run_in_virtual_time
 
-HISTORIES = int(os.environ.get("ORDERWATCH_SIMULATIONS", "500")) // 10
+HISTORIES = int(os.environ.get("ORDERWATCH_SIMULATIONS", "200")) // 10
 ORDERS = 12
 
 
