@@ -40,4 +40,4 @@ def test_the_command_ends_when_its_parent_is_killed() -> None:
         while child.name() != "sleep":  # the launcher is still at work
             time.sleep(0.01)
         os.kill(parent.pid, signal.SIGKILL)
-        assert psutil.wait_procs([child], timeout=30)[1] == []
+        assert psutil.wait_procs([child], timeout=90)[1] == []

@@ -93,7 +93,7 @@ def test_a_killed_supervisor_leaves_no_orphans_and_can_be_started_again(supervis
     run(supervisor, program("one"), program("two"))
     processes = supervisor.descendants()
     processes[0].kill()
-    assert psutil.wait_procs(processes, timeout=30)[1] == []
+    assert psutil.wait_procs(processes, timeout=90)[1] == []
     assert supervisor.pid() is None
     run(supervisor, program("one"))
 

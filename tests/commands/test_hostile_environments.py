@@ -120,7 +120,7 @@ def test_an_endless_output_ends_with_its_reader(tmp_path: Path) -> None:
 def test_arguments_that_are_not_text(name: str, tmp_path: Path) -> None:
     command = [str(PROGRAMS[name]).encode(), *(each.encode() for each in ASKING[name][:1]), b"caf\xe9"]
     variables = {**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path)}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
     assert_civil(done)
     assert done.returncode == ExitCode.USAGE
     assert "caf\\xe9" in done.stderr
@@ -155,7 +155,7 @@ def test_a_signal_ends_it_quietly_whenever_it_comes(
         time.sleep(after)
         process.send_signal(number)
         try:
-            output, errors = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=120)
         except subprocess.TimeoutExpired:
             process.kill()  # leaving the block would wait for it
             raise
@@ -186,7 +186,7 @@ def test_a_user_without_a_name_and_a_home(name: str, arguments: Sequence[str], h
     done = subprocess.run(
         ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", str(PROGRAMS[name]), *arguments],
         env={"PATH": "/usr/bin:/bin", **NOWHERE, **home}, cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=60, check=False,
+        text=True, timeout=120, check=False,
     )  # fmt: skip
     assert_civil(done)
     assert (done.stdout + done.stderr).strip()
@@ -202,7 +202,7 @@ def test_a_working_directory_that_is_gone(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", line, "-", str(folder), str(PROGRAMS[name]), *arguments], capture_output=True,
         env={**os.environ, **NOWHERE, "ORDERWATCH_HOME": str(tmp_path)}, stdin=subprocess.DEVNULL, text=True,
-        timeout=60, check=False,
+        timeout=120, check=False,
     )  # fmt: skip
     assert_civil(done)
     assert (done.stdout + done.stderr).strip()

@@ -39,7 +39,7 @@ def _shown(zone: str, *command: str, **variables: str) -> str:
     environment = {**os.environ, **variables, "TZ": zone}
     done = subprocess.run(
         [PROGRAMS[command[0]], *command[1:]], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=60, check=False,
+        timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout

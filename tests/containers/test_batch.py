@@ -86,8 +86,8 @@ def test_up_says_where_the_pages_are_and_no_log_holds_the_password(stack: Stack)
 
 def test_a_stranger_is_not_let_in(stack: Stack) -> None:
     wrong = {"username": "admin", "password": "admin"}
-    assert httpx.post(f"{stack.airflow_url}/auth/token", json=wrong, trust_env=False).status_code == 401
-    assert httpx.get(f"{stack.airflow_url}/api/v2/dags", trust_env=False).status_code == 401
+    assert httpx.post(f"{stack.airflow_url}/auth/token", json=wrong, trust_env=False, timeout=60).status_code == 401
+    assert httpx.get(f"{stack.airflow_url}/api/v2/dags", trust_env=False, timeout=60).status_code == 401
 
 
 def test_airflow_loads_a_day_and_builds_the_marts(stack: Stack) -> None:

@@ -72,7 +72,7 @@ def test_topics_show_decisions_in_readable_form(stack: Stack) -> None:
 
 
 def test_the_console_answers(stack: Stack) -> None:
-    assert httpx.get(stack.console_url, trust_env=False).is_success
+    assert httpx.get(stack.console_url, trust_env=False, timeout=60).is_success
 
 
 def test_three_detectors_share_the_work(stack: Stack) -> None:

@@ -46,7 +46,9 @@ def test_detector_api_and_people_do_their_work(
         ApiProcess(kafka_settings, prepared.url(DatabaseRole.API), tmp_path / "api.log") as api,
     ):
         admin = asyncio.run(_create_key(prepared))
-        with httpx.Client(base_url=api.url, headers={"Authorization": f"Bearer {admin}"}, trust_env=False) as client:
+        with httpx.Client(
+            base_url=api.url, headers={"Authorization": f"Bearer {admin}"}, trust_env=False, timeout=60
+        ) as client:
             order = client.get(f"/v1/orders/{ORDER['order_id']}", params={"wait": "30s"}, timeout=60)
             assert order.raise_for_status().json()["status"] == "fraud"
             _use_every_feature(client)

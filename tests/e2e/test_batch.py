@@ -64,7 +64,7 @@ def test_marts_are_what_the_lines_on_the_topic_come_to(checkout: Checkout) -> No
 def test_rules_performed_as_the_api_says(checkout: Checkout) -> None:
     headers = {"Authorization": f"Bearer {checkout.env['ORDERWATCH_API_KEY']}"}
     span = {"from": f"{FIRST}T00:00:00+07:00", "to": f"{LAST}T23:59:59.999999+07:00", "period": "day"}
-    with httpx.Client(base_url=checkout.env["ORDERWATCH_API_URL"], headers=headers, trust_env=False) as api:
+    with httpx.Client(base_url=checkout.env["ORDERWATCH_API_URL"], headers=headers, trust_env=False, timeout=60) as api:
         items = api.get("/v1/rules/performance", params=span).raise_for_status().json()["items"]
         found = list(rows(api, RULES))
     said = {(each["period"], each["rule"], each["ruleset_version"], each["mode"]): each for each in items}
@@ -133,7 +133,7 @@ def test_nothing_listens_beyond_loopback_or_holds_a_capability(checkout: Checkou
 def is_scheduling(airflow: str) -> bool:
     """Whether Airflow's health page says so."""
     try:
-        health = httpx.get(f"{airflow}/api/v2/monitor/health", trust_env=False).json()
+        health = httpx.get(f"{airflow}/api/v2/monitor/health", trust_env=False, timeout=60).json()
     except (httpx.HTTPError, ValueError):
         return False
     return bool(health["scheduler"]["status"] == "healthy")
@@ -262,7 +262,7 @@ def keyed(record: asyncpg.Record) -> tuple[str, Row]:
 def published(checkout: Checkout) -> dict[str, list[Row]]:
     """Every row of every mart, page by page over the API."""
     headers = {"Authorization": f"Bearer {checkout.env['ORDERWATCH_API_KEY']}"}
-    with httpx.Client(base_url=checkout.env["ORDERWATCH_API_URL"], headers=headers, trust_env=False) as api:
+    with httpx.Client(base_url=checkout.env["ORDERWATCH_API_URL"], headers=headers, trust_env=False, timeout=60) as api:
         marts = api.get("/v1/marts").raise_for_status().json()["items"]
         return {mart["name"]: list(rows(api, mart["name"])) for mart in marts}
 

@@ -29,7 +29,9 @@ def checkout(clean_checkout: Checkout) -> Iterator[Checkout]:
 def api(checkout: Checkout) -> Iterator[httpx.Client]:
     """The API, with the key that `make up` wrote down."""
     headers = {"Authorization": f"Bearer {checkout.env['ORDERWATCH_API_KEY']}"}
-    with httpx.Client(base_url=checkout.env["ORDERWATCH_API_URL"], headers=headers, trust_env=False) as client:
+    with httpx.Client(
+        base_url=checkout.env["ORDERWATCH_API_URL"], headers=headers, trust_env=False, timeout=60
+    ) as client:
         yield client
 
 

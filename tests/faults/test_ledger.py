@@ -104,6 +104,8 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
         for subscription in (settings.orders, settings.labels):
             await until_consumed(settings, "the detectors to catch up", subscription=subscription, within=CATCHING_UP)
         assert [detector.process.poll() for detector in detectors] == [None] * 3, "a detector died by itself"
+        # Those that run may have caught up before one that was just started; a signal would end that one's imports.
+        await until(lambda: all(each.get("/healthz")[0] == 200 for each in detectors), "all detectors to run")
         assert [detector.terminate() for detector in detectors] == [0] * 3
     counts = await ledger.verify(settings, database_url)
     assert counts.keys() == {"stored", "duplicate", "conflict", "dead-letter"}

@@ -49,7 +49,7 @@ async def publish(settings: KafkaSettings, prefix: str, count: int) -> None:
 
 async def create_topic(settings: KafkaSettings) -> None:
     """Create the topic again, as soon as the broker lets us."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 if settings.orders_topic in await ensure_topics(settings):

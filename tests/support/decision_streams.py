@@ -24,6 +24,8 @@ from order_platform.settings import KafkaSettings
 from tests.support.waiting import until
 
 PATH = "/v1/decisions/stream"
+PATIENCE = 120.0
+"""Seconds that a listener waits on a busy machine, on which hundreds of them connect at once."""
 
 
 class StreamHarness:
@@ -71,7 +73,7 @@ class Listener:
 
     async def next(self) -> ServerSentEvent:
         """The next event that a browser would see."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async for event in self._events:
                 self.last_id = event.id
                 if event.data:
@@ -80,7 +82,7 @@ class Listener:
 
     async def started(self) -> str:
         """Wait for its first event id, from which it can be resumed."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async for event in self._events:
                 if event.id:
                     self.last_id = event.id
@@ -98,7 +100,7 @@ class Listener:
 
     async def until_its_end(self) -> AsyncIterator[ServerSentEvent]:
         """All events that a browser would see."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async for event in self._events:
                 self.last_id = event.id
                 if event.data:
@@ -141,7 +143,7 @@ async def harness_at(
     headers = {"Authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=1000)
     async with (
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=30, limits=limits, trust_env=False) as client,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE, limits=limits, trust_env=False) as client,
         (harness := StreamHarness(key, client, settings, order)).producer,
     ):
         yield harness

@@ -129,14 +129,14 @@ async def test_one_runs_a_few_wait_and_a_cancelled_one_ends_at_once(serve: Any, 
         assert (refused.status_code, refused.json()["code"]) == (503, "too-many-backtests")
         cancelled = await client.delete(f"/v1/backtests/{first['id']}")
         assert cancelled.json()["state"] == "cancelled"
-        _, alive = await asyncio.to_thread(psutil.wait_procs, [process], timeout=5)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, [process], timeout=60)
         assert not alive
         assert (await client.delete(f"/v1/backtests/{first['id']}")).json()["code"] == "backtest-ended"
         await wait_for(client, second["id"], "running")
         # As another process of the API would.
         await connection.execute("update backtests set state = 'cancelled' where id = $1", second["id"])
         other = worker()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, [other], timeout=5)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, [other], timeout=60)
         assert not alive
 
 

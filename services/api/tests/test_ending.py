@@ -19,6 +19,13 @@ LISTENING = """
     select count(*) from pg_stat_activity
     where application_name = 'order-api news' and datname = current_database() and query ilike 'listen%credentials%'
 """
+CACHE_SECONDS = 60.0
+
+
+@pytest.fixture
+def credential_seconds() -> float:
+    """So long that the cache is not what ends a key, on a busy machine either."""
+    return CACHE_SECONDS
 
 
 @pytest.fixture
@@ -70,7 +77,7 @@ async def test_a_logout_is_final_whatever_asks_beside_it(processes: Any) -> None
 
 
 async def test_other_processes_are_notified(processes: Any, connection: asyncpg.Connection) -> None:
-    """Well within the five seconds for which a key is remembered."""
+    """Well within the time for which a key is cached."""
     here, there = processes
     headers = await session_of(here)
     assert await status(there, headers) == 200
@@ -79,7 +86,7 @@ async def test_other_processes_are_notified(processes: Any, connection: asyncpg.
     async def is_refused() -> bool:
         return await status(there, headers) == 401
 
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(CACHE_SECONDS / 2):
         await until(is_refused, "the other process to refuse the session")
 
 
@@ -104,5 +111,5 @@ async def test_a_key_that_ends_is_refused_with_its_sessions(
         answers = [await status(client, headers) for client in processes for headers in (with_key, with_session)]
         return answers == [401] * 4
 
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(CACHE_SECONDS / 2):
         await until(is_refused, "both processes to refuse key and session")

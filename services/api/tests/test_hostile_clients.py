@@ -39,7 +39,10 @@ UNREAD = b"GET /openapi.json HTTP/1.1\r\nHost: api\r\n\r\n" * 200
 async def test_memory_stays_bounded(sent: bytes, tmp_path: Path) -> None:
     with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), NOWHERE, tmp_path / "log") as api:
         process = psutil.Process(api.process.pid)
-        async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=api.url, trust_env=False) as polite:
+        async with (
+            AsyncExitStack() as stack,
+            httpx.AsyncClient(base_url=api.url, trust_env=False, timeout=60) as polite,
+        ):
             assert (await polite.get("/openapi.json")).status_code == 200
             before = process.memory_info().rss
             for _ in range(CALLERS):
@@ -124,7 +127,7 @@ async def test_floods_keep_it_small_and_awake(flood: str, flooded: ApiProcess) -
         finally:
             writer.transport.abort()
 
-    async with httpx.AsyncClient(base_url=flooded.url, trust_env=False) as polite:
+    async with httpx.AsyncClient(base_url=flooded.url, trust_env=False, timeout=60) as polite:
         flooding = [asyncio.create_task(send_all()) for _ in range(FLOODERS)]
         most = 0
         try:

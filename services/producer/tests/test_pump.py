@@ -12,6 +12,7 @@ from marketplace_simulator.orders import OrderMessage
 from order_producer.app import iterate
 from order_producer.publish.pump import LabelFile, pump_until
 from order_producer.publish.sink import Counts, FileSink
+from tests.support.waiting import until
 
 SHORT = 0.05
 
@@ -80,8 +81,9 @@ async def run(
     *,
     stop: asyncio.Event | None = None,
     labels: Path | None = None,
+    report: FakeReport | None = None,
 ) -> FakeReport:
-    report = FakeReport()
+    report = report or FakeReport()
     with LabelFile(labels) as label_file:
         await pump_until(stop or asyncio.Event(), source, sink, labels=[label_file], report=report, drain_seconds=SHORT)
     assert report.finished is sink.counts
@@ -109,15 +111,15 @@ async def test_the_labels_of_those_handed_over_are_written(tmp_path: Path) -> No
 
 async def test_at_the_end_acknowledgements_are_waited_for_however_long_they_take() -> None:
     sink = FakeSink(acknowledging=False)
-    stop = asyncio.Event()
-    running = asyncio.create_task(run(iterate(messages(3)), sink, stop=stop))
+    stop, report = asyncio.Event(), FakeReport()
+    running = asyncio.create_task(run(iterate(messages(3)), sink, stop=stop, report=report))
 
     await asyncio.sleep(3 * SHORT)
+    await until(lambda: report.updates > 3, "the report to be updated")
     assert not running.done()
     stop.set()
-    report = await running
+    await running
 
-    assert report.updates > 3
     assert sink.given_up == [f"not acknowledged within {SHORT:g} s of stopping"]
     assert (sink.counts.sent, sink.counts.failed) == (3, 3)
 

@@ -41,13 +41,13 @@ def sign_in(client: httpx.Client) -> httpx.Response:
     """Go to the provider and return; the response to the return."""
     sent = client.get("/workbench/sign-in/provider")
     assert sent.status_code == 303
-    returned = httpx.get(sent.headers["location"], trust_env=False).headers["location"]
+    returned = httpx.get(sent.headers["location"], trust_env=False, timeout=60).headers["location"]
     return client.get(returned)
 
 
 def browser_of(api: ApiProcess) -> httpx.Client:
     """A client that keeps cookies."""
-    return httpx.Client(base_url=api.url, trust_env=False, verify=False)
+    return httpx.Client(base_url=api.url, trust_env=False, verify=False, timeout=60)
 
 
 @pytest.mark.integration
@@ -90,7 +90,7 @@ def test_refuses_whom_the_provider_does_not_vouch_for(api: ApiProcess, provider:
     provider.signing_key = provider.key
     with browser_of(api) as client, browser_of(api) as other:
         sent = client.get("/workbench/sign-in/provider")
-        returned = httpx.get(sent.headers["location"], trust_env=False).headers["location"]
+        returned = httpx.get(sent.headers["location"], trust_env=False, timeout=60).headers["location"]
         assert other.get(returned).status_code == 403  # it did not begin there
         assert client.get(f"{returned}x").status_code == 403
         assert client.get("/workbench/sign-in/callback?error=access_denied").status_code == 403

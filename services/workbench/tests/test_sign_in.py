@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 def client(workbench: WorkbenchSystem) -> httpx.Client:
     """A client that keeps cookies, like a browser."""
-    return httpx.Client(base_url=workbench.api.url, trust_env=False, verify=False)
+    return httpx.Client(base_url=workbench.api.url, trust_env=False, verify=False, timeout=60)
 
 
 def test_a_link_signs_in_once(workbench: WorkbenchSystem) -> None:

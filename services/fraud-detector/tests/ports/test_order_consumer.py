@@ -65,7 +65,7 @@ class Member:
 
     async def open(self, count: int) -> dict[int, int]:
         """Wait until `count` partitions are assigned, then read on; returns where."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while len(self.partitions) != count:
                 await self._notified.wait()
                 await asyncio.sleep(0.01)
@@ -76,7 +76,7 @@ class Member:
     async def read(self, count: int) -> list[Message]:
         """Poll until `count` messages came."""
         messages: list[Message] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while len(messages) < count:
                 for polled in (await self.consumer.poll(100, 0.1)).values():
                     messages += polled
@@ -255,7 +255,7 @@ async def test_partitions_of_a_killed_member_are_free_at_the_next_start(
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (line := await process.stdout.readline()) != b"assigned %d\n" % PARTITIONS:
                 assert line, "the member ended by itself"
     finally:
