@@ -8,7 +8,7 @@ are looked up first, then their entries are requested from memory, and only then
 What is rare is left to Python: histories in chunks or of several currencies, and values that do not fit into 64 bits.
 """
 
-from cpython.array cimport array, clone, resize
+from cpython.array cimport array, clone, resize, resize_smart
 from cpython.datetime cimport (
     PyDateTime_Check,
     datetime_day,
@@ -71,6 +71,7 @@ cdef enum:
     MOST_COLUMNS = 3 * FIELDS  # a field has totals, values or identities
     COMPARED = 12  # so many identities are compared with each other, more are counted in a table
     MOST_IN_TABLE = 512
+    EXACT_LENGTH = 64  # a history of up to so many entries takes no more than it needs, as most do; others grow ahead
 
 cdef enum Operation:
     COUNT, SUM, AVERAGE, RATIO_TO_AVERAGE, DEVIATION, MINIMUM, MAXIMUM, DISTINCT, SECONDS_SINCE_FIRST, SECONDS_SINCE_LAST
@@ -383,7 +384,11 @@ cdef class SeriesReader:
                 if ADD_OVERFLOWS(total, values[index], &total):
                     return False
         end = end_of(entries, count, time)
-        resize(history, len(history) + self.width + 1)
+        length = len(history) + self.width + 1
+        if length <= EXACT_LENGTH:
+            resize(history, length)
+        else:
+            resize_smart(history, length)
         entries = <int64_t *>history.data.as_longlongs
         # From the last column to the first: each moves behind the entries that those before it get.
         for index in range(self.width - 1, -1, -1):
