@@ -216,3 +216,15 @@ def test_an_interval_holds_its_value(part: int, rest: int) -> None:
     assert found.interval is not None
     assert found.value is not None
     assert 0 <= found.interval.low <= found.value <= found.interval.high <= 1
+
+
+def test_what_no_feature_can_reach_is_forgotten_without_looking_through_all_of_it_each_time() -> None:
+    tested = Backtester(RULESET)
+    most = 0
+    for number in range(300):
+        created = NOON + timedelta(days=number)
+        tested.decide(PastOrder(order(number, device_id=f"d{number}", created_date=created), Outcome.APPROVE, None))
+        tested.forget()
+        most = max(most, tested._histories[0].histories)
+    # A device is in reach for a day, and a late order may be of the week before.
+    assert 8 <= most <= 2 * 9

@@ -42,6 +42,7 @@ class Backtester:
             history = self._tried.history if shares else self._open_history(against)
             self._against = _Decider(against, history, self._members)
         self._count = 0
+        self._forget_from = 0
         self._labels = 0
 
     def _open_history(self, ruleset: Ruleset) -> StreamFeatures | None:
@@ -94,10 +95,16 @@ class Backtester:
         self._members.apply(number, changes)
 
     def forget(self) -> None:
-        """Delete what no feature can reach any more."""
+        """Delete what no feature can reach any more, once as many orders came as there are histories to look through.
+
+        So an order costs no more than a look at one of them, and what is kept at most doubles.
+        """
+        if self._count < self._forget_from:
+            return
         for history in self._histories:
             for _ in history.forget():
                 pass
+        self._forget_from = self._count + sum(history.histories for history in self._histories)
 
 
 class _Decider:
