@@ -351,7 +351,7 @@ def compile_kernel(environment: Environment) -> None:
         done = run(install, variables, fatal=False) and run(build, with_cython, fatal=False, seconds=COMPILING_SECONDS)
         reason = None if done and KERNEL.exists() else "it could not be compiled"
     if reason is not None:
-        print(f"The histories are read by Python alone, in twice the time: {reason}", file=sys.stderr)
+        print(f"The histories are read by Python alone, which takes 1.6 times as long: {reason}", file=sys.stderr)
     (VENV / "kernel.txt").write_text(kernel_inputs())
 
 

@@ -44,9 +44,9 @@ class EditedDraft:
     saved: dict[str, Any] | None
     message: str = ""
 
-    def is_author(self, key_id: str) -> bool:
+    def is_by(self, author: str) -> bool:
         """Whether the person who looks at it has changed it, and so cannot approve it."""
-        return self.saved is not None and any(author.endswith(f"({key_id})") for author in self.saved["authors"])
+        return self.saved is not None and author in self.saved["authors"]
 
 
 @router.get("/rules/draft")
@@ -147,7 +147,7 @@ async def _page(
         "rules/draft.html",
         200 if refused is None else refused.status,
         edited=edited,
-        is_author=edited.is_author(principal_of(request).key_id),
+        is_author=edited.is_by(principal_of(request).author),
         found=await rulesets.diagnose(RulesetText(content=edited.content)),
         refused=refused,
         check=refused.members.get("check") if isinstance(refused, ConfirmationNeeded) else None,
