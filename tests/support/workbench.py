@@ -127,9 +127,12 @@ class Visit:
         """Open a path; returns the status."""
         response = self.page.goto(self._base_url + path)
         assert response is not None
-        # Parts that are loaded after the page belong to it.
-        expect(self.page.locator("[hx-get].htmx-request")).to_have_count(0)
+        self.wait_for_parts()
         return response.status
+
+    def wait_for_parts(self) -> None:
+        """Wait for the parts that are loaded after the page: leaving earlier breaks off their requests, a fault."""
+        expect(self.page.locator("[hx-get].htmx-request")).to_have_count(0)
 
     def find_accessibility_faults(self) -> list[str]:
         """What axe finds on the page as it is: rule, and the first element."""

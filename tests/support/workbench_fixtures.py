@@ -58,6 +58,7 @@ def sign_in(browser: "Browser", workbench: "WorkbenchSystem") -> Iterator["SignI
         visit = Visit(context, workbench.api.url)
         visits.append(visit)
         visit.page.goto(workbench.sign_in_link(name, role))
+        visit.wait_for_parts()
         return visit
 
     yield begin
