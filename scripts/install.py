@@ -359,7 +359,7 @@ def kernel_obstacle() -> str | None:
     """What is missing to compile the kernel; None when nothing is."""
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     if shutil.which(compiler) is None:
-        return f"there is no C compiler; install {compiler}, then run it again"
+        return f"no C compiler was found; install {compiler}, then run it again"
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
         return "Python's headers are missing; install python3-dev, then run it again"
     return None
@@ -382,7 +382,7 @@ def kernel_inputs() -> str:
 
 
 def uv_variables() -> dict[str, str]:
-    """The environment of uv: from where it gets packages, and no cache where there is no place for one."""
+    """uv's environment variables: the package index, and no cache where none can be written."""
     variables = {**settings_from_pip(), **os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     if not has_writable_home():
         variables.setdefault("UV_NO_CACHE", "1")

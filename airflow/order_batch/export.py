@@ -4,7 +4,6 @@ A folder per table with a file per business date: `orders/2026-11-20.parquet`, `
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -49,8 +48,7 @@ def _export(warehouse: Warehouse, table: Table, day: date, folder: Path) -> int:
         else:
             path.unlink(missing_ok=True)
     finally:
-        with suppress(FileNotFoundError):
-            unfinished.unlink()
+        unfinished.unlink(missing_ok=True)
     return rows
 
 

@@ -128,7 +128,7 @@ def test_pages_are_bundled_once_and_missing_ones_are_not_fatal(
         assert "could not be bundled; everything else works" in said
 
 
-@pytest.mark.parametrize("obstacle", [None, "there is no C compiler", "it could not be compiled"])
+@pytest.mark.parametrize("obstacle", [None, "no C compiler was found", "it could not be compiled"])
 def test_the_kernel_is_compiled_once_where_it_can_be(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], obstacle: str | None
 ) -> None:
@@ -149,7 +149,7 @@ def test_the_kernel_is_compiled_once_where_it_can_be(
             kernel.touch()
         return obstacle is None
 
-    missing = obstacle if obstacle == "there is no C compiler" else None
+    missing = obstacle if obstacle == "no C compiler was found" else None
     changes = {"ENGINE": engine, "KERNEL": kernel, "run": run, "settings_from_pip": dict}
     for name, value in {**changes, "kernel_obstacle": lambda: missing}.items():
         monkeypatch.setattr(install, name, value)

@@ -1,25 +1,16 @@
 """Totals of partitions in Postgres, over the same rows and columns that an extract writes."""
 
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg.sql import SQL
 
 from order_batch.extract.sources import SOURCES
 from order_batch.warehouse.content_hash import POSTGRES
+from order_batch.warehouse.known_totals import Fingerprint, KnownTotals
 from order_batch.warehouse.partitions import Partition, Totals, moments
 from order_batch.warehouse.tables import Table
-
-
-class _Versions(NamedTuple):
-    """The row versions in a partition: their number, and the XOR of hashes of where and when each was
-    written. Postgres gives every version of a row a transaction, and a place that no other has at the time.
-    """
-
-    rows: int
-    hashed: int
-
 
 # In one statement, and so of one snapshot.
 _TOTALS = """
@@ -31,6 +22,8 @@ _TOTALS = """
     select partition_start, version_rows, versions_hash, total_rows, amount, content_hash
     from versions left join totals using (partition_start)
 """
+# Postgres gives every version of a row a transaction, and a place that no other has at the time: these tell the rows of
+# a partition from others.
 _VERSIONS = """
     select {partition} as partition_start,
         count(*) as version_rows, bit_xor(hashtidextended(ctid, xmin::text::bigint)) as versions_hash
@@ -44,13 +37,11 @@ class PostgresTotals:
 
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
-        self._known: dict[tuple[str, Partition], tuple[_Versions, Totals]] = {}
+        self._known = KnownTotals()
 
     def read(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         """The totals of the rows from business date `first` to `last`, by partition; without rows there are none."""
-        found, others = self._known_totals(table, first, last)
-        if others is not None:
-            found |= self._hash(table, *others)
+        found = self._known.read(table, first, last, self._fingerprints, self._hash)
         return {partition: totals for partition, totals in found.items() if totals.rows}
 
     def row_counts(self, table: Table, first: date, last: date) -> dict[Partition, int]:
@@ -61,24 +52,8 @@ class PostgresTotals:
         )
         return {Partition(day, table.span): rows for day, rows in self._run(statement, first, last)}
 
-    def _known_totals(
-        self, table: Table, first: date, last: date
-    ) -> tuple[dict[Partition, Totals], tuple[date, date] | None]:
-        """The totals of the last time where all rows are the same versions, and the dates of which rows are others."""
-        if not any(name == table.name for name, _ in self._known):
-            return {}, (first, last)
-        found: dict[Partition, Totals] = {}
-        others: list[Partition] = []
-        for day, *versions in self._run(_versions(table, first, last), first, last):
-            partition = Partition(day, table.span)
-            known = self._known.get((table.name, partition))
-            if known is not None and known[0] == _Versions(*versions):
-                found[partition] = known[1]
-            else:
-                others.append(partition)
-        if not others:
-            return found, None
-        return found, (max(first, min(others).start), min(last, max(others).last))
+    def _fingerprints(self, table: Table, first: date, last: date) -> list[tuple[Any, ...]]:
+        return self._run(_versions(table, first, last), first, last)
 
     def _hash(self, table: Table, first: date, last: date) -> dict[Partition, Totals]:
         statement = _TOTALS.format(
@@ -94,7 +69,7 @@ class PostgresTotals:
             totals = (
                 Totals(rows, None if amount is None else int(amount), content_hash) if rows else Totals.empty(table)
             )
-            self._known[table.name, partition] = _Versions(version_rows, versions_hash), totals
+            self._known.remember(table, partition, Fingerprint(version_rows, versions_hash), totals)
             found[partition] = totals
         return found
 

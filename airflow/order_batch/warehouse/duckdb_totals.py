@@ -1,51 +1,33 @@
 """Totals of partitions in a DuckDB file, where rows are hashed again only if they are others than the last time."""
 
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
 from order_batch.warehouse.content_hash import DUCKDB
+from order_batch.warehouse.known_totals import Fingerprint, KnownTotals
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.tables import Table
-
-
-class _Fingerprint(NamedTuple):
-    """The rows of a partition: their number, and the XOR of DuckDB's own hash of all their columns.
-
-    That hash takes a tenth of the time of the content hash. It may be another one in another release of DuckDB, so it
-    is only compared within a process.
-    """
-
-    rows: int
-    hashed: int
 
 
 class DuckDbTotals:
     """Reads the totals of partitions of one file, and remembers them with the rows that they are of."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, Partition], tuple[_Fingerprint, Totals]] = {}
+        self._known = KnownTotals()
 
     def read(
         self, connection: duckdb.DuckDBPyConnection, table: Table, first: date, last: date
     ) -> dict[Partition, Totals]:
         """The totals of the rows from business date `first` to `last`, by partition; without rows there are none."""
-        if not any(name == table.name for name, _ in self._known):
-            return self.hash(connection, table, first, last)
-        found: dict[Partition, Totals] = {}
-        others: list[Partition] = []
-        for day, *fingerprint in _run(connection, table, _fingerprint(table), first, last):
-            partition = Partition(day, table.span)
-            known = self._known.get((table.name, partition))
-            if known is not None and known[0] == tuple(fingerprint):
-                found[partition] = known[1]
-            else:
-                others.append(partition)
-        if others:
-            span = max(first, min(others).start), min(last, max(others).last)
-            found |= self.hash(connection, table, *span)
-        return found
+        return self._known.read(
+            table,
+            first,
+            last,
+            lambda *span: _run(connection, _fingerprint(table), *span),
+            lambda *span: self.hash(connection, *span),
+        )
 
     def hash(
         self, connection: duckdb.DuckDBPyConnection, table: Table, first: date, last: date
@@ -55,10 +37,10 @@ class DuckDbTotals:
         amount = f"coalesce(sum({table.amount}), 0)" if table.amount else "null"
         columns = f"{_fingerprint(table)}, {amount}, {DUCKDB.content_hash(table)}"
         found: dict[Partition, Totals] = {}
-        for day, rows, hashed, total, content_hash in _run(connection, table, columns, first, last):
+        for day, rows, hashed, total, content_hash in _run(connection, columns, table, first, last):
             partition = Partition(day, table.span)
             found[partition] = Totals(rows, total, content_hash)
-            self._known[table.name, partition] = _Fingerprint(rows, hashed), found[partition]
+            self._known.remember(table, partition, Fingerprint(rows, hashed), found[partition])
         return found
 
 
@@ -68,11 +50,15 @@ def partition_start(table: Table) -> str:
 
 
 def _fingerprint(table: Table) -> str:
+    """The expressions of DuckDB's own hash of all columns, which takes a tenth of the time of the content hash.
+
+    It may be another one in another release of DuckDB, so it is only compared within a process.
+    """
     return f"count(*), bit_xor(hash({', '.join(column.name for column in table.columns)}))"
 
 
 def _run(
-    connection: duckdb.DuckDBPyConnection, table: Table, columns: str, first: date, last: date
+    connection: duckdb.DuckDBPyConnection, columns: str, table: Table, first: date, last: date
 ) -> list[tuple[Any, ...]]:
     """Aggregates of the rows of business dates, by partition."""
     return connection.execute(

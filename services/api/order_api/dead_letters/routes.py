@@ -91,8 +91,9 @@ async def redrive_dead_letters(request: Request, dead_letters: DeadLetters, requ
     letters = await repository.list_dead_letters(
         dead_letters.listings.database, criteria, None, requested.limit + 1, oldest_first=True
     )
-    by = principal_of(request).author
-    results = await dead_letters.redrive_many(letters[: requested.limit], by=by, again=requested.again)
+    results = await dead_letters.redrive_many(
+        letters[: requested.limit], by=principal_of(request).author, again=requested.again
+    )
     return json_response(
         {
             "redriven": [{"origin": str(old.origin), "published_as": str(new)} for old, new in results.redriven],

@@ -124,8 +124,7 @@ class DeadLetterService:
         correction = None
         if requested.body is not None:
             correction = self.encode_correction(letter, requested.body, requested.encoding)
-        by = principal.author
-        return await self.redrive(letter, correction, by=by, again=requested.again)
+        return await self.redrive(letter, correction, by=principal.author, again=requested.again)
 
     async def original(self, letter: DeadLetter) -> OriginalMessage | None:
         """The message of a letter, None when it is on no topic any more."""

@@ -1,5 +1,6 @@
 """`/v1/lists` and `/v1/snoozes`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
@@ -25,7 +26,7 @@ from order_api.lists.filters import (
 )
 from order_api.lists.schemas import ListChanged, ListEntryPage, ListPage, ListSpecification
 from order_api.lists.service import Lists, parse_value
-from order_lists.model import ChangeResult
+from order_lists.model import ChangeResult, ListEntry, ListSpec
 
 router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["lists"])
 
@@ -76,14 +77,8 @@ async def list_entries(
 ) -> Response:
     """Entries of a list, in the order of their values: now, or `at` a past moment."""
     reject_repeated(request)
-    listing = ["entries", name, parameters.value, parameters.at]
-    after = None if parameters.cursor is None else read_cursor(parameters.cursor, listing, parse_value)
-    spec, found = await lists.entries(
-        request, name, at=parameters.at, value=parameters.value, after=after, count=parameters.limit + 1
-    )
-    items, cursor = cut_page(found, parameters.limit, listing, lambda entry: (entry.value,))
-    page = {**spec._asdict(), "items": [asdict(each) for each in items], "next": cursor}
-    return json_response(page, headers=link_headers(request, cursor))
+    found = await lists.entries(request, name, parameters.value, parameters.cursor, parameters.limit, at=parameters.at)
+    return _page(request, *found)
 
 
 @router.get(
@@ -98,9 +93,8 @@ async def list_history(
 ) -> Response:
     """All entries that a list has or had, those of the latest changes first: who added and removed them, and why."""
     reject_repeated(request)
-    spec, items, cursor = await lists.history(request, name, parameters.value, parameters.cursor, parameters.limit)
-    page = {**spec._asdict(), "items": [asdict(each) for each in items], "next": cursor}
-    return json_response(page, headers=link_headers(request, cursor))
+    found = await lists.history(request, name, parameters.value, parameters.cursor, parameters.limit)
+    return _page(request, *found)
 
 
 @router.post(
@@ -142,6 +136,11 @@ async def snooze(request: Request, lists: Lists, wanted: NewSnooze) -> Response:
 async def end(request: Request, lists: Lists, wanted: EndedSnooze) -> Response:
     """Let a rule count again before its snooze ends."""
     return _changed(await lists.end_snooze(request, wanted))
+
+
+def _page(request: Request, spec: ListSpec, entries: Sequence[ListEntry], cursor: str | None) -> Response:
+    page = {**spec._asdict(), "items": [asdict(each) for each in entries], "next": cursor}
+    return json_response(page, headers=link_headers(request, cursor))
 
 
 def _changed(result: ChangeResult) -> Response:

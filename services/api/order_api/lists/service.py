@@ -57,17 +57,30 @@ class ListService:
         )
 
     async def entries(
-        self, request: Request, name: str, *, at: datetime | None, value: str | None, after: str | None, count: int
-    ) -> tuple[ListSpec, Sequence[ListEntry]]:
-        """A list and its entries in the order of their values. Raises ListUnknown, NotPermitted."""
-        return await self._read(
+        self,
+        request: Request,
+        name: str,
+        value: str | None,
+        cursor: str | None,
+        limit: int,
+        *,
+        at: datetime | None = None,
+    ) -> tuple[ListSpec, Sequence[ListEntry], str | None]:
+        """A list, a page of its entries in the order of their values, and the cursor for the next page.
+
+        As it was at a past moment with `at`. Raises ListUnknown, NotPermitted, CursorUnknown.
+        """
+        listing = ["entries", name, value, at]
+        after = None if cursor is None else read_cursor(cursor, listing, parse_value)
+        spec, found = await self._read(
             request,
             name,
             value,
             lambda database, wanted: repository.list_entries(
-                database, name, at=at, value=wanted, after=after, count=count
+                database, name, at=at, value=wanted, after=after, count=limit + 1
             ),
         )
+        return spec, *cut_page(found, limit, listing, lambda entry: (entry.value,))
 
     async def history(
         self, request: Request, name: str, value: str | None, cursor: str | None, limit: int

@@ -42,12 +42,12 @@ _HITS: Final = """
     where business_date between $2::timestamptz::date - 1 and $3::timestamptz::date + 1
     group by order_id
 """
-_NO_HITS: Final = """
-    create table no_hits (
-        business_date date, order_id varchar, rule varchar, severity varchar, score bigint, mode varchar,
-        reason varchar, hit_number bigint
-    )
-"""
+_NO_HITS: Final = """(
+    select null::date as business_date, null::varchar as order_id, null::bigint as hit_number, null::varchar as rule,
+        null::varchar as severity, null::bigint as score, null::varchar as mode, null::varchar as reason
+    limit 0
+)"""
+"""Where no rule fired in any of the dates: such dates have no file."""
 
 
 class DuckDbOrders:
@@ -60,7 +60,7 @@ class DuckDbOrders:
     def __init__(self, location: str) -> None:
         self._location = location
         self._duckdb = _import_duckdb(location)
-        self._has_hits_apart = location.endswith(WAREHOUSE_SUFFIX) or Path(location).is_dir()
+        self._has_hits_apart = False
         self._connection = self._duckdb.connect()
         try:
             self._open()
@@ -69,13 +69,17 @@ class DuckDbOrders:
 
     def _open(self) -> None:
         self._connection.execute("set TimeZone = 'UTC'")
-        if not self._has_hits_apart:
-            self._connection.execute(f"create view orders as select {_columns(_TYPES)} from {self._files()}")  # noqa: S608
+        if self._location.endswith(WAREHOUSE_SUFFIX):
+            orders, rule_hits = self._warehouse()
+        elif Path(self._location).is_dir():
+            orders, rule_hits = self._export()
         else:
-            orders, rule_hits = self._warehouse() if self._location.endswith(WAREHOUSE_SUFFIX) else self._export()
-            columns = _columns(name for name in _TYPES if name != "hits")
-            self._connection.execute(f"create view orders as select {columns} from {orders}")  # noqa: S608
+            orders, rule_hits = self._files(), None
+        if rule_hits is not None:
             self._connection.execute(f"create view rule_hits as from {rule_hits}")
+            self._has_hits_apart = True
+        columns = _columns(name for name in _TYPES if name != "hits" or rule_hits is None)
+        self._connection.execute(f"create view orders as select {columns} from {orders}")  # noqa: S608
         self._connection.execute("select * from orders limit 0")
 
     def _warehouse(self) -> tuple[str, str]:
@@ -87,16 +91,14 @@ class DuckDbOrders:
 
     def _export(self) -> tuple[str, str]:
         """The files of orders and hits. Raises UsageError for a folder without orders."""
-        folder = Path(self._location)
-        if not any(folder.glob("orders/*.parquet")):
+        orders, rule_hits = (Path(self._location, table) for table in ("orders", "rule_hits"))
+        if not any(orders.glob("*.parquet")):
             raise UsageError(
-                f"{self._location} holds no exported orders: there is no orders/*.parquet in it",
+                f"{self._location} holds no exported orders: orders/*.parquet is missing",
                 "`order-batch export 2026-11-20 --to FOLDER` writes them.",
             )
-        if not any(folder.glob("rule_hits/*.parquet")):  # no rule fired
-            self._connection.execute(_NO_HITS)
-            return _parquet(f"{folder}/orders/*.parquet"), "no_hits"
-        return _parquet(f"{folder}/orders/*.parquet"), _parquet(f"{folder}/rule_hits/*.parquet")
+        hits = _parquet(f"{rule_hits}/*.parquet") if any(rule_hits.glob("*.parquet")) else _NO_HITS
+        return _parquet(f"{orders}/*.parquet"), hits
 
     def _files(self) -> str:
         if self._location.endswith(".parquet"):

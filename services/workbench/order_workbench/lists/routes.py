@@ -1,6 +1,5 @@
 """`/workbench/lists`: lists, their entries, and changes of them."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
@@ -10,9 +9,8 @@ from pydantic import Field
 
 from order_api.auth.dependencies import reader, reviewer
 from order_api.auth.keys import Scope
-from order_api.kit.pagination import cut_page, read_cursor
 from order_api.lists.filters import MOST_VALUES, AnyKind, EntryCursor, Reason
-from order_api.lists.service import Lists, parse_value
+from order_api.lists.service import Lists
 from order_workbench.kit.forms import Days, PageForm, end_of
 from order_workbench.kit.paging import page_query
 from order_workbench.kit.rendering import render_page
@@ -65,16 +63,13 @@ async def show_lists(request: Request, lists: Lists, kind: Annotated[AnyKind | N
 @router.get("/list", dependencies=[reader(Scope.LISTS)])
 async def show_list(request: Request, lists: Lists, view: Annotated[EntriesView, Query()]) -> Response:
     """The entries of a list, in the order of their values."""
-    listing = ["workbench-entries", view.name, view.value]
-    after = None if view.cursor is None else read_cursor(view.cursor, listing, parse_value)
-    spec, found = await lists.entries(request, view.name, at=None, value=view.value, after=after, count=view.limit + 1)
-    entries, cursor = cut_page(found, view.limit, listing, lambda entry: (entry.value,))
+    spec, entries, cursor = await lists.entries(request, view.name, view.value, view.cursor, view.limit)
     return render_page(
         request,
         "lists/entries.html",
         spec=spec,
         view=view,
-        entries=[asdict(entry) for entry in entries],
+        entries=entries,
         next_page=cursor and page_query(request, cursor=cursor),
     )
 

@@ -41,14 +41,14 @@ class AlreadyRedriven(Problem):
 
 
 class ConflictUnresolved(Problem):
-    """The letter is a conflict: another order stands under its id, and a redrive will be a conflict again.
+    """The letter is a conflict: another order is stored under its id, and a redrive would be a conflict again.
 
     Find out which of the two is right. `again` redrives it all the same, best with a body that has another order id.
     """
 
     status = 409
     code = "conflict-stands"
-    title = "Another order stands under this id"
+    title = "Another order is stored under this id"
 
 
 class RetiredDate(Problem):
