@@ -101,6 +101,7 @@ _POSTGRES_TYPES = {
 # Enough for a day of a million orders; without a limit DuckDB takes most of the machine's memory.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB", "threads": "2", "preserve_insertion_order": "false",
+    "python_enable_replacements": False,  # a table that is missing is not a variable of the same name
 }  # fmt: skip
 
 

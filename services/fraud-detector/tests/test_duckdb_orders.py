@@ -106,7 +106,7 @@ async def test_a_file_that_cannot_be_read_is_named_with_what_to_do(tmp_path: Pat
         ("no.parquet", "cannot be read: IO Error: No files found"),
         ("few.parquet", "cannot be read: Binder Error"),
         ("few.jsonl.gz", "cannot be read"),
-        ("earlier.duckdb", "cannot be read: Binder Error"),
+        ("earlier.duckdb", "cannot be read: Catalog Error: Table with name rule_hits does not exist"),
     ):
         with pytest.raises(UsageError, match=problem):
             await DuckDbOrders(str(tmp_path / name)).count_versions(WANTED)

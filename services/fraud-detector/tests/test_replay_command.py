@@ -269,7 +269,7 @@ async def _decide_orders(system: System, folder: Path) -> None:
         ]
         await system.publish_orders(20)  # by the default rules, which have no history features
         await asyncio.to_thread(system.publish_rules, "")
-        await until(lambda: _decides(system), "the ruleset to be in force")
+        await until(lambda: _decided_by(system, versions=2), "the ruleset to be in force")
         await system.publish_orders(60)
         await system.publish_labels(40)
         # It expires for orders that are placed from then on: late ones are in the list.
@@ -282,6 +282,7 @@ async def _decide_orders(system: System, folder: Path) -> None:
         await system.publish_labels(20)
         await system.publish_orders(40)
         await asyncio.to_thread(system.publish_rules, OTHER)
+        await until(lambda: _decided_by(system, versions=3), "the other ruleset to be in force")
         await system.publish_orders(60)
         assert (
             await asyncio.to_thread(system.run, "lists", "remove", "blocked", "D1", "--reason", "test")
@@ -294,9 +295,10 @@ async def _decide_orders(system: System, folder: Path) -> None:
         assert [detector.terminate() for detector in detectors] == [0, 0]
 
 
-async def _decides(system: System) -> bool:
+async def _decided_by(system: System, *, versions: int) -> bool:
+    """Whether so many versions of the rules have decided orders, after a few more."""
     await system.publish_orders(5)
-    return bool(await system.execute("select exists (select from orders where seen is not null)"))
+    return bool(await system.execute("select count(distinct ruleset_version) = $1 from orders", versions))
 
 
 async def _check_differences(system: System, stored: int) -> None:

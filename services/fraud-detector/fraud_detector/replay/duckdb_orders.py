@@ -61,7 +61,8 @@ class DuckDbOrders:
         self._location = location
         self._duckdb = _import_duckdb(location)
         self._has_hits_apart = False
-        self._connection = self._duckdb.connect()
+        # A table that is missing must not be taken from a variable of the same name.
+        self._connection = self._duckdb.connect(config={"python_enable_replacements": False})
         try:
             self._open()
         except self._duckdb.Error as error:
