@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from fraud_detector.stream.health import (
     STUCK_AFTER,
@@ -158,13 +159,24 @@ async def test_a_loop_that_is_stuck_logs_all_stacks_once() -> None:
     waiting = asyncio.create_task(wait_for_ever(), name="waiter")
     await asyncio.sleep(0)
     with capture_logs() as logs, log_stacks_when_stuck(asyncio.get_running_loop(), health, check_every=0.02):
-        time.sleep(0.5)  # noqa: ASYNC251  (this is what being stuck is)
-        stuck = [entry for entry in logs if entry["event"] == "detector_stuck"]
-        assert len(stuck) == 1
-        assert "wait_for_ever" in stuck[0]["tasks"]["waiter"]
-        assert "time.sleep(0.5)" in stuck[0]["threads"]["MainThread"]
-        health.heartbeat()
-        await asyncio.sleep(0.1)
-        time.sleep(0.4)  # noqa: ASYNC251
-        assert len([entry for entry in logs if entry["event"] == "detector_stuck"]) == 2
+
+        def block_until_logged(times: int) -> list[EventDict]:
+            """Hold the event loop, as a stuck detector does, until that is logged so often."""
+            blocked = time.monotonic()
+            while True:
+                stuck = [entry for entry in logs if entry["event"] == "detector_stuck"]
+                if len(stuck) == times:
+                    return stuck
+                assert time.monotonic() < blocked + 60
+                time.sleep(0.02)
+
+        [stuck] = block_until_logged(1)
+        assert "wait_for_ever" in stuck["tasks"]["waiter"]
+        assert "block_until_logged" in stuck["threads"]["MainThread"]
+        time.sleep(0.3)  # noqa: ASYNC251  (it stays stuck, which is not logged again)
+        assert len(block_until_logged(1)) == 1
+        for _ in range(20):
+            health.heartbeat()
+            await asyncio.sleep(0.02)
+        block_until_logged(2)
     waiting.cancel()
