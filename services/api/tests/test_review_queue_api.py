@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -151,6 +152,10 @@ async def test_the_queue_is_measured(serve: Serve, connection: asyncpg.Connectio
         ("open", "old", 2), ("overdue", "old", 2),
     ):  # fmt: skip
         assert f'orderwatch_api_{name}_reviews{{queue="{queue}"}} {value}.0' in measured, name
+    alerts = (Path(__file__).parents[3] / "deploy/prometheus/alerts.yaml").read_text()
+    named = re.findall(r"orderwatch_api_\w+", alerts)
+    assert named
+    assert [name for name in named if f"# TYPE {name} gauge" not in measured] == []
     oldest = re.search(r'^orderwatch_api_oldest_review_timestamp_seconds\{queue="old"\} (.+)$', measured, re.MULTILINE)
     assert oldest is not None
     assert float(oldest[1]) == pytest.approx(opened.timestamp(), abs=60)

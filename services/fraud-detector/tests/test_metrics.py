@@ -23,6 +23,7 @@ from order_contract.reference_data import PaymentMethods
 from simulation.fakes import FakeMessage
 from tests.support.plain_order import plain_order
 
+ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 11, 28, 5, tzinfo=UTC)
 
 
@@ -48,7 +49,7 @@ def test_orders_of_unknown_payment_methods_are_decided_and_counted_without_their
 
 
 def test_alerts_name_metrics_that_there_are() -> None:
-    text = (Path(__file__).parents[3] / "deploy/prometheus/alerts.yaml").read_text()
+    text = (ROOT / "deploy/prometheus/alerts.yaml").read_text()
     groups = yaml.safe_load(text)["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     named = set(re.findall(r"orderwatch_detector_\w+", " ".join(rule["expr"] for rule in rules)))
@@ -58,7 +59,12 @@ def test_alerts_name_metrics_that_there_are() -> None:
     assert {name for name in named if f"# TYPE {name} " not in exposed} == set()
     used = {name for rule in rules for name in re.findall(r"orderwatch:\w+:\w+", rule["expr"])}
     assert used <= recorded
-    assert all("rules rollback" in rule["annotations"]["description"] for rule in rules if "alert" in rule)
+    for alert in (rule for rule in rules if "alert" in rule):
+        assert alert["labels"]["severity"] in {"page", "ticket"}
+        runbook = re.fullmatch(r'(docs/\S+\.md), "(.+)"', alert["annotations"]["runbook"])
+        assert runbook is not None, alert
+        page, heading = runbook.groups()
+        assert f"\n## {heading}\n" in (ROOT / page).read_text(), alert
 
 
 SHADOW = """
