@@ -1,4 +1,7 @@
-"""Topic `decisions` is followed without a gap through kills of the broker, also when connecting while it is down."""
+"""Topic `decisions` is followed without a gap through kills of the broker, also when connecting while it is down.
+
+Catching up with many decisions gives the event loop back after each poll.
+"""
 
 import asyncio
 import uuid
@@ -7,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from devstack.kafka import EmbeddedKafka
+from fraud_detector.stream.kafka_followed_topic import MAX_POLLED
 from fraud_detector.stream.kafka_published_orders import KafkaPublishedOrders
 from fraud_detector.stream.ports import DependencyUnavailableError
 from order_platform.kafka.topics import PARTITIONS, ensure_topics
@@ -42,6 +46,22 @@ async def test_decisions_are_followed_through_kills_of_the_broker(private_kafka:
         await until(lambda: published.has_reached(ends), "everything to be read")  # noqa: B023  (awaited here)
         polling.cancel()
         await asyncio.wait([polling])
+    await _publish(settings, MAX_POLLED)
+    ends, turns = await published.ends(), 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(take_turns())
+    while not published.has_reached(ends):
+        before = turns
+        await published.poll(0.1)
+        assert turns > before, "a poll kept the event loop"
+    others.cancel()
+    await asyncio.wait([others])
     await published.close()
 
 
@@ -53,8 +73,10 @@ async def _poll(published: KafkaPublishedOrders) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _publish(settings: KafkaSettings) -> None:
-    """A record on each partition."""
+async def _publish(settings: KafkaSettings, records: int = 1) -> None:
+    """So many records on each partition."""
     async with AIOKafkaProducer(**settings.client_options()) as producer:
-        for partition in range(PARTITIONS):
-            await producer.send_and_wait(settings.decisions_topic, b"{}", partition=partition)
+        for _ in range(records):
+            for partition in range(PARTITIONS):
+                await producer.send(settings.decisions_topic, b"{}", partition=partition)
+        await producer.flush()

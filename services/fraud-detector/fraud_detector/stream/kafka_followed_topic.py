@@ -11,7 +11,8 @@ from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailab
 from order_platform.kafka.consumer import Consumer, start_consumer_of_all
 from order_platform.settings import KafkaSettings
 
-MAX_POLLED: Final = 2_000
+MAX_POLLED: Final = 250
+"""Records of a poll: a few milliseconds of work, as a slice of the pipeline."""
 
 
 class KafkaFollowedTopic:
@@ -65,6 +66,9 @@ class KafkaFollowedTopic:
         Raises DependencyUnavailableError, ActionRequiredError.
         """
         consumer = await self.connect()
+        # The event loop is given back between polls: records that were fetched already are returned without a pause,
+        # so a caller that catches up with many would keep it for as long as there are such records.
+        await asyncio.sleep(0)
         try:
             polled = await consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=MAX_POLLED)
         except OffsetOutOfRangeError as error:
