@@ -252,6 +252,8 @@ def create_venv(environment: Environment) -> None:
 def make_venv(environment: Environment) -> None:
     """Make the folder with the standard library's own program: should we be killed, that holds the lock to its end."""
     shutil.rmtree(environment.folder, ignore_errors=True)
+    if not KERNEL.exists():  # what could not be compiled is tried again
+        kernel_record().unlink(missing_ok=True)
     options = ["--symlinks", *([] if environment.with_pip else ["--without-pip"])]
     run([sys.executable, "-I", "-m", "venv", *options, str(environment.folder)])
 
@@ -338,7 +340,8 @@ def compile_kernel(environment: Environment) -> None:
     """
     if kernel_was_tried():
         return
-    KERNEL.unlink(missing_ok=True)  # of another source
+    for outdated in (kernel_record(), KERNEL):  # of another source
+        outdated.unlink(missing_ok=True)
     reason = kernel_obstacle()
     if reason is None:
         print("Compiling the kernel of the histories", flush=True)
@@ -352,7 +355,7 @@ def compile_kernel(environment: Environment) -> None:
         reason = None if done and KERNEL.exists() else "it could not be compiled"
     if reason is not None:
         print(f"The histories are read by Python alone, which takes 1.6 times as long: {reason}", file=sys.stderr)
-    (VENV / "kernel.txt").write_text(kernel_inputs())
+    kernel_record().write_text(kernel_inputs())
 
 
 def kernel_obstacle() -> str | None:
@@ -368,10 +371,15 @@ def kernel_obstacle() -> str | None:
 def kernel_was_tried() -> bool:
     """Whether this source was compiled, or could not be by what is installed."""
     try:
-        tried = (VENV / "kernel.txt").read_text() == kernel_inputs()
+        tried = kernel_record().read_text() == kernel_inputs()
     except OSError:
         return False
     return tried
+
+
+def kernel_record() -> Path:
+    """The file that tells what the kernel was compiled of; beside it, as both outlive an environment."""
+    return KERNEL.with_name("kernel.txt")
 
 
 def kernel_inputs() -> str:

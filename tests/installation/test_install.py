@@ -54,6 +54,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     python = tmp_path / ".venv" / "bin" / "python"
     python.touch()
     changes = {"ROOT": tmp_path, "VENV": tmp_path / ".venv", "PYTHON": python, "LOCKS": tmp_path / "locks"}
+    changes["KERNEL"] = tmp_path / "kernel.so"
     for name, value in {**changes, "PACKAGES": ("packages/order-contract",)}.items():
         monkeypatch.setattr(install, name, value)
     monkeypatch.setattr(sys, "argv", ["install.py"])
@@ -159,6 +160,9 @@ def test_the_kernel_is_compiled_once_where_it_can_be(
     said = capsys.readouterr().err
     assert said.count("read by Python alone") == (obstacle is not None)
     assert (obstacle or "") in said
+    monkeypatch.setattr(install, "run", lambda _command: True)
+    install.make_venv(install.workspace("embedded"))
+    assert install.kernel_was_tried() == (obstacle is None), "one that was compiled serves another environment as well"
     kernel.with_name("kernel.pyx").write_text("changed")
     assert not install.kernel_was_tried()
 
