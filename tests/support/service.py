@@ -11,6 +11,7 @@ import httpx
 
 from order_platform.settings import KafkaSettings
 from tests.support.ports import free_port
+from tests.support.preloaded import PreloadedProcess
 
 
 def environment(kafka: KafkaSettings, database_url: str) -> dict[str, str]:
@@ -39,7 +40,10 @@ def run_command(
 
 
 class ServiceProcess:
-    """`python -m MODULE COMMAND`; its log is appended to a file, over restarts. Use as a context manager."""
+    """`python -m MODULE COMMAND`, without its imports (preloaded.py); its log is appended to a file, over restarts.
+
+    Use as a context manager.
+    """
 
     module: str
     command: str
@@ -50,7 +54,7 @@ class ServiceProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         self._environment = {**environment(kafka, database_url), self.port_setting: str(self.port), **settings}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: PreloadedProcess | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -61,7 +65,7 @@ class ServiceProcess:
             self.kill()
 
     @property
-    def process(self) -> "subprocess.Popen[bytes]":
+    def process(self) -> PreloadedProcess:
         """The process that was started last."""
         assert self._process is not None, "not started"
         return self._process
@@ -69,10 +73,7 @@ class ServiceProcess:
     def start(self) -> None:
         """Start it, or start it again."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module, self.command],
-                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            self._process = PreloadedProcess(self.module, self.command, self._environment, log)
 
     def kill(self) -> None:
         """kill -9."""
