@@ -4,6 +4,7 @@ database_url      a migrated database of the test
 connection        a connection to it
 dbt_project       a copy of the dbt project, whose dbt starts at once
 without_data_tests  builds of models alone
+open_warehouse    a connection that keeps the DuckDB file open, for tests that open it often
 settings          BatchSettings on these, with a DuckDB file of the test; the environment says the same
 store_orders      stores decided orders of past days, as the stream would have
 """
@@ -17,12 +18,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 import structlog
 
 from order_batch.app import connect
 from order_batch.settings import BatchSettings
+from order_batch.transform.dbt import Dbt
+from order_batch.warehouse.duckdb import SETTINGS, connect_when_free
 
 from .preloaded_dbt import preload_dbt
 
@@ -121,6 +125,24 @@ def settings(database_url: str, dbt_project: Path, tmp_path: Path, monkeypatch: 
 def without_data_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Builds leave dbt's data tests out, where a test is about the stages of dates: other tests run them."""
     monkeypatch.setenv("MODELS_ONLY", "1")
+
+
+def copy_model_versions(settings: BatchSettings, project: Path) -> None:
+    """Let another project in `project` know the versions of its models, as one that was used before does."""
+    Dbt(settings).models()
+    (project / "target").mkdir(exist_ok=True)
+    shutil.copy2(settings.dbt_project / "target" / "model_versions.duckdb.json", project / "target")
+
+
+@pytest.fixture
+def open_warehouse(settings: BatchSettings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the warehouse as the batch side opens it.
+
+    As long as this process has the file open, opening it again takes no time: else 20 ms of CPU, with which tests that
+    publish many times would spend most of theirs. Other processes, such as dbt, cannot open it.
+    """
+    with connect_when_free(settings.warehouse_path, 0, SETTINGS) as connection:
+        yield connection
 
 
 @pytest.fixture

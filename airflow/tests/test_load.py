@@ -17,7 +17,7 @@ from order_batch.loads.ledger import LoadLedger
 from order_batch.loads.loader import ORDER_TABLES, load
 from order_batch.pipeline import BatchPipeline
 from order_batch.settings import BatchSettings
-from order_batch.warehouse.duckdb import DuckDbWarehouse
+from order_batch.warehouse.duckdb import SETTINGS, DuckDbWarehouse
 from order_batch.warehouse.partitions import EARLIEST, Partition, Totals
 from order_batch.warehouse.port import WarehouseError
 from order_batch.warehouse.tables import ORDERS, RULE_HITS, USERS, Table
@@ -31,7 +31,7 @@ DAYS = [FIRST, date(2026, 11, 19), LAST]
 
 
 @pytest.fixture
-def warehouse(settings: BatchSettings) -> DuckDbWarehouse:
+def warehouse(settings: BatchSettings, open_warehouse: object) -> DuckDbWarehouse:
     """An empty one, its tables there."""
     warehouse = DuckDbWarehouse(settings.warehouse_path)
     warehouse.prepare()
@@ -48,7 +48,7 @@ def pipeline(
 
 def raw(settings: BatchSettings, query: str) -> list[tuple[Any, ...]]:
     """What a query on the warehouse gives."""
-    with duckdb.connect(settings.warehouse_path, read_only=True) as found:
+    with duckdb.connect(settings.warehouse_path, config=dict(SETTINGS)) as found:
         found.execute("set TimeZone = 'UTC'")
         return found.execute(query).fetchall()
 
@@ -144,7 +144,7 @@ def test_any_change_of_an_order_makes_its_date_dirty(
 def test_users_and_products_that_the_warehouse_lost_are_loaded_again(
     settings: BatchSettings,
     connection: "psycopg.Connection[Any]",
-    warehouse: DuckDbWarehouse,
+    open_warehouse: duckdb.DuckDBPyConnection,
     pipeline: BatchPipeline,
     lost: str,
 ) -> None:
@@ -156,11 +156,12 @@ def test_users_and_products_that_the_warehouse_lost_are_loaded_again(
     assert loaded == {"users": 10}
     assert pipeline.load_users(LAST) == {}
     if lost == "the file":
+        open_warehouse.close()  # else this process would find the file that is gone
         settings.warehouse_path.unlink()
-        warehouse.prepare()
+        DuckDbWarehouse(settings.warehouse_path).prepare()
         assert pipeline.load_users(LAST) == loaded
     else:
-        with duckdb.connect(settings.warehouse_path) as found:
+        with duckdb.connect(settings.warehouse_path, config=dict(SETTINGS)) as found:
             found.execute("delete from raw.users where changed_date < '2026-10-01'")
         assert pipeline.load_users(LAST) == {"users": 4}
     assert raw(settings, "select count(*) from raw.users") == [(10,)]
@@ -172,7 +173,7 @@ def test_a_warehouse_that_lost_rows_is_found_though_nothing_changed_in_postgres(
     store_orders(FIRST, 3, 300)
     for day in DAYS[:2]:
         pipeline.load_orders(day)
-    with duckdb.connect(settings.warehouse_path) as found:
+    with duckdb.connect(settings.warehouse_path, config=dict(SETTINGS)) as found:
         found.execute("delete from raw.rule_hits where business_date = $1", [DAYS[1]])
         found.execute("update raw.orders set amount = amount + 1 where business_date = $1", [DAYS[1]])
     states = {(each.partition.start, each.table.name): each.state for each in pipeline.compare(FIRST, LAST)}

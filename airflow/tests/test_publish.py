@@ -20,15 +20,14 @@ MANY = 1_000
 
 
 @pytest.fixture
-def warehouse(settings: BatchSettings) -> DuckDbWarehouse:
+def warehouse(settings: BatchSettings, open_warehouse: duckdb.DuckDBPyConnection) -> DuckDbWarehouse:
     """Two marts."""
-    with duckdb.connect(settings.warehouse_path) as connection:
-        connection.execute("create schema gold")
-        connection.execute("create table gold.mart_users (user_id varchar, orders bigint, name varchar)")
-        connection.execute(
-            "insert into gold.mart_users values ('b', 2, null), ('c', 7, 'Citra\tDewi'), ('B', 2, ''), ('a', 2, '\\N')"
-        )
-        connection.execute("create view gold.mart_hours as select range as hour from range(5)")
+    open_warehouse.execute("create schema gold")
+    open_warehouse.execute("create table gold.mart_users (user_id varchar, orders bigint, name varchar)")
+    open_warehouse.execute(
+        "insert into gold.mart_users values ('b', 2, null), ('c', 7, 'Citra\tDewi'), ('B', 2, ''), ('a', 2, '\\N')"
+    )
+    open_warehouse.execute("create view gold.mart_hours as select range as hour from range(5)")
     return DuckDbWarehouse(settings.warehouse_path)
 
 
@@ -89,14 +88,14 @@ def places(connection: "psycopg.Connection[Any]") -> dict[str, tuple[str, int]]:
 
 
 def test_only_rows_that_changed_are_written(
-    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+    connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, open_warehouse: duckdb.DuckDBPyConnection
 ) -> None:
     first = published_as(connection, warehouse, [USERS])
     before = places(connection)
-    change(settings, "insert into gold.mart_users values ('D', 2, 'Dewi')")
-    change(settings, "update gold.mart_users set name = 'Bayu' where user_id = 'b'")
-    change(settings, "update gold.mart_users set orders = 9 where user_id = 'a'")
-    change(settings, "delete from gold.mart_users where user_id = 'c'")
+    open_warehouse.execute("insert into gold.mart_users values ('D', 2, 'Dewi')")
+    open_warehouse.execute("update gold.mart_users set name = 'Bayu' where user_id = 'b'")
+    open_warehouse.execute("update gold.mart_users set orders = 9 where user_id = 'a'")
+    open_warehouse.execute("delete from gold.mart_users where user_id = 'c'")
     assert published_as(connection, warehouse, [USERS]) != first
     assert published(connection, "mart_users") == [("a", 9, "\\N"), ("B", 2, ""), ("D", 2, "Dewi"), ("b", 2, "Bayu")]
     after = places(connection)
@@ -107,25 +106,26 @@ def test_only_rows_that_changed_are_written(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_any_changes_give_the_rows_of_the_mart(
-    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, seed: int
+    connection: "psycopg.Connection[Any]",
+    warehouse: DuckDbWarehouse,
+    open_warehouse: duckdb.DuckDBPyConnection,
+    seed: int,
 ) -> None:
     random = Random(seed)
     for _ in range(12):
         users, count = f"'u' || range % {random.choice([30, 300])}", random.choice([0, 1, 20, 200])
         wanted = f"select {users} as user_id, {random.randint(1, 3)} * (range % 7) as orders, null as name"
-        change(settings, f"delete from gold.mart_users where hash(user_id) % 3 = {random.randrange(3)}")
-        change(
-            settings,
+        open_warehouse.execute(f"delete from gold.mart_users where hash(user_id) % 3 = {random.randrange(3)}")
+        open_warehouse.execute(
             f"insert into gold.mart_users select distinct on (user_id) * from ({wanted} from range({count})) as added "
             "where user_id not in (select user_id from gold.mart_users)",
         )
-        change(
-            settings, f"update gold.mart_users set orders = orders + 1 where hash(user_id) % 9 = {random.randrange(9)}"
+        open_warehouse.execute(
+            f"update gold.mart_users set orders = orders + 1 where hash(user_id) % 9 = {random.randrange(9)}"
         )
         most = random.choice([50, MANY])
         publish_marts(connection, warehouse, [USERS], most)
-        with duckdb.connect(settings.warehouse_path, read_only=True) as found:
-            expected = found.execute("from gold.mart_users order by orders desc, user_id").fetchall()
+        expected = open_warehouse.execute("from gold.mart_users order by orders desc, user_id").fetchall()
         assert published(connection, "mart_users") == expected[:most]
         assert described(connection) == [
             ("mart_users", "Users.", len(expected[:most]), len(expected) <= most),
@@ -133,11 +133,10 @@ def test_any_changes_give_the_rows_of_the_mart(
 
 
 def test_no_row_is_looked_up_by_an_index(
-    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+    connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, open_warehouse: duckdb.DuckDBPyConnection
 ) -> None:
     """A look-up per row would cost more with each row of the same user."""
-    change(
-        settings,
+    open_warehouse.execute(
         "create table gold.mart_pairs as select 'u' || range % 200 as user_id, 'p' || range // 200 as product_id, "
         "1 as orders, range * 7 % 9973 as amount from range(20_000)",
     )
@@ -154,13 +153,13 @@ def test_no_row_is_looked_up_by_an_index(
 
 
 def test_a_table_without_room_between_two_rows_is_created_again(
-    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+    connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, open_warehouse: duckdb.DuckDBPyConnection
 ) -> None:
     publish_marts(connection, warehouse, [USERS], MANY)
     table = "select 'marts.mart_users'::regclass::oid::bigint"
     tables = set()
     for number in range(40):
-        change(settings, f"insert into gold.mart_users values ('a{number:02}', 2, null)")
+        open_warehouse.execute(f"insert into gold.mart_users values ('a{number:02}', 2, null)")
         publish_marts(connection, warehouse, [USERS], MANY)
         tables.add(connection.execute(table).fetchone())
     assert 1 < len(tables) < 10
@@ -170,20 +169,14 @@ def test_a_table_without_room_between_two_rows_is_created_again(
 
 
 def test_another_order_or_column_gives_a_new_table(
-    settings: BatchSettings, connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse
+    connection: "psycopg.Connection[Any]", warehouse: DuckDbWarehouse, open_warehouse: duckdb.DuckDBPyConnection
 ) -> None:
     publish_marts(connection, warehouse, [USERS], MANY)
     publish_marts(connection, warehouse, [replace(USERS, order_by=["orders", "user_id desc"])], MANY)
     assert [row[0] for row in published(connection, "mart_users")] == ["b", "a", "B", "c"]
-    change(settings, "alter table gold.mart_users add column city varchar")
+    open_warehouse.execute("alter table gold.mart_users add column city varchar")
     publish_marts(connection, warehouse, [USERS], MANY)
     assert [row[-1] for row in published(connection, "mart_users")] == [None] * 4
-
-
-def change(settings: BatchSettings, statement: str) -> None:
-    """Change a mart in the warehouse."""
-    with duckdb.connect(settings.warehouse_path) as connection:
-        connection.execute(statement)
 
 
 def test_readers_see_the_old_marts_until_the_new_ones_are_complete(

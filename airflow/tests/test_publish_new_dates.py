@@ -97,7 +97,7 @@ class Shop(DuckDbWarehouse):
 
 
 @pytest.fixture
-def shop(settings: BatchSettings) -> Shop:
+def shop(settings: BatchSettings, open_warehouse: object) -> Shop:
     """With orders of one date."""
     shop = Shop(settings)
     shop.run("insert into silver.versions select 'u' || range, 'name ' || range, '2026-10-30' from range(6)")

@@ -1,14 +1,23 @@
 """What these tests share: made-up raw data, and the project built from it once."""
 
 import os
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 
+from tests_python.support.cheap_builds import leave_out_comments, without_debug_events
 from tests_python.support.googlesql import GoogleSql
 from tests_python.support.project import Project
 from tests_python.support.raw_data import RawData, make_raw_data
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_debug_events() -> Iterator[None]:
+    with without_debug_events():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -18,15 +27,23 @@ def raw_data() -> RawData:
 
 
 @pytest.fixture(scope="session")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+def commented(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """The project as dbt reads it, for DuckDB."""
     return Project(tmp_path_factory.mktemp("parsed")).parse()
 
 
 @pytest.fixture(scope="session")
-def built(raw_data: RawData, parsed: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def parsed(commented: Manifest) -> Manifest:
+    """The same, whose builds write no descriptions into the warehouse: those of `built` do."""
+    parsed = deepcopy(commented)
+    leave_out_comments(parsed)
+    return parsed
+
+
+@pytest.fixture(scope="session")
+def built(raw_data: RawData, commented: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project built and tested from all raw data at once. For reading only."""
-    project = Project(tmp_path_factory.mktemp("built"), parsed)
+    project = Project(tmp_path_factory.mktemp("built"), commented)
     project.load(raw_data)
     project.run("build")
     return project

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 from zetasql.core.exceptions import ServerError
 
 from tests_python.support.googlesql import GoogleSql, Relation
@@ -97,9 +98,14 @@ def sql(node: Node) -> str:
     return re.sub(r"`parity`\.`(\w+)`\.`(\w+)`", r"`\1__\2`", node["compiled_code"])
 
 
-def compile_for_bigquery(folder: Path, *, incremental: bool, dates: tuple[date, date] | None = None) -> Compiled:
-    """Compile without a connection, as if each incremental model were there already or not."""
-    project = Project(folder)
+def compile_for_bigquery(
+    folder: Path, parsed: Manifest | None = None, *, incremental: bool, dates: tuple[date, date] | None = None
+) -> Compiled:
+    """Compile without a connection, as if each incremental model were there already or not.
+
+    `parsed` may be for other dates where the configuration of models, which names partitions, does not matter.
+    """
+    project = Project(folder, parsed)
     with bigquery_environment():
         project.run(
             "compile", *FOR_BIGQUERY, "--exclude", "resource_type:unit_test",
@@ -119,8 +125,15 @@ def bigquery_environment() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    return compile_for_bigquery(tmp_path_factory.mktemp("full"), incremental=False)
+def parsed_for_bigquery(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """The project as dbt reads it, without requested dates."""
+    with bigquery_environment():
+        return Project(tmp_path_factory.mktemp("parsed")).parse("--target", "bigquery")
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory, parsed_for_bigquery: Manifest) -> Compiled:
+    return compile_for_bigquery(tmp_path_factory.mktemp("full"), parsed_for_bigquery, incremental=False)
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +142,8 @@ def dated(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
 
 
 @pytest.fixture(scope="module")
-def missing(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    return compile_for_bigquery(tmp_path_factory.mktemp("missing"), incremental=True)
+def missing(tmp_path_factory: pytest.TempPathFactory, parsed_for_bigquery: Manifest) -> Compiled:
+    return compile_for_bigquery(tmp_path_factory.mktemp("missing"), parsed_for_bigquery, incremental=True)
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +300,7 @@ def test_a_reference_without_a_filter_is_found() -> None:
         assert bool(FILTER.search(scope)) == has_filter, query
 
 
-def test_a_merge_writes_each_date_once(dated: Compiled, tmp_path: Path) -> None:
+def test_a_merge_writes_each_date_once(dated: Compiled, parsed_for_bigquery: Manifest, tmp_path: Path) -> None:
     """Without a temporary table, which dbt would make to compare columns or to find the partitions."""
     incremental = [model for model in dated.models() if model["config"]["materialized"] == "incremental"]
     assert incremental
@@ -296,14 +309,15 @@ def test_a_merge_writes_each_date_once(dated: Compiled, tmp_path: Path) -> None:
         assert model["config"]["partitions"], model["name"]
     compared = "{{ incremental_validate_on_schema_change('fail') }}"
     with bigquery_environment():
-        assert Project(tmp_path).render(compared, *FOR_BIGQUERY) == "ignore"
+        assert Project(tmp_path, parsed_for_bigquery).render(compared, *FOR_BIGQUERY) == "ignore"
 
 
-def test_a_table_gives_way_to_a_view_without_a_full_refresh(tmp_path: Path) -> None:
+def test_a_table_gives_way_to_a_view_without_a_full_refresh(parsed_for_bigquery: Manifest, tmp_path: Path) -> None:
     """dbt's own macro for BigQuery refuses it."""
     called = "{{ adapter.dispatch('handle_existing_table', 'dbt').macro.unique_id }}"
     with bigquery_environment():
-        assert Project(tmp_path).render(called, *FOR_BIGQUERY) == "macro.orderwatch.bigquery__handle_existing_table"
+        found = Project(tmp_path, parsed_for_bigquery).render(called, *FOR_BIGQUERY)
+    assert found == "macro.orderwatch.bigquery__handle_existing_table"
 
 
 def test_what_bigquery_lacks_is_refused(googlesql: GoogleSql) -> None:

@@ -99,7 +99,7 @@ _POSTGRES_TYPES = {
     "TIMESTAMP": "timestamp", "TIMESTAMP WITH TIME ZONE": "timestamptz",
 }  # fmt: skip
 # Enough for a day of a million orders; without a limit DuckDB takes most of the machine's memory.
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "memory_limit": "1GB", "threads": "2", "preserve_insertion_order": "false",
     "python_enable_replacements": False,  # a table that is missing is not a variable of the same name
 }  # fmt: skip
@@ -259,7 +259,7 @@ class DuckDbWarehouse:
     def _connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with (
             file_lock(self._path),
-            connect_when_free(self._path, self._wait_seconds, _SETTINGS) as connection,
+            connect_when_free(self._path, self._wait_seconds, SETTINGS) as connection,
         ):
             connection.execute("set TimeZone = 'UTC'")
             yield connection

@@ -18,7 +18,7 @@ from order_batch.transform.dbt import Dbt
 from order_batch.transform.log_lines import NodeEvent, read_line
 from order_batch.transform.results import Build, DbtError
 from order_batch.warehouse.file_lock import file_lock, is_locked
-from tests.conftest import StoreOrders
+from tests.conftest import StoreOrders, copy_model_versions
 
 DAY = date(2026, 11, 20)
 SUCCESS = {"unique_id": "model.orderwatch.others", "status": "success", "execution_time": 1, "message": "OK"}
@@ -42,6 +42,7 @@ run_command("order-batch", load)
 @pytest.fixture
 def with_installed_dbt(settings: BatchSettings, installed_dbt_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs take the installed dbt, as its process is what is tested."""
+    copy_model_versions(settings, installed_dbt_project)
     monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(installed_dbt_project))
 
 

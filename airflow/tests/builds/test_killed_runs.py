@@ -15,9 +15,8 @@ import psycopg
 import pytest
 
 from order_batch.settings import BatchSettings
-from order_batch.transform.dbt import Dbt
 from order_batch.warehouse.file_lock import is_locked
-from tests.conftest import StoreOrders
+from tests.conftest import StoreOrders, copy_model_versions
 
 pytestmark = pytest.mark.usefixtures("without_data_tests")
 
@@ -40,15 +39,10 @@ app()
 def project(
     settings: BatchSettings, installed_dbt_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """The test's own dbt project, which runs take; with the installed dbt, as it is killed here.
-
-    It was used before, as far as the versions of its models are known.
-    """
-    Dbt(settings).models()
+    """The test's own dbt project, which runs take; with the installed dbt, as it is killed here."""
     folder = tmp_path / "dbt"
     shutil.copytree(installed_dbt_project, folder, symlinks=True, ignore=shutil.ignore_patterns("target", "logs"))
-    (folder / "target").mkdir()
-    shutil.copy2(settings.dbt_project / "target" / "model_versions.duckdb.json", folder / "target")
+    copy_model_versions(settings, folder)
     monkeypatch.setenv("ORDERWATCH_DBT_PROJECT", str(folder))
     return folder
 

@@ -4,7 +4,8 @@
 as JSON with the descriptors of its standard streams; the response is the process id of dbt, and later its exit code.
 The project is parsed again for the command `parse`, for another target than DuckDB, and after a change of its files.
 
-With MODELS_ONLY in a command's environment a build leaves out data tests, which take a third of it.
+With MODELS_ONLY in a command's environment a build leaves out data tests, which take a third of it, and comments in the
+warehouse. Debug events, which nothing prints, are left out in any case.
 """
 
 import gc
@@ -22,6 +23,8 @@ from typing import Any
 
 from dbt.cli.main import cli, dbtRunner
 from dbt.contracts.graph.manifest import Manifest
+
+from tests_python.support.cheap_builds import leave_out_comments, without_debug_events
 
 Files = dict[Path, tuple[int, int]]
 
@@ -105,9 +108,14 @@ def handle(connection: socket.socket, manifest: Manifest | None) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         connection.sendall(f"{os.getpid()}\n".encode())
-        without = ["--exclude-resource-type", "test"] if "MODELS_ONLY" in request["environment"] else []
         arguments = request["arguments"]
-        code = run([*arguments, *without] if arguments[0] == "build" else arguments, manifest)
+        if "MODELS_ONLY" in request["environment"]:
+            if arguments[0] == "build":
+                arguments += ["--exclude-resource-type", "test"]
+            if manifest is not None:
+                leave_out_comments(manifest)
+        with without_debug_events():
+            code = run(arguments, manifest)
     except Exception:  # noqa: BLE001  (whatever it is, it is printed and this process ends)
         traceback.print_exc()
     finally:

@@ -66,9 +66,9 @@ class Project:
             raise DbtFailed("\n".join([*said, str(done.exception or "")]))
         return done.result
 
-    def parse(self) -> Manifest:
+    def parse(self, *options: str) -> Manifest:
         """The project as dbt reads it."""
-        parsed: Manifest = self._invoke("parse")
+        parsed: Manifest = self._invoke("parse", *options)
         return parsed
 
     def render(self, template: str, *options: str) -> str:
