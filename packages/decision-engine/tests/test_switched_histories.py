@@ -2,6 +2,7 @@
 
 import io
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -110,8 +111,138 @@ def test_values_after_a_switch_are_those_of_histories_that_saw_everything(seed: 
         again.read(file)
     for order in orders[100:]:
         assert again.features(order) == alone.features(order)
+    for _ in switched.discard_kept():
+        pass
     assert again.kept_since == switched.kept_since == alone.kept_since
     assert switched.histories == alone.histories
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_values_are_exact_through_many_switches_with_histories_that_are_kept(seed: int) -> None:
+    """Back and forth among rulesets, one without features, while orders are taken back, forgotten, kept no longer."""
+    chance = random.Random(seed)
+    labels = LABELS if chance.random() < 0.3 else []
+    first, other = random_features(chance), random_features(chance)
+    shorter = [replace(each, window=HOUR) for each in first]
+    rulesets = [each + labels for each in (first, shorter, other, [])]
+    lateness = timedelta(hours=3)  # so that orders are forgotten
+    all_alone = [StreamFeatures(each, lateness=lateness) for each in rulesets]
+    switched = StreamFeatures(rulesets[0], lateness=lateness)
+    orders = [random_order(chance, number) for number in range(400)]
+    current, before, may_switch_back = 0, 0, False
+    offset = stored = 0  # the next order, and the first that may be taken back
+
+    def read() -> None:
+        nonlocal offset
+        order = orders[offset]
+        values = all_alone[current].features(order)
+        if rulesets[current]:
+            assert switched.features(order) == values
+            assert switched.count(order, 0, offset) == values
+        else:
+            assert switched.count(order, 0, offset) == {"hour": values["hour"]}
+        for alone in all_alone:
+            alone.add(order, 0, offset)
+        if chance.random() < 0.1:
+            first = max(stored, offset - 3)
+            for each in (switched, *all_alone):
+                for taken in range(offset, first - 1, -1):
+                    each.remove(orders[taken], 0, taken)
+                for taken in range(first, offset + 1):
+                    each.add(orders[taken], 0, taken)
+        if chance.random() < 0.1:
+            for each in (switched, *all_alone):
+                each.await_orders([order.order_id])
+                each.find_labelled(order, 0, offset)
+                each.apply_label(order.order_id, Label.FRAUD, LabelRank(1, offset, 0))
+        offset += 1
+
+    def forget() -> None:
+        for each in (switched, *all_alone):
+            for _ in each.forget():
+                pass
+
+    def discard() -> None:
+        nonlocal may_switch_back
+        may_switch_back = False
+        for _ in switched.discard_kept():
+            if chance.random() < 0.01:
+                break  # the process frees the rest later
+
+    while offset < len(orders) - 30:
+        for _ in range(chance.randrange(1, 20)):
+            read()
+        if chance.random() < 0.3:
+            forget()
+        if chance.random() < 0.2:
+            discard()
+        chosen = before if chance.random() < 0.4 else chance.randrange(len(rulesets))
+        following = switched.prepare_known(rulesets[chosen])
+        assert following is not None or not (may_switch_back and chosen == before), "what was replaced is kept"
+        if following is None:
+            stored = offset
+            following = switched.prepare(rulesets[chosen])
+            assert following is not None
+            to_load = orders[:offset]
+            chance.shuffle(to_load)
+            for number, order in enumerate(to_load):
+                following.load(order)
+                if number % 50 == 0 and offset < len(orders) - 20:
+                    read()
+        for act in chance.choices((read, read, forget, discard), k=chance.randrange(5)):
+            act()
+        if chance.random() < 0.1:
+            switched.discard_prepared()  # another version became active
+            continue
+        switched.switch(following)
+        current, before, may_switch_back = chosen, current, True
+        read()
+
+
+def test_a_switch_back_lacks_nothing_until_histories_are_kept_no_longer() -> None:
+    counts, sums = ([feature(each, ("user_id",), hours)] for each, hours in ((Aggregate.COUNT, 24), (Aggregate.SUM, 1)))
+    shorter = [feature(Aggregate.COUNT, ("user_id",), 1)]
+    history = StreamFeatures(counts)
+    kept_since = history.kept_since
+    for features in (shorter, sums, [], counts):
+        following = history.prepare_known(features) or history.prepare(features)
+        assert following is not None
+        assert bool(following.missing) == (features == sums)
+        history.switch(following)
+        assert history.kept_since == kept_since, "a window of a day is kept, too"
+    switch_to(history, shorter)
+    assert [*history.discard_kept()] == []
+    assert history.prepare_known(counts) is None
+    assert history.prepare_known(sums) is None
+    assert history.kept_since > kept_since
+
+
+def test_what_is_kept_counts_within_the_bound_and_goes_before_orders_that_features_reach() -> None:
+    devices = [feature(Aggregate.COUNT, ("device_id",), 24)]
+    users = [feature(Aggregate.COUNT, ("user_id",), 24)]
+    orders = [random_order(random.Random(1), 0)._replace(user_id=f"u{n}", device_id=f"d{n}") for n in range(100)]
+
+    def after_a_switch(most_bytes: int | None) -> StreamFeatures:
+        history = StreamFeatures(devices, most_bytes=most_bytes)
+        switch_to(history, users)
+        for offset, order in enumerate(orders):
+            history.add(order, 0, offset)
+        for _ in history.forget():
+            pass
+        return history
+
+    both = after_a_switch(None).size
+    assert after_a_switch(both).size == both
+    bounded = after_a_switch(both - 1)
+    assert bounded.size < both
+    assert bounded.horizon is None
+    assert bounded.prepare_known(devices) is None
+
+
+def switch_to(history: StreamFeatures, features: list[HistoryFeature]) -> None:
+    following = history.prepare_known(features) or history.prepare(features)
+    assert following is not None
+    history.switch(following)
 
 
 def missing(before: str, after: str) -> list[str] | None:

@@ -68,7 +68,8 @@ class Preparation:
     async def switch(self, rulesets: DecidingRulesets, present: Prepared, at_rest: AtRest) -> Prepared:
         """Prepare rulesets while others decide; they take over the histories of features that are the same.
 
-        Raises RulesetError for a declared list that exists with another kind or field.
+        Nothing is loaded for features whose histories are kept of earlier rulesets, nor for none, beside which those of
+        the present ones are kept. Raises RulesetError for a declared list that exists with another kind or field.
         """
         await retry_while_unavailable(
             lambda: self._lists.declare(*rulesets.rulesets),
@@ -76,19 +77,22 @@ class Preparation:
             health=self._health,
             is_cancelled=lambda: False,
         )
+        if (history := present.evaluator.history) is not None:
+            prepared = Prepared(rulesets, self._evaluator(rulesets, history), present.follower)
+            if not rulesets.features:
+                prepared = prepared._replace(without_history=partial(self._without_history, rulesets))
+            if rulesets.has_features_of(present.rulesets):
+                return prepared
+            following = history.prepare_known(rulesets.features)
+            if following is None and rulesets.features:
+                following = await self._complete_histories(history, rulesets, at_rest)
+            if following is not None:
+                return prepared._replace(begin=partial(history.switch, following))
         if not rulesets.features:
             return self._without_history(rulesets)
-        history = present.evaluator.history
-        if history is not None and rulesets.has_features_of(present.rulesets):
-            return Prepared(rulesets, self._evaluator(rulesets, history), present.follower)
-        if history is not None:
-            following = await self._complete_histories(history, rulesets, at_rest)
-            if following is not None:
-                begin = partial(history.switch, following)
-                return Prepared(rulesets, self._evaluator(rulesets, history), present.follower, begin)
-        prepared = await self._with_history(rulesets, ROWS_BESIDE_DECIDING, Check.LOADING, lambda: False)
-        assert prepared is not None  # it is never stopped
-        return prepared
+        loaded = await self._with_history(rulesets, ROWS_BESIDE_DECIDING, Check.LOADING, lambda: False)
+        assert loaded is not None  # it is never stopped
+        return loaded
 
     async def _complete_histories(
         self, history: StreamFeatures, rulesets: DecidingRulesets, at_rest: AtRest

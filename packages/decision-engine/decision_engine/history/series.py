@@ -154,6 +154,8 @@ class Series:
     histories: dict[Key, KeyHistory] = field(default_factory=dict)
     forgotten: int = NO_HORIZON
     """Orders up to this time may have been forgotten."""
+    retained: int = 0
+    """Orders are kept for as long as a window of this length needs, though no feature may have such a window."""
 
     def has_orders_of(self, other: "Series") -> bool:
         """Whether another series holds the same orders by the same key."""
@@ -165,7 +167,12 @@ class Series:
     def can_share(self, other: "Series") -> bool:
         """Whether the histories of another series serve this one: the same orders and columns, for as long."""
         own, others = ((each.columns, each.windows, each.has_money) for each in (self, other))
-        return self.has_orders_of(other) and own == others and self.features[-1].window <= other.features[-1].window
+        return self.has_orders_of(other) and own == others and self.features[-1].window <= other.kept_window
+
+    @property
+    def kept_window(self) -> int:
+        """The longest window for which orders are kept."""
+        return max(self.features[-1].window, self.retained)
 
     @property
     def has_money(self) -> bool:

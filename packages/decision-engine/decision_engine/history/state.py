@@ -6,7 +6,7 @@ The values are those of the contract: aggregates over the orders that were added
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from decision_engine.history.compiler import (
     LABELLED_PART,
@@ -21,6 +21,9 @@ from decision_engine.history.series import NO_HORIZON, Kept, Series, microsecond
 from decision_engine.history.series_functions import CompileSeries, fastest_functions
 from decision_engine.history.snapshot import read_histories, write_histories
 from order_contract.event import OrderEvent
+
+MOST_KEPT: Final = 16
+"""Series that are kept for a switch back: each costs time on every order."""
 
 
 class HistoryState:
@@ -42,7 +45,8 @@ class HistoryState:
         self._chunk = chunk
         self._compile_series = compile_series
         self._series: list[Series] = []
-        self._beside: list[Series] = []
+        self._kept: list[Series] = []
+        self._prepared: list[Series] = []
         shares = []
         for feature in features:
             if feature.aggregate is Aggregate.LABEL_SHARE:
@@ -60,7 +64,7 @@ class HistoryState:
         self.values, self.add, self.count = self._functions
 
     def _share(self, wanted: Series) -> bool:
-        for series in self._series:
+        for series in (*self._series, *self._kept):
             if wanted.can_share(series):
                 wanted.histories, wanted.forgotten = series.histories, series.forgotten
                 return True
@@ -100,10 +104,13 @@ class HistoryState:
 
         No series of labelled orders may be among them. Another call replaces them; an empty one removes them.
         """
-        self._beside = list(all_series)
+        self._prepared = list(all_series)
+        self._compile_functions()
+
+    def _compile_functions(self) -> None:
         self.values, self.add, self.count = self._functions
-        if self._beside:
-            add = self._compile_series(self._beside).add
+        if beside := [*self._kept, *self._prepared]:
+            add = self._compile_series(beside).add
             _, own_add, own_count = self._functions
 
             def add_to_all(event: OrderEvent) -> None:
@@ -120,9 +127,57 @@ class HistoryState:
     def remove(self, event: OrderEvent) -> None:
         """Take back an order that was added."""
         time = microseconds(event.created_date)
-        for series in (*self._series, *self._beside):
+        for series in self._all_series:
             if series.label is None:
                 series.remove(event, time)
+
+    @property
+    def _all_series(self) -> Sequence[Series]:
+        return (*self._series, *self._kept, *self._prepared)
+
+    # ---- histories that are kept for a switch back
+
+    def keep(self, former: "HistoryState") -> None:
+        """Keep the histories of the state that this one replaces, and those that it kept, up to `MOST_KEPT` series.
+
+        Every order is added to them, too, so that a state that shares them lacks nothing. Histories of labelled orders
+        are not kept.
+        """
+        replaced = {id(series.histories): series for series in (*former._kept, *former._series)}  # noqa: SLF001
+        for series in self._series:
+            shared = replaced.pop(id(series.histories), None)
+            if shared is not None:
+                series.retained = shared.kept_window
+        self._kept = [series for series in replaced.values() if series.label is None][-MOST_KEPT:]
+        self._compile_functions()
+
+    @property
+    def kept_window(self) -> timedelta:
+        """The longest window for which orders are kept."""
+        windows = (series.kept_window for series in (*self._series, *self._kept))
+        return timedelta(microseconds=max(windows, default=0))
+
+    def discard_kept(self, following: "HistoryState | None" = None) -> Generator[None, None, bool]:
+        """Keep no more than the features need, and those of a following state; returns whether there was more.
+
+        Yields after each key, as millions of histories take time to free.
+        """
+        shared = {} if following is None else {id(each.histories): each.kept_window for each in following._series}  # noqa: SLF001
+        discarded = [series for series in self._kept if id(series.histories) not in shared]
+        self._kept = [series for series in self._kept if id(series.histories) in shared]
+        has_more = bool(discarded)
+        for series in self._series:
+            before = series.kept_window
+            series.retained = shared.get(id(series.histories), 0)
+            has_more = has_more or series.kept_window < before
+        self._compile_functions()
+        for series in discarded:
+            while series.histories:
+                series.histories.popitem()
+                yield
+        return has_more
+
+    # ---- all histories
 
     @property
     def keys(self) -> int:
@@ -145,15 +200,15 @@ class HistoryState:
         Those up to the horizon as well. Yields after each key, so that the work can be spread; returns what is kept.
         """
         size, oldest = 0, now
-        for series in (*self._series, *self._beside):
-            kept = yield from series.forget(max(now - lateness - series.features[-1].window, horizon))
+        for series in self._all_series:
+            kept = yield from series.forget(max(now - lateness - series.kept_window, horizon))
             size, oldest = size + kept.size, min(oldest, kept.oldest)
         return Kept(size, oldest)
 
     def mark_forgotten(self, now: int, lateness: int, horizon: int) -> None:
         """Orders that `forget` would delete may be gone already: one that is taken back need not be there."""
         for series in self._series:
-            series.forgotten = max(now - lateness - series.features[-1].window, horizon)
+            series.forgotten = max(now - lateness - series.kept_window, horizon)
 
     def write(self, file: BinaryIO) -> None:
         """Write all histories, to be read again by a state of the same features."""

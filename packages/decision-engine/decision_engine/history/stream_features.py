@@ -4,7 +4,7 @@ A deterministic fold: the same orders in the same sequence of partitions and off
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final
 
@@ -86,6 +86,7 @@ class StreamFeatures:
     ) -> None:
         declared = tuple(features)
         self._label_epoch = label_epoch
+        self._following: NextFeatures | None = None
         self._declare(declared, HistoryState(declared))
         pending = MOST_PENDING if most_bytes is None else int(most_bytes * PENDING_SHARE) // LABEL_BYTES
         self._labels = LabelledOrders(self._histories, most_pending=min(pending, MOST_PENDING))
@@ -109,7 +110,8 @@ class StreamFeatures:
         ]
         self._histories = histories
         self._absent: Features = dict.fromkeys((feature.name for feature in declared), None)
-        self._longest = self._kept_window = longest_window(declared)
+        self._longest = longest_window(declared)
+        self._kept_window = histories.kept_window
 
     @property
     def next_offsets(self) -> Mapping[int, int]:
@@ -152,8 +154,10 @@ class StreamFeatures:
         self._shortened_until = UNIX_EPOCH if horizon is None else horizon + self._longest
         self._set_newest(self._newest)
 
-    def _keep_window(self, window: timedelta) -> None:
-        self._kept_window = window
+    def _update_kept_window(self) -> None:
+        self._kept_window = self._histories.kept_window
+        if self._following is not None:
+            self._kept_window = max(self._kept_window, longest_window(self._following.features))
         self._set_newest(self._newest)
 
     def _mark_forgotten(self) -> None:
@@ -161,6 +165,8 @@ class StreamFeatures:
 
     def features(self, event: OrderEvent) -> Features:
         hour = business_hour(event.created_date)
+        if not self._absent:
+            return {"hour": hour}
         if event.created_date <= self._complete_since:
             return {"hour": hour, **self._absent, TOO_LATE: True}
         values: dict[str, Any] = self._histories.values(event, self._horizon_time)
@@ -279,7 +285,8 @@ class StreamFeatures:
     def forget(self) -> Iterator[None]:
         """Delete what no feature can reach any more, or what is more than may be kept.
 
-        Yields after each label and each key, so that the work can be spread.
+        What is kept for a switch back goes before an order that a feature can reach. Yields after each label and each
+        key, so that the work can be spread.
         """
         lateness = self._lateness // MICROSECOND
         while True:
@@ -288,6 +295,8 @@ class StreamFeatures:
             self.size = kept.size + self._labels.size
             if self._most_bytes is None or self.size <= self._most_bytes or not kept.size:
                 return
+            if (yield from self.discard_kept()):
+                continue
             # As if orders came evenly.
             forgotten = 1 - self._most_bytes * (1 - FORGOTTEN_SHARE) / self.size
             oldest = UNIX_EPOCH + timedelta(microseconds=kept.oldest)
@@ -309,18 +318,45 @@ class StreamFeatures:
         read from now on count there, too. None when the others cannot be prepared beside these, as labels are missing
         or orders were forgotten that they may see.
         """
+        following = self._next_features(features)
+        is_label_missing = any(series.label is not None for series in following.histories.missing)
+        if self._horizon is not None or is_label_missing or self._has_other_labels(following):
+            return None
+        self._begin(following)
+        return following
+
+    def prepare_known(self, features: Iterable[HistoryFeature]) -> NextFeatures | None:
+        """Prepare other features that lack nothing, as all their histories are here, at any moment, until `switch`.
+
+        None when some of them lack orders: see `prepare`.
+        """
+        following = self._next_features(features)
+        if following.missing or self._has_other_labels(following):
+            return None
+        self._begin(following)
+        return following
+
+    def _next_features(self, features: Iterable[HistoryFeature]) -> NextFeatures:
         declared = tuple(features)
         histories = HistoryState(declared, known=self._histories)
-        has_labels = histories.has_labels
-        is_label_missing = any(series.label is not None for series in histories.missing)
-        if self._horizon is not None or is_label_missing or has_labels != self._histories.has_labels:
-            return None
-        self._keep_window(max(self._longest, longest_window(declared)))
-        self._histories.add_beside(histories.missing)
         return NextFeatures(declared, histories, dict(self._next), lambda: self._complete_since)
 
+    def _has_other_labels(self, following: NextFeatures) -> bool:
+        return following.histories.has_labels != self._histories.has_labels
+
+    def _begin(self, following: NextFeatures) -> None:
+        self._following = following
+        self._update_kept_window()
+        self._histories.add_beside(following.histories.missing)
+
     def switch(self, following: NextFeatures) -> None:
-        """Switch to prepared features, once all their missing orders are loaded."""
+        """Switch to prepared features, once all their missing orders are loaded.
+
+        The histories of the present ones are kept, so that switching back lacks nothing, until `discard_kept`.
+        """
+        assert following is self._following, "histories that are prepared no longer may lack orders"
+        following.histories.keep(self._histories)
+        self._following = None
         self._declare(following.features, following.histories)
         self._labels.count_in(self._histories)
         self._set_horizon(self._horizon)
@@ -329,8 +365,19 @@ class StreamFeatures:
 
     def discard_prepared(self) -> None:
         """Give up the features that were prepared, if there are any."""
+        self._following = None
         self._histories.add_beside(())
-        self._keep_window(self._longest)
+        self._update_kept_window()
+
+    def discard_kept(self) -> Generator[None, None, bool]:
+        """Give up what is kept for a switch back, but for what was prepared; returns whether there was anything.
+
+        Yields after each key, so that the work can be spread.
+        """
+        following = None if self._following is None else self._following.histories
+        has_more = yield from self._histories.discard_kept(following)
+        self._update_kept_window()
+        return has_more
 
     # ---- labels
 

@@ -127,7 +127,8 @@ class DetectorMetrics:
         )
         self._history_bytes = Gauge(
             "orderwatch_detector_history_bytes",
-            "What the histories take, about, when it was last counted; ORDERWATCH_HISTORY_MEMORY is the bound.",
+            "What the histories take, about, when it was last counted, with those that are kept for a switch back; "
+            "ORDERWATCH_HISTORY_MEMORY is the bound.",
             registry=registry,
         )
         self._newest_order = Gauge(

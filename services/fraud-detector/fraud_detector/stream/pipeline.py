@@ -147,7 +147,8 @@ class Pipeline:
         What is not stored yet is taken back: for a forked process that writes them.
         """
         history, follower = self._evaluator.history, self._follower
-        if history is None or follower is None:
+        # A version without features has histories only while those of earlier versions are kept: no start needs them.
+        if history is None or follower is None or not history.keys_by_feature:
             return None
         self._evaluator.take_back(self.unstored_batches())
         return history, follower.positions
@@ -155,6 +156,7 @@ class Pipeline:
     async def switch(self, switch: EvaluatorSwitch) -> None:
         """Decide by another evaluator from between two batches on: at once when its histories are the present ones."""
         if switch.follower is self._follower:
+            await self._may_decide.wait()  # what is being decided again has the features of one evaluator
             switch.begin()
             self._evaluator = switch.evaluator
             switch.done.set()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -22,16 +22,24 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 
 
+KEPT_SECONDS: Final = 3_600.0
+"""How long after the latest switch the histories of the versions before are kept for a switch back."""
+
+KEYS_AT_ONCE: Final = 500
+
+
 class Prepared(NamedTuple):
     """What decides: the rulesets, their evaluator, and what its history features follow.
 
-    `begin` is called when it begins to decide with the follower of what decided before.
+    `begin` is called when it begins to decide with the follower of what decided before. `without_history` prepares
+    rulesets that need no histories, and have some only while those of earlier versions are kept.
     """
 
     rulesets: DecidingRulesets
     evaluator: OrderEvaluator
     follower: HistoryFollower | None
     begin: Callable[[], None] = lambda: None
+    without_history: Callable[[], "Prepared"] | None = None
 
 
 Read = Callable[[ActiveRulesets], Awaitable[DecidingRulesets]]
@@ -53,7 +61,7 @@ class RulesetSwitcher:
     batches.
 
     One that cannot be run is refused, and the present one decides on. While one is prepared another may become active:
-    then that one is prepared.
+    then that one is prepared. The histories of earlier versions are kept for `kept_seconds` after the latest switch.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class RulesetSwitcher:
         prepare: Prepare,
         metrics: DetectorMetrics,
         health: HealthState,
+        kept_seconds: float = KEPT_SECONDS,
     ) -> None:
         self._versions = versions
         self._pipeline = pipeline
@@ -76,6 +85,7 @@ class RulesetSwitcher:
         self._prepare = prepare
         self._metrics = metrics
         self._health = health
+        self._kept_seconds = kept_seconds
 
     async def run(self, active: RulesetPointer, prepared: Prepared) -> None:
         """Follow until cancelled. `active` is what was active when `prepared` was."""
@@ -83,10 +93,29 @@ class RulesetSwitcher:
         async with asyncio.TaskGroup() as group:
             self._followers = group
             while True:
-                found = await self._versions.wait_for_other(active)
+                found = await self._wait_for_other(active)
                 while (other := await self._switch_unless_replaced(found)) is not None:
                     found = other
                 active = found.pointer
+
+    async def _wait_for_other(self, active: RulesetPointer) -> ActiveRulesets:
+        """What becomes active next; in the meantime the histories of earlier versions are given up in time."""
+        try:
+            async with asyncio.timeout(self._kept_seconds):
+                return await self._versions.wait_for_other(active)
+        except TimeoutError:
+            await self._discard_kept()
+        return await self._versions.wait_for_other(active)
+
+    async def _discard_kept(self) -> None:
+        current = self._current
+        if (history := current.evaluator.history) is None:
+            return
+        for number, _ in enumerate(history.discard_kept()):
+            if number % KEYS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        if current.without_history is not None:
+            await self._let_decide(current.without_history())
 
     async def _switch_unless_replaced(self, found: ActiveRulesets) -> ActiveRulesets | None:
         """Switch to what is active; returns what became active before this was ready."""

@@ -7,6 +7,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+from decision_engine.history.next_features import NextFeatures
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.rollout import DecidingRulesets, Rollout
 from decision_engine.ruleset import parse_ruleset
@@ -44,6 +45,9 @@ EPOCH = datetime(2026, 11, 22, tzinfo=UTC)
 # Few, so that some repeats are recognised by what was read, and others by the store.
 RECENT = 2
 
+# So that some switches back find histories of earlier versions, and others none.
+KEPT_SECONDS = 20.0
+
 # The versions that become active; the second has the features of the first.
 _FEATURES = {
     "count": "orders: {aggregate: count, key: user_id, window: 2h}",
@@ -66,6 +70,7 @@ VERSIONS = [
         (60, ["count", "sum", *_LABELS]),
         (60, ["count", *_LABELS]),
         (60, ["sum"]),
+        (60, []),
     )
 ]
 RULESETS = {ruleset.version: ruleset for ruleset in VERSIONS}
@@ -134,6 +139,8 @@ class Member:
         self.store = FakeStore(database, random)
         self._publisher = FakePublisher(broker, random)
         self.health = HealthState(loop.time)
+        self.loads = 0
+        """How often orders were loaded."""
         self._pointer = active.found.pointer
         prepared = self._prepare(_deciding(active.found))
         database.rulesets.update(each.version for each in prepared.rulesets.rulesets)
@@ -158,6 +165,7 @@ class Member:
             prepare=self._prepare_beside,
             metrics=self.metrics,
             health=self.health,
+            kept_seconds=KEPT_SECONDS,
         )
         self._stop = asyncio.Event()
         self.task = asyncio.create_task(self._run(prepared))
@@ -173,24 +181,35 @@ class Member:
         return _deciding(found)
 
     async def _prepare_beside(self, rulesets: DecidingRulesets, present: Prepared, at_rest: AtRest) -> Prepared:
-        history = present.evaluator.history
-        if rulesets.has_features_of(present.rulesets):
-            return Prepared(rulesets, _evaluator(rulesets, history), present.follower)
-        assert history is not None
-        following = await at_rest(lambda: history.prepare(rulesets.features))
-        if following is not None:
-            for row in list(self._database.orders.values()):
-                await self._random.pause()
-                if row.source_offset < following.next_offsets.get(row.source_partition, 0):
-                    following.load(row.event())
-            begin = partial(history.switch, following)
-            return Prepared(rulesets, _evaluator(rulesets, history), present.follower, begin)
-        prepared = self._prepare(rulesets)
+        if (history := present.evaluator.history) is not None:
+            prepared = Prepared(rulesets, _evaluator(rulesets, history), present.follower)
+            if not rulesets.features:
+                prepared = prepared._replace(without_history=partial(_without_history, rulesets))
+            if rulesets.has_features_of(present.rulesets):
+                return prepared
+            following = history.prepare_known(rulesets.features)
+            if following is None and rulesets.features:
+                following = await at_rest(lambda: history.prepare(rulesets.features))
+                if following is not None:
+                    await self._load_missing(following)
+            if following is not None:
+                return prepared._replace(begin=partial(history.switch, following))
+        if not rulesets.features:
+            return _without_history(rulesets)
+        loaded = self._prepare(rulesets)
         await self._random.pause()
-        return prepared
+        return loaded
+
+    async def _load_missing(self, following: NextFeatures) -> None:
+        self.loads += 1
+        for row in list(self._database.orders.values()):
+            await self._random.pause()
+            if row.source_offset < following.next_offsets.get(row.source_partition, 0):
+                following.load(row.event())
 
     def _prepare(self, rulesets: DecidingRulesets) -> Prepared:
         """Histories of all that is stored, as a detector reads them from the database."""
+        self.loads += 1
         history = StreamFeatures(rulesets.features)
         for row in sorted(self._database.orders.values(), key=lambda row: row.source_offset):
             history.add(row.event(), row.source_partition, row.source_offset)
@@ -239,6 +258,10 @@ class Member:
 
 def _evaluator(rulesets: DecidingRulesets, history: StreamFeatures | None) -> OrderEvaluator:
     return OrderEvaluator(EventDecoder(), rulesets.stable, history, rollout=rulesets.rollout, recent=RECENT)
+
+
+def _without_history(rulesets: DecidingRulesets) -> Prepared:
+    return Prepared(rulesets, _evaluator(rulesets, None), None)
 
 
 def _load_labels(history: StreamFeatures, broker: FakeBroker, database: FakeDatabase, random: ScriptedRandom) -> None:

@@ -9,7 +9,7 @@ import pytest
 from decision_engine.features import ROLLOUT
 from fraud_detector.stream.pipeline import Pipeline
 from simulation.fakes import FakeDatabase
-from simulation.members import VERSIONS, ActiveVersion, Member
+from simulation.members import KEPT_SECONDS, VERSIONS, ActiveVersion, Member
 from simulation.scenario import Sent
 from simulation.scripted_random import ScriptedRandom
 from simulation.verification import CheckedBroker, verify_features
@@ -84,6 +84,40 @@ def test_a_candidate_decides_the_orders_of_some_users_until_it_is_active(other: 
         return found
 
     assert set(play(scenario)) == {VERSIONS[0].version, VERSIONS[other].version}
+
+
+@pytest.mark.parametrize(("first", "other"), [(0, 2), (2, 0), (3, 4)], ids=["fewer", "more", "none"])
+def test_a_switch_back_loads_nothing_as_the_histories_are_kept(first: int, other: int) -> None:
+    async def scenario(world: World) -> list[str]:
+        for version in (first, other):
+            await world.active.activate(version)
+            await world.send(30)
+        loads = world.member.loads
+        for version in (first, other, first):
+            await world.active.activate(version)
+            await world.send(30)
+        assert world.member.loads == loads
+        return await world.finish()
+
+    assert play(scenario)[-2:] == [VERSIONS[first].version, VERSIONS[other].version]
+
+
+def test_after_a_while_histories_are_kept_no_longer() -> None:
+    """Then a version without features decides without any, and a switch back loads them."""
+
+    async def scenario(world: World) -> list[str]:
+        for version in (3, 4):
+            await world.active.activate(version)
+            await world.send(20)
+        loads = world.member.loads
+        await world.send(int(KEPT_SECONDS) * 3)
+        assert {row.seen is None for row in world.database.orders.values()} == {True, False}
+        await world.active.activate(3)
+        await world.send(20)
+        assert world.member.loads == loads + 1
+        return await world.finish()
+
+    assert play(scenario) == [VERSIONS[version].version for version in (0, 3, 4)]
 
 
 def test_a_version_that_is_replaced_while_it_is_prepared_decides_nothing() -> None:
