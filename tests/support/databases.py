@@ -26,6 +26,18 @@ _STRUCTURE = """
         where setdatabase = (select oid from pg_database where datname = current_database())
     ) as structure (item)
 """
+# Publishing makes tables in a schema that no migration puts any into.
+_DROP_MARTS = """
+    do $$
+    declare
+        name text;
+    begin
+        for name in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'marts' loop
+            execute 'drop table ' || name || ' cascade';
+        end loop;
+    end
+    $$
+"""
 # In one statement, as a table takes less time than a round trip. No trigger notifies, no foreign key sets the order.
 _EMPTY = """
     set session_replication_role = replica;
@@ -94,6 +106,7 @@ class Databases:
         connection = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
         try:
             await connection.execute(_END_OTHERS)
+            await connection.execute(_DROP_MARTS)
             if await connection.fetchval(_STRUCTURE) != self._structure:
                 return False
             await connection.execute(_EMPTY)
