@@ -142,8 +142,9 @@ async def harness_at(
     _, key = await create_key(connection, "test", "read")
     headers = {"Authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=1000)
+    options: dict[str, Any] = {"timeout": PATIENCE, "limits": limits, "trust_env": False, "verify": False}
     async with (
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE, limits=limits, trust_env=False) as client,
+        httpx.AsyncClient(base_url=url, headers=headers, **options) as client,
         (harness := StreamHarness(key, client, settings, order)).producer,
     ):
         yield harness

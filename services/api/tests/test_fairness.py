@@ -16,6 +16,8 @@ import pytest
 from order_api.auth.keys import create_key
 from order_platform.settings import KafkaSettings
 from tests.support.api import ApiProcess
+from tests.support.databases import Databases
+from tests.support.fixtures import own_database
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -28,10 +30,18 @@ RUNNING = "select count(*) from pg_stat_activity where application_name = any($1
 COSTLY = ["order-api listings", "order-api statistics"]
 
 
-@pytest.fixture
-def api(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
+@pytest.fixture(scope="module")
+def database_url(databases: Databases) -> Iterator[str]:
+    """One database for the tests of this module: its keys and orders have names of their own."""
+    with own_database(databases) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def api(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     """The API as a process of its own; the broker is not needed."""
-    with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), database_url, tmp_path / "api.log") as process:
+    log = tmp_path_factory.mktemp("api") / "api.log"
+    with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), database_url, log) as process:
         yield process
 
 
@@ -78,14 +88,14 @@ async def test_costly_requests_of_one_key(
 ) -> None:
     """While 300 wait for the database, and after they have hung up."""
     hostile, other = [(await create_key(connection, name, "read"))[1] for name in ("hostile", "other")]
-    await store(order("order-1"))
+    await store(order(table))
     async with httpx.AsyncClient(
         base_url=api.url, headers={"Authorization": f"Bearer {other}"}, timeout=SECONDS, trust_env=False
     ) as client:
 
         async def others_are_served() -> None:
             for _ in range(10):
-                assert (await client.get("/v1/orders/order-1")).status_code == 200
+                assert (await client.get(f"/v1/orders/{table}")).status_code == 200
                 assert (await client.get("/healthz")).status_code == 200
                 assert "postgres: " not in (await client.get("/readyz")).json()["detail"]
                 assert (await client.get("/v1/orders")).status_code == 200
