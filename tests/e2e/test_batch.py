@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -45,6 +46,7 @@ RULES = "mart_rule_performance"
 @pytest.fixture(scope="module")
 def checkout(clean_checkout: Checkout) -> Iterator[Checkout]:
     """A checkout that holds three past days and the marts of them."""
+    make_marketplace_smaller(clean_checkout)
     with clean_checkout.running(PRODUCER="off"):
         clean_checkout.make("generate", START=FIRST, DAYS="3", COUNT=str(GENERATED))
         publish(clean_checkout, awkward_lines(on_topic(clean_checkout)))
@@ -128,6 +130,15 @@ def test_nothing_listens_beyond_loopback_or_holds_a_capability(checkout: Checkou
     # What it takes to start PostgreSQL as another user, and to stop it.
     assert capabilities(supervisor) | SUPERVISORS == SUPERVISORS
     test_nothing_that_is_kept_is_open_to_other_users(checkout)
+
+
+def make_marketplace_smaller(checkout: Checkout) -> None:
+    """One new user, product and price an hour, not ten, two and eight: the catalog is filled with those of years."""
+    module = checkout.folder / "packages/marketplace-simulator/marketplace_simulator/world.py"
+    constants = re.compile(r"^(USERS|NEW_PRODUCTS|PRICE_CHANGES)_PER_HOUR = \d+$", re.MULTILINE)
+    changed, count = constants.subn(r"\1_PER_HOUR = 1", module.read_text())
+    assert count == 3
+    module.write_text(changed)
 
 
 def is_scheduling(airflow: str) -> bool:
