@@ -12,7 +12,7 @@ LIVE = add_marketplace_pack(load_ruleset(), PackMode.LIVE)
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_first_orders_of_rings_are_caught(seed: int) -> None:
-    caught = catch(LIVE, first_orders(seed, accounts=6_000))
+    caught = catch(LIVE, first_orders(seed, accounts=3_000))
     assert caught.recall > 0.5
     assert caught.precision > 0.8
 
@@ -23,7 +23,7 @@ def test_card_payments_at_compromised_terminals_and_by_stolen_cards_are_caught(*
     # The first month has no labels yet, and no past from which to know what is usual.
     caught = catch(
         LIVE,
-        card_payments(11, customers=250, terminals=500, days=75, near=40),
+        card_payments(11, customers=170, terminals=340, days=75, near=28),
         counted_from=START + 30 * DAY,
         legitimate_too=legitimate_too,
     )
