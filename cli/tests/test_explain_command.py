@@ -94,11 +94,10 @@ async def test_a_thousand_orders_and_every_unstored_message_are_consistent_until
     await decide(elsewhere, database_url, tmp_path / "detector.log")
 
     stored = len(generated) + 101
-    code, answer = await asked(orderwatch, "--sample", "1000")
-    assert (code, answer["orders"], answer["disagree"]) == (0, 1000, [])
-    assert answer["compared"] == dict.fromkeys(("message", "event", "decision", "published_decision"), 1000)
-    code, answer = await asked(orderwatch, "--sample", str(stored * 2))
-    assert (code, answer["orders"], answer["disagree"]) == (0, stored, [])
+    for wanted, sample in ((100, 100), (stored * 2, stored)):
+        code, answer = await asked(orderwatch, "--sample", str(wanted))
+        assert (code, answer["orders"], answer["disagree"]) == (0, sample, [])
+        assert answer["compared"] == dict.fromkeys(("message", "event", "decision", "published_decision"), sample)
 
     async with connected(database_url) as connection:
         outcomes = await connection.fetch('select outcome, partition, "offset" from stream_outcomes')

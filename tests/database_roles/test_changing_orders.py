@@ -59,7 +59,7 @@ def test_orders_are_retired_and_users_erased_as_the_owner_alone(
                 **os.environ, **owners, "ORDERWATCH_DATABASE_URL": prepared.url(DatabaseRole.BATCH),
                 "ORDERWATCH_WAREHOUSE_PATH": str(tmp_path / "warehouse.duckdb"),
                 "ORDERWATCH_STAGING": str(tmp_path / "staging"), "ORDERWATCH_DBT_PROJECT": str(dbt_project),
-                "DBT_LOG_LEVEL_FILE": "none",
+                "DBT_LOG_LEVEL_FILE": "none", "MODELS_ONLY": "1",  # tests of the data ask the warehouse alone
             },
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=500,
         )  # fmt: skip
