@@ -70,7 +70,7 @@ async def system_under_load(place: Place, rate: int) -> AsyncIterator[httpx.Asyn
         await connection.close()
         headers = {"Authorization": f"Bearer {key}"}
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
-            await _ready(client)
+            await wait_ready(client)
             freeze_startup_objects()  # a pause of this process would be counted as theirs
             with place.process(*load):
                 await follow_orders(place, client, WARM_UP)
@@ -93,7 +93,8 @@ async def follow_orders(place: Place, client: httpx.AsyncClient, seconds: int) -
         return await asyncio.gather(*(follow(number, message) for number, message in enumerate(orders)))
 
 
-async def _ready(client: httpx.AsyncClient) -> None:
+async def wait_ready(client: httpx.AsyncClient) -> None:
+    """Wait until an API is ready to serve."""
     while True:
         try:
             if (await client.get("/readyz")).status_code == 200:

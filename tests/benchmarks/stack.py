@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 
+from devstack.kafka import EmbeddedKafka
 from devstack.postgres import EmbeddedPostgres
 from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.migrations import upgrade
@@ -57,13 +58,23 @@ class Place:
             process.wait(timeout=60)
 
 
+def cpu_seconds(process: psutil.Process, *, with_children: bool = True) -> float:
+    """User and system seconds of a process, by default with its children: those that are there and that have ended."""
+    times = process.cpu_times()
+    total = times.user + times.system
+    if with_children:
+        total += times.children_user + times.children_system
+        total += sum(cpu_seconds(child, with_children=False) for child in process.children(recursive=True))
+    return float(total)
+
+
 class Stack:
     """The running broker and database; each measurement takes a new place on them."""
 
     def __init__(
-        self, bootstrap_servers: str, postgres: EmbeddedPostgres, folder: Path, rules: Mapping[str, str]
+        self, kafka: EmbeddedKafka, postgres: EmbeddedPostgres, folder: Path, rules: Mapping[str, str]
     ) -> None:
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = kafka
         self._postgres = postgres
         self._folder = folder
         self._rules = rules
@@ -73,7 +84,7 @@ class Stack:
         """Topics and a database that are there and empty, and dropped afterwards."""
         name = uuid.uuid4().hex[:8]
         settings = KafkaSettings(
-            kafka=self._bootstrap_servers,
+            kafka=self._kafka.bootstrap_servers,
             orders_topic=f"orders-{name}",
             decisions_topic=f"decisions-{name}",
             dead_letter_topic=f"orders.dlq-{name}",
@@ -97,13 +108,11 @@ class Stack:
 
     def postgres_cpu(self) -> float:
         """Seconds of CPU that the server has used, with the connections that have ended and those that are there."""
-        server = psutil.Process(self._postgres.pid)
-        own = server.cpu_times()
-        total = own.user + own.system + own.children_user + own.children_system
-        for child in server.children(recursive=True):
-            times = child.cpu_times()
-            total += times.user + times.system
-        return float(total)
+        return cpu_seconds(psutil.Process(self._postgres.pid))
+
+    def broker_cpu(self) -> float:
+        """Seconds of CPU that the broker has used."""
+        return cpu_seconds(psutil.Process(self._kafka.pid))
 
 
 @asynccontextmanager
@@ -117,7 +126,7 @@ async def running_stack(rules: Mapping[str, str]) -> AsyncIterator[Stack]:
         try:
             await asyncio.to_thread(kafka.wait_ready)
             await asyncio.to_thread(postgres.wait_ready)
-            yield Stack(kafka.bootstrap_servers, postgres, folder, rules)
+            yield Stack(kafka, postgres, folder, rules)
         finally:
             kafka.terminate()
             postgres.terminate()

@@ -34,7 +34,9 @@ from tests.support.own_loop import run_on_own_loop
 CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AXE: Final = Path("services/workbench/frontend/node_modules/axe-core/axe.min.js").absolute()
 # As root Chromium's sandbox cannot be; it visits our own pages alone.
-_OPTIONS: Final = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+CHROMIUM_OPTIONS: Final = (
+    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 
 
 def make_order(order_id: str, **changes: Any) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def open_browser() -> Iterator[Browser]:
     """Chromium without a window."""
     assert CHROMIUM is not None
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
         try:
             yield browser
         finally:
