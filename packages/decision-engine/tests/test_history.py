@@ -1,5 +1,6 @@
 """History features against a plain aggregation over all orders."""
 
+import gc
 import io
 import math
 import random
@@ -213,6 +214,15 @@ def test_the_compiled_kernel_refuses_what_is_not_an_order() -> None:
     for order in (None, (), {"user_id": "U1"}):
         with pytest.raises(TypeError, match="an order event was expected"):
             state.add(order)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not KERNEL_IS_COMPILED, reason="no C compiler was there when it was installed")
+def test_the_garbage_collector_passes_over_no_compiled_histories() -> None:
+    state = HistoryState([HistoryFeature("orders", Aggregate.COUNT, ("user_id", "device_id"), MINUTE)])
+    state.add(random_order(random.Random(1), 1, START, keys=1)._replace(device_id="D1"))
+    ((key, history),) = state.missing[0].histories.items()
+    assert not gc.is_tracked(key)
+    assert not gc.is_tracked(history)
 
 
 def test_a_window_is_open_at_its_beginning_and_closed_at_its_end() -> None:

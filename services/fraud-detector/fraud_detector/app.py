@@ -49,6 +49,8 @@ from order_platform.shutdown_signals import stop_on_signals
 log = structlog.get_logger()
 
 CHECK_EVERY = 5.0
+# More than the pipeline holds at a time: a collection looks through all of that, which takes longer than a batch.
+COLLECTED_OBJECTS = 500_000
 
 
 async def run(settings: DetectorSettings) -> None:
@@ -141,7 +143,7 @@ async def run(settings: DetectorSettings) -> None:
         await stack.enter_async_context(
             watch_for_shutdown(database_url, store.disconnect, lists.disconnect, active.disconnect)
         )
-        freeze_startup_objects()
+        freeze_startup_objects(COLLECTED_OBJECTS)
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(_watch(consumer, store, metrics, health, pipeline), name="watch"),

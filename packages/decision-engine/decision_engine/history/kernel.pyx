@@ -64,6 +64,7 @@ cdef extern from *:
 
 cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(object dictionary, object key) except? NULL
+    void PyObject_GC_UnTrack(object collected) noexcept
     long long PyLong_AsLongLongAndOverflow(object value, int *overflow) except? -1
 
 cdef enum:
@@ -368,6 +369,10 @@ cdef class SeriesReader:
                 entries += 1
             entries[0] = values[index]
             entries += 1
+        # Neither is ever part of a reference cycle: the garbage collector need not look through millions of them.
+        PyObject_GC_UnTrack(history)
+        if type(key) is tuple:
+            PyObject_GC_UnTrack(key)
         return PyDict_SetItem(self.histories, key, history)
 
     cdef bint extend(self, array history, int64_t *values, int64_t time) except -1:
