@@ -493,7 +493,7 @@ def test_loaded_orders_are_kept_where_a_window_reaches_them() -> None:
         each.advance_time(end)
     for number, order in enumerate(orders):
         added.add(order, 0, number)
-        loaded.load(order)
+        loaded.load([order])
     for number in range(320, 400):
         late = timedelta(hours=2 * (number - 319))  # up to a week
         order = random_order(chance, number, end, keys=4)._replace(created_date=end - late)

@@ -207,7 +207,7 @@ def test_a_snapshot_has_the_labels(history: StreamFeatures) -> None:
 def test_a_snapshot_has_labelled_orders_of_which_only_some_fields_were_read(history: StreamFeatures) -> None:
     unread = dict.fromkeys(OrderEvent._fields) | {"order_id": "o1", "user_id": "u", "currency": "IDR"}
     event = OrderEvent(**{**unread, "created_date": NOON})  # type: ignore[arg-type]
-    history.load(event)
+    history.load([event])
     history.advance(0, 1)
     history.await_orders(["o1"])
     history.find_labelled(event, 0, 0)

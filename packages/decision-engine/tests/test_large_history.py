@@ -89,6 +89,25 @@ def test_orders_are_forgotten_up_to_a_time_and_windows_begin_there(chunk: int) -
         assert agrees(large, kept, 100, order.time, horizon)
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_the_orders_of_a_history_of_times_alone_are_counted(chunk: int) -> None:
+    chance = random.Random(chunk)
+    large, kept = LargeHistory((), chunk), list[int]()
+    for number, order in enumerate(random_orders(chance, 600, lateness=20)):
+        large.add(order.time, ())
+        kept.append(order.time)
+        if number % 5 == 4:
+            assert large.remove(kept.pop(chance.randrange(len(kept))), ())
+        if number % 100 == 99:
+            list(large.forget(number - 60))
+            kept = [time for time in kept if time > number - 60]
+        since, end = sorted(chance.randrange(number - 60, number + 1) for _ in range(2))
+        counted = large.count(large.end_of(since), large.end_of(end))
+        assert counted == sum(since < time <= end for time in kept)
+    assert [time for (times,) in large.chunks() for time in times] == sorted(kept)
+    assert max(len(times) for (times,) in large.chunks()) <= max(2 * chunk - 1, 1)
+
+
 def test_orders_in_few_long_chunks_are_kept_in_short_ones() -> None:
     """Snapshots of earlier releases have longer chunks."""
     orders = sorted(random_orders(random.Random(1), 3_000, lateness=50))

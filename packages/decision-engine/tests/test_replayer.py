@@ -138,7 +138,7 @@ class Past:
                 if partition in ends and offset < ends[partition]:
                     state.add(event, partition.number, offset)
                 elif partition.epoch < next(iter(ends)).epoch:
-                    state.load(event)
+                    state.load([event])
                     state.find_labelled_before(event)
         for partition, labels in self.labels.items():
             for label in labels:

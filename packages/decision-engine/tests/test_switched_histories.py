@@ -95,7 +95,7 @@ def test_values_after_a_switch_are_those_of_histories_that_saw_everything(seed: 
     for offset in range(80, 120):
         read(offset)
         for _ in range(2):
-            following.load(before.pop())
+            following.load([before.pop()])
         if offset == 100:
             for each in (switched, alone):
                 list(each.forget())
@@ -186,7 +186,7 @@ def test_values_are_exact_through_many_switches_with_histories_that_are_kept(see
             to_load = orders[:offset]
             chance.shuffle(to_load)
             for number, order in enumerate(to_load):
-                following.load(order)
+                following.load([order])
                 if number % 50 == 0 and offset < len(orders) - 20:
                     read()
         for act in chance.choices((read, read, forget, discard), k=chance.randrange(5)):

@@ -49,7 +49,7 @@ def order(**changes: Any) -> OrderEvent:
 def stored(*earlier: OrderEvent, blocked: str = "") -> FeatureState:
     history = StreamFeatures(RULESET.features)
     for event in earlier:
-        history.load(event)
+        history.load([event])
     members = ListMembers()
     members.load(1, [EntryChange("blocked_devices", "device_id", blocked, None, True)] if blocked else [])
     return ListFeatures(history, members, RULESET)

@@ -147,10 +147,10 @@ class LargeHistory:
 
     def add(self, time: int, values: Sequence[int]) -> None:
         """Add an order, at its own time."""
-        if self._blocks:
-            self._insert(time, values)
-        else:
+        if not self._blocks:
             self._insert_block(0, [new_history(self._kinds, time, values)])
+        elif values or not self._append(time):
+            self._insert(time, values)
         for column, presence in self._presence.items():
             presence.add(values[column - 1], time)
 
@@ -247,6 +247,17 @@ class LargeHistory:
             self._parts.add(block, time, values)
         else:
             self._replace_chunk(block, chunk, split(history, self._kinds, self._chunk))
+
+    def _append(self, time: int) -> bool:
+        """Add an order to a history of times alone; False when it is not the newest one, or its chunk would be full."""
+        parts, within = self._parts, self._blocks[-1]
+        times = within.chunks[-1][0]
+        if time < parts.lasts[-1] or len(times) >= 2 * self._chunk - 1:
+            return False
+        times.append(time)
+        within.parts.append(time)
+        parts.append(time)
+        return True
 
     def _parts_of(self, history: History) -> Iterator[History]:
         """The orders of a chunk in chunks of the size that is wanted."""

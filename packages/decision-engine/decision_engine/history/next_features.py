@@ -1,6 +1,6 @@
 """Features that a stream's histories are prepared for, while orders are decided by others."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from decision_engine.history.declaration import HistoryFeature, longest_window
@@ -33,6 +33,6 @@ class NextFeatures:
         """The histories that lack orders need those that were created after this time."""
         return self._complete_since() - self._longest
 
-    def load(self, event: OrderEvent) -> None:
-        """Count a stored order in the histories that lack it."""
-        self.histories.load(event, self._complete_since() - event.created_date)
+    def load(self, events: Iterable[OrderEvent]) -> None:
+        """Count stored orders in the histories that lack them."""
+        self.histories.load(events, self._complete_since())

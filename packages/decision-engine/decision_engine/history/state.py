@@ -4,8 +4,9 @@ The values are those of the contract: aggregates over the orders that were added
 (t - window, t]. Orders may be added in any order; each counts at its own time.
 """
 
+from bisect import bisect_left
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, Final
 
 from decision_engine.history.compiler import (
@@ -21,6 +22,8 @@ from decision_engine.history.series import NO_HORIZON, Kept, Series, microsecond
 from decision_engine.history.series_functions import CompileSeries, fastest_functions
 from decision_engine.history.snapshot import read_histories, write_histories
 from order_contract.event import OrderEvent
+
+OLDEST: Final = datetime.min.replace(tzinfo=UTC)
 
 MOST_KEPT: Final = 16
 """Series that are kept for a switch back: each costs time on every order."""
@@ -70,23 +73,26 @@ class HistoryState:
                 return True
         return False
 
-    def load(self, event: OrderEvent, age: timedelta) -> None:
-        """Add an order to the series that are not shared, where a window is longer than its age."""
+    def load(self, events: Iterable[OrderEvent], since: datetime, kept_since: datetime = OLDEST) -> None:
+        """Add the orders after `kept_since` to the series that are not shared, where a window at `since` reaches them.
+
+        The windows of orders at `since`: of later ones they reach back less far.
+        """
         if not self._loaders:
             self._loaders = self._compile_loaders()
-        for window, add in self._loaders:
-            if window > age:
-                add(event)
-                return
+        starts = [max(since - window, kept_since) for window, _ in self._loaders]
+        adders = [_add_nowhere, *(add for _, add in self._loaders)]
+        for event in events:
+            adders[bisect_left(starts, event.created_date)](event)
 
     def _compile_loaders(self) -> list[tuple[timedelta, AddOrder]]:
-        """What adds an order to the missing series whose window is so long or longer, shortest first."""
+        """What adds an order to the missing series whose window is so long or longer, longest first."""
         return [
             (
                 timedelta(microseconds=window),
                 self._compile_series([each for each in self._missing if each.features[-1].window >= window]).add,
             )
-            for window in sorted({series.features[-1].window for series in self._missing})
+            for window in sorted({series.features[-1].window for series in self._missing}, reverse=True)
         ]
 
     @property
@@ -249,3 +255,7 @@ class HistoryState:
                 return series
         self._series.append(wanted)
         return wanted
+
+
+def _add_nowhere(_event: OrderEvent) -> None:
+    """No window reaches the order."""

@@ -264,13 +264,12 @@ class StreamFeatures:
         else:
             self.late_orders -= 1
 
-    def load(self, event: OrderEvent) -> None:
-        """Count a stored order; how far its partition was read does not change.
+    def load(self, events: Iterable[OrderEvent]) -> None:
+        """Count stored orders; how far their partitions were read does not change.
 
-        It is added where a window can still reach it, of an order that is as late as orders may be.
+        Each is added where a window can still reach it, of an order that is as late as orders may be.
         """
-        if event.created_date > self._kept_since:
-            self._histories.load(event, self._complete_since - event.created_date)
+        self._histories.load(events, self._complete_since, self._kept_since)
 
     @property
     def histories(self) -> int:

@@ -45,6 +45,11 @@ class Summaries:
             least[part] = min(least[part], value)
             greatest[part] = max(greatest[part], value)
 
+    def append(self, time: int) -> None:
+        """The last part has one order more, which has no values and is the newest one."""
+        self.lasts[-1] = time
+        self.sums[0][-1] += 1
+
     def insert(self, part: int, summary: Summary) -> None:
         """Insert a part."""
         self.lasts.insert(part, summary.last)

@@ -203,8 +203,8 @@ def _examine(event: OrderEvent, ruleset: Ruleset, known: _Known) -> WhatIf:
         history = StreamFeatures(ruleset.features)
         history.advance_time(event.created_date)
         history.await_orders([label.order_id for label in known.labels])
+        history.load(known.orders)
         for order in known.orders:
-            history.load(order)
             history.find_labelled_before(order)
         for order_id, label, *rank in known.labels:
             history.apply_label(order_id, Label(label), LabelRank(*rank))

@@ -126,13 +126,15 @@ async def _load(
 def _count(history: StreamFeatures, epoch: int, rows: Sequence[asyncpg.Record]) -> None:
     """Count the orders of rows of `_query` that are of this topic or of an earlier one of the name."""
     read: dict[int, int] = {}
+    events = []
     for row in rows:
         source_epoch, partition, offset = row[_EVENT_FIELDS:]
         if source_epoch > epoch:
             continue
-        history.load(event_from_columns(row[:_EVENT_FIELDS]))
+        events.append(event_from_columns(row[:_EVENT_FIELDS]))
         if source_epoch == epoch and offset >= read.get(partition, 0):
             read[partition] = offset + 1
+    history.load(events)
     for partition, next_offset in read.items():
         history.advance(partition, next_offset)
 
@@ -140,10 +142,12 @@ def _count(history: StreamFeatures, epoch: int, rows: Sequence[asyncpg.Record]) 
 def _count_missing(following: NextFeatures, epoch: int, rows: Sequence[asyncpg.Record]) -> None:
     """Count the orders of rows of `_query` that were read before the histories were prepared."""
     next_offsets = following.next_offsets
+    events = []
     for row in rows:
         source_epoch, partition, offset = row[_EVENT_FIELDS:]
         if source_epoch < epoch or (source_epoch == epoch and offset < next_offsets.get(partition, 0)):
-            following.load(event_from_columns(row[:_EVENT_FIELDS]))
+            events.append(event_from_columns(row[:_EVENT_FIELDS]))
+    following.load(events)
 
 
 def needed_columns(features: Sequence[HistoryFeature]) -> list[str]:

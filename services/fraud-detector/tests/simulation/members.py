@@ -205,7 +205,7 @@ class Member:
         for row in list(self._database.orders.values()):
             await self._random.pause()
             if row.source_offset < following.next_offsets.get(row.source_partition, 0):
-                following.load(row.event())
+                following.load([row.event()])
 
     def _prepare(self, rulesets: DecidingRulesets) -> Prepared:
         """Histories of all that is stored, as a detector reads them from the database."""
