@@ -1,5 +1,6 @@
 """Moments of the live list: every decision is counted once, few are drawn, flagged ones first."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -47,3 +48,18 @@ async def test_moments_hold_every_decision_of_a_stream_once() -> None:
     moments = [moment async for moment in gather_moments(chunks(), seconds=0.001)]
     assert sum(moment.decisions for moment in moments) == 100
     assert moments[-1].event_id == "0:100"
+
+
+async def test_what_comes_after_a_pause_is_sent_at_once_and_what_follows_is_gathered() -> None:
+    seen = asyncio.Event()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield _decision(0)
+        await seen.wait()
+        yield _decision(1)
+        yield _decision(2)
+
+    moments = gather_moments(chunks(), seconds=3600)
+    assert (await anext(moments)).decisions == 1
+    seen.set()
+    assert [moment.decisions async for moment in moments] == [2]

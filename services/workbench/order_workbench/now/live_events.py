@@ -30,7 +30,10 @@ class Moment(NamedTuple):
 
 
 async def gather_moments(chunks: AsyncIterator[bytes], seconds: float = GATHER_SECONDS) -> AsyncIterator[Moment]:
-    """Moments of a stream, as `DecisionStreams.stream` sends it; ends with it."""
+    """Moments of a stream, as `DecisionStreams.stream` sends it; ends with it.
+
+    What comes after a pause is sent at once, what follows is gathered: so there are `seconds` from one to the next.
+    """
     queue: asyncio.Queue[list[StreamEvent] | None] = asyncio.Queue(maxsize=100)
 
     async def read() -> None:
@@ -42,22 +45,22 @@ async def gather_moments(chunks: AsyncIterator[bytes], seconds: float = GATHER_S
 
     reading = asyncio.create_task(read())
     try:
-        ended = False
+        ended, following = False, 0.0
         while not ended:
             events = await queue.get()
             gathered: list[StreamEvent] = []
-            deadline = asyncio.get_running_loop().time() + seconds
             while events is not None:
                 gathered += events
                 if len(gathered) >= _MOST_GATHERED:
                     break
                 try:
-                    async with asyncio.timeout_at(deadline):
+                    async with asyncio.timeout_at(following):
                         events = await queue.get()
                 except TimeoutError:
                     break
             ended = events is None
             if gathered and (moment := make_moment(gathered)) is not None:
+                following = asyncio.get_running_loop().time() + seconds
                 yield moment
     finally:
         reading.cancel()
