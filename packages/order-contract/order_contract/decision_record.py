@@ -6,6 +6,7 @@ the feature states of other detectors: they read this topic rather than `orders`
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -18,6 +19,8 @@ from order_contract.seen import decode_seen
 ORDER_HEADER: Final = "order"
 
 _EVENT_FIELDS: Final = len(OrderEvent._fields)
+_FIRST_SHARED: Final = OrderRow._fields.index("ruleset_version")
+_OFFSET: Final = OrderRow._fields.index("source_offset")
 _TIMES: Final = tuple(OrderEvent._fields.index(name) for name in ("created_date", "account_created_date"))
 
 
@@ -27,28 +30,46 @@ def decision_key(order_id: str) -> bytes:
 
 
 def encode_decision(row: OrderRow) -> bytes:
-    """The value for a stored row: a pure function of it, so publishing again gives the same bytes."""
-    return orjson.dumps(
-        {
-            "order_id": row.order_id,
-            "user_id": row.user_id,
-            "status": row.status,
-            "outcome": row.outcome,
-            "risk_score": row.risk_score,
-            "hits": orjson.Fragment(row.hits),
-            "features": orjson.Fragment(row.features),
-            "seen": None if row.seen is None else decode_seen(row.seen, row.source_partition, row.source_offset),
-            # Left out without lists, so that what earlier releases published is still what is stored.
-            **({} if row.lists_seen is None else {"lists_seen": row.lists_seen}),
-            "ruleset_version": row.ruleset_version,
-            "decided_at": row.decided_at,
-            "topic": row.source_topic,
-            "topic_epoch": row.source_epoch,
-            "partition": row.source_partition,
-            "offset": row.source_offset,
-        },
-        option=orjson.OPT_UTC_Z,
-    )
+    """The value for a stored row: a pure function of it, so publishing again gives the same bytes.
+
+    Put together as text, as orjson takes three times as long for the whole: most members are JSON already, or the same
+    for all rows of a batch.
+    """
+    offset = row.source_offset
+    before, after = _shared_members(row[_FIRST_SHARED:_OFFSET])
+    return (
+        f'{{"order_id":{_quoted(row.order_id)},"user_id":{_quoted(row.user_id)},"status":"{row.status}",'
+        f'"outcome":"{row.outcome}","risk_score":{row.risk_score},"hits":{row.hits},"features":{row.features},'
+        f'"seen":{before}{"" if row.seen is None else offset}{after}{offset}}}'
+    ).encode()
+
+
+@lru_cache(maxsize=1_000)
+def _shared_members(columns: tuple[Any, ...]) -> tuple[str, str]:
+    """What follows `"seen":` and does not differ within a batch: before the order's own offset in it, and after that.
+
+    The second part ends with the name of the last member, the offset.
+    """
+    version, decided_at, seen, lists_seen, topic, epoch, partition = columns
+    before, after = "null", ""
+    if seen is not None:
+        numbers = decode_seen(seen, partition, 0)
+        before = f"[{''.join(f'{number},' for number in numbers[:partition])}"
+        after = f"{''.join(f',{number}' for number in numbers[partition + 1 :])}]"
+    members = {
+        # Left out without lists, so that what earlier releases published is still what is stored.
+        **({} if lists_seen is None else {"lists_seen": lists_seen}),
+        "ruleset_version": version,
+        "decided_at": decided_at,
+        "topic": topic,
+        "topic_epoch": epoch,
+        "partition": partition,
+    }
+    return before, f'{after},{orjson.dumps(members, option=orjson.OPT_UTC_Z).decode()[1:-1]},"offset":'
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
 
 
 def decision_headers(row: OrderRow) -> list[tuple[str, bytes]]:

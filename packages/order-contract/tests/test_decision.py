@@ -11,6 +11,7 @@ import pytest
 from order_contract.decision import Decision, OrderRow, Outcome, RuleHit, Status, status_of
 from order_contract.decision_record import encode_decision
 from order_contract.event import OrderEvent
+from order_contract.seen import decode_seen
 
 HITS: list[RuleHit] = [
     {
@@ -99,6 +100,35 @@ def test_a_message_says_what_was_decided_and_where_the_order_came_from() -> None
     }
 
 
+@pytest.mark.parametrize("seen", [None, b"\x05", b"\x05\x80\x01\x00\x07"])
+@pytest.mark.parametrize("lists_seen", [None, 0])
+@pytest.mark.parametrize("order_id", ['a"b\\c', "\u00fc\U0001f600", "a\x01\x7f"])
+def test_a_message_is_written_as_orjson_writes_it(seen: bytes | None, lists_seen: int | None, order_id: str) -> None:
+    row = ROW._replace(order_id=order_id, user_id=order_id[::-1], seen=seen, lists_seen=lists_seen)
+    message = encode_decision(row._replace(hits="[]", features="{}"))
+
+    assert message == orjson.dumps(orjson.loads(message))
+    assert message == orjson.dumps(
+        {
+            "order_id": order_id,
+            "user_id": order_id[::-1],
+            "status": "fraud",
+            "outcome": "decline",
+            "risk_score": 60,
+            "hits": [],
+            "features": {},
+            "seen": None if seen is None else decode_seen(seen, 2, 17),
+            **({} if lists_seen is None else {"lists_seen": lists_seen}),
+            "ruleset_version": "v1",
+            "decided_at": "2026-11-22T03:00:01.250000Z",
+            "topic": "orders",
+            "topic_epoch": 1,
+            "partition": 2,
+            "offset": 17,
+        }
+    )
+
+
 def test_a_message_holds_no_personal_data() -> None:
     message = encode_decision(ROW)
 
@@ -121,7 +151,9 @@ def test_messages_of_different_decisions_differ() -> None:
         ROW._replace(hits="[]"),
         ROW._replace(features="{}"),
         ROW._replace(seen=None),
+        ROW._replace(lists_seen=8),
         ROW._replace(ruleset_version="v2"),
+        ROW._replace(decided_at=ROW.decided_at.replace(microsecond=0)),
         ROW._replace(source_topic="orders-2"),
         ROW._replace(source_epoch=2),
         ROW._replace(source_partition=3),
