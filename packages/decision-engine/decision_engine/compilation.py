@@ -54,6 +54,12 @@ def compile_condition(condition: str | ConditionText, schema: Schema) -> Conditi
     return binder.compile(binder.bind_condition(ConditionText(condition) if isinstance(condition, str) else condition))
 
 
+def compile_event_condition(condition: str, schema: Schema) -> Callable[[OrderEvent], bool]:
+    """Compile a condition over the fields of an event alone: `schema` has no features. Raises ExpressionError."""
+    binder = _Binder(schema)
+    return binder.compile(binder.bind_condition(ConditionText(condition)), ["event"])
+
+
 def compile_all(conditions: Sequence[ConditionText], schema: Schema) -> FindFired:
     """Compile which of several conditions hold: one call for all of them, in which each value is loaded once."""
     return _SharingBinder(schema).compile_all(conditions)
@@ -117,13 +123,13 @@ class _Binder(ast.NodeTransformer):
         self._variables: dict[str, str] = {}
         self._count = 0
 
-    def compile(self, body: ast.expr) -> Callable[[OrderEvent, Mapping[str, Any]], Any]:
-        parameters = ast.arguments(
-            posonlyargs=[ast.arg("event"), ast.arg("features")], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]
+    def compile(self, body: ast.expr, parameters: Sequence[str] = ("event", "features")) -> Callable[..., Any]:
+        arguments = ast.arguments(
+            posonlyargs=[ast.arg(name) for name in parameters], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]
         )
         names = self._names()
-        compiled: Callable[[OrderEvent, Mapping[str, Any]], Any] = eval(  # noqa: S307  (only checked nodes are in it)
-            _compile(ast.Expression(ast.Lambda(parameters, body)), "eval"), names
+        compiled: Callable[..., Any] = eval(  # noqa: S307  (only checked nodes are in it)
+            _compile(ast.Expression(ast.Lambda(arguments, body)), "eval"), names
         )
         return compiled
 

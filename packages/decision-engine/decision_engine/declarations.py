@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from decision_engine.compilation import LISTS, compile_condition
+from decision_engine.compilation import LISTS, compile_event_condition
 from decision_engine.expression import ExpressionError, names_in
 from decision_engine.features import ROLLOUT
 from decision_engine.history.declaration import (
@@ -251,7 +251,6 @@ def _window(reader: NodeReader, node: yaml.Node) -> int:
 def _where(reader: NodeReader, node: yaml.Node, what: str, schema: Schema) -> Callable[[OrderEvent], bool]:
     try:
         alone = dataclasses.replace(schema, features={}, history={}, lists={})
-        condition = compile_condition(reader.text(node, "where"), alone)
+        return compile_event_condition(reader.text(node, "where"), alone)
     except ExpressionError as error:
         raise reader.expression_error(node, f"where of {what}: {error}", error.offset) from None
-    return lambda event: condition(event, {})
