@@ -38,6 +38,9 @@ CHROMIUM_OPTIONS: Final = (
     "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
+PATIENCE_MS: Final = 90_000
+"""How long a page may take: a busy machine must not fail a test."""
+
 
 def make_order(order_id: str, **changes: Any) -> dict[str, Any]:
     """An order event that the default rules flag, as it comes from abroad."""
@@ -117,6 +120,7 @@ class Visit:
     """A signed-in person's tab, with what went wrong in it."""
 
     def __init__(self, context: BrowserContext, base_url: str) -> None:
+        context.set_default_timeout(PATIENCE_MS)
         self.page: Page = context.new_page()
         self.faults: list[str] = []
         self._base_url = base_url
@@ -134,7 +138,7 @@ class Visit:
 
     def wait_for_parts(self) -> None:
         """Wait for the parts that are loaded after the page: leaving earlier breaks off their requests, a fault."""
-        expect(self.page.locator("[hx-get].htmx-request")).to_have_count(0)
+        expect(self.page.locator("[hx-get].htmx-request")).to_have_count(0, timeout=PATIENCE_MS)
 
     def find_accessibility_faults(self) -> list[str]:
         """What axe finds on the page as it is: rule, and the first element."""

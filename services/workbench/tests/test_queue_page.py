@@ -48,8 +48,10 @@ def labels(workbench: WorkbenchSystem, order_id: str) -> list[tuple[str | None, 
 def test_a_review_by_keyboard_alone(workbench: WorkbenchSystem, sign_in: SignIn) -> None:
     workbench.publish([make_order("keys-1", amount=9_000_000), make_order("keys-2"), make_order("keys-3", amount=1)])
     visit = sign_in("Dina", "review")
-    visit.goto("/workbench/queue")
-    assert press(visit, "n") == "keys-1"
+    visit.page.get_by_role("button", name="Review the most urgent order").wait_for()
+    visit.page.keyboard.press("n")
+    visit.page.wait_for_url("**/workbench/queue?id=keys-1")
+    visit.wait_for_parts()
     assert "Ordered from SG, not from Indonesia." in visit.page.locator("article .reasons").inner_text()
     visit.page.keyboard.press("t")
     visit.page.keyboard.type("it was reported; f1 l1 n")

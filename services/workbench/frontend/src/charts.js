@@ -39,7 +39,8 @@ function draw(element) {
       ],
       axes: [axis, { ...axis, size: 56 }],
       scales: {
-        x: { range: (_, first, last) => [first - DAY_SECONDS, last + DAY_SECONDS] },
+        // Of one day alone uPlot takes the end to be years later.
+        x: { range: (_, first, last) => [first - DAY_SECONDS, (data[0].length > 1 ? last : first) + DAY_SECONDS] },
         y: { range: (_, __, most) => [0, Math.max(most, 1)] },
       },
       cursor: { drag: { x: false, y: false } },
