@@ -275,6 +275,27 @@ def test_rows_are_hashed_again_when_any_of_them_was_written(
     assert read(known) == before
 
 
+def test_extracted_rows_have_the_totals_that_postgres_computes_of_them(
+    settings: BatchSettings,
+    connection: "psycopg.Connection[Any]",
+    store_orders: StoreOrders,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store_orders(FIRST, 1, 200)
+    connection.execute(
+        "update orders set amount = 9223372036854775807 where order_id < (select max(order_id) from orders)"
+    )
+    known, first, second = PostgresTotals(connection), Partition.of(ORDERS, FIRST), Partition.of(ORDERS, DAYS[1])
+    wanted = [(table, partition) for table in ORDER_TABLES for partition in (first, second)]
+    extracts = extract(connection, wanted, settings.staging, totals=known)
+    assert [each.totals.rows > 0 for each in extracts] == [True, False, True, False]
+    monkeypatch.setattr(PostgresTotals, "_hash", None)  # they are known from now on
+    found = [known.read(table, FIRST, DAYS[1]) for table in ORDER_TABLES]
+    assert found == [{first: each.totals} for each in extracts if each.totals.rows]
+    monkeypatch.undo()
+    assert found == [PostgresTotals(connection).read(table, FIRST, DAYS[1]) for table in ORDER_TABLES]
+
+
 def test_dates_that_did_not_change_are_not_hashed_again_with_those_that_did(
     connection: "psycopg.Connection[Any]", store_orders: StoreOrders, monkeypatch: pytest.MonkeyPatch
 ) -> None:

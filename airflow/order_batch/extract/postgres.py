@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ _SNAPSHOT = "set transaction isolation level repeatable read, read only"
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A partition's rows in files, and their totals as Postgres counted them."""
+    """A partition's rows in files, and their totals, of the hashes that Postgres computed."""
 
     table: Table
     partition: Partition
@@ -58,9 +60,9 @@ def extract(
             for table, partition in wanted:
                 folder = staging / table.name / partition.id
                 folder.mkdir(parents=True)
-                files = tuple(write_files(table, _batches(cursor, table, partition), folder, file_bytes))
-                found = totals.read(table, partition.start, partition.last)
-                extracts.append(Extract(table, partition, files, found.get(partition, Totals.empty(table))))
+                rows = _HashedRows(table)
+                files = tuple(write_files(table, rows.read(cursor, partition), folder, file_bytes))
+                extracts.append(Extract(table, partition, files, totals.remember(table, partition, rows.totals)))
     return extracts
 
 
@@ -82,15 +84,37 @@ def _arrow_cursor(connection: "psycopg.Connection[Any]") -> "Iterator[dbapi.Curs
         yield cursor
 
 
-def _batches(cursor: "dbapi.Cursor", table: Table, partition: Partition) -> Iterator[pa.RecordBatch]:
-    """The rows of a partition, columns in the table's order."""
-    select = SOURCES[table.name].select(table)
-    start, end = partition.moments
-    # COPY, which the driver makes of it, accepts no parameters.
-    select = select.replace("%(start)s", f"'{start.isoformat()}'").replace("%(end)s", f"'{end.isoformat()}'")
-    with _psycopg_errors():
-        cursor.execute(select)
-        yield from cursor.fetch_record_batch()
+class _HashedRows:
+    """The rows of a partition, with their totals as far as they were read.
+
+    Postgres hashes a row in the statement that reads it, so that each row is formed once.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._names = [column.name for column in table.columns]
+        self.totals = Totals.empty(table)
+
+    def read(self, cursor: "dbapi.Cursor", partition: Partition) -> Iterator[pa.RecordBatch]:
+        """All rows, columns in the table's order."""
+        start, end = partition.moments
+        # COPY, which the driver makes of it, accepts no parameters.
+        select = SOURCES[self._table.name].select_hashed(self._table)
+        select = select.replace("%(start)s", f"'{start.isoformat()}'").replace("%(end)s", f"'{end.isoformat()}'")
+        with _psycopg_errors():
+            cursor.execute(select)
+            for batch in cursor.fetch_record_batch():
+                self._add(batch)
+                yield batch.select(self._names)
+
+    def _add(self, batch: pa.RecordBatch) -> None:
+        # As Python's integers: a day's sum may exceed 64 bits.
+        amount, before = self._table.amount, self.totals
+        self.totals = Totals(
+            before.rows + batch.num_rows,
+            None if amount is None else (before.amount or 0) + sum(batch[amount].to_pylist()),
+            reduce(xor, batch["row_hash"].to_pylist(), before.content_hash),
+        )
 
 
 @contextmanager

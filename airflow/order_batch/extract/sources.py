@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from order_batch.warehouse.content_hash import POSTGRES
 from order_batch.warehouse.tables import LABELS, ORDERS, PRODUCTS, RULE_HITS, USERS, Table
 
 _BUSINESS_DATE = "(created_date at time zone 'Asia/Jakarta')::date"
@@ -22,6 +23,11 @@ class Source:
     moment: str
     expressions: Mapping[str, str]
 
+    @property
+    def is_row_by_row(self) -> bool:
+        """Whether each row of Postgres is one row of the raw table."""
+        return self.relation == self.table
+
     def select(self, table: Table) -> str:
         """The rows of a partition, columns in the table's order; parameters are its two moments."""
         columns = ", ".join(
@@ -30,17 +36,25 @@ class Source:
         )
         return f"select {columns} from {self.relation} where {self._within}"
 
+    def select_hashed(self, table: Table) -> str:
+        """The same rows with their content hash as the last column, which is named `row_hash`.
+
+        Without OFFSET, Postgres would compute the expressions of columns twice: JSON of hits would be parsed again.
+        """
+        return f"select *, {POSTGRES.row_hash(table)} as row_hash from ({self.select(table)} offset 0) as extracted"
+
     @property
     def _within(self) -> str:
         return f"{self.moment} >= %(start)s and {self.moment} < %(end)s"
 
 
-# Rules that fired are elements of the order's hits. Orders without hits are skipped before their JSON is parsed.
+# Rules that fired are elements of the order's hits. Orders without hits are skipped before their JSON is parsed, and
+# each hit is parsed once for all of its columns, which takes half the time of one `->>` per column.
 _HITS = """(
-    select o.created_date, o.order_id,
-        hit ->> 'rule' as rule, hit ->> 'severity' as severity, (hit ->> 'score')::bigint as score,
-        hit ->> 'mode' as mode, hit ->> 'reason' as reason, hit_number
-    from orders as o cross join lateral json_array_elements(o.hits) with ordinality as each (hit, hit_number)
+    select o.created_date, o.order_id, hit.*
+    from orders as o cross join lateral rows from (
+        json_to_recordset(o.hits) as (rule text, severity text, score bigint, mode text, reason text)
+    ) with ordinality as hit (rule, severity, score, mode, reason, hit_number)
     where o.hits::text <> '[]'
 ) as hits"""
 

@@ -1,5 +1,6 @@
 """Totals of partitions in Postgres, over the same rows and columns that an extract writes."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -43,6 +44,18 @@ class PostgresTotals:
         """The totals of the rows from business date `first` to `last`, by partition; without rows there are none."""
         found = self._known.read(table, first, last, self._fingerprints, self._hash)
         return {partition: totals for partition, totals in found.items() if totals.rows}
+
+    def remember(self, table: Table, partition: Partition, totals: Totals) -> Totals:
+        """Keep the totals of a partition's rows, read in the same snapshot, while Postgres has these rows.
+
+        Returns them with the number of rows as Postgres counts it, where it holds one for each.
+        """
+        found = {day: Fingerprint(*rest) for day, *rest in self._fingerprints(table, partition.start, partition.last)}
+        fingerprint = found.get(partition.start, Fingerprint(0, 0))
+        if SOURCES[table.name].is_row_by_row:
+            totals = replace(totals, rows=fingerprint.rows)
+        self._known.remember(table, partition, fingerprint, totals)
+        return totals
 
     def row_counts(self, table: Table, first: date, last: date) -> dict[Partition, int]:
         """The number of rows from business date `first` to `last`, by partition, without reading their columns."""
