@@ -35,7 +35,8 @@ new PerformanceObserver((list) => {
 new MutationObserver((changes) => {
   for (const {target, addedNodes} of changes)
     if (target.id === "live-rows")
-      for (const row of addedNodes) row.setAttribute?.("elementtiming", row.querySelector("a")?.textContent ?? "");
+      for (const row of addedNodes)
+        row.querySelector?.("time")?.setAttribute("elementtiming", row.querySelector("a").textContent);
 }).observe(document, {childList: true, subtree: true});
 window.takePainted = () => painted.splice(0);
 """
