@@ -19,7 +19,7 @@ from order_api.auth.keys import create_key
 from order_api.kit.registry import ServiceRegistry
 from order_api.settings import ApiSettings
 from order_contract.decision import OrderRow
-from order_platform.kafka.lag import PartitionLag
+from order_platform.kafka.lag import ConsumerGroup, GroupMember, PartitionLag
 
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
 Service = TypeVar("Service")
@@ -46,6 +46,9 @@ class FakeLag:
         if self.away:
             raise KafkaConnectionError("gone")
         return self.partitions
+
+    async def group(self) -> ConsumerGroup:
+        return ConsumerGroup("fraud-detector", "Stable", (GroupMember("aiokafka", "/10.0.0.7", (0, 1)),))
 
 
 def make_order(order_id: str = "order-1", **changes: Any) -> OrderRow:

@@ -2,12 +2,15 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
 from order_api.http.problems.requests import MAX_ERRORS
+from order_contract.business_time import business_date, business_date_start
 
 Publish = Callable[..., Awaitable[None]]
 # Longer than a name in Postgres, 63 bytes.
@@ -73,6 +76,27 @@ async def test_a_mart_says_up_to_which_date_it_has_data_and_when_it_was_publishe
     (mart,) = (await client.get("/v1/marts")).json()["items"]
     assert (mart["data_up_to"], mart["published_at"]) == ("2026-11-20", "2026-11-20T18:05:00Z")
     assert (await client.get("/v1/marts/mart_users")).json()["mart"] == mart
+
+
+async def test_dates_with_orders_say_how_many_of_them_the_marts_hold(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, store: Any, order: Any
+) -> None:
+    assert (await client.get("/v1/batch-dates")).json() == {"items": []}
+    today = business_date(datetime.now(UTC))
+    ends = [business_date_start(today - timedelta(days=days)) for days in range(20)]
+    moment = timedelta(microseconds=1)
+    await store(  # the last and the first moment of a date each; today and 15 days ago are not listed
+        *(order(f"o{days}", created_date=ends[days] - moment) for days in (2, 15)),
+        *(order(f"p{days}", created_date=ends[days]) for days in (0, 1, 4)),
+    )
+    await connection.executemany(
+        "insert into published_partitions values ('orders', $1, $2, 1)",
+        [(today - timedelta(days=days), rows) for days, rows in ((4, 7), (6, 9), (7, 0), (16, 5))],
+    )
+    assert (await client.get("/v1/batch-dates")).json()["items"] == [
+        {"business_date": str(today - timedelta(days=days)), "published_orders": rows}
+        for days, rows in ((1, None), (3, None), (4, 7), (6, 9))
+    ]
 
 
 async def test_rows_are_typed(client: httpx.AsyncClient, publish: Publish) -> None:

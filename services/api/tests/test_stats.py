@@ -13,7 +13,7 @@ from order_api.kit.cost_aware_cache import CostAwareCache
 from order_api.kit.lag_monitor import Reading
 from order_api.stats.repository import OrderGroup
 from order_api.stats.service import Counted, build_statistics
-from order_platform.kafka.lag import PartitionLag
+from order_platform.kafka.lag import GroupMember, PartitionLag
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ def counted(*groups: OrderGroup) -> Counted:
 def test_statistics_of_no_orders_are_zero() -> None:
     answer = build_statistics(counted(), Reading(None))
     assert (answer.orders, answer.flagged, answer.flagged_share, answer.amounts) == (0, 0, 0.0, [])
-    assert (answer.stream.lag, answer.stream.partitions) == (None, None)
+    assert (answer.stream.lag, answer.stream.partitions, answer.stream.detectors) == (None, None, None)
 
 
 def test_groups_are_added_up() -> None:
@@ -36,7 +36,9 @@ def test_groups_are_added_up() -> None:
             OrderGroup("review", "IDR", ["large", "shadow-rule"], 5, 50_000),
             OrderGroup("decline", "USD", ["large"], 1, 7),
         ),
-        Reading([PartitionLag(0, 10, 20, 25)]),
+        Reading(
+            [PartitionLag(0, 10, 20, 25)], [GroupMember("b", "/10.0.0.8", (1,)), GroupMember("a", "/10.0.0.7", (0,))]
+        ),
     )
     assert (answer.orders, answer.flagged, answer.flagged_share) == (100, 6, 0.06)
     assert answer.by_outcome.model_dump() == {"approve": 94, "review": 5, "decline": 1}
@@ -47,6 +49,10 @@ def test_groups_are_added_up() -> None:
         ("USD", 7, 7),
     ]
     assert (answer.stream.duplicates, answer.stream.conflicts, answer.stream.lag) == (3, 0, 5)
+    assert [(each.host, each.partitions) for each in answer.stream.detectors or ()] == [
+        ("10.0.0.7", [0]),
+        ("10.0.0.8", [1]),
+    ]
 
 
 class Clock:

@@ -1,10 +1,12 @@
 """Every screen: it opens, axe finds nothing in both themes, it fits 360 px, and its scripts and styles are small."""
 
 import gzip
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
 
+from order_contract.business_time import business_date, business_date_start
 from order_workbench.kit.screens import SCREENS
 from tests.support.workbench import SignIn, WorkbenchSystem, make_order
 
@@ -92,6 +94,16 @@ def test_a_search_is_saved_shared_and_forgotten(filled: WorkbenchSystem, sign_in
     visit.page.locator("form[action$=forget] button").click()
     visit.page.wait_for_url("**/workbench/orders")
     assert visit.page.get_by_role("link", name="from <b>abroad</b>").count() == 0
+
+
+def test_the_system_has_detectors_and_dates(filled: WorkbenchSystem, sign_in: SignIn) -> None:
+    yesterday = business_date(datetime.now(UTC)) - timedelta(days=1)
+    filled.publish([make_order("o-yesterday", created_date=business_date_start(yesterday).isoformat())])
+    visit = sign_in()
+    visit.goto("/workbench/system")
+    visit.page.get_by_role("region", name="Detectors").get_by_role("cell", name="127.0.0.1").wait_for()
+    row = visit.page.get_by_role("region", name="Batch dates").get_by_role("row", name=str(yesterday))
+    assert "not published yet" in row.inner_text()
 
 
 def test_a_note_is_written_and_seen_by_others(filled: WorkbenchSystem, sign_in: SignIn) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from aiokafka.errors import KafkaError
 
 from order_api.kit.timeouts import ProgressTimeout
-from order_platform.kafka.lag import PartitionLag
+from order_platform.kafka.lag import ConsumerGroup, GroupMember, PartitionLag
 from order_platform.outage_log import OutageLog
 
 ASK_SECONDS = 2.0
@@ -23,14 +23,17 @@ class LagSource(Protocol):
 
     async def read(self) -> Sequence[PartitionLag]: ...
 
+    async def group(self) -> ConsumerGroup: ...
+
 
 OpenLagSource = Callable[[], AbstractAsyncContextManager[LagSource]]
 
 
 class Reading(NamedTuple):
-    """The lag of each partition, or None and why it is not known."""
+    """The lag of each partition and the detectors, or None and why they are not known."""
 
     partitions: Sequence[PartitionLag] | None
+    detectors: Sequence[GroupMember] | None = None
     problem: str | None = None
 
     @property
@@ -77,8 +80,12 @@ class LagMonitor:
             self._timeout.in_background(source.__aexit__(None, None, None))
         await self._timeout.close()
 
-    async def _read(self) -> Sequence[PartitionLag]:
-        return await (await self._connect()).read()
+    async def _read(self) -> Reading:
+        source = await self._connect()
+        partitions = await source.read()
+        if not partitions:
+            return Reading(None, problem="the orders topic is not there")
+        return Reading(partitions, (await source.group()).members)
 
     def _detach(self) -> AbstractAsyncContextManager[LagSource] | None:
         """The source, which is not this one's any more."""
@@ -87,17 +94,15 @@ class LagMonitor:
 
     async def _ask(self) -> Reading:
         try:
-            partitions = await self._timeout.run(self._read())
+            reading = await self._timeout.run(self._read())
         except (KafkaError, OSError, TimeoutError) as error:
             self._outage.failed(error)
             # A fresh start next time finds a broker that recovered elsewhere; leaving one that hangs takes long.
             if source := self._detach():
                 self._timeout.in_background(source.__aexit__(None, None, None))
-            return Reading(None, f"Kafka cannot be asked ({type(error).__name__})")
+            return Reading(None, problem=f"Kafka cannot be asked ({type(error).__name__})")
         self._outage.succeeded()
-        if not partitions:
-            return Reading(None, "the orders topic is not there")
-        return Reading(partitions)
+        return reading
 
     async def _connect(self) -> LagSource:
         if self._reader is None:

@@ -97,6 +97,32 @@ async def read_rows(
     return [(record.pop("position"), record) for record in records]
 
 
+class BatchDate(NamedTuple):
+    """A business date with orders, and how many of them the marts are made from; None while it is not published."""
+
+    business_date: date
+    published_orders: int | None
+
+
+_BATCH_DATES: Final = """
+    select day::date as business_date, published.rows as published_orders
+    from generate_series($1::date, $2::date, interval '1 day') as day
+        left join published_partitions as published
+            on published.table_name = 'orders' and published.partition_start = day::date
+    where published.rows > 0 or exists (
+        select from orders
+        where created_date >= day::timestamp at time zone 'Asia/Jakarta'
+            and created_date < (day::timestamp + interval '1 day') at time zone 'Asia/Jakarta'
+    )
+    order by day desc
+"""
+
+
+async def read_batch_dates(database: QueryExecutor, first: date, last: date) -> list[BatchDate]:
+    """The business dates from `first` to `last` that have orders, newest first."""
+    return [BatchDate(*record) for record in await database.fetch(_BATCH_DATES, first, last)]
+
+
 _PUBLICATION: Final = "select publication from published_marts where name = $1"
 
 

@@ -1,4 +1,4 @@
-"""`/v1/marts` and `/v1/marts/{name}`."""
+"""`/v1/marts`, `/v1/marts/{name}` and `/v1/batch-dates`."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from order_api.kit.pagination import LINK_HEADER, link_headers
 from order_api.kit.query_parameters import reject_repeated
 from order_api.kit.routing import CredentialsFirstRoute
 from order_api.marts.filters import MartName, MartParameters
-from order_api.marts.schemas import MartList, MartPage
+from order_api.marts.schemas import BatchDateList, MartList, MartPage
 from order_api.marts.service import Marts
 
 router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["marts"], dependencies=[reader(Scope.MARTS)])
@@ -22,6 +22,15 @@ router = APIRouter(prefix="/v1", route_class=CredentialsFirstRoute, tags=["marts
 async def list_marts(request: Request, marts: Marts) -> Response:
     """The marts that the batch side published, with their columns. Built each day, for orders up to yesterday."""
     return json_response({"items": await marts.list_marts(request, principal_of(request))})
+
+
+@router.get(
+    "/batch-dates", operation_id="list_batch_dates", response_model=BatchDateList, responses=responses(401, 403, 503)
+)
+async def list_batch_dates(request: Request, marts: Marts) -> Response:
+    """The business dates of the last two weeks that have orders, and whether the marts hold them."""
+    dates = await marts.list_dates(request, principal_of(request))
+    return json_response({"items": [each._asdict() for each in dates]})
 
 
 @router.get(

@@ -65,6 +65,25 @@ class MartList(BaseModel):
     items: list[Mart]
 
 
+class BatchDate(BaseModel):
+    """A business date that is over and has orders."""
+
+    business_date: Annotated[date, Field(description="in Asia/Jakarta")]
+    published_orders: Annotated[
+        int | None, Field(ge=0, description="orders that the marts are made from; null while none are")
+    ]
+
+
+class BatchDateList(BaseModel):
+    """Dates, newest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"items": [{"business_date": "2026-11-22", "published_orders": 29_871}]}]}
+    )
+
+    items: list[BatchDate]
+
+
 class MartPage(BaseModel):
     """Rows of a mart in its order, and what they mean."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -16,8 +17,17 @@ from order_api.kit.fair_turns import FairPool
 from order_api.kit.pagination import cut_page, read_cursor
 from order_api.kit.registry import Provider
 from order_api.marts.filters import MartParameters
-from order_api.marts.repository import PublishedMart, read_marts, read_publication, read_rows
+from order_api.marts.repository import (
+    BatchDate,
+    PublishedMart,
+    read_batch_dates,
+    read_marts,
+    read_publication,
+    read_rows,
+)
+from order_contract.business_time import business_date
 
+DATES: Final = 14
 # A mart is published once a day, all at once.
 _ATTEMPTS: Final = 3
 _MAX_POSITION: Final = (1 << 63) - 1  # positions are Postgres' bigints
@@ -41,6 +51,14 @@ class MartService:
     async def list_marts(self, request: Request, principal: Principal) -> list[dict[str, object]]:
         """All marts as they are sent."""
         return [describe_mart(mart) for mart in await self.listings.run(request, principal.key_id, read_marts)]
+
+    async def list_dates(self, request: Request, principal: Principal) -> list[BatchDate]:
+        """The last DATES business dates that are over, of those that have orders: newest first."""
+        last = business_date(datetime.now(UTC)) - timedelta(days=1)
+        first = last - timedelta(days=DATES - 1)
+        return await self.listings.run(
+            request, principal.key_id, lambda database: read_batch_dates(database, first, last)
+        )
 
     async def read_page(
         self, request: Request, principal: Principal, name: str, parameters: MartParameters

@@ -24,6 +24,7 @@ EXAMPLE: Final[dict[str, Any]] = {
         "dead_letters": 17,
         "lag": 3,
         "partitions": [{"partition": 0, "beginning": 0, "committed": 21_611, "end": 21_614, "lag": 3}],
+        "detectors": [{"host": "10.0.0.7", "partitions": [0]}],
     },
 }
 
@@ -59,6 +60,13 @@ class StreamPartition(BaseModel):
     lag: Annotated[int, Field(description="messages that wait for the detector")]
 
 
+class RunningDetector(BaseModel):
+    """A detector that is connected to the broker."""
+
+    host: Annotated[str, Field(description="the address that it is connected from")]
+    partitions: Annotated[list[int], Field(description="those that it reads; none while partitions are distributed")]
+
+
 class StreamStats(BaseModel):
     """The stream as a whole, whatever the window."""
 
@@ -67,6 +75,7 @@ class StreamStats(BaseModel):
     dead_letters: Annotated[int, Field(description="messages that were bad data")]
     lag: Annotated[int | None, Field(description="messages that wait for the detector; null when Kafka is unavailable")]
     partitions: list[StreamPartition] | None
+    detectors: Annotated[list[RunningDetector] | None, Field(description="null when Kafka is unavailable")]
 
 
 class Stats(BaseModel):

@@ -114,4 +114,10 @@ def _stream(outcomes: Mapping[str, int], lag: Reading) -> schemas.StreamStats:
             )
             for part in lag.partitions
         ],
+        detectors=None
+        if lag.detectors is None
+        else [
+            schemas.RunningDetector(host=member.host.removeprefix("/"), partitions=list(member.partitions))
+            for member in sorted(lag.detectors, key=lambda member: (member.partitions, member.host))
+        ],
     )

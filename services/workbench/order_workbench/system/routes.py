@@ -1,4 +1,4 @@
-"""`/workbench/system`: what can be reached, the topic's partitions, messages of the stream, dates of the marts."""
+"""`/workbench/system`: what can be reached, detectors, partitions and messages of the stream, dates, and marts."""
 
 import asyncio
 
@@ -20,7 +20,10 @@ router = page_router(reader(Scope.STATS))
 @router.get("/system")
 async def show_system(request: Request, marts: Marts) -> Response:
     """The page; what the stream says is loaded after it, as it counts orders and asks the broker."""
-    return render_page(request, "system/page.html", marts=plain(await marts.list_marts(request, principal_of(request))))
+    principal = principal_of(request)
+    listed = await marts.list_marts(request, principal)
+    dates = await marts.list_dates(request, principal)
+    return render_page(request, "system/page.html", marts=plain(listed), dates=dates)
 
 
 @router.get("/system/stream")
