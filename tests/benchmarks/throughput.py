@@ -8,14 +8,13 @@ from datetime import date
 from itertools import islice
 
 import asyncpg
-import psutil
 from aiokafka import AIOKafkaProducer
 
 from marketplace_simulator import World
 from marketplace_simulator.generator import GeneratorConfig, past_orders
 from order_contract.decision import OrderRow
 from order_platform.settings import KafkaSettings
-from tests.benchmarks.stack import Place, Stack
+from tests.benchmarks.stack import Place, Stack, cpu_seconds
 
 Progress = Callable[[str], None]
 COLUMNS = ", ".join(OrderRow._fields)
@@ -77,10 +76,10 @@ async def _detector(stack: Stack, place: Place, orders: int) -> tuple[float, flo
         with place.process("fraud_detector", "run") as process:
             while not (first := await connection.fetchval(_COUNT)):  # noqa: ASYNC110
                 await asyncio.sleep(FIRST_POLLED_EVERY)
-            started = _cpu_of(process)
+            started = cpu_seconds(process, with_children=False)
             while (await connection.fetchval(_COUNT)) < orders:  # noqa: ASYNC110
                 await asyncio.sleep(1)
-            detector = _cpu_of(process) - started
+            detector = cpu_seconds(process, with_children=False) - started
         postgres = stack.postgres_cpu() - before
         # The first batch waited for the group to form; the rest is the steady stream.
         speed = await connection.fetchval(
@@ -90,12 +89,6 @@ async def _detector(stack: Stack, place: Place, orders: int) -> tuple[float, flo
         return float(speed), 1e6 * detector / max(1, orders - first), 1e6 * postgres / orders
     finally:
         await connection.close()
-
-
-def _cpu_of(process: psutil.Process) -> float:
-    """Seconds of CPU that a process has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 async def _bare_copy(place: Place, orders: int) -> float:
