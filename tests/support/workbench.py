@@ -100,7 +100,9 @@ def serve_workbench(kafka: KafkaSettings, database_url: str, folder: Path) -> It
     """Run a detector and the API until the end."""
     with ExitStack() as stack:
         stack.enter_context(DetectorProcess(kafka, database_url, folder / "detector.log"))
-        api = stack.enter_context(ApiProcess(kafka, database_url, folder / "api.log"))
+        # Other tests may use all cores for as long as one waits for a backtest.
+        priority = {"ORDERWATCH_API_BACKTEST_PRIORITY": "low"}
+        api = stack.enter_context(ApiProcess(kafka, database_url, folder / "api.log", **priority))
         yield WorkbenchSystem(kafka, database_url, api)
 
 

@@ -1,4 +1,4 @@
-"""`python -m order_backtests.worker`: one backtest, at low priority, for the process that starts it.
+"""`python -m order_backtests.worker`: one backtest, for the process that starts it and sets its priority.
 
 Reads a Task from standard input and writes messages to standard output. It ends when standard input does: with the
 process that started it, however that ends.
@@ -31,7 +31,6 @@ from order_platform.settings import DatabaseSettings
 def main() -> None:
     """Run the backtest, and report it."""
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
-    os.nice(task.niceness)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     limit = task.megabytes * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -7,9 +7,6 @@ import msgspec
 
 LONGEST_MESSAGE: Final = 32 * 1024 * 1024
 
-BACKGROUND_NICENESS: Final = 15
-"""Of 19: whatever decides orders or responds to people goes first."""
-
 
 class Task(msgspec.Struct, frozen=True):
     """What the process is to do: rulesets by their name and content, and its bounds."""
@@ -24,7 +21,6 @@ class Task(msgspec.Struct, frozen=True):
     against_name: str | None
     against: str | None
     megabytes: int
-    niceness: int = BACKGROUND_NICENESS
     most_history: int | None = None
     """Not None: recorded features are taken where they serve, else at most so many orders are read before the span."""
 

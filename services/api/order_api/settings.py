@@ -68,6 +68,10 @@ class ApiSettings(PublicationSettings, EventSettings, KafkaSettings, DatabaseSet
     api_backtests_queued: int = Field(8, ge=0, le=1_000, description="backtests that wait beside them")
     api_backtest_seconds: float = Field(3600, gt=0, description="how long a backtest may take")
     api_backtest_megabytes: int = Field(2048, ge=128, description="how much memory a backtest may take")
+    api_backtest_priority: Literal["idle", "low"] = Field(
+        "idle",
+        description="idle: a backtest takes only what no other process wants; low: a little on a busy machine, too",
+    )
     api_claim_minutes: int = Field(10, ge=1, le=24 * 60, description="how long a review is claimed, unless extended")
     api_default_actions: bool = Field(
         True, description="whether this process carries out the default actions of overdue reviews"

@@ -183,6 +183,8 @@ def serve(database_url: str, connection: asyncpg.Connection, lag: FakeLag, crede
     @asynccontextmanager
     async def serve_api(role: str | None = "read", **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
         key = None if role is None else (await create_key(connection, "test", role))[1]
+        # Other tests may use all cores for as long as one waits for a backtest.
+        settings = {"api_backtest_priority": "low", **settings}
         own = ApiSettings(database_url=SecretStr(database_url), **settings)
         app = create_app(own, lag.open, credential_seconds=credential_seconds)
         async with running(app, key) as client:

@@ -1,9 +1,10 @@
 """`/v1/backtests`: from the request to the report, cancelling, bounds, and what survives of a killed API."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import asyncpg
@@ -17,8 +18,9 @@ from order_api.backtests import processes
 from order_api.backtests.processes import BacktestLimits, BacktestProcesses
 from order_api.backtests.schemas import BacktestPage, BacktestSummary, BacktestWithReport
 from order_api.backtests.service import BacktestService
+from order_backtests.postgres_source import Span, count_by_hour
+from order_backtests.priority import Priority, set_priority
 from order_backtests.repository import NewBacktest, State, add_backtest, find_backtest
-from order_backtests.worker_messages import BACKGROUND_NICENESS
 from tests.support.past_orders import store_past_orders
 from tests.support.waiting import until
 
@@ -117,13 +119,27 @@ async def test_pages_come_newest_first(serve: Any, connection: asyncpg.Connectio
         assert (await client.get(f"/v1/backtests/{ids[0]}/report")).json()["code"] == "backtest-unfinished"
 
 
+@pytest.mark.usefixtures("orders")
+async def test_orders_are_counted_by_hour_some_hours_at_a_time(connection: asyncpg.Connection) -> None:
+    topic = await connection.fetchval("select min(source_topic) from orders")
+    since, until = datetime(2026, 11, 1, 3, 30, tzinfo=UTC), datetime(2026, 11, 3, 9, 45, tzinfo=UTC)
+    counted = await connection.fetch(
+        "select date_trunc('hour', created_date), count(*) from orders "
+        "where created_date >= $1 and created_date < $2 group by 1 order by 1",
+        since, until,
+    )  # fmt: skip
+    assert await count_by_hour(connection, Span(topic, since, until)) == [tuple(row) for row in counted]
+    assert len(counted) > 50
+    assert await count_by_hour(connection, Span("another", since, until)) == []
+
+
 @pytest.mark.usefixtures("slow")
 async def test_one_runs_a_few_wait_and_a_cancelled_one_ends_at_once(serve: Any, connection: asyncpg.Connection) -> None:
-    async with serve("review", api_backtests_queued=1) as client:
+    async with serve("review", api_backtests_queued=1, api_backtest_priority="idle") as client:
         first, second = await request(client), await request(client)
         await wait_for(client, first["id"], "running")
         process = worker()
-        await until(lambda: process.nice() == BACKGROUND_NICENESS, "a low priority")
+        await until(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, "the lowest priority")
         assert (await read(client, second["id"]))["state"] == "queued"
         refused = await client.post("/v1/backtests", json=WANTED)
         assert (refused.status_code, refused.json()["code"]) == (503, "too-many-backtests")
@@ -138,6 +154,16 @@ async def test_one_runs_a_few_wait_and_a_cancelled_one_ends_at_once(serve: Any, 
         other = worker()
         _, alive = await asyncio.to_thread(psutil.wait_procs, [other], timeout=60)
         assert not alive
+
+
+@pytest.mark.parametrize(("priority", "niceness"), [(Priority.LOW, 15), (Priority.PREVIEW, 5)])
+async def test_a_process_is_never_ahead_of_its_parent(priority: Priority, niceness: int) -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "60")
+    set_priority(process.pid, priority)
+    assert psutil.Process(process.pid).nice() == max(niceness, psutil.Process().nice())
+    process.kill()
+    await process.wait()
+    set_priority(process.pid, priority)
 
 
 @pytest.mark.usefixtures("slow")

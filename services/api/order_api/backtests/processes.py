@@ -1,4 +1,4 @@
-"""The processes of backtests: a few at a time, the others wait; each has a low priority and bounds."""
+"""The processes of backtests: a few at a time, the others wait; each has a priority and bounds."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ import structlog
 from order_api.http.problems.availability import DatabaseUnavailable, QueryTooSlow, ShuttingDown, TooManyBacktests
 from order_api.kit.database import Database
 from order_api.settings import ApiSettings
+from order_backtests.priority import Priority, set_priority
 from order_backtests.repository import Progress, State, end_backtest, report_progress
 from order_backtests.worker_messages import LONGEST_MESSAGE, Decided, Failed, Finished, Message, Started, Task
 
@@ -27,12 +28,16 @@ _UNAVAILABLE: Final = (DatabaseUnavailable, QueryTooSlow)
 
 
 class BacktestLimits(NamedTuple):
-    """Bounds of the backtests of this process: how many run and wait, and of one the seconds and the megabytes."""
+    """Bounds of the backtests of this process: how many run and wait, and of one the seconds and the megabytes.
+
+    `priority` is that of stored backtests, which run in the background.
+    """
 
     running: int
     queued: int
     seconds: float
     megabytes: int
+    priority: Priority = Priority.IDLE
 
 
 def backtest_limits(settings: ApiSettings) -> BacktestLimits:
@@ -42,6 +47,7 @@ def backtest_limits(settings: ApiSettings) -> BacktestLimits:
         settings.api_backtests_queued,
         settings.api_backtest_seconds,
         settings.api_backtest_megabytes,
+        Priority(settings.api_backtest_priority),
     )
 
 
@@ -96,9 +102,9 @@ class BacktestProcesses:
         if (run := self._runs.get(backtest_id)) is not None:
             run.work.cancel()
 
-    async def run_unstored(self, task: Task) -> BacktestEnd:
+    async def run_unstored(self, task: Task, priority: Priority) -> BacktestEnd:
         """Run a backtest for a client that waits for it, beside those that are stored; its process ends with this."""
-        return await self._run_process(task, Progress())
+        return await self._run_process(task, Progress(), priority)
 
     async def close(self) -> None:
         """End all backtests; they are stored as interrupted."""
@@ -116,7 +122,7 @@ class BacktestProcesses:
         try:
             async with self._slots:
                 progress.is_running = True
-                end = await self._run_process(task, progress)
+                end = await self._run_process(task, progress, self._limits.priority)
         except Exception as error:
             end = BacktestEnd(State.FAILED, "a fault in Orderwatch; the API's log has it")
             log.exception("backtest_failed", backtest=backtest_id, error=str(error))
@@ -124,9 +130,10 @@ class BacktestProcesses:
             del self._runs[backtest_id]
             await asyncio.shield(self._store_end(backtest_id, end, progress))
 
-    async def _run_process(self, task: Task, progress: Progress) -> BacktestEnd:
+    async def _run_process(self, task: Task, progress: Progress, priority: Priority) -> BacktestEnd:
         process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, limit=LONGEST_MESSAGE)
         try:
+            set_priority(process.pid, priority)
             async with asyncio.timeout(self._limits.seconds):
                 return await _follow(process, task, progress)
         except TimeoutError:

@@ -31,6 +31,7 @@ from order_api.rulesets.documents import diagnosis_document, rules_document
 from order_api.rulesets.filters import Approval, DraftContent, Publication, Rollback, RolloutChange, RulesetText
 from order_api.settings import ApiSettings
 from order_api.what_if.service import parse_draft_text
+from order_backtests.priority import Priority
 from order_backtests.publication.check import UNCHECKED, CheckPlan, CheckResult, as_recorded, plan_check, plan_newest
 from order_backtests.publication.flag_watch import read_flag_watch
 from order_backtests.publication.publishing import (
@@ -61,8 +62,6 @@ PREVIEW_ORDERS: Final = 10_000
 PREVIEW_HISTORY: Final = 200_000
 """Orders that a preview reads at most for history features that were not recorded with the newest orders."""
 PREVIEW_SECONDS: Final = 20.0
-PREVIEW_NICENESS: Final = 5
-"""Of 19: a person waits for it, and orders go first all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +129,9 @@ class RulesetService:
             plan = await plan_newest(connection, self.settings.orders_topic, ruleset, PREVIEW_ORDERS)
         if plan is None:
             raise PublicationRefused("there is nothing to compare: no order, or these are the active rules")
-        task = self._task(plan, "the draft", ruleset.content, niceness=PREVIEW_NICENESS, most_history=PREVIEW_HISTORY)
+        task = self._task(plan, "the draft", ruleset.content, most_history=PREVIEW_HISTORY)
         report: dict[str, Any] = await while_connected(
-            request, self._report(task, PREVIEW_SECONDS, "preview", _BY_BACKTEST)
+            request, self._report(task, Priority.PREVIEW, PREVIEW_SECONDS, "preview", _BY_BACKTEST)
         )
         return report
 
@@ -222,7 +221,7 @@ class RulesetService:
 
     async def _check(self, draft: Draft, plan: CheckPlan) -> CheckResult:
         task = self._task(plan, f"draft {draft.name}", draft.content)
-        report = await self._report(task, CHECK_SECONDS, "check", _UNCHECKED)
+        report = await self._report(task, Priority.LOW, CHECK_SECONDS, "check", _UNCHECKED)
         return CheckResult(
             report["orders"], report["changed"], report["flagged_before"]["orders"], report["flagged"]["orders"]
         )
@@ -243,10 +242,10 @@ class RulesetService:
             **bounds,
         )
 
-    async def _report(self, task: Task, seconds: float, what: str, advice: str) -> dict[str, Any]:
+    async def _report(self, task: Task, priority: Priority, seconds: float, what: str, advice: str) -> dict[str, Any]:
         try:
             async with asyncio.timeout(seconds), self.checking:
-                end = await self.processes.run_unstored(task)
+                end = await self.processes.run_unstored(task, priority)
         except TimeoutError:
             raise PublicationRefused(f"the {what} took longer than {seconds:.0f} s. {advice}") from None
         if end.state is not State.DONE or end.report is None:
