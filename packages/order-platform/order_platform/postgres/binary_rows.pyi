@@ -1,0 +1,6 @@
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+class RowEncoder:
+    def __init__(self, types: Sequence[str]) -> None: ...
+    def encode(self, rows: Iterable[tuple[Any, ...]]) -> bytes: ...
