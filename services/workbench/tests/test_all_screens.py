@@ -78,6 +78,7 @@ def test_a_person_is_invited_and_revoked(filled: WorkbenchSystem, sign_in: SignI
     assert "/workbench/sign-in" in other.page.url
     visit.goto("/workbench/audit?subject_kind=person")
     assert visit.page.locator("tbody tr").count() >= 2
+    assert "name Sari" in visit.page.locator("tbody").inner_text()
 
 
 def test_a_search_is_saved_shared_and_forgotten(filled: WorkbenchSystem, sign_in: SignIn) -> None:

@@ -7,6 +7,11 @@ import { colour } from "./colours.js";
 const COLOURS = ["--link", "--bad", "--good", "--warn"];
 const HEIGHT = 180;
 const DAY_SECONDS = 86_400;
+const TICKS = [1, 2, 7, 14, 28, 91, 364].map((days) => days * DAY_SECONDS);
+
+function formatDay(seconds, options) {
+  return new Intl.DateTimeFormat(document.documentElement.lang, { timeZone: "UTC", ...options }).format(seconds * 1000);
+}
 
 function read(table, chosen) {
   const head = [...table.tHead.rows[0].cells];
@@ -34,10 +39,21 @@ function draw(element) {
       width: element.clientWidth,
       height: HEIGHT,
       series: [
-        { label: table.tHead.rows[0].cells[0].textContent.trim() },
+        {
+          label: table.tHead.rows[0].cells[0].textContent.trim(),
+          value: (_, day) => (day == null ? "–" : formatDay(day, { dateStyle: "medium" })),
+        },
         ...titles.map((label, index) => ({ label, ...shape(element, index) })),
       ],
-      axes: [axis, { ...axis, size: 56 }],
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      axes: [
+        {
+          ...axis,
+          incrs: TICKS,
+          values: (_, days) => days.map((day) => formatDay(day, { day: "numeric", month: "short" })),
+        },
+        { ...axis, size: 56 },
+      ],
       scales: {
         // Of one day alone uPlot takes the end to be years later.
         x: { range: (_, first, last) => [first - DAY_SECONDS, (data[0].length > 1 ? last : first) + DAY_SECONDS] },

@@ -62,6 +62,11 @@ const graph = cytoscape({
   minZoom: 0.2,
   maxZoom: 3,
 });
+// A few nodes would fill the frame.
+if (graph.zoom() > 1) {
+  graph.zoom(1);
+  graph.center();
+}
 
 function findRow(key) {
   return [...nodes.rows].find((row) => row.dataset.node === key);

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+import orjson
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse
@@ -48,6 +49,7 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["path"] = lambda value: quote(str(value), safe="")
+    environment.filters["json"] = lambda value: orjson.dumps(value).decode()
     return environment
 
 
