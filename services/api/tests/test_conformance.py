@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -38,6 +39,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
 ]
 EXAMPLES = int(os.environ.get("ORDERWATCH_CONFORMANCE_EXAMPLES", "4"))
+# Longer than any pause between two requests, which is when Hypothesis makes cases.
+KEPT_SECONDS = 600
 # Nearly every request without a key gets the same response.
 EXAMPLES_WITHOUT_A_KEY = 2
 DOCUMENT = create_app(ApiSettings()).openapi()
@@ -73,10 +76,11 @@ def excluded_checks(case: schemathesis.Case[Any]) -> list[Any]:
 
 
 class Served(NamedTuple):
-    """A running API with some orders, and a key for it."""
+    """A running API with some orders, a key for it, and a client of it."""
 
     address: str
     key: str
+    session: requests.Session
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +89,25 @@ def served(postgres: str, order: Any, healthy_lag: Any) -> Iterator[Served]:
     url, key = asyncio.run(_prepare(postgres, order))
     # Streams end soon: there is nothing more to see in long ones.
     app = create_app(ApiSettings(database_url=SecretStr(url), api_stream_seconds=0.1), healthy_lag.open)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on"))
-    with listen("127.0.0.1", 0) as listening:
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, ws="none", lifespan="on", timeout_keep_alive=KEPT_SECONDS
+    )
+    server = uvicorn.Server(config)
+    with listen("127.0.0.1", 0) as listening, _session() as session:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
-        yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", key)
+        yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", key, session)
         server.should_exit = True
         thread.join()
+
+
+def _session() -> requests.Session:
+    """A client that keeps its connection, as a new one for each request costs much, and nothing else of a request."""
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.clear()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
 
 
 async def _prepare(server: str, order: Any) -> tuple[str, str]:
@@ -126,6 +142,7 @@ def test_with_a_key(case: schemathesis.Case[Any], served: Served) -> None:
     shorten_wait(case)
     case.call_and_validate(
         base_url=served.address,
+        session=served.session,
         headers={"Authorization": f"Bearer {served.key}"},
         excluded_checks=excluded_checks(case),
     )
@@ -135,7 +152,7 @@ def test_with_a_key(case: schemathesis.Case[Any], served: Served) -> None:
 @settings(max_examples=EXAMPLES_WITHOUT_A_KEY, deadline=None, derandomize=True)
 def test_without_a_key(case: schemathesis.Case[Any], served: Served) -> None:
     shorten_wait(case)
-    case.call_and_validate(base_url=served.address)
+    case.call_and_validate(base_url=served.address, session=served.session)
 
 
 def shorten_wait(case: schemathesis.Case[Any]) -> None:
@@ -155,7 +172,8 @@ def test_links_between_operations_hold(served: Served) -> None:
 
     class Walk(around_orders.as_state_machine()):  # type: ignore[misc]  # made at run time
         def get_call_kwargs(self, case: schemathesis.Case[Any]) -> dict[str, Any]:
-            return {"base_url": served.address, "headers": {"Authorization": f"Bearer {served.key}"}}
+            headers = {"Authorization": f"Bearer {served.key}"}
+            return {"base_url": served.address, "session": served.session, "headers": headers}
 
         def before_call(self, case: schemathesis.Case[Any]) -> None:
             # Filters made up at random match nothing, and a page without orders leads nowhere.
