@@ -133,10 +133,18 @@ def test_a_failing_test_shows_its_first_rows_and_its_sql(settings: BatchSettings
     assert Dbt(settings).manifest()["metadata"]["invocation_id"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_dbt_too(
-    settings: BatchSettings, loaded: None, with_installed_dbt: None, number: signal.Signals
+def test_an_interrupt_stops_the_installed_dbt_too(
+    settings: BatchSettings, loaded: None, with_installed_dbt: None
 ) -> None:
+    assert_stops_with_its_dbt(settings, signal.SIGINT)
+
+
+def test_sigterm_stops_dbt_too(settings: BatchSettings, loaded: None) -> None:
+    assert_stops_with_its_dbt(settings, signal.SIGTERM)
+
+
+def assert_stops_with_its_dbt(settings: BatchSettings, number: signal.Signals) -> None:
+    """A run that gets a signal while dbt builds ends as signals do, and leaves neither processes nor locks."""
     command = [sys.executable, "-c", INTERRUPTIBLE, "run", str(DAY)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         assert run.stdout is not None
