@@ -1,7 +1,6 @@
 """Liveness and readiness: each check has one owner, and only that one takes back what it reported."""
 
 import asyncio
-import time
 from itertools import pairwise
 
 import pytest
@@ -17,6 +16,7 @@ from fraud_detector.stream.health import (
 )
 from fraud_detector.stream.ports import DependencyUnavailableError
 from simulation.virtual_time import run_in_virtual_time
+from tests.support.waiting import eventually, until
 
 
 def joined() -> HealthState:
@@ -151,7 +151,14 @@ def test_a_call_that_takes_long_is_reported_while_it_is_under_way() -> None:
 
 
 async def test_a_loop_that_is_stuck_logs_all_stacks_once() -> None:
-    health = HealthState(time.monotonic, stuck_after=0.2)
+    now, checks = 0.0, 0
+
+    def clock() -> float:
+        nonlocal checks
+        checks += 1
+        return now
+
+    health = HealthState(clock)
 
     async def wait_for_ever() -> None:
         await asyncio.Event().wait()
@@ -160,23 +167,19 @@ async def test_a_loop_that_is_stuck_logs_all_stacks_once() -> None:
     await asyncio.sleep(0)
     with capture_logs() as logs, log_stacks_when_stuck(asyncio.get_running_loop(), health, check_every=0.02):
 
-        def block_until_logged(times: int) -> list[EventDict]:
-            """Hold the event loop, as a stuck detector does, until that is logged so often."""
-            blocked = time.monotonic()
-            while True:
-                stuck = [entry for entry in logs if entry["event"] == "detector_stuck"]
-                if len(stuck) == times:
-                    return stuck
-                assert time.monotonic() < blocked + 60
-                time.sleep(0.02)
+        def hold_the_loop() -> list[EventDict]:
+            """Hold it, as a stuck detector does, until it was checked some times; what was logged so far."""
+            nonlocal now
+            now += STUCK_AFTER + 1
+            before = checks
+            eventually(lambda: checks > before + 3, "checks of the loop")
+            return [entry for entry in logs if entry["event"] == "detector_stuck"]
 
-        [stuck] = block_until_logged(1)
+        [stuck] = hold_the_loop()
         assert "wait_for_ever" in stuck["tasks"]["waiter"]
-        assert "block_until_logged" in stuck["threads"]["MainThread"]
-        time.sleep(0.3)  # noqa: ASYNC251  (it stays stuck, which is not logged again)
-        assert len(block_until_logged(1)) == 1
-        for _ in range(20):
-            health.heartbeat()
-            await asyncio.sleep(0.02)
-        block_until_logged(2)
+        assert "hold_the_loop" in stuck["threads"]["MainThread"]
+        health.heartbeat()
+        recovered = checks
+        await until(lambda: checks > recovered + 1, "the loop to be seen turning")
+        assert len(hold_the_loop()) == 2
     waiting.cancel()
