@@ -53,6 +53,17 @@ class Checkout:
         """What `make up` does first."""
         self._run([str(BASE_PYTHON), "scripts/install.py"], self._environment, fails=False)
 
+    def reuse_installation(self) -> None:
+        """Take what `make install` made here of the same sources: compiled modules, pages, environments of projects.
+
+        What is not there is made by make, as in a clone. Tests of the installation do without this.
+        """
+        for name in _git_files("--others", "--ignored", "packages", "scripts", "services/workbench/order_workbench"):
+            if "__pycache__" not in name:
+                _copy(name, self.folder)
+        for project in ("airflow", "dbt"):
+            _link_environment(ROOT / project / ".venv", self.folder / project / ".venv")
+
     @contextmanager
     def starting(self, target: str, **variables: str) -> "Iterator[subprocess.Popen[str]]":
         """`make target NAME=value ...`, begun in a process group of its own; both streams are its `stdout`."""
@@ -109,6 +120,33 @@ class Checkout:
         return Supervisor(SystemPaths(self.home)).descendants()
 
 
+def _link_environment(source: Path, folder: Path) -> None:
+    """Copy an installed environment: its files are hard links, but for those that name its folder."""
+    if not (source / "installed.json").exists():
+        return
+    links = ["--link"] if source.stat().st_dev == folder.parent.stat().st_dev else []
+    subprocess.run(["cp", "--archive", *links, source, folder], check=True)
+    naming = [folder / "pyvenv.cfg", folder / "installed.json", *folder.glob("lib/*/site-packages/*.pth")]
+    for path in (*naming, *(folder / "bin").iterdir()):
+        if path.is_symlink() or path.is_dir():
+            continue
+        content = path.read_bytes()
+        if str(ROOT).encode() in content:
+            mode = path.stat().st_mode
+            path.unlink()  # as a link, it is the other environment's file, too
+            path.write_bytes(_name_another_folder(content, source, folder))
+            path.chmod(mode)
+
+
+def _name_another_folder(content: bytes, source: Path, folder: Path) -> bytes:
+    """A file of the environment `source` as it is in `folder`, whose path may hold spaces."""
+    root, other_root = source.parents[1], folder.parents[1]
+    if content.startswith(f"#!{source}".encode()):
+        start = f"""#!/bin/sh\n'''exec' '{folder}/bin/python' "$0" "$@"\n' '''\n"""
+        content = start.encode() + content.partition(b"\n")[2]
+    return content.replace(str(root).encode(), str(other_root).encode())
+
+
 def _make(target: str, variables: Mapping[str, str]) -> list[str]:
     named = {"PYTHON": str(BASE_PYTHON), **variables}
     return ["make", target, *(f"{name}={value}" for name, value in named.items())]
@@ -119,8 +157,19 @@ def _copy_what_git_would(folder: Path) -> None:
     if not (ROOT / ".git").exists():
         shutil.copytree(ROOT, folder, ignore=NOT_TRACKED)
         return
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    for name in subprocess.check_output(command, cwd=ROOT, text=True).split("\0"):
-        if name and (ROOT / name).exists():  # deleted, but not yet committed
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    for name in _git_files("--cached", "--others"):
+        _copy(name, folder)
+
+
+def _git_files(*arguments: str) -> Iterator[str]:
+    """What `git ls-files` lists, but for files that are deleted and not yet committed; nothing without git."""
+    if (ROOT / ".git").exists():
+        command = ["git", "ls-files", "--exclude-standard", "-z", *arguments]
+        for name in subprocess.check_output(command, cwd=ROOT, text=True).split("\0"):
+            if name and (ROOT / name).exists():
+                yield name
+
+
+def _copy(name: str, folder: Path) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(ROOT / name, folder / name)

@@ -47,6 +47,7 @@ RULES = "mart_rule_performance"
 def checkout(clean_checkout: Checkout) -> Iterator[Checkout]:
     """A checkout that holds three past days and the marts of them."""
     make_marketplace_smaller(clean_checkout)
+    clean_checkout.reuse_installation()
     with clean_checkout.running(PRODUCER="off"):
         clean_checkout.make("generate", START=FIRST, DAYS="3", COUNT=str(GENERATED))
         publish(clean_checkout, awkward_lines(on_topic(clean_checkout)))
