@@ -1,12 +1,13 @@
-"""Rows that compiled code encodes for a COPY are stored as those that asyncpg encodes."""
+"""Rows that compiled code encodes for a COPY are stored as those that asyncpg encodes, and are decoded as they were."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
+import orjson
 import pytest
 
 from order_contract.decision import Outcome
@@ -98,3 +99,41 @@ async def test_after_an_error_the_connection_is_usable(connection: asyncpg.Conne
     with pytest.raises(TypeError):
         await copy_rows(connection, "copied", COLUMNS, [NULLS, (1, *NULLS[1:])])
     assert not await connection.fetch("select from copied")
+
+
+class Head(NamedTuple):
+    """The first columns of a decoded row."""
+
+    words: str | None
+    document: object
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1_000, 1_000_000])
+async def test_rows_are_decoded_in_whatever_pieces_they_arrive(at_once: int) -> None:
+    types = list(COLUMNS.values())[:-1]
+    encoded = binary_rows.RowEncoder(types).encode(row[:-1] for row in ROWS)
+    copied = b"PGCOPY\n\xff\r\n\0" + bytes(8) + encoded + b"\xff\xff"
+    decoder = binary_rows.RowDecoder(types, 2, Head)
+    decoded = []
+    for start in range(0, len(copied), at_once):
+        decoded += decoder.decode(copied[start : start + at_once])
+    documents = [None if row[1] is None else orjson.loads(row[1]) for row in ROWS]
+    assert decoded == [(Head(row[0], document), *row[2:-1]) for row, document in zip(ROWS, documents, strict=True)]
+    assert all(type(head) is Head for head, *_ in decoded)
+    assert {moment.tzinfo for *_, moment, _ in decoded if moment is not None} == {UTC}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b"\0\x03" + b"\xff" * 12,
+        b"\0\x02" + b"\0\0\0\x01\xff" + b"\xff" * 4,  # not UTF-8
+        b"\0\x02" + b"\xff" * 4 + b"\0\0\0\x04" + bytes(4),
+        b"\0\x02" + b"\xff" * 4 + b"\0\0\0\x08" + b"\x7f" + b"\xff" * 7,  # infinity
+    ],
+)
+async def test_rows_of_other_types_are_an_error(row: bytes) -> None:
+    decoder = binary_rows.RowDecoder(["text", "timestamptz"], 0, tuple)
+    assert decoder.decode(bytes(19)) == []
+    with pytest.raises(ValueError, match=r"expected|no time|decode"):
+        decoder.decode(row)

@@ -16,6 +16,7 @@ from decision_engine.history.stream_features import PENDING_SHARE, StreamFeature
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.history.loader import load_history, needed_columns
 from fraud_detector.history.recomputation import compute_features
+from fraud_detector.history.stored_events import StoredEvent, read_events
 from fraud_detector.labels.batch import read_batch
 from fraud_detector.labels.follower import LabelFollower
 from fraud_detector.labels.kafka_published_labels import KafkaPublishedLabels
@@ -32,6 +33,7 @@ from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import OrderEvent
 from order_contract.label import Label, LabelEvent
 from order_contract.label_record import encode_label
+from order_platform.postgres.copy_rows import ROWS_ARE_COMPILED
 from order_platform.settings import KafkaSettings, Subscription
 from simulation.fakes import FakeMessage
 
@@ -184,6 +186,7 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
         assert 0 < too_late < 30
         shares = "label_share_user_id_2592000_None_fraud", "label_count_device_id_2592000_quantity > 1_legitimate"
         assert all(any(orjson.loads(row["features"])[name] for row in rows) for name in shares)
+        await _assert_events_are_read_alike(connection)
     finally:
         await connection.close()
 
@@ -195,6 +198,36 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
     for number in range(300, 340):
         event = EventDecoder().decode(order(chance, number), NOW)
         assert loaded.features(event) == history.features(event)
+
+
+async def _assert_events_are_read_alike(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """By compiled code, where there is some, and by asyncpg."""
+    fields = ", ".join(OrderEvent._fields)
+    query = f"""
+        select {fields}, source_epoch, source_partition, source_offset from orders
+        where source_topic = $1 and created_date > $2 order by order_id
+    """
+    read: list[list[StoredEvent]] = []
+
+    async def process(events: Sequence[StoredEvent]) -> None:
+        assert 0 < len(events) <= 7
+        read[-1] += events
+
+    for compiled in (ROWS_ARE_COMPILED, False):
+        read.append([])
+        async with connection.transaction():
+            await read_events(
+                connection,
+                query,
+                "orders",
+                NOW - timedelta(days=90),
+                rows_at_once=7,
+                process=process,
+                compiled=compiled,
+            )
+    assert read[0] == read[1]
+    assert any(event.attributes for event, *_ in read[0])
+    assert all(type(event) is OrderEvent for event, *_ in read[0])
 
 
 @pytest.mark.integration

@@ -1,8 +1,8 @@
-"""COPY of rows into a table, encoded by compiled code where the installation compiled it, else by asyncpg."""
+"""COPY of rows, encoded and decoded by compiled code where the installation compiled it, else by asyncpg."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -44,3 +44,25 @@ async def _encode(types: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Asyn
     for start in range(0, len(rows), ROWS_AT_ONCE):
         yield encoder.encode(rows[start : start + ROWS_AT_ONCE])
     yield _END
+
+
+async def decode_copy(
+    connection: asyncpg.Connection[asyncpg.Record],
+    query: str,
+    *arguments: Any,
+    types: Sequence[str],
+    head_width: int,
+    head_class: type[tuple[Any, ...]],
+    process: Callable[[Sequence[Any]], Awaitable[None]],
+) -> None:
+    """Process the rows of a query as they arrive, where rows are compiled.
+
+    A row is a tuple, of which the first `head_width` columns are one tuple of `head_class`; `types` are the columns' as
+    SQL names them. While rows are processed, no others are received.
+    """
+    decoder = binary_rows.RowDecoder(types, head_width, head_class)
+
+    async def decode(data: bytes) -> None:
+        await process(decoder.decode(data))
+
+    await connection.copy_from_query(query, *arguments, output=decode, format="binary")

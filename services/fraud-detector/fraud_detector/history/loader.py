@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 
 import asyncpg
 import structlog
-from asyncpg.cursor import Cursor
 
 from decision_engine.expression import names_in
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.next_features import NextFeatures
 from decision_engine.history.stream_features import StreamFeatures
+from fraud_detector.history.stored_events import StoredEvent, read_events
 from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load_labels
 from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
-from order_contract.event import OrderEvent, event_from_columns
+from order_contract.event import OrderEvent
 from order_platform.gc_tuning import paused_collector
-from order_platform.postgres.fetch_ahead import fetch_ahead
 
 log = structlog.get_logger()
 
@@ -28,7 +27,6 @@ ROWS_AT_ONCE = 10_000
 KEYS_AT_ONCE = 500
 LOGGED_EVERY = 500_000
 
-_EVENT_FIELDS = len(OrderEvent._fields)
 _NEWEST = "select max(created_date) from orders where source_topic = $1"
 
 
@@ -54,8 +52,8 @@ async def load_history(
         newest: datetime | None = await connection.fetchval(_NEWEST, topic)
         if newest is not None:
             history.advance_time(newest)
-        cursor = await connection.cursor(_query(features), topic, history.kept_since)
-        await _load(cursor, history, partial(_count, history, epoch), heartbeat, rows_at_once)
+        loading = _Loading(history, partial(_count, history, epoch), heartbeat)
+        await loading.read(connection, _query(features), topic, history.kept_since, rows_at_once)
         if labels is not None:
             orders = OrderSource(topic, epoch, needed_columns(features))
             await load_labels(connection, history, orders, labels, heartbeat)
@@ -77,8 +75,8 @@ async def load_missing(
     Raises DependencyUnavailableError; some orders have been counted by then, so prepare the histories again.
     """
     async with _snapshot(database_url) as connection:
-        cursor = await connection.cursor(_query(following.missing), topic, following.kept_since)
-        await _load(cursor, history, partial(_count_missing, following, epoch), heartbeat, rows_at_once)
+        loading = _Loading(history, partial(_count_missing, following, epoch), heartbeat)
+        await loading.read(connection, _query(following.missing), topic, following.kept_since, rows_at_once)
 
 
 @asynccontextmanager
@@ -97,41 +95,55 @@ async def _snapshot(database_url: str) -> AsyncIterator[asyncpg.Connection[async
                 yield connection
 
 
-async def _load(
-    cursor: Cursor[asyncpg.Record],
-    history: StreamFeatures,
-    count: Callable[[Sequence[asyncpg.Record]], None],
-    heartbeat: Callable[[], None],
-    rows_at_once: int,
-) -> None:
-    """Count the orders of all rows; the histories keep no more than they may."""
-    orders = logged = 0
-    to_check: float = LOGGED_EVERY
-    async with aclosing(fetch_ahead(cursor, rows_at_once)) as fetched:
-        async for rows in fetched:
-            count(rows)
-            heartbeat()
-            orders += len(rows)
-            if orders - logged >= LOGGED_EVERY:
-                logged = orders
-                log.info("history_loading", orders=orders)
-            if orders >= to_check:
-                for number, _ in enumerate(history.forget()):  # no more than may be kept
-                    if number % KEYS_AT_ONCE == 0:
-                        await asyncio.sleep(0)
-                to_check = orders + max(LOGGED_EVERY, orders * history.free_share / 2)
-    log.info("history_loaded", orders=orders, offsets=dict(history.next_offsets))
+class _Loading:
+    """Counts stored orders; the histories keep no more than they may."""
+
+    def __init__(
+        self,
+        history: StreamFeatures,
+        count: Callable[[Sequence[StoredEvent]], None],
+        heartbeat: Callable[[], None],
+    ) -> None:
+        self._history = history
+        self._count = count
+        self._heartbeat = heartbeat
+        self._orders = self._logged = 0
+        self._to_check: float = LOGGED_EVERY
+
+    async def read(
+        self,
+        connection: asyncpg.Connection[asyncpg.Record],
+        query: str,
+        topic: str,
+        since: datetime,
+        rows_at_once: int,
+    ) -> None:
+        """Count the orders of a query."""
+        await read_events(connection, query, topic, since, rows_at_once=rows_at_once, process=self._process)
+        log.info("history_loaded", orders=self._orders, offsets=dict(self._history.next_offsets))
+
+    async def _process(self, events: Sequence[StoredEvent]) -> None:
+        self._count(events)
+        self._heartbeat()
+        self._orders += len(events)
+        if self._orders - self._logged >= LOGGED_EVERY:
+            self._logged = self._orders
+            log.info("history_loading", orders=self._orders)
+        if self._orders >= self._to_check:
+            for number, _ in enumerate(self._history.forget()):  # no more than may be kept
+                if number % KEYS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            self._to_check = self._orders + max(LOGGED_EVERY, self._orders * self._history.free_share / 2)
 
 
-def _count(history: StreamFeatures, epoch: int, rows: Sequence[asyncpg.Record]) -> None:
-    """Count the orders of rows of `_query` that are of this topic or of an earlier one of the name."""
+def _count(history: StreamFeatures, epoch: int, stored: Sequence[StoredEvent]) -> None:
+    """Count the orders of this topic and of earlier ones of the name."""
     read: dict[int, int] = {}
     events = []
-    for row in rows:
-        source_epoch, partition, offset = row[_EVENT_FIELDS:]
+    for event, source_epoch, partition, offset in stored:
         if source_epoch > epoch:
             continue
-        events.append(event_from_columns(row[:_EVENT_FIELDS]))
+        events.append(event)
         if source_epoch == epoch and offset >= read.get(partition, 0):
             read[partition] = offset + 1
     history.load(events)
@@ -139,15 +151,16 @@ def _count(history: StreamFeatures, epoch: int, rows: Sequence[asyncpg.Record]) 
         history.advance(partition, next_offset)
 
 
-def _count_missing(following: NextFeatures, epoch: int, rows: Sequence[asyncpg.Record]) -> None:
-    """Count the orders of rows of `_query` that were read before the histories were prepared."""
+def _count_missing(following: NextFeatures, epoch: int, stored: Sequence[StoredEvent]) -> None:
+    """Count the orders that were read before the histories were prepared."""
     next_offsets = following.next_offsets
-    events = []
-    for row in rows:
-        source_epoch, partition, offset = row[_EVENT_FIELDS:]
-        if source_epoch < epoch or (source_epoch == epoch and offset < next_offsets.get(partition, 0)):
-            events.append(event_from_columns(row[:_EVENT_FIELDS]))
-    following.load(events)
+    following.load(
+        [
+            event
+            for event, source_epoch, partition, offset in stored
+            if source_epoch < epoch or (source_epoch == epoch and offset < next_offsets.get(partition, 0))
+        ]
+    )
 
 
 def needed_columns(features: Sequence[HistoryFeature]) -> list[str]:
