@@ -254,13 +254,21 @@ async def test_large_requests_and_responses_count_more(serve: Any) -> None:
 @pytest.mark.integration
 async def test_addresses_and_times_are_apart(serve: Any, app_of: Any) -> None:
     async with serve(None, api_keyless_limit="2/second") as client:
-        assert 429 in await statuses(client, 4, "GET", "/")
+        refused = await ask_until_refused(client)
         transport = httpx.ASGITransport(app_of(client), client=("10.1.2.3", 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as other:
             assert (await other.get("/")).status_code == 200
-        retry_after = int((await client.get("/")).headers["retry-after"])
-        await asyncio.sleep(retry_after + 0.1)
+        await asyncio.sleep(int(refused.headers["retry-after"]) + 0.1)
         assert (await client.get("/")).status_code == 200
+
+
+async def ask_until_refused(client: httpx.AsyncClient) -> httpx.Response:
+    """Send requests until one is too many for a second: on a busy machine that may take more than a few."""
+    for _ in range(1_000):
+        response = await client.get("/")
+        if response.status_code == 429:
+            return response
+    pytest.fail("no request was refused")
 
 
 @pytest.mark.integration
