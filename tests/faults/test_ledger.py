@@ -50,7 +50,7 @@ LIST_RATE = 2
 RULES = Path(__file__).with_name("history_rules.yaml")
 MESSAGES = int(os.environ.get("ORDERWATCH_FAULT_MESSAGES", "0"))
 # Seconds: what waits after a large run is decided at a thousand a second on a machine that has other work.
-CATCHING_UP = 120 + MESSAGES / 1000
+CATCHING_UP = 300 + MESSAGES / 1000
 WAREHOUSE = os.environ.get("ORDERWATCH_FAULT_WAREHOUSE") == "1"
 REPOSITORY = Path(__file__).parents[2]
 SAMPLE = os.environ.get("ORDERWATCH_FAULT_SAMPLE", "150")
