@@ -1,9 +1,16 @@
 {#
-    The business dates that were requested, with vars `start_date` and `end_date`, as ISO texts in order;
-    none if none were requested.
+    The business dates that were requested, with vars `start_date` and `end_date` or with the environment's
+    ORDERWATCH_START_DATE and ORDERWATCH_END_DATE, as ISO texts in order; none if none were requested.
+
+    Where a var differs from the last run's, dbt parses the whole project again; where the environment does, only the models
+    that read it while they are parsed. On DuckDB none does: only BigQuery's partitions are needed by then.
 #}
 {% macro requested_dates() %}
     {%- set first, last = var('start_date', none), var('end_date', none) -%}
+    {%- if first is none and last is none and (execute or target.type == 'bigquery') -%}
+        {%- set first = env_var('ORDERWATCH_START_DATE', '') or none -%}
+        {%- set last = env_var('ORDERWATCH_END_DATE', '') or none -%}
+    {%- endif -%}
     {%- if first is none and last is none -%}
         {{ return(none) }}
     {%- endif -%}

@@ -103,3 +103,8 @@ def test_orders_that_are_gone_leave_nothing_behind(project: Project, raw_data: R
 def test_dates_that_make_no_sense_are_refused(project: Project, variables: dict[str, Any], message: str) -> None:
     with pytest.raises(DbtFailed, match=message):
         project.run("run-operation", "requested_dates", **variables)
+
+
+def test_other_dates_in_the_environment_do_not_have_the_project_parsed_again(commented: Manifest) -> None:
+    """dbt parses again what reads a variable of the environment while it is parsed, once that has another value."""
+    assert not {"ORDERWATCH_START_DATE", "ORDERWATCH_END_DATE"} & commented.env_vars.keys()

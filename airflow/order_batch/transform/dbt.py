@@ -62,14 +62,19 @@ class Dbt:
         `listen` gets an event when a model or test begins, and when it has ended. Unit tests are left out: they are
         about the SQL, which does not change from night to night.
         """
-        dates = orjson.dumps({"start_date": first, "end_date": last}).decode()
-        return self.run("build", *_WITHOUT_UNIT_TESTS, "--vars", dates, listen=listen)
+        dates = {"ORDERWATCH_START_DATE": first.isoformat(), "ORDERWATCH_END_DATE": last.isoformat()}
+        return self.run("build", *_WITHOUT_UNIT_TESTS, environment=dates, listen=listen)
 
     def rebuild(self, listen: Callable[[NodeEvent], None] = log_event) -> Build:
         """Build and test everything for all dates that the raw tables hold; failures are in the results."""
         return self.run("build", *_WITHOUT_UNIT_TESTS, "--full-refresh", listen=listen)
 
-    def run(self, *arguments: str, listen: Callable[[NodeEvent], None] = log_event) -> Build:
+    def run(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        listen: Callable[[NodeEvent], None] = log_event,
+    ) -> Build:
         """Run a command that leaves results. Raises DbtError when it leaves none."""
         with self._hold_locks() as inherited:
             if self._settings.warehouse is WarehouseKind.DUCKDB:
@@ -79,7 +84,7 @@ class Dbt:
             results = self._target / "run_results.json"
             results.unlink(missing_ok=True)
             problems: list[str] = []
-            with self._start(inherited, *arguments) as dbt:
+            with self._start(inherited, *arguments, environment=environment) as dbt:
                 for line in dbt.lines:
                     if line.event is not None:
                         listen(line.event)
@@ -261,6 +266,9 @@ class Dbt:
             "ORDERWATCH_BIGQUERY_DATASET_PREFIX": settings.bigquery_dataset_prefix,
             "ORDERWATCH_BIGQUERY_LOCATION": settings.bigquery_location,
             "ORDERWATCH_BIGQUERY_MAXIMUM_BYTES_BILLED": str(settings.bigquery_maximum_bytes_billed),
+            # All dates, but for a build of some. Not as variables of dbt: it parses the project again for other ones.
+            "ORDERWATCH_START_DATE": "",
+            "ORDERWATCH_END_DATE": "",
             "DBT_PROFILES_DIR": str(self._project),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }

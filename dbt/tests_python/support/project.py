@@ -41,9 +41,9 @@ class Project:
         return Project(folder, parsed)
 
     def run(self, *arguments: str, dates: tuple[date, date] | None = None, **variables: object) -> None:
-        """Run a dbt command. Raises DbtFailed, also for warnings."""
-        if dates is not None:
-            variables |= {"start_date": dates[0].isoformat(), "end_date": dates[1].isoformat()}
+        """Run a dbt command, for all dates or some, as order-batch does. Raises DbtFailed, also for warnings."""
+        first, last = (day.isoformat() for day in dates) if dates else ("", "")
+        os.environ |= {"ORDERWATCH_START_DATE": first, "ORDERWATCH_END_DATE": last}
         self._invoke(*arguments, "--vars", json.dumps(variables))
 
     def _invoke(self, *arguments: str) -> Any:
