@@ -147,11 +147,11 @@ check: install ## Lint (of SQL, too), formatting, words, layers and types
 	@cd dbt && .venv/bin/python lint_sql.py
 	@$(BIN)/mypy --config-file airflow/pyproject.toml --python-executable airflow/.venv/bin/python $(addprefix airflow/,order_batch airflow_plugin dags tests)
 
-# Half of the time tests wait. So six groups run at once, those that take longest first; the output of each comes in one
-# piece at its end.
+# Half of the time tests wait. So four groups run at once, those that take longest first, of which none has more than a
+# fifth of all; the output of each comes in one piece at its end.
 test: install ## All tests: ARGS="-k lag" for some of the workspace's, ORDERWATCH_TEST_BACKEND=containers
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=6 \
-		test-api test-packages test-system test-builds test-commands test-airflow test-faults test-dbt test-workbench test-interruptions)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going --jobs=4 \
+		test-system test-packages test-builds test-api test-workbench test-commands test-airflow test-faults test-dbt test-interruptions)
 
 test-unit: install ## The workspace's fast tests, in under a minute: without a broker, a database or processes
 	@$(MAKE) --jobs=2 test-unit-packages test-unit-services
