@@ -6,7 +6,7 @@ further ones are cancelled by the page's button.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -66,8 +66,17 @@ class Cancelled(NamedTuple):
 
 
 @asynccontextmanager
-async def rules_page(place: Place) -> AsyncIterator[tuple[Page, psutil.Process]]:
-    """A tab with a saved draft, and the API's process."""
+async def rules_page(orders: int, show: Callable[[str], None]) -> AsyncIterator[tuple[Page, psutil.Process]]:
+    """A tab with a saved draft, on a system with so many past orders, and the API's process."""
+    async with running_stack({}) as stack, stack.place() as place:
+        show(f"{orders:,} past orders to Postgres")
+        await store_past_orders(place.database_url, FIRST, DAYS, orders, topic=place.kafka.orders_topic)
+        async with _draft_page(place) as found:
+            yield found
+
+
+@asynccontextmanager
+async def _draft_page(place: Place) -> AsyncIterator[tuple[Page, psutil.Process]]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with (
@@ -128,21 +137,18 @@ async def cancel(page: Page, api: psutil.Process) -> Cancelled:
 
 async def _run(orders: int, times: int) -> None:
     console = Console()
-    async with running_stack({}) as stack, stack.place() as place:
-        console.print(f"{orders:,} past orders to Postgres")
-        await store_past_orders(place.database_url, FIRST, DAYS, orders, topic=place.kafka.orders_topic)
-        async with rules_page(place) as (page, api):
-            ran = await run_to_the_end(page)
+    async with rules_page(orders, console.print) as (page, api):
+        ran = await run_to_the_end(page)
+        console.print(
+            f"backtest of {orders:,} orders: {ran.seconds:.1f} s, progress painted {ran.paintings} times, "
+            f"at most {ran.largest_gap:.2f} s apart"
+        )
+        for _ in range(times):
+            found = await cancel(page, api)
             console.print(
-                f"backtest of {orders:,} orders: {ran.seconds:.1f} s, progress painted {ran.paintings} times, "
-                f"at most {ran.largest_gap:.2f} s apart"
+                f"cancelled after {found.decided:,} orders: the page says so after {found.until_shown:.2f} s, "
+                f"the process is gone after {found.until_gone:.2f} s"
             )
-            for _ in range(times):
-                found = await cancel(page, api)
-                console.print(
-                    f"cancelled after {found.decided:,} orders: the page says so after {found.until_shown:.2f} s, "
-                    f"the process is gone after {found.until_gone:.2f} s"
-                )
 
 
 def main(

@@ -14,10 +14,7 @@ import typer
 from playwright.async_api import Page
 from rich.console import Console
 
-from tests.benchmarks.backtest import DAYS, FIRST
 from tests.benchmarks.backtest_page import DRAFT, rules_page
-from tests.benchmarks.stack import running_stack
-from tests.support.past_orders import store_past_orders
 from tests.support.waiting import until
 
 # Keeps the milliseconds from the last key until the frame in which `shown` has another value. The editor has a root of
@@ -70,14 +67,11 @@ async def _press(page: Page, keys: Sequence[str]) -> list[float]:
 
 async def _run(orders: int, times: int) -> None:
     console = Console()
-    async with running_stack({}) as stack, stack.place() as place:
-        console.print(f"{orders:,} past orders to Postgres")
-        await store_past_orders(place.database_url, FIRST, DAYS, orders, topic=place.kafka.orders_topic)
-        async with rules_page(place) as (page, _):
-            measured = {
-                "a verdict until the next order": await measure_verdicts(page, times),
-                "a key in the editor until its diagnostics": await measure_diagnostics(page, times),
-            }
+    async with rules_page(orders, console.print) as (page, _):
+        measured = {
+            "a verdict until the next order": await measure_verdicts(page, times),
+            "a key in the editor until its diagnostics": await measure_diagnostics(page, times),
+        }
     for name, taken in measured.items():
         cuts = statistics.quantiles(taken, n=100)
         console.print(

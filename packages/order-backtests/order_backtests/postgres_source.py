@@ -76,7 +76,7 @@ async def count_by_hour(connection: asyncpg.Connection[asyncpg.Record], span: Sp
     It counts some hours at a time. One statement over a million orders keeps a core busy for a second, and Postgres
     knows no priorities; so it has pauses at least, when this process of a low priority has to wait.
     """
-    first, last = await connection.fetchrow(_FIRST_AND_LAST, *span) or (None, None)
+    ((first, last),) = await connection.fetch(_FIRST_AND_LAST, *span)
     if first is None:
         return []
     hours = math.ceil((last - first) / _HOUR / COUNTS_AT_MOST) or 1

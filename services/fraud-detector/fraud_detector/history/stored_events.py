@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from fraud_detector.stream.postgres_store import COLUMN_TYPES
 from order_contract.event import OrderEvent, event_from_columns
 from order_platform.postgres.copy_rows import ROWS_ARE_COMPILED, decode_copy
 from order_platform.postgres.fetch_ahead import fetch_ahead
@@ -17,11 +18,8 @@ StoredEvent = tuple[OrderEvent, int, int, int]
 """An event, then epoch, partition and offset of its message."""
 
 _EVENT_FIELDS: Final = len(OrderEvent._fields)
-_TYPES: Final = {
-    "quantity": "bigint", "amount": "bigint", "created_date": "timestamptz", "account_created_date": "timestamptz",
-    "attributes": "json",
-}  # fmt: skip
-_ROW_TYPES: Final = (*(_TYPES.get(name, "text") for name in OrderEvent._fields), "integer", "integer", "bigint")
+_ORIGIN: Final = ("source_epoch", "source_partition", "source_offset")
+_ROW_TYPES: Final = tuple(COLUMN_TYPES.get(name, "text") for name in (*OrderEvent._fields, *_ORIGIN))
 
 
 async def read_events(

@@ -38,20 +38,21 @@ COPY_FROM = 500
 COMMAND_TIMEOUT = 30.0
 
 _COLUMNS = OrderRow._fields
-_TYPES: Mapping[str, str] = {
+COLUMN_TYPES: Mapping[str, str] = {
     "quantity": "bigint", "amount": "bigint", "created_date": "timestamptz", "account_created_date": "timestamptz",
     "attributes": "json", "risk_score": "smallint", "hits": "json", "features": "json", "decided_at": "timestamptz",
     "seen": "bytea", "lists_seen": "bigint",
     "source_epoch": "integer", "source_partition": "integer", "source_offset": "bigint", "appended_at": "timestamptz",
 }  # fmt: skip
+"""Columns of orders that are no text; `rule_ids` is an array of it."""
 _RULE_IDS = _COLUMNS.index("rule_ids")
-_COPIED: Mapping[str, str] = {name: _TYPES.get(name, "text") for name in _COLUMNS} | {"rule_ids": "text[]"}
+_COPIED: Mapping[str, str] = {name: COLUMN_TYPES.get(name, "text") for name in _COLUMNS} | {"rule_ids": "text[]"}
 
 _COLUMN_LIST = ", ".join(_COLUMNS)
 # Arrays of arrays do not unnest row by row, so rule ids travel as array literals.
 _GIVEN = f"""
     select {", ".join(f"{name}::text[]" if name == "rule_ids" else name for name in _COLUMNS)}
-    from unnest({", ".join(f"${n}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(_COLUMNS, 1))})
+    from unnest({", ".join(f"${n}::{COLUMN_TYPES.get(name, 'text')}[]" for n, name in enumerate(_COLUMNS, 1))})
         as given ({_COLUMN_LIST})
 """  # noqa: S608  (our own column names)
 # All or none: fails when an order is there already, inserts nothing when one is of a retired date.

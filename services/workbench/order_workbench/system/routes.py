@@ -21,8 +21,7 @@ router = page_router(reader(Scope.STATS))
 async def show_system(request: Request, marts: Marts) -> Response:
     """The page; what the stream says is loaded after it, as it counts orders and asks the broker."""
     principal = principal_of(request)
-    listed = await marts.list_marts(request, principal)
-    dates = await marts.list_dates(request, principal)
+    listed, dates = await asyncio.gather(marts.list_marts(request, principal), marts.list_dates(request, principal))
     return render_page(request, "system/page.html", marts=plain(listed), dates=dates)
 
 
