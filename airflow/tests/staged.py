@@ -23,7 +23,7 @@ def make_row(table: Table, day: date, number: int = 0, **values: Any) -> dict[st
         Kind.INTEGER: number, Kind.DATE: day, Kind.STRING: f"text {number}",
         Kind.TIMESTAMP: _MOMENT + timedelta(microseconds=number % 100),
     }  # fmt: skip
-    return {column.name: made[column.kind] for column in table.columns} | values
+    return {column.name: made[column.kind] for column in table.stored_columns} | values
 
 
 def make_rows(table: Table, day: date, count: int, **values: Any) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from order_batch.warehouse.tables import ORDERS, RULE_HITS, USERS, Table
 from order_contract.business_time import BUSINESS_ZONE
 
 from .conftest import StoreOrders
+from .content_hash import content_hash
 
 FIRST = date(2026, 11, 18)
 LAST = date(2026, 11, 20)
@@ -58,7 +59,7 @@ ORDER_COLUMNS = [column.name for column in ORDERS.columns if column.name != "bus
 
 def everything(settings: BatchSettings) -> list[tuple[Any, ...]]:
     """All loaded orders."""
-    return raw(settings, "select * from raw.orders order by order_id")
+    return raw(settings, "select * exclude (row_hash) from raw.orders order by order_id")
 
 
 def dates_to_load(pipeline: BatchPipeline, first: date, last: date) -> list[date]:
@@ -86,6 +87,19 @@ def test_what_is_loaded_is_what_is_stored(
     ).fetchall()
     assert len(hits) > 10
     assert raw(settings, "select order_id, rule, score, reason, hit_number from raw.rule_hits order by 1, 2") == hits
+
+
+def test_raw_rows_have_the_hash_of_their_content(
+    settings: BatchSettings, pipeline: BatchPipeline, store_orders: StoreOrders
+) -> None:
+    store_orders(FIRST, 1, 200)
+    pipeline.load_orders(FIRST)
+    for table in ORDER_TABLES:
+        names = [column.name for column in table.columns]
+        found = raw(settings, f"select row_hash, {', '.join(names)} from raw.{table.name}")
+        assert len(found) > 3
+        for row_hash, *values in found:
+            assert row_hash == content_hash(table, [dict(zip(names, values, strict=True))])
 
 
 def test_dates_again_and_backwards_give_the_same(

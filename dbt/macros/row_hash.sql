@@ -1,6 +1,7 @@
 {#
     The content hash of a row of a raw table, as order_batch/warehouse/content_hash.py has it: the first 60 bits of the
     MD5 of its columns as text, in the order of the source. What is built carries it, so that it can be compared.
+    It comes with the row from Postgres; of rows that an earlier release has loaded, or whose user was erased, it is computed.
 #}
 {% macro row_hash(table) -%}
     {%- if not execute -%}
@@ -8,7 +9,7 @@
     {%- endif -%}
     {%- set source = graph.sources.values() | selectattr('source_name', 'equalto', 'raw') | selectattr('name', 'equalto', table) | first -%}
     {%- set texts = [] -%}
-    {%- for column in source.columns.values() -%}
+    {%- for column in source.columns.values() if column.name != 'row_hash' -%}
         {%- if column.data_type == 'string' -%}
             {%- do texts.append(column.name) -%}
         {%- elif column.data_type == 'date' -%}
@@ -19,7 +20,7 @@
             {%- do texts.append(dbt.cast(column.name, dbt.type_string())) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return(adapter.dispatch('hash_texts')(texts)) }}
+    {{ return('coalesce(row_hash, ' ~ adapter.dispatch('hash_texts')(texts) ~ ')') }}
 {%- endmacro %}
 
 {% macro bigquery__hash_texts(texts) -%}

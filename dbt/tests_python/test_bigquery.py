@@ -151,7 +151,7 @@ def raw_relations(raw_data: RawData) -> dict[str, Relation]:
     """The raw tables and the seed as BigQuery has them."""
     relations = {}
     for name, rows in raw_data.tables().items():
-        columns = [(column.name, str(column.kind)) for column in TABLES[name].columns]
+        columns = [(column.name, str(column.kind)) for column in TABLES[name].stored_columns]
         relations[f"orderwatch_raw__{name}"] = Relation(columns, [[row.get(c) for c, _ in columns] for row in rows])
     with (PROJECT / "seeds" / "payment_methods.csv").open() as file:
         names, *methods = csv.reader(file)

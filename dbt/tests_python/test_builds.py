@@ -53,6 +53,23 @@ def test_all_that_was_built_is_complete_and_has_the_rows_of_raw(built: Project) 
             assert all(contents[table, day][2] <= count for day, count in raw)
 
 
+def test_a_hash_that_came_with_a_row_is_taken_and_any_other_is_computed(
+    built: Project, parsed: Manifest, tmp_path: Path
+) -> None:
+    project = built.copy(tmp_path, parsed)
+
+    def hashes() -> dict[str, int]:
+        with project.connect() as connection:
+            return dict(connection.execute("select order_id, row_hash from bronze.bronze_orders").fetchall())
+
+    computed = hashes()
+    assert len(set(computed.values())) == len(computed)
+    first = min(computed)
+    with project.connect() as connection:
+        connection.execute("update raw.orders set row_hash = 7 where order_id = $1", [first])
+    assert hashes() == {**computed, first: 7}
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -20,7 +20,7 @@ def test_sources_are_the_raw_tables(built: Project) -> None:
         duckdb_types = {"TIMESTAMP": "timestamptz"}
         assert declared == [
             (column.name, duckdb_types.get(column.kind, column.kind.lower()), column.description)
-            for column in table.columns
+            for column in table.stored_columns
         ]
         assert sources[name]["description"] == table.description
 

@@ -17,7 +17,7 @@ from order_batch.extract.sources import SOURCES
 from order_batch.extract.totals import PostgresTotals
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.staged_files import FILE_BYTES, write_files
-from order_batch.warehouse.tables import Table
+from order_batch.warehouse.tables import ROW_HASH, Table
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql import dbapi
@@ -92,11 +92,10 @@ class _HashedRows:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._names = [column.name for column in table.columns]
         self.totals = Totals.empty(table)
 
     def read(self, cursor: "dbapi.Cursor", partition: Partition) -> Iterator[pa.RecordBatch]:
-        """All rows, columns in the table's order."""
+        """All rows, with the columns that the warehouse stores in their order."""
         start, end = partition.moments
         # COPY, which the driver makes of it, accepts no parameters.
         select = SOURCES[self._table.name].select_hashed(self._table)
@@ -105,7 +104,7 @@ class _HashedRows:
             cursor.execute(select)
             for batch in cursor.fetch_record_batch():
                 self._add(batch)
-                yield batch.select(self._names)
+                yield batch
 
     def _add(self, batch: pa.RecordBatch) -> None:
         # As Python's integers: a day's sum may exceed 64 bits.
@@ -113,7 +112,7 @@ class _HashedRows:
         self.totals = Totals(
             before.rows + batch.num_rows,
             None if amount is None else (before.amount or 0) + sum(batch[amount].to_pylist()),
-            reduce(xor, batch["row_hash"].to_pylist(), before.content_hash),
+            reduce(xor, batch[ROW_HASH.name].to_pylist(), before.content_hash),
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from order_batch.warehouse.content_hash import POSTGRES
-from order_batch.warehouse.tables import LABELS, ORDERS, PRODUCTS, RULE_HITS, USERS, Table
+from order_batch.warehouse.tables import LABELS, ORDERS, PRODUCTS, ROW_HASH, RULE_HITS, USERS, Table
 
 _BUSINESS_DATE = "(created_date at time zone 'Asia/Jakarta')::date"
 _CHANGED_DATE = "(valid_from at time zone 'Asia/Jakarta')::date"
@@ -37,11 +37,12 @@ class Source:
         return f"select {columns} from {self.relation} where {self._within}"
 
     def select_hashed(self, table: Table) -> str:
-        """The same rows with their content hash as the last column, which is named `row_hash`.
+        """The same rows with their content hash as the last column: the columns that the warehouse stores.
 
         Without OFFSET, Postgres would compute the expressions of columns twice: JSON of hits would be parsed again.
         """
-        return f"select *, {POSTGRES.row_hash(table)} as row_hash from ({self.select(table)} offset 0) as extracted"
+        row_hash = f"{POSTGRES.row_hash(table)} as {ROW_HASH.name}"
+        return f"select *, {row_hash} from ({self.select(table)} offset 0) as extracted"
 
     @property
     def _within(self) -> str:

@@ -14,7 +14,7 @@ import structlog
 
 from order_batch.warehouse import duckdb_models
 from order_batch.warehouse.duckdb_totals import DuckDbTotals, partition_start
-from order_batch.warehouse.erasure import ERASED, ORDER_VALUES, USER_VALUES, assignments
+from order_batch.warehouse.erasure import HIT_VALUES, ORDER_VALUES, USER_VALUES, raw_assignments
 from order_batch.warehouse.file_lock import file_lock
 from order_batch.warehouse.models import BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
@@ -124,10 +124,10 @@ class DuckDbWarehouse:
         with self._connect() as connection:
             connection.execute("create schema if not exists raw")
             for table in TABLES:
-                columns = ", ".join(map(_definition, table.columns))
+                columns = ", ".join(map(_definition, table.stored_columns))
                 connection.execute(f"create table if not exists raw.{table.name} ({columns})")
                 # Add the columns that a table of an earlier release lacks; all of them are nullable.
-                for column in table.columns:
+                for column in table.stored_columns:
                     if not column.required:
                         added = f"{column.name} {_TYPES[column.kind]}"
                         connection.execute(f"alter table raw.{table.name} add column if not exists {added}")
@@ -201,7 +201,8 @@ class DuckDbWarehouse:
                 return []
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
-        statement = f"select * from raw.{ORDERS.name} where business_date = $1 and list_contains($2, order_id)"
+        columns = ", ".join(column.name for column in ORDERS.columns)
+        statement = f"select {columns} from raw.{ORDERS.name} where business_date = $1 and list_contains($2, order_id)"
         with self._connect() as connection:
             found = connection.execute(statement, [day, list(order_ids)])
             names = [name for name, *_ in found.description or ()]
@@ -216,9 +217,10 @@ class DuckDbWarehouse:
         of_user = f"select order_id from raw.{ORDERS.name} where user_id = $1"
         with self._connect() as connection:
             connection.begin()
-            connection.execute(f"update raw.rule_hits set reason = '{ERASED}' where order_id in ({of_user})", [user_id])
+            hits = f"update raw.rule_hits set {raw_assignments(HIT_VALUES)} where order_id in ({of_user})"
+            connection.execute(hits, [user_id])
             for table, values in ((ORDERS, ORDER_VALUES), (USERS, USER_VALUES)):
-                statement = f"update raw.{table.name} set user_id = $2, {assignments(values)} where user_id = $1"
+                statement = f"update raw.{table.name} set user_id = $2, {raw_assignments(values)} where user_id = $1"
                 connection.execute(statement, [user_id, pseudonym])
             connection.commit()
 

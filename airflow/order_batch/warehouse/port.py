@@ -70,7 +70,7 @@ class Warehouse(Protocol):
         """Business dates of which aggregates hold orders, and whose last build did not finish."""
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The rows of raw.orders of a business date with these ids, as mappings by column; times are aware."""
+        """The content of the rows of raw.orders of a business date with these ids, by column; times are aware."""
 
     def order_ids_of(self, user_id: str) -> list[str]:
         """The orders of a user in all partitions of raw.orders."""

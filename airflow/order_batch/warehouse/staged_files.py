@@ -29,7 +29,9 @@ _TYPES: Final = {
 
 def arrow_schema(table: Table) -> pa.Schema:
     """The columns of a raw table; required ones admit no null."""
-    return pa.schema([pa.field(each.name, _TYPES[each.kind], nullable=not each.required) for each in table.columns])
+    return pa.schema(
+        [pa.field(each.name, _TYPES[each.kind], nullable=not each.required) for each in table.stored_columns]
+    )
 
 
 def write_files(

@@ -37,8 +37,9 @@ class Column:
 class Table:
     """A raw table. A load replaces one partition, which is all rows of a span of `partition_column`.
 
-    The sum of column `amount` shows, beside the number of rows, whether a load is complete. Where `requires_filter` is
-    set, BigQuery refuses queries that do not say which partitions they read.
+    `columns` are the content, which is hashed and compared. The sum of column `amount` shows, beside the number of
+    rows, whether a load is complete. Where `requires_filter` is set, BigQuery refuses queries that do not say which
+    partitions they read.
     """
 
     name: str
@@ -49,6 +50,11 @@ class Table:
     clustering: tuple[str, ...]
     amount: str | None = None
     requires_filter: bool = False
+
+    @property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The columns that the warehouse has: the content, and behind it the hash of it."""
+        return (*self.columns, ROW_HASH)
 
 
 def _text(name: str, description: str, *, required: bool = True) -> Column:
@@ -62,6 +68,9 @@ def _integer(name: str, description: str, *, required: bool = True) -> Column:
 def _moment(name: str, description: str, *, required: bool = True) -> Column:
     return Column(name, Kind.TIMESTAMP, description, required)
 
+
+ROW_HASH = _integer("row_hash", "content hash of the row by Postgres, null where it is not known", required=False)
+"""So that a build need not compute it again. Raw tables are never compared by it, but by what their columns hold."""
 
 _BUSINESS_DATE = Column("business_date", Kind.DATE, "date of created_date in the business time zone")
 

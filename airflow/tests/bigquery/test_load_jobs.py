@@ -51,7 +51,7 @@ def test_a_job_replaces_one_partition_and_tolerates_nothing(
     assert job["configuration"]["labels"] == {"app": "orderwatch", "table": "orders", "partition": "20261121"}
     load = job["configuration"]["load"]
     fields = load.pop("schema")["fields"]
-    assert [field["name"] for field in fields] == [column.name for column in ORDERS.columns]
+    assert [field["name"] for field in fields] == [column.name for column in ORDERS.stored_columns]
     assert load == {
         "destinationTable": {
             "projectId": fake.project, "datasetId": "orderwatch_raw", "tableId": "orders$20261121",

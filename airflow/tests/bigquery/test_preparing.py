@@ -40,7 +40,7 @@ def test_columns_have_types_modes_and_descriptions(made: dict[str, Any]) -> None
             "mode": "REQUIRED" if column.required else "NULLABLE",
             "description": column.description,
         }
-        for column in ORDERS.columns
+        for column in ORDERS.stored_columns
     ]
 
 
@@ -103,7 +103,7 @@ def test_a_table_of_an_earlier_release_gains_its_nullable_columns(
     warehouse.prepare()
     (request,) = fake.made("tables.patch")
     assert request.parameters["tableId"] == "orders"
-    assert [field["name"] for field in table.fields] == [column.name for column in ORDERS.columns]
+    assert [field["name"] for field in table.fields] == [column.name for column in ORDERS.stored_columns]
     warehouse.prepare()
     assert len(fake.made("tables.patch")) == 1
 

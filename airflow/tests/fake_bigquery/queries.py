@@ -37,7 +37,7 @@ _ALL = re.compile(
     r"(?: ORDER BY (?P<order_by>[\w, ]+?))?(?: LIMIT (?P<limit>\d+))?"
 )
 _ORDERS = re.compile(
-    r"SELECT \* FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders)` "
+    r"SELECT (?P<columns>[\w, ]+) FROM `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>orders)` "
     r"WHERE business_date = @day AND order_id IN UNNEST\(@order_ids\)"
 )
 _BUILT_PARTITIONS = re.compile(
@@ -74,7 +74,8 @@ _ORDERS_OF = re.compile(
     r"WHERE business_date >= DATE '0001-01-01' AND user_id = @user_id"
 )
 _ERASE_HITS = re.compile(
-    r"UPDATE `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>rule_hits)` SET reason = '(?P<reason>\w+)' "
+    r"UPDATE `(?P<project>[\w-]+)\.(?P<dataset>\w+)\.(?P<table>rule_hits)` "
+    r"SET reason = '(?P<reason>\w+)', row_hash = NULL "
     r"WHERE business_date >= DATE '0001-01-01' AND order_id IN \((?P<orders>SELECT [^()]+)\)"
 )
 _LEAST_BYTES = 10 * 1024**2
@@ -136,7 +137,8 @@ def _run_erasure(storage: Storage, statement: str, request: Mapping[str, Any]) -
     if (found := _ERASE_HITS.fullmatch(statement)) and (orders := _ORDERS_OF.fullmatch(found["orders"])):
         erased = _orders_of(storage, orders, request)
         for row in _table(storage, found, request.get("location")).rows:
-            row["reason"] = found["reason"] if (row["order_id"],) in erased else row["reason"]
+            if (row["order_id"],) in erased:
+                row |= {"reason": found["reason"], "row_hash": None}
         return Result([], [])
     return None
 
@@ -182,8 +184,10 @@ def _orders(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any]
     ids = {each["value"] for each in given["order_ids"]["parameterValue"]["arrayValues"]}
     rows = [row for row in table.rows if row["business_date"] == day]
     _check_cost(request, 16 * len(rows))
-    names = [each["name"] for each in table.fields]
-    return Result(table.fields, [tuple(row[name] for name in names) for row in rows if row["order_id"] in ids])
+    names = found["columns"].split(", ")
+    fields = {each["name"]: each for each in table.fields}
+    selected = [tuple(row[name] for name in names) for row in rows if row["order_id"] in ids]
+    return Result([fields[name] for name in names], selected)
 
 
 def _built(storage: Storage, found: "re.Match[str]", request: Mapping[str, Any], given: Mapping[str, str]) -> Result:

@@ -43,7 +43,7 @@ class DuckDbSubject:
 
     def raw_rows(self, table: Table) -> list[dict[str, Any]]:
         with duckdb.connect(self._path) as connection:
-            names = [column.name for column in table.columns]
+            names = [column.name for column in table.stored_columns]
             found = connection.execute(f"select {', '.join(names)} from raw.{table.name}").fetchall()
             return [dict(zip(names, row, strict=True)) for row in found]
 

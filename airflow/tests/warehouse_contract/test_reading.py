@@ -64,7 +64,8 @@ def test_orders_are_found_by_date_and_id(subject: Subject, tmp_path: Path) -> No
     load(subject, tmp_path, ORDERS, NOVEMBER_21, rows)
     wanted = [rows[1]["order_id"], rows[3]["order_id"], "' or true --"]
     found = sorted(subject.warehouse.orders(NOVEMBER_21, wanted), key=lambda row: str(row["order_id"]))
-    assert found == [rows[1], rows[3]]
+    content = [column.name for column in ORDERS.columns]
+    assert found == [{name: row[name] for name in content} for row in (rows[1], rows[3])]
     assert subject.warehouse.orders(NOVEMBER_20, wanted) == []
     assert subject.warehouse.orders(NOVEMBER_21, []) == []
 

@@ -4,7 +4,7 @@
 with hashed as (
     select
         *,
-        {{ row_hash('orders') }} as row_hash
+        {{ row_hash('orders') }} as content_hash
     from {{ source('raw', 'orders') }}
     where {{ is_any_date() }}
 )
@@ -30,7 +30,7 @@ select
     status,
     outcome,
     risk_score,
-    row_hash,
+    content_hash as row_hash,
 
     -- moments
     created_date,

@@ -39,14 +39,14 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     for table in TABLES.values():
         columns = ", ".join(
             f"{column.name} {_DUCKDB_TYPES[column.kind]}{' not null' if column.required else ''}"
-            for column in table.columns
+            for column in table.stored_columns
         )
         connection.execute(f"create or replace table raw.{table.name} ({columns})")
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
     """Append rows given by column name; a column that is not named is null."""
-    described = TABLES[table].columns
+    described = TABLES[table].stored_columns
     schema = pyarrow.schema([(column.name, _ARROW_TYPES[column.kind]) for column in described])
     connection.register("added", pyarrow.Table.from_pylist(rows, schema))
     connection.execute(f"insert into raw.{table} by name select * from added")

@@ -29,7 +29,7 @@ def schema(table: Table) -> list[SchemaField]:
             mode="REQUIRED" if column.required else "NULLABLE",
             description=column.description,
         )
-        for column in table.columns
+        for column in table.stored_columns
     ]
 
 

@@ -43,7 +43,7 @@ from order_batch.warehouse.bigquery.schema import (
     schema,
 )
 from order_batch.warehouse.content_hash import BIGQUERY
-from order_batch.warehouse.erasure import ERASED, ORDER_VALUES, USER_VALUES, assignments
+from order_batch.warehouse.erasure import HIT_VALUES, ORDER_VALUES, USER_VALUES, raw_assignments
 from order_batch.warehouse.models import LAYERS, BuiltModel
 from order_batch.warehouse.partitions import Partition, Totals
 from order_batch.warehouse.port import BuiltPartition, Relation, WarehouseError, dates_clause, order_limit_clause
@@ -189,7 +189,8 @@ class BigQueryWarehouse:
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         path = self._dataset("raw").table(ORDERS.name)
         statement = (
-            f"SELECT * FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
+            f"SELECT {', '.join(column.name for column in ORDERS.columns)} "
+            f"FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
             "WHERE business_date = @day AND order_id IN UNNEST(@order_ids)"
         )
         wanted: list[Parameter] = [
@@ -351,14 +352,15 @@ _ALL_DATES = ">= DATE '0001-01-01'"
 
 def _erase_statement(table: Table, path: TableReference, values: Mapping[str, str | None]) -> str:
     return (
-        f"UPDATE `{path.project}.{path.dataset_id}.{path.table_id}` SET user_id = @pseudonym, {assignments(values)} "
+        f"UPDATE `{path.project}.{path.dataset_id}.{path.table_id}` "
+        f"SET user_id = @pseudonym, {raw_assignments(values)} "
         f"WHERE {table.partition_column} {_ALL_DATES} AND user_id = @user_id"
     )
 
 
 def _erase_hits_statement(raw: DatasetReference) -> str:
     return (
-        f"UPDATE `{raw.project}.{raw.dataset_id}.{RULE_HITS.name}` SET reason = '{ERASED}' "
+        f"UPDATE `{raw.project}.{raw.dataset_id}.{RULE_HITS.name}` SET {raw_assignments(HIT_VALUES)} "
         f"WHERE business_date {_ALL_DATES} AND order_id IN ({_orders_of(raw)})"
     )
 
