@@ -289,7 +289,11 @@ class _Result:
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> int:
-    """Insert the rows; returns their number, whatever their partition."""
+    """Insert the rows; returns their number, whatever their partition.
+
+    By one thread: of what two write, the checkpoint writes a half again.
+    """
+    connection.execute("set threads = 1")
     try:
         inserted = connection.execute(
             f"insert into raw.{table.name} by name select * from read_parquet($files)",
@@ -301,6 +305,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: Sequence
             f"raw.{table.name} is unchanged, its staged files cannot be read: {error}. Were they deleted, or is the "
             "disk full? Run the load again"
         ) from error
+    connection.execute(f"set threads = {SETTINGS['threads']}")
     assert inserted is not None
     return int(inserted[0])
 
