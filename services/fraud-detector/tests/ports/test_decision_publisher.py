@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from random import Random
 from typing import Protocol
 
 import pytest
@@ -101,6 +102,18 @@ async def test_a_repeat_is_identical(subject: Subject) -> None:
     first, second = await subject.decisions()
     assert first == second
     assert await subject.dead_letters() == [(2, 1), (2, 1)]
+
+
+@pytest.mark.integration
+async def test_full_batches_that_hardly_compress_are_accepted(kafka_settings: KafkaSettings) -> None:
+    random = Random(20261130)
+    rows = [row(f"o{number}")._replace(device_id=random.randbytes(2_500).hex()) for number in range(700)]
+    # A hexadecimal digit has half a byte of content; snappy, which copies what it has seen, gains nothing from that.
+    publisher = KafkaPublisher(kafka_settings)
+    await publisher.publish(rows, [])
+    await publisher.close()
+    records = await read_topic(kafka_settings, kafka_settings.decisions_topic)
+    assert [record.key.decode() for record in records] == [each.order_id for each in rows]
 
 
 @pytest.mark.integration
