@@ -1,12 +1,13 @@
 """The decoder of order events: a fast path for plain messages, and the validating decoder for all others.
 
 Nearly every message is plain: msgspec checks it while it parses, in a tenth of the time that the same checks take in
-Python. Any other message, valid or not, goes to the validating decoder, which alone handles attributes, unusual
-spellings and error messages. For a plain message both give the same event, to the last digit.
+Python, and compiled code, where there is any, makes the event of it. Any other message, valid or not, goes to the
+validating decoder, which alone handles attributes, unusual spellings and error messages. For a plain message both give
+the same event, to the last digit.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
@@ -20,6 +21,12 @@ from order_contract.event import MAX_ID_LENGTH, MAX_INT64, MAX_TEXT_LENGTH, BadE
 from order_contract.money import DEFAULT_CURRENCY, MAX_AMOUNT, parse_rupiah
 from order_contract.reference_data import COUNTRIES, PaymentMethods
 
+try:
+    from order_contract.decoding import plain_orders
+except ImportError:
+    plain_orders = None  # type: ignore[assignment]
+
+DECODING_IS_COMPILED: Final = plain_orders is not None
 DEFAULT_MAX_FUTURE_HOURS: Final = 24.0
 MAX_FUTURE_HOURS: Final = 87_600.0  # ten years: more is not a useful bound
 
@@ -51,12 +58,20 @@ class EventDecoder:
     """Decodes message values to events, for one list of payment methods and one bound on times in the future."""
 
     def __init__(
-        self, extra_payment_methods: Iterable[str] = (), *, max_future_hours: float = DEFAULT_MAX_FUTURE_HOURS
+        self,
+        extra_payment_methods: Iterable[str] = (),
+        *,
+        max_future_hours: float = DEFAULT_MAX_FUTURE_HOURS,
+        compiled: bool = DECODING_IS_COMPILED,
     ) -> None:
         self._payment_methods = PaymentMethods(extra_payment_methods)
         self._max_future = timedelta(hours=max_future_hours)
         self._spelling = self._payment_methods.spellings.get
         self._plain = Decoder(_PlainOrder).decode
+        self.decode_fast: Callable[[bytes, datetime], OrderEvent | None] = self._decode_plain
+        """Gives the event in a message of the plain shape with no time after a latest one, None for any other."""
+        if compiled:
+            self.decode_fast = plain_orders.PlainOrders(self._plain, self._payment_methods).decode
         # Those of the last message, as whole batches have the same timestamp.
         self._appended_at: datetime | None = None
         self._latest = datetime.max  # noqa: DTZ901  (replaced before it is used)
@@ -83,8 +98,8 @@ class EventDecoder:
         except OverflowError:  # where the bound is far and producers stamp messages themselves
             return datetime.max.replace(tzinfo=UTC)
 
-    def decode_fast(self, value: bytes, latest: datetime) -> OrderEvent | None:  # noqa: PLR0911  (None where unsure)
-        """The event in a message of the plain shape with no time after `latest`, None for any other."""
+    def _decode_plain(self, value: bytes, latest: datetime) -> OrderEvent | None:  # noqa: PLR0911  (None where unsure)
+        """What `decode_fast` does without compiled code: a change here is one in `plain_orders.pyx`, too."""
         # Only an escape can put a NUL character into JSON, and plain orders have no escapes.
         if b"\\" in value or _LONG_FRACTION(value) is not None:
             return None
