@@ -6,7 +6,7 @@ Detectors that were killed start again from snapshots; others leave the group an
 
 ORDERWATCH_FAULT_ROUNDS sets how often each of detector, database and broker is killed (once by default),
 ORDERWATCH_FAULT_MESSAGES how many messages of orders there are at least, ORDERWATCH_FAULT_RATE how many come in a
-second (500), and ORDERWATCH_FAULT_SAMPLE of how many orders the features are computed (150).
+second (250), and ORDERWATCH_FAULT_SAMPLE of how many orders the features are computed (150).
 ORDERWATCH_FAULT_WAREHOUSE=1 then runs the batch side and replays from its DuckDB file, too. With `-s` the run prints
 what it counted. The large one is
 
@@ -44,7 +44,7 @@ from tests.support.service import run_command
 from tests.support.waiting import until
 
 ROUNDS = int(os.environ.get("ORDERWATCH_FAULT_ROUNDS", "1"))
-RATE = int(os.environ.get("ORDERWATCH_FAULT_RATE", "500"))
+RATE = int(os.environ.get("ORDERWATCH_FAULT_RATE", "250"))
 LABEL_RATE = 50
 LIST_RATE = 2
 RULES = Path(__file__).with_name("history_rules.yaml")

@@ -1,7 +1,7 @@
 """Ruleset versions that become active under load: each decision agrees with the version that it names, none is lost.
 
 ORDERWATCH_RULESET_SWITCHES sets how often versions, and percentages, change (6), ORDERWATCH_RULESET_SWITCH_RATE how
-many orders come in a second (300), ORDERWATCH_RULESET_SWITCH_SECONDS how long at least from one version to the next
+many orders come in a second (150), ORDERWATCH_RULESET_SWITCH_SECONDS how long at least from one version to the next
 (0.1). With `-s` the run prints how long orders took from the broker's append to being stored, while versions changed
 and while none did, in turns, and the ratio of both p99. Most versions have other histories than the one before, which
 detectors load or have kept: ORDERWATCH_RULESET_SWITCH_LOADS=0 leaves such switches out after the first five.
@@ -36,7 +36,7 @@ from tests.support.ledger import Ledger
 from tests.support.service import run_command
 from tests.support.waiting import until
 
-RATE = int(os.environ.get("ORDERWATCH_RULESET_SWITCH_RATE", "300"))
+RATE = int(os.environ.get("ORDERWATCH_RULESET_SWITCH_RATE", "150"))
 SWITCHES = int(os.environ.get("ORDERWATCH_RULESET_SWITCHES", "6"))
 SWITCHES_AT_A_TIME = 10
 SECONDS = float(os.environ.get("ORDERWATCH_RULESET_SWITCH_SECONDS", "0.1"))
