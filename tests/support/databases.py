@@ -83,10 +83,9 @@ class Databases:
         if self._free:
             return self._free.pop()
         if self._structure is None:
-            await self._execute(self._server, f"create database {TEMPLATE}")
-            await upgrade(self._url(TEMPLATE))
+            await make_template(self._server)
         name = f"test_{uuid.uuid4().hex[:12]}"
-        await self._execute(self._server, f"create database {name} template {TEMPLATE}")
+        await _execute(self._server, f"create database {name} template {TEMPLATE}")
         url = self._url(name)
         if self._structure is None:
             # Of a copy: copies lack the settings of their template.
@@ -100,7 +99,7 @@ class Databases:
         if await self._is_emptied(url):
             self._free.append(url)
         else:
-            await self._execute(self._server, f"drop database {url.rpartition('/')[2]} with (force)")
+            await _execute(self._server, f"drop database {url.rpartition('/')[2]} with (force)")
 
     async def _is_emptied(self, url: str) -> bool:
         connection = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
@@ -115,11 +114,29 @@ class Databases:
             await connection.close()
 
     def _url(self, database: str) -> str:
-        return f"{self._server.rpartition('/')[0]}/{database}"
+        return _sibling(self._server, database)
 
-    async def _execute(self, url: str, statement: str) -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+
+async def make_template(server: str) -> None:
+    """Have a migrated database on a server that others are copies of, unless it is there."""
+    connection = await asyncpg.connect(server)
+    try:
+        if await connection.fetchval("select exists (select from pg_database where datname = $1)", TEMPLATE):
+            return
+        await connection.execute(f"create database {TEMPLATE}")
+    finally:
+        await connection.close()
+    await upgrade(_sibling(server, TEMPLATE))
+
+
+def _sibling(url: str, database: str) -> str:
+    """The URL of another database on a server."""
+    return f"{url.rpartition('/')[0]}/{database}"
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

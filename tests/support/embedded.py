@@ -1,22 +1,30 @@
 """The real broker and database as child processes of the test run: nothing to install, gone when the run ends."""
 
-import atexit
+import fcntl
+import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from devstack.kafka import EmbeddedKafka, KafkaRuntime, provide_runtime
+from devstack.paths import LOCKS, ROOT
 from devstack.postgres import EmbeddedPostgres
 from devstack.server import EmbeddedServer
 from devstack.settings import EmbeddedSettings
+from tests.support.databases import make_template
+from tests.support.own_loop import run_on_own_loop
 from tests.support.ports import free_port
 
 PASSWORD = "test"
 """Of the database servers' superuser."""
+
+KEPT = ROOT / ".pytest_cache" / f"data-folders-{os.geteuid()}"
+"""Data folders that servers of all test runs of this checkout start from; a server wants to own its folder."""
 
 
 def kafka_runtime() -> KafkaRuntime:
@@ -31,9 +39,9 @@ def new_kafka(home: Path) -> EmbeddedKafka:
     return kafka
 
 
-def new_postgres(home: Path, **settings: str) -> EmbeddedPostgres:
+def new_postgres(home: Path) -> EmbeddedPostgres:
     """A database server on a free port, not yet started; its data folder is a copy, as initdb takes a second of CPU."""
-    postgres = EmbeddedPostgres(home, free_port(), PASSWORD, settings=settings)
+    postgres = EmbeddedPostgres(home, free_port(), PASSWORD)
     _copy(_initialised(), postgres.data)
     return postgres
 
@@ -41,23 +49,56 @@ def new_postgres(home: Path, **settings: str) -> EmbeddedPostgres:
 @cache
 def _formatted() -> Path:
     """The data folder of a broker that was never started."""
-    kafka = EmbeddedKafka(_folder_of_this_run(), free_port(), free_port(), kafka_runtime())
-    kafka.prepare()
-    return kafka.data
+
+    def make(home: Path) -> None:
+        EmbeddedKafka(home, free_port(), free_port(), kafka_runtime()).prepare()
+
+    return _kept("formatted", make)
 
 
 @cache
 def _initialised() -> Path:
     """The data folder of a database server that was never started."""
-    postgres = EmbeddedPostgres(_folder_of_this_run(), free_port(), PASSWORD)
-    postgres.prepare()
-    return postgres.data
+
+    def make(home: Path) -> None:
+        EmbeddedPostgres(home, free_port(), PASSWORD).prepare()
+
+    return _kept("initialised", make)
 
 
-def _folder_of_this_run() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="orderwatch-template-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+@cache
+def _migrated() -> Path:
+    """The data folder of a database server that has the template of `Databases`."""
+
+    def make(home: Path) -> None:
+        server = new_postgres(home)
+        with serving(server):
+            run_on_own_loop(make_template(server.url()))
+
+    return _kept("migrated", make)
+
+
+def _kept(name: str, make: Callable[[Path], None]) -> Path:
+    """The data folder of a server that `make` has prepared in a folder once, until what it is made by changes."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    version, home = _version(), KEPT / name
+    stamp = home / "version"
+    with (KEPT / f"{name}.lock").open("w") as lock:
+        # One test run makes it, the others wait.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != version:
+            shutil.rmtree(home, ignore_errors=True)
+            make(home)
+            stamp.write_text(version)
+    return home / "data"
+
+
+@cache
+def _version() -> str:
+    """A hash of what decides about the content of data folders: the servers, how they are prepared, the migrations."""
+    platform = ROOT / "packages" / "order-platform" / "order_platform" / "postgres"
+    files = [*LOCKS.glob("*.txt"), *(ROOT / "devstack" / "devstack").glob("*.py"), *platform.rglob("*.py")]
+    return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
 
 
 def _copy(data: Path, to: Path) -> None:
@@ -94,6 +135,7 @@ def postgres() -> Iterator[str]:
     """A superuser's URL of a database server that is wiped afterwards."""
     with tempfile.TemporaryDirectory(prefix="orderwatch-postgres-", ignore_cleanup_errors=True) as folder:
         # No test stops its machine, and waiting for the disk can take longer than the test.
-        server = new_postgres(Path(folder), fsync="off")
+        server = EmbeddedPostgres(Path(folder), free_port(), PASSWORD, settings={"fsync": "off"})
+        _copy(_migrated(), server.data)
         with serving(server):
             yield server.url()
