@@ -22,7 +22,7 @@ def _without_debug_events() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def raw_data() -> RawData:
-    """Some 1,600 orders of six days around the end of a month."""
+    """Some 1,000 orders of six days around the end of a month."""
     return make_raw_data()
 
 

@@ -17,7 +17,8 @@ from dbt.contracts.graph.manifest import Manifest
 from zetasql.core.exceptions import ServerError
 
 from tests_python.support.googlesql import GoogleSql, Relation
-from tests_python.support.project import PROJECT, Project
+from tests_python.support.kept_parse import PROJECT
+from tests_python.support.project import Project
 from tests_python.support.raw_data import DATES, RawData
 from tests_python.support.raw_tables import TABLES
 
@@ -128,7 +129,7 @@ def bigquery_environment() -> Iterator[None]:
 def parsed_for_bigquery(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """The project as dbt reads it, without requested dates."""
     with bigquery_environment():
-        return Project(tmp_path_factory.mktemp("parsed")).parse("--target", "bigquery")
+        return Project(tmp_path_factory.mktemp("parsed")).parse("bigquery")
 
 
 @pytest.fixture(scope="module")

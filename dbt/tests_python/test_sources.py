@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 
-from tests_python.support.project import PROJECT, DbtFailed, Project
+from tests_python.support.kept_parse import PROJECT
+from tests_python.support.project import DbtFailed, Project
 from tests_python.support.raw_tables import ROOT, TABLES
 
 

@@ -2,7 +2,7 @@
 
 `python -m tests_python.support.preloaded_dbt PROJECT SOCKET` serves until its standard input is closed. A command comes
 as JSON with the descriptors of its standard streams; the response is the process id of dbt, and later its exit code.
-The project is parsed again for the command `parse`, for another target than DuckDB, and after a change of its files.
+The project that PROJECT is a copy of is parsed; PROJECT is for another target than DuckDB, and after its files changed.
 
 With MODELS_ONLY in a command's environment a build leaves out data tests, which take a third of it, and comments in the
 warehouse. Debug events, which nothing prints, are left out in any case.
@@ -25,6 +25,7 @@ from dbt.cli.main import cli, dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from tests_python.support.cheap_builds import leave_out_comments, without_debug_events
+from tests_python.support.kept_parse import WAREHOUSE_PATH, keep, parse_options
 
 Files = dict[Path, tuple[int, int]]
 
@@ -32,7 +33,7 @@ Files = dict[Path, tuple[int, int]]
 def serve(project: Path, path: Path) -> None:
     """Serve commands on a Unix socket at `path`."""
     files = project_files(project)
-    manifest = parse(project)
+    manifest = parse()
     warm_up(project, manifest)
     gc.freeze()  # what is loaded now stays, so that collections of the forked processes need not look at it
     with socket.socket(socket.AF_UNIX) as listener:
@@ -65,7 +66,7 @@ def project_files(project: Path) -> Files:
     return {path: (state.st_size, state.st_mtime_ns) for path, state in states.items()}
 
 
-def parse(project: Path) -> Manifest:
+def parse() -> Manifest:
     """The project as dbt reads it, for DuckDB.
 
     dbt's parser leaves native threads behind, whose locks a fork would copy as held: so it runs in a child process.
@@ -74,9 +75,12 @@ def parse(project: Path) -> Manifest:
     if (child := os.fork()) == 0:
         try:
             with os.fdopen(writer, "wb") as result, tempfile.TemporaryDirectory() as target:
-                where = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", target]
-                parsing = ["--quiet", "--log-level-file", "none", "parse", "--target", "duckdb"]
-                pickle.dump(dbtRunner().invoke([*parsing, *where]).result, result)
+                os.environ["ORDERWATCH_WAREHOUSE_PATH"] = WAREHOUSE_PATH
+                options = ["--quiet", "--log-level-file", "none"]
+                parsed = dbtRunner().invoke([*options, *parse_options("duckdb", Path(target))]).result
+                pickle.dump(parsed, result)
+                if isinstance(parsed, Manifest):
+                    keep("duckdb", Path(target))
         finally:
             os._exit(0)
     os.close(writer)
@@ -85,7 +89,7 @@ def parse(project: Path) -> Manifest:
     os.waitpid(child, 0)
     if isinstance(manifest, Manifest):
         return manifest
-    raise RuntimeError(f"dbt cannot parse {project}")
+    raise RuntimeError("dbt cannot parse the project")
 
 
 def warm_up(project: Path, manifest: Manifest) -> None:
@@ -109,7 +113,7 @@ def handle(connection: socket.socket, manifest: Manifest | None) -> None:
         os.environ.update(request["environment"])
         connection.sendall(f"{os.getpid()}\n".encode())
         arguments = request["arguments"]
-        if "MODELS_ONLY" in request["environment"]:
+        if "MODELS_ONLY" in request["environment"] and "parse" not in arguments:
             if arguments[0] == "build":
                 arguments += ["--exclude-resource-type", "test"]
             if manifest is not None:
@@ -127,11 +131,16 @@ def handle(connection: socket.socket, manifest: Manifest | None) -> None:
 
 def run(arguments: list[str], manifest: Manifest | None) -> int:
     """dbt's command line, with what was parsed before where it holds; returns the exit code."""
-    is_parsed = "parse" not in arguments and "bigquery" not in arguments
-    context: dict[str, Any] = {"manifest": manifest if is_parsed else None, "callbacks": []}
+    known = manifest if "bigquery" not in arguments else None
+    context: dict[str, Any] = {"manifest": known, "callbacks": []}
     try:
         cli.main(arguments, prog_name="dbt", obj=context)
     except SystemExit as end:
+        if "parse" in arguments and known is not None:
+            # dbt writes what it has parsed itself, and not what it was given.
+            folder = arguments[arguments.index("--target-path") + 1]
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            known.write(str(Path(folder) / "manifest.json"))
         return end.code if isinstance(end.code, int) else int(end.code is not None)
 
 

@@ -16,9 +16,8 @@ from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from tests_python.support import raw_tables
+from tests_python.support.kept_parse import PROJECT, WAREHOUSE_PATH, keep, parse_options
 from tests_python.support.raw_data import RawData
-
-PROJECT = raw_tables.ROOT / "dbt"
 
 
 class DbtFailed(Exception):
@@ -42,13 +41,15 @@ class Project:
 
     def run(self, *arguments: str, dates: tuple[date, date] | None = None, **variables: object) -> None:
         """Run a dbt command, for all dates or some, as order-batch does. Raises DbtFailed, also for warnings."""
-        first, last = (day.isoformat() for day in dates) if dates else ("", "")
-        os.environ |= {"ORDERWATCH_START_DATE": first, "ORDERWATCH_END_DATE": last}
+        _request(dates)
         self._invoke(*arguments, "--vars", json.dumps(variables))
 
     def _invoke(self, *arguments: str) -> Any:
-        os.environ["ORDERWATCH_WAREHOUSE_PATH"] = str(self._path)
         where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(self.target)]
+        return self._invoke_at(self._path, *arguments, *where)
+
+    def _invoke_at(self, warehouse: Path, *arguments: str) -> Any:
+        os.environ["ORDERWATCH_WAREHOUSE_PATH"] = str(warehouse)
         said: list[str] = []
 
         def collect(event: Any) -> None:
@@ -59,16 +60,18 @@ class Project:
         # No log file, as dbt would not close it.
         options = ["--quiet", "--warn-error", "--log-level-file", "none"]
         try:
-            done = runner.invoke([*options, *arguments, *where])
+            done = runner.invoke([*options, *arguments])
         finally:
             _close_duckdb()
         if not done.success:
             raise DbtFailed("\n".join([*said, str(done.exception or "")]))
         return done.result
 
-    def parse(self, *options: str) -> Manifest:
-        """The project as dbt reads it."""
-        parsed: Manifest = self._invoke("parse", *options)
+    def parse(self, target: str = "duckdb") -> Manifest:
+        """The project as dbt reads it, without requested dates."""
+        _request(None)
+        parsed: Manifest = self._invoke_at(Path(WAREHOUSE_PATH), *parse_options(target, self.target))
+        keep(target, self.target)
         return parsed
 
     def render(self, template: str, *options: str) -> str:
@@ -108,6 +111,12 @@ class Project:
                 "where table_schema in ('silver', 'gold') order by 1"
             ).fetchall()
             return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
+
+
+def _request(dates: tuple[date, date] | None) -> None:
+    """Tell dbt's macros which dates are requested."""
+    first, last = (day.isoformat() for day in dates) if dates else ("", "")
+    os.environ |= {"ORDERWATCH_START_DATE": first, "ORDERWATCH_END_DATE": last}
 
 
 def _close_duckdb() -> None:

@@ -55,7 +55,7 @@ class RawData:
         )
 
 
-def make_raw_data(seed: int = 0, orders_a_day: int = 250) -> RawData:
+def make_raw_data(seed: int = 0, orders_a_day: int = 150) -> RawData:
     """All dates, with duplicates as a load that ran twice would leave them."""
     random = Random(seed)
     data = RawData()
