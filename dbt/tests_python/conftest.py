@@ -1,5 +1,6 @@
 """What these tests share: made-up raw data, and the project built from it once."""
 
+import gc
 import os
 from collections.abc import Iterator
 from copy import deepcopy
@@ -12,6 +13,14 @@ from tests_python.support.cheap_builds import leave_out_comments, without_debug_
 from tests_python.support.googlesql import GoogleSql
 from tests_python.support.project import Project
 from tests_python.support.raw_data import RawData, make_raw_data
+
+# What is imported and parsed stays: to search it for cycles again and again took a twentieth of a build's time.
+gc.set_threshold(50_000)
+
+
+def pytest_collection_finish() -> None:
+    """Leave it out of later searches."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,7 +35,9 @@ def serve(project: Path, path: Path) -> None:
     files = project_files(project)
     manifest = parse()
     warm_up(project, manifest)
-    gc.freeze()  # what is loaded now stays, so that collections of the forked processes need not look at it
+    # What is loaded now stays: collections in the forked processes need not look at it, and seldom find anything.
+    gc.freeze()
+    gc.set_threshold(50_000)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
