@@ -5,6 +5,7 @@ further ones are cancelled by the page's button.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -119,7 +120,10 @@ async def cancel(page: Page, api: psutil.Process) -> Cancelled:
     await _start(page)
     await until(lambda: page.evaluate(_DECIDED), "the first orders to be decided")
     await asyncio.sleep(RUNNING_SECONDS)
-    worker = next(child for child in api.children() if "order_backtests.worker" in child.cmdline())
+    workers = [child for child in api.children() if "order_backtests.worker" in child.cmdline()]
+    if not workers:
+        sys.exit("The backtest was over before it could be cancelled: give more --orders, or --times 0.")
+    (worker,) = workers
     start = time.perf_counter()
 
     async def until_gone() -> float:

@@ -117,8 +117,14 @@ class Stack:
 
 @asynccontextmanager
 async def running_stack(rules: Mapping[str, str]) -> AsyncIterator[Stack]:
-    """A stack in a temporary folder; `rules` are settings that say by which rules is decided."""
-    with tempfile.TemporaryDirectory(prefix="orderwatch-bench-", ignore_cleanup_errors=True) as name:
+    """A stack in a temporary folder; `rules` are settings that say by which rules is decided.
+
+    On SIGTERM the measurement is cancelled, so that everything it started ends before it.
+    """
+    with (
+        _cancelled_by_sigterm(),
+        tempfile.TemporaryDirectory(prefix="orderwatch-bench-", ignore_cleanup_errors=True) as name,
+    ):
         folder = Path(name)
         kafka, postgres = embedded.new_kafka(folder / "kafka"), embedded.new_postgres(folder / "postgres")
         kafka.start()
@@ -130,3 +136,26 @@ async def running_stack(rules: Mapping[str, str]) -> AsyncIterator[Stack]:
         finally:
             kafka.terminate()
             postgres.terminate()
+
+
+@contextmanager
+def _cancelled_by_sigterm() -> Iterator[None]:
+    ended = False
+    task = asyncio.current_task()
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        if task is not None:
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if ended:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
