@@ -86,7 +86,7 @@ class Databases:
             await make_template(self._server)
         name = f"test_{uuid.uuid4().hex[:12]}"
         await _execute(self._server, f"create database {name} template {TEMPLATE}")
-        url = self._url(name)
+        url = _sibling(self._server, name)
         if self._structure is None:
             # Of a copy: copies lack the settings of their template.
             connection = await asyncpg.connect(url)
@@ -112,9 +112,6 @@ class Databases:
             return int(await connection.fetchval("select current_setting('tests.deleted_rows')")) <= MANY_ROWS
         finally:
             await connection.close()
-
-    def _url(self, database: str) -> str:
-        return _sibling(self._server, database)
 
 
 async def make_template(server: str) -> None:

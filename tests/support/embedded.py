@@ -41,8 +41,12 @@ def new_kafka(home: Path) -> EmbeddedKafka:
 
 def new_postgres(home: Path) -> EmbeddedPostgres:
     """A database server on a free port, not yet started; its data folder is a copy, as initdb takes a second of CPU."""
-    postgres = EmbeddedPostgres(home, free_port(), PASSWORD)
-    _copy(_initialised(), postgres.data)
+    return _postgres_from(_initialised(), home)
+
+
+def _postgres_from(data: Path, home: Path, **settings: str) -> EmbeddedPostgres:
+    postgres = EmbeddedPostgres(home, free_port(), PASSWORD, settings=settings)
+    _copy(data, postgres.data)
     return postgres
 
 
@@ -135,7 +139,6 @@ def postgres() -> Iterator[str]:
     """A superuser's URL of a database server that is wiped afterwards."""
     with tempfile.TemporaryDirectory(prefix="orderwatch-postgres-", ignore_cleanup_errors=True) as folder:
         # No test stops its machine, and waiting for the disk can take longer than the test.
-        server = EmbeddedPostgres(Path(folder), free_port(), PASSWORD, settings={"fsync": "off"})
-        _copy(_migrated(), server.data)
+        server = _postgres_from(_migrated(), Path(folder), fsync="off")
         with serving(server):
             yield server.url()

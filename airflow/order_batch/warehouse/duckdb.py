@@ -201,8 +201,8 @@ class DuckDbWarehouse:
                 return []
 
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
-        columns = ", ".join(column.name for column in ORDERS.columns)
-        statement = f"select {columns} from raw.{ORDERS.name} where business_date = $1 and list_contains($2, order_id)"
+        within = "business_date = $1 and list_contains($2, order_id)"
+        statement = f"select {ORDERS.column_list} from raw.{ORDERS.name} where {within}"
         with self._connect() as connection:
             found = connection.execute(statement, [day, list(order_ids)])
             names = [name for name, *_ in found.description or ()]

@@ -54,7 +54,7 @@ def _fingerprint(table: Table) -> str:
 
     It may be another one in another release of DuckDB, so it is only compared within a process.
     """
-    return f"count(*), bit_xor(hash({', '.join(column.name for column in table.columns)}))"
+    return f"count(*), bit_xor(hash({table.column_list}))"
 
 
 def _run(

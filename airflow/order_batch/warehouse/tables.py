@@ -52,6 +52,11 @@ class Table:
     requires_filter: bool = False
 
     @property
+    def column_list(self) -> str:
+        """The columns of the content, as a SELECT lists them."""
+        return ", ".join(column.name for column in self.columns)
+
+    @property
     def stored_columns(self) -> tuple[Column, ...]:
         """The columns that the warehouse has: the content, and behind it the hash of it."""
         return (*self.columns, ROW_HASH)

@@ -6,6 +6,11 @@ so a fixed offset is exact, needs no time zone database, and converts several ti
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Final
+
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9998
+"""The years that events may have, in which every later conversion succeeds."""
 
 _UTC_OFFSET_HOURS = 7
 _UTC_OFFSET = timedelta(hours=_UTC_OFFSET_HOURS)
@@ -125,8 +130,8 @@ def _offset(match: re.Match[str]) -> timezone | None:
 
 
 def is_in_range(moment: datetime) -> bool:
-    """Whether the moment is in the years that events may have, in which every later conversion succeeds."""
-    return 1970 <= moment.year <= 9998
+    """Whether the moment is in the years that events may have."""
+    return FIRST_YEAR <= moment.year <= LAST_YEAR
 
 
 def to_utc(moment: datetime) -> datetime:

@@ -189,8 +189,7 @@ class BigQueryWarehouse:
     def orders(self, day: date, order_ids: Sequence[str]) -> list[dict[str, Any]]:
         path = self._dataset("raw").table(ORDERS.name)
         statement = (
-            f"SELECT {', '.join(column.name for column in ORDERS.columns)} "
-            f"FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
+            f"SELECT {ORDERS.column_list} FROM `{path.project}.{path.dataset_id}.{path.table_id}` "
             "WHERE business_date = @day AND order_id IN UNNEST(@order_ids)"
         )
         wanted: list[Parameter] = [

@@ -68,10 +68,10 @@ class EventDecoder:
         self._max_future = timedelta(hours=max_future_hours)
         self._spelling = self._payment_methods.spellings.get
         self._plain = Decoder(_PlainOrder).decode
-        self.decode_fast: Callable[[bytes, datetime], OrderEvent | None] = self._decode_plain
+        self.decode_fast: Callable[[bytes, datetime], OrderEvent | None] = (
+            plain_orders.PlainOrders(self._plain, self._payment_methods).decode if compiled else self._decode_plain
+        )
         """Gives the event in a message of the plain shape with no time after a latest one, None for any other."""
-        if compiled:
-            self.decode_fast = plain_orders.PlainOrders(self._plain, self._payment_methods).decode
         # Those of the last message, as whole batches have the same timestamp.
         self._appended_at: datetime | None = None
         self._latest = datetime.max  # noqa: DTZ901  (replaced before it is used)

@@ -22,6 +22,7 @@ from libc.string cimport memchr
 
 from datetime import UTC
 
+from order_contract import business_time
 from order_contract.business_time import to_utc
 from order_contract.decoding.validating_decoder import canonical_ip
 from order_contract.event import OrderEvent
@@ -36,9 +37,9 @@ cdef extern from "arpa/inet.h":
 
 cdef enum:
     LONG_FRACTION = 7  # digits of a second's fraction that msgspec rounds, and the validating decoder cuts off
-    FIRST_YEAR = 1970
-    LAST_YEAR = 9998
 
+cdef int FIRST_YEAR = business_time.FIRST_YEAR
+cdef int LAST_YEAR = business_time.LAST_YEAR
 cdef object ZONE = UTC
 cdef object NEW_TUPLE = tuple.__new__
 
