@@ -162,3 +162,10 @@ async def test_a_database_that_does_not_respond_is_reported_at_the_start() -> No
     follower = ListFollower(f"postgresql://u@127.0.0.1:{free_port()}/none", ListMembers())
     with pytest.raises(DependencyUnavailableError):
         await follower.load(ruleset())
+
+
+async def test_rulesets_that_declare_no_lists_need_no_connection() -> None:
+    follower = ListFollower(f"postgresql://u@127.0.0.1:{free_port()}/none", ListMembers())
+    await follower.declare(ruleset(lists=""))
+    with pytest.raises(DependencyUnavailableError):
+        await follower.declare(ruleset())

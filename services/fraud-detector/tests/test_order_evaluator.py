@@ -19,6 +19,7 @@ from simulation.fakes import FakeMessage
 from tests.support.plain_order import plain_order
 
 NOW = datetime(2026, 11, 28, 5, tzinfo=UTC)
+HISTORY_FEATURES = (HistoryFeature("orders", Aggregate.COUNT, ("user_id",), 3_600 * SECOND),)
 
 
 def evaluate(order: dict[str, object], timestamp: int) -> OrderRow | RejectedMessage:
@@ -72,7 +73,7 @@ def test_a_dead_letter_of_no_field_names_none() -> None:
 def test_an_order_that_is_decided_again_sees_the_lists_of_then() -> None:
     """The decision and the number of the change that it saw always belong together."""
     ruleset, members = load_ruleset(), ListMembers()
-    evaluator = OrderEvaluator(EventDecoder(), ruleset, lists=members)
+    evaluator = OrderEvaluator(EventDecoder(), ruleset, StreamFeatures(HISTORY_FEATURES), members)
     message = FakeMessage(1, 7, orjson.dumps(plain_order(country="SG", device_id="d")), timestamp=milliseconds(NOW))
     row = evaluator.evaluate(message, NOW)
     assert isinstance(row, OrderRow)
@@ -80,18 +81,15 @@ def test_an_order_that_is_decided_again_sees_the_lists_of_then() -> None:
     batch = Batch(orders=[(row, message)])
     snooze = EntryChange(snooze_name("foreign-country", "device_id"), "device_id", "d", None, True)
     members.apply(4, [snooze])
-    list(evaluator.decide_again([batch], set()))
+    list(evaluator.decide_again([batch], {(1, 7)}))
     ((again, _),) = batch.orders
     assert (again.outcome, again.lists_seen, again.risk_score) == ("approve", 4, 0)
     assert [(hit["rule"], hit["mode"]) for hit in orjson.loads(again.hits)] == [("foreign-country", "snoozed")]
     assert again._replace(**{name: getattr(row, name) for name in (*DECISION_COLUMNS, "lists_seen")}) == row
     members.apply(5, [snooze._replace(is_added=False)])
-    list(evaluator.decide_again([batch], set()))
+    list(evaluator.decide_again([batch], {(1, 7)}))
     ((last, _),) = batch.orders
     assert (last.outcome, last.lists_seen) == ("review", 5)
-
-
-HISTORY_FEATURES = (HistoryFeature("orders", Aggregate.COUNT, ("user_id",), 3_600 * SECOND),)
 
 
 def decide(evaluator: OrderEvaluator, partition: int, offset: int, order_id: str) -> Batch:
@@ -126,6 +124,35 @@ def test_a_repeat_counts_nothing_among_the_latest_orders() -> None:
 
     # The second a and b follow soon; the third a comes after three others.
     assert uncounted == {(0, 2), (0, 4)}
+
+
+def test_a_repeat_of_what_another_evaluator_read_before_counts_nothing() -> None:
+    history = StreamFeatures(HISTORY_FEATURES)
+    before, after = (OrderEvaluator(EventDecoder(), load_ruleset(), history) for _ in range(2))
+    decide(before, 0, 1, "o1")
+    after.continue_after(before)
+    assert decide(after, 0, 2, "o1").uncounted
+    assert not decide(after, 0, 3, "o2").uncounted
+
+
+def test_only_what_comes_after_an_order_that_does_not_count_is_decided_again() -> None:
+    history = StreamFeatures(HISTORY_FEATURES)
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history)
+    batch = decide(evaluator, 0, 0, "o0")
+    for partition, offset in ((1, 8), (0, 1), (0, 2)):
+        batch.extend(decide(evaluator, partition, offset, f"o{partition}-{offset}"))
+    later = decide(evaluator, 1, 9, "later")
+    rows = [row for row, _ in batch.orders]
+    for _ in evaluator.decide_again([batch, later], {(0, 1)}):
+        pass
+
+    again = [row for row, _ in batch.orders]
+    assert [new is old for new, old in zip(again, rows, strict=True)] == [True, True, False, False]
+    counts = [orjson.loads(row.features)["orders"] for row in [*again, later.orders[0][0]]]
+    assert counts == [0, 1, 2, 2, 3]
+    assert history.next_offsets == {0: 3, 1: 10}
+    assert batch.uncounted == {(0, 1)}
+    assert batch.redecided is None
 
 
 def test_what_was_read_by_following_stays_read_when_a_batch_is_taken_back() -> None:

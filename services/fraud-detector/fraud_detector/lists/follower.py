@@ -72,6 +72,8 @@ class ListFollower:
 
     async def declare(self, *rulesets: Ruleset) -> None:
         """Create the lists that rulesets declare and that do not exist; `load` says what it raises."""
+        if not any(ruleset.schema.lists for ruleset in rulesets):
+            return
         with errors_as_unavailable():
             async with self._connected() as connection:
                 await _create_declared(connection, *rulesets)

@@ -157,18 +157,32 @@ class OrderEvaluator:
         """What was not stored may be read here again: it is new then."""
         self._recent.clear()
 
-    def decide_again(self, batches: Sequence[Batch], uncounted: Collection[tuple[int, int]]) -> Iterator[None]:
-        """Decide all orders of batches again, without counting those at some (partition, offset).
+    def continue_after(self, before: "OrderEvaluator") -> None:
+        """Decide what comes after the orders of another evaluator, which decides nothing any more.
 
-        The batches are the latest that were decided, none of them is stored. Their rows are replaced. Yields from time
-        to time, so that it can be spread; nothing else may be decided in the meantime.
+        What was read by that one is repeated for this one, too.
         """
-        self.take_back(batches)
-        for batch in batches:
+        self._recent = before._recent  # noqa: SLF001  (the same class)
+
+    def decide_again(self, batches: Sequence[Batch], uncounted: Collection[tuple[int, int]]) -> Iterator[None]:
+        """Decide the orders of batches again from the first of those on that are not to count: some of the first batch.
+
+        The batches are the latest that were decided, none of them is stored. Their rows are replaced; those decided
+        before stay, as nothing changes for them. `uncounted` has a (partition, offset) each. Yields from time to time,
+        so that it can be spread; nothing else may be decided in the meantime.
+        """
+        first, *later = batches
+        origins = [(message.partition, message.offset) for _, message in first.orders]
+        start = min(index for index, origin in enumerate(origins) if origin in uncounted)
+        self.take_back(later)
+        self._remove(first, start)
+        first.uncounted.update(uncounted)
+        first.redecided = start
+        for batch in later:
             batch.redecided = 0
         for batch in batches:
-            batch.uncounted |= {(m.partition, m.offset) for _, m in batch.orders}.intersection(uncounted)
-            for index, (row, message) in enumerate(batch.orders):
+            for index in range(batch.redecided or 0, len(batch.orders)):
+                row, message = batch.orders[index]
                 counts = (message.partition, message.offset) not in batch.uncounted
                 columns, *all_seen = self._decide(row.event(), message, counts=counts)
                 again = (*row[:_FIRST_DECIDED], *columns, row.decided_at, *all_seen, *row[_AFTER_SEEN:])
@@ -183,12 +197,17 @@ class OrderEvaluator:
         """Count none of the orders of these batches any more: they are the latest that were decided."""
         if self._history is not None:
             for batch in reversed(batches):
-                for row, message in reversed(batch.decided()):
-                    if (message.partition, message.offset) not in batch.uncounted:
-                        self._history.remove(row.event(), message.partition, message.offset)
+                self._remove(batch, 0)
                 # What did not count may be read again, too, and count then.
                 for partition, offset in batch.read_before.items():
                     self._history.rewind(partition, offset)
+
+    def _remove(self, batch: Batch, start: int) -> None:
+        """Count none of a batch's orders from one on any more, the last ones first."""
+        assert self._history is not None
+        for row, message in reversed(batch.decided()[start:]):
+            if (message.partition, message.offset) not in batch.uncounted:
+                self._history.remove(row.event(), message.partition, message.offset)
 
     def advance(self, next_offsets: Mapping[int, int]) -> None:
         """Everything before these offsets, by partition, was decided."""

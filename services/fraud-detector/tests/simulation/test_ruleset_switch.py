@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from decision_engine.features import ROLLOUT
+from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
 from simulation.fakes import FakeDatabase
 from simulation.members import KEPT_SECONDS, VERSIONS, ActiveVersion, Member
@@ -100,6 +101,30 @@ def test_a_switch_back_loads_nothing_as_the_histories_are_kept(first: int, other
         return await world.finish()
 
     assert play(scenario)[-2:] == [VERSIONS[first].version, VERSIONS[other].version]
+
+
+@pytest.mark.parametrize("other", [1, 2, 3], ids=["same features", "fewer", "others"])
+def test_a_repeat_of_an_order_from_before_a_switch_is_decided_once(other: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repeat that is taken for a new order costs deciding a whole batch again, once the store has found it."""
+
+    def fail(*_: object) -> None:
+        pytest.fail("orders were decided again")
+
+    monkeypatch.setattr(OrderEvaluator, "decide_again", fail)
+
+    async def scenario(world: World) -> list[str]:
+        await world.send(20)
+        await asyncio.sleep(60)
+        await world.active.activate(other)
+        await asyncio.sleep(60)
+        for number in (19, 20):
+            world.broker.append_order(number % 2, Sent(number % 2, number, 1).value())
+        await world.send(20)
+        found = await world.finish()
+        assert list(world.database.outcomes.values()) == ["duplicate"] * 2
+        return found
+
+    assert play(scenario) == [VERSIONS[0].version, VERSIONS[other].version]
 
 
 def test_after_a_while_histories_are_kept_no_longer() -> None:
