@@ -31,6 +31,11 @@ def environment() -> Path:
     return python
 
 
+def checker_cache() -> Path:
+    """Where mypy keeps what it knows of the generated client and of its libraries: it compares their contents."""
+    return EmbeddedSettings().writable_cache() / "client-checker"
+
+
 def generate(document: dict[str, Any], folder: Path, package: str) -> None:
     """Write a client for an OpenAPI document to `folder`, as `package`. What the generator warns of is an error."""
     description, settings = folder / "openapi.json", folder / "settings.json"

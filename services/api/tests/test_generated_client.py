@@ -40,8 +40,8 @@ def test_its_types_hold_what_the_program_relies_on(generated: Path) -> None:
         "mypy",
         "--strict",
         "--follow-imports=silent",
-        "--no-incremental",
         "--config-file=",
+        f"--cache-dir={client_generator.checker_cache()}",
     ]
     command += [f"--python-executable={client_generator.environment()}", str(PROGRAM)]
     environment = {**os.environ, "MYPYPATH": str(generated)}

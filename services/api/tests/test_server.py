@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from order_api.http.server import listen
 from order_platform.health_server import PortTakenError
 from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -40,15 +40,19 @@ def serving(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         ) as process,
     ):
         try:
-            for _ in range(200):
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=1, verify=False)
-                    break
-                except httpx.TransportError:
-                    time.sleep(0.05)
+            eventually(lambda: process.poll() is not None or responds(port), "the API to respond")
             yield process
         finally:
             process.kill()
+
+
+def responds(port: int) -> bool:
+    """Whether something serves there."""
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60, verify=False)
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def test_it_starts_alone_and_stops_cleanly(tmp_path: Path) -> None:

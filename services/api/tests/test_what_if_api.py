@@ -151,7 +151,7 @@ async def test_the_decision_is_what_the_detector_decided(
         select *, to_jsonb(orders) as event from orders where not exists (
             select from orders as other
             where other.created_date = orders.created_date and other.order_id <> orders.order_id
-        ) order by created_date desc limit 100
+        ) order by created_date desc limit 40
         """
     )
     assert any(row["outcome"] != "approve" for row in rows)
