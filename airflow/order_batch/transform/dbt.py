@@ -178,7 +178,7 @@ class Dbt:
         """Run dbt, whose lines come as they are printed; an exception, also of a signal, stops dbt first."""
         target = ["--target", self._settings.warehouse.value, "--no-use-colors", "--log-format", "json"]
         process = subprocess.Popen(
-            [self._executable, *arguments, *target],
+            [self._executable, *arguments, *target, *self._last_parse()],
             cwd=self._project,
             env={**_DEFAULTS, **os.environ, **self._environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -256,6 +256,14 @@ class Dbt:
     def _parsed(self) -> Path:
         """The manifest of the project as it was parsed last."""
         return self._target / "parse" / "manifest.json"
+
+    def _last_parse(self) -> list[str]:
+        """Arguments by which dbt takes over what it parsed last; each target folder would begin with nothing."""
+        folders = (self._target, self._parsed.parent)
+        found = [path for folder in folders if (path := folder / "partial_parse.msgpack").exists()]
+        if not found:
+            return []
+        return ["--partial-parse-file-path", str(max(found, key=lambda path: path.stat().st_mtime_ns))]
 
     def _environment(self) -> dict[str, str]:
         """Environment of dbt's profiles, from the settings of this process."""

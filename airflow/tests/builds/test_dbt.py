@@ -1,5 +1,6 @@
 """dbt as a process: its results are its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,26 @@ def test_what_ran_before_is_not_taken_for_ones_own_results(
     assert not isinstance(outcome, Build)
     assert "did not run" in str(outcome)
     assert "the profile is broken" in str(outcome)
+
+
+def test_dbt_takes_over_what_it_parsed_last(settings: BatchSettings, project: Path) -> None:
+    (project / ".venv" / "bin" / "dbt").write_text('#!/bin/sh\necho "$@" >"$DBT_PROFILES_DIR/arguments"\nexit 2\n')
+    dbt = Dbt(settings.model_copy(update={"dbt_project": project}))
+
+    def read_arguments() -> str:
+        with pytest.raises(DbtError, match="did not run"):
+            dbt.build(DAY, DAY)
+        return (project / "arguments").read_text()
+
+    assert "--partial-parse-file-path" not in read_arguments()
+    earlier, later = (project / "target" / name for name in ("partial_parse.msgpack", "parse/partial_parse.msgpack"))
+    later.parent.mkdir()
+    for number, path in enumerate((earlier, later)):
+        path.touch()
+        os.utime(path, (number, number))
+    assert f"--partial-parse-file-path {later}\n" in read_arguments()
+    os.utime(earlier)
+    assert f"--partial-parse-file-path {earlier}\n" in read_arguments()
 
 
 def test_without_a_run_there_is_no_manifest(settings: BatchSettings, project: Path) -> None:
