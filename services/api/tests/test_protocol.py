@@ -107,9 +107,10 @@ async def test_a_large_head_that_is_not_too_large(api: Api) -> None:
 
 
 async def test_many_requests_at_once_are_no_large_head(api: Api) -> None:
+    requests = 2 * MAX_HEAD_BYTES // len(GET)
     async with api.call() as caller:
-        await caller.send((GET + b"\r\n") * 5_000 + GET)
-        for _ in range(5_000):
+        await caller.send((GET + b"\r\n") * requests + GET)
+        for _ in range(requests):
             assert (await caller.answer())[0] == 200
         await caller.send(b"\r\n")
         assert (await caller.answer())[0] == 200
