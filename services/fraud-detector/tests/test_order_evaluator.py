@@ -135,6 +135,14 @@ def test_a_repeat_of_what_another_evaluator_read_before_counts_nothing() -> None
     assert not decide(after, 0, 3, "o2").uncounted
 
 
+def test_an_order_that_was_dropped_counts_when_it_is_read_again() -> None:
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), StreamFeatures(HISTORY_FEATURES))
+    decide(evaluator, 0, 1, "stored")
+    evaluator.drop([decide(evaluator, 0, 2, "dropped")])
+    assert not decide(evaluator, 0, 2, "dropped").uncounted
+    assert decide(evaluator, 0, 3, "stored").uncounted
+
+
 def test_only_what_comes_after_an_order_that_does_not_count_is_decided_again() -> None:
     history = StreamFeatures(HISTORY_FEATURES)
     evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history)

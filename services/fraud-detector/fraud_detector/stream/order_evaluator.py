@@ -153,9 +153,12 @@ class OrderEvaluator:
         if self._history is not None:
             batch.read_before.setdefault(partition, self._history.next_offsets.get(partition, 0))
 
-    def revoked(self) -> None:
-        """What was not stored may be read here again: it is new then."""
-        self._recent.clear()
+    def drop(self, batches: Sequence[Batch]) -> None:
+        """Take back the orders of these batches, which are not stored here: when they are read again, they are new."""
+        self.take_back(batches)
+        for batch in batches:
+            for row, _ in batch.orders:
+                self._recent.pop(row.order_id, None)
 
     def continue_after(self, before: "OrderEvaluator") -> None:
         """Decide what comes after the orders of another evaluator, which decides nothing any more.

@@ -118,9 +118,8 @@ class Pipeline:
         self._accepting = False
         await self._drain()
         self._assignment += 1
-        self._evaluator.take_back(self.unstored_batches())
+        self._evaluator.drop(self.unstored_batches())
         self._storing = None  # taken back once, though the store may not have returned yet
-        self._evaluator.revoked()
         self._batch_buffer.discard()
         if self._follower:
             self._follower.release()
