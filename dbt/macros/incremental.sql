@@ -1,20 +1,24 @@
 {#
     Strategy `replace_dates`, for DuckDB what insert_overwrite is for BigQuery: whole dates, or months where a model has
-    no business_date, in one transaction.
+    no business_date, in one transaction. Of months that only gain dates, no more than the rows that change.
 #}
 {% macro get_incremental_replace_dates_sql(arguments) %}
+    {%- set target_relation = arguments.target_relation -%}
     {%- set names = arguments.dest_columns | map(attribute='name') | list -%}
     {%- set columns = get_quoted_csv(names) -%}
     {%- set by_date = 'business_date' in names -%}
     {%- set replaced = 'business_date' if by_date else 'month_start' %}
-    delete from {{ arguments.target_relation }}
+    delete from {{ target_relation }}
     where
         {% if requested_dates() is none -%}
         {{ replaced }} in (select built.{{ replaced }} from {{ arguments.temp_relation }} as built)
         {%- else -%}
         {{ is_requested() if by_date else is_in_requested_months() }}
+        {%- endif %}
+        {%- if not by_date and months_gain_dates(ref(config.get('meta')['dates'])) %}
+        and {{ has_same_values(target_relation, arguments.temp_relation, arguments.unique_key) }}
         {%- endif %};
-    insert into {{ arguments.target_relation }} ({{ columns }})
+    insert into {{ target_relation }} ({{ columns }})
     select {{ columns }}
     from {{ arguments.temp_relation }}
 {% endmacro %}
@@ -49,3 +53,12 @@
     {%- endif -%}
     {{ return(dbt.incremental_validate_on_schema_change(on_schema_change, default)) }}
 {% endmacro %}
+
+
+{# Whether a relation has a row with the same values in these columns. #}
+{% macro has_same_values(relation, other, columns) -%}
+    exists (
+        select 1 from {{ other }} as other
+        where {% for column in columns %}{{ 'and ' if not loop.first }}other.{{ column }} = {{ relation }}.{{ column }} {% endfor %}
+    )
+{%- endmacro %}

@@ -37,13 +37,6 @@ FAULTS = {
     "agg_monthly_user_orders_add_up_to_agg_daily_payment_hour_orders": (
         "delete from silver.agg_monthly_user_orders where month_start = date '2026-10-01'"
     ),
-    "mart_user_blacklist_status_add_up_to_agg_monthly_user_orders": (
-        "delete from gold.mart_user_blacklist_status where total_orders = 1"
-    ),
-    "mart_user_blacklist_status_follows_from_frauds": (
-        "update gold.mart_user_blacklist_status set status = 'Watchlist' where fraud_orders_count >= 3"
-    ),
-    "unique_mart_most_fraudulent_users_fraud_rank": "update gold.mart_most_fraudulent_users set fraud_rank = 1",
     "mart_critical_hour_payments_add_up_to_agg_daily_payment_hour_orders": (
         "update gold.mart_critical_hour_payments set total_amount = 0"
     ),

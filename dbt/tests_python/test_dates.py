@@ -88,6 +88,41 @@ def test_orders_that_are_gone_leave_nothing_behind(project: Project, raw_data: R
     assert found == project.tables()
 
 
+def test_only_what_a_month_gains_is_added_to_it(project: Project, built: Project, raw_data: RawData) -> None:
+    """Rows of its other users stay as they are; but once it lacks anything else, all of it is added up again."""
+
+    def amounts() -> dict[tuple[str, str], int]:
+        with project.connect() as connection:
+            found = connection.execute(
+                "select user_id, currency, total_amount from silver.agg_monthly_user_orders"
+                f" where month_start = date_trunc('month', date '{FIRST}')"
+            )
+            return {(user, currency): amount for user, currency, amount in found.fetchall()}
+
+    project.load(raw_data.of_dates(FIRST, SECOND))
+    project.run("seed")
+    project.run("run")
+    with project.connect() as connection:
+        connection.execute("update silver.agg_monthly_user_orders set total_amount = 7")
+    before = amounts()
+    project.load(raw_data.of_dates(FIRST, SECOND, THIRD))
+    run(project, THIRD)
+    with project.connect() as connection:
+        gained = connection.execute(
+            f"select user_id, currency, total_amount from silver.agg_daily_user_orders where business_date = '{THIRD}'"
+        ).fetchall()
+    added = {(user, currency): before.get((user, currency), 0) + amount for user, currency, amount in gained}
+    assert before.keys() - added.keys()
+    assert added.keys() - before.keys()
+    assert amounts() == before | added
+
+    with project.connect() as connection:
+        connection.execute("delete from silver.agg_monthly_user_orders where user_id = $1", [gained[0][0]])
+    project.load(raw_data)
+    run(project, FOURTH, LAST)
+    assert project.tables() == built.tables()
+
+
 @pytest.mark.parametrize(
     ("variables", "message"),
     [

@@ -1,3 +1,6 @@
+{{ config(materialized='view') }}
+
+-- A view: most ranks change each day, and the first ones are read once, to be published.
 select
     -- ids
     row_number() over (order by fraud_orders_count desc, total_orders desc, user_id asc) as fraud_rank,

@@ -1,3 +1,6 @@
+{{ config(materialized='view') }}
+
+-- A view, as mart_user_product_habits: in time it has all users, of whom a day changes few.
 with orders as (
     select
         user_id,

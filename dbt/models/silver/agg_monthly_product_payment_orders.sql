@@ -4,12 +4,18 @@
         partition_by=by_month(),
         partitions=requested_month_partitions(),
         cluster_by=['product_id'],
+        unique_key=['month_start', 'product_id', 'payment_method', 'currency'],
+        meta={'dates': 'agg_daily_product_payment_orders'},
     )
 }}
 
+with orders as (
+    {{ orders_of_months(ref('agg_daily_product_payment_orders'), ['product_id', 'payment_method', 'currency']) }}
+)
+
 select
     -- ids
-    cast({{ dbt.date_trunc('month', 'business_date') }} as date) as month_start,
+    month_start,
     product_id,
     payment_method,
     currency,
@@ -17,6 +23,5 @@ select
     -- facts
     {{ summed_order_totals() }},
     bit_xor(content_hash) as content_hash
-from {{ ref('agg_daily_product_payment_orders') }}
-where {{ incremental_month_filter() }}
+from orders
 group by month_start, product_id, payment_method, currency

@@ -4,18 +4,23 @@
         partition_by=by_month(),
         partitions=requested_month_partitions(),
         cluster_by=['user_id'],
+        unique_key=['month_start', 'user_id', 'currency'],
+        meta={'dates': 'agg_daily_user_orders'},
     )
 }}
 
+with orders as (
+    {{ orders_of_months(ref('agg_daily_user_orders'), ['user_id', 'currency']) }}
+)
+
 select
     -- ids
-    cast({{ dbt.date_trunc('month', 'business_date') }} as date) as month_start,
+    month_start,
     user_id,
     currency,
 
     -- facts
     {{ summed_order_totals() }},
     bit_xor(content_hash) as content_hash
-from {{ ref('agg_daily_user_orders') }}
-where {{ incremental_month_filter() }}
+from orders
 group by month_start, user_id, currency
