@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from decision_engine.expression import ExpressionError, list_names, name_of, operand_names, parse_condition
 from decision_engine.history.declaration import ATTRIBUTE
+from decision_engine.history.series_functions import seconds_between
 from decision_engine.schema import Schema
 from order_contract.business_time import business_text
 from order_contract.event import MAX_TEXT_LENGTH, OrderEvent
@@ -105,6 +106,7 @@ _HELPERS: Mapping[str, Any] = {
     "read_float": _attribute_reader(int, float),
     "read_bool": _attribute_reader(bool),
     "business_text": business_text,
+    "seconds_between": seconds_between,
 }
 
 
@@ -210,7 +212,7 @@ class _Binder(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         bound = ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
         if self._types.get(name_of(node.left) or "") is datetime:
-            return ast.Call(ast.Attribute(bound, "total_seconds", ast.Load()), [], [])
+            return ast.Call(ast.Name("seconds_between", ast.Load()), [bound.left, bound.right], [])
         return bound
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
@@ -282,7 +284,7 @@ class _SharingBinder(_Binder):
                 yield f"    {variable} = {ast.unparse(super()._load(name))}"
         for (later, earlier), variable in self._seconds.items():
             absent = [self._loaded[name] for name in (later, earlier) if name in self._may_be_absent]
-            seconds = f"({ast.unparse(self._load(later))} - {ast.unparse(self._load(earlier))}).total_seconds()"
+            seconds = f"seconds_between({ast.unparse(self._load(later))}, {ast.unparse(self._load(earlier))})"
             guards = " or ".join(f"{each} is None" for each in absent)
             yield f"    {variable} = {f'None if {guards} else ' if guards else ''}{seconds}"
 

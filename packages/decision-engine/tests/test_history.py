@@ -217,6 +217,18 @@ def test_the_compiled_kernel_refuses_what_is_not_an_order() -> None:
 
 
 @pytest.mark.skipif(not KERNEL_IS_COMPILED, reason="no C compiler was there when it was installed")
+def test_orders_that_lack_any_combination_of_many_keys_have_their_values() -> None:
+    chance = random.Random(5)
+    names = [f"a{number}" for number in range(70)]
+    state = HistoryState(HistoryFeature(name, Aggregate.COUNT, (f"attributes.{name}",), MINUTE) for name in names)
+    order = random_order(chance, 1, START, keys=1)._replace(created_date=START)
+    state.add(order._replace(attributes={"a3": "known"}))
+    for _ in range(1_200):
+        attributes = {name: chance.choice(("known", "new")) for name in names if chance.random() < 0.5}
+        known = {name: int(name == "a3" and value == "known") for name, value in attributes.items()}
+        assert state.values(order._replace(attributes=attributes)) == dict.fromkeys(names) | known
+
+
 def test_the_garbage_collector_passes_over_no_compiled_histories() -> None:
     state = HistoryState([HistoryFeature("orders", Aggregate.COUNT, ("user_id", "device_id"), MINUTE)])
     state.add(random_order(random.Random(1), 1, START, keys=1)._replace(device_id="D1"))

@@ -72,6 +72,7 @@ cdef enum:
     MOST_COLUMNS = 3 * FIELDS  # a field has totals, values or identities
     COMPARED = 12  # so many identities are compared with each other, more are counted in a table
     MOST_IN_TABLE = 512
+    MOST_BLANKS = 1_000  # orders mostly lack the same few combinations of fields
     EXACT_LENGTH = 64  # a history of up to so many entries takes no more than it needs, as most do; others grow ahead
 
 cdef enum Operation:
@@ -106,6 +107,8 @@ cdef Py_ssize_t AT_CREATED = POSITIONS["created_date"]
 cdef Py_ssize_t AT_CURRENCY = POSITIONS["currency"]
 cdef Py_ssize_t AT_ATTRIBUTES = POSITIONS["attributes"]
 cdef Py_ssize_t EVENT_LENGTH = len(OrderEvent._fields)
+cdef object NO_KEY = 0
+cdef object ONE = 1
 cdef int LOW_BITS = SQUARE_BITS
 cdef double MICROSECONDS = SECOND
 cdef int64_t MOST_EXACT = 1LL << 53
@@ -249,12 +252,6 @@ cdef class SeriesReader:
             parts[part] = value
             return 0
         return PyDict_SetItem(values, <object>PyTuple_GET_ITEM(self.names, index), value)
-
-    cdef int read_none(self, object key, dict values, list parts) except -1:
-        """The values for an order whose key has no history, or which lacks the key."""
-        for index in range(self.feature_count):
-            self.give(index, None if key is None else self.without_orders[index], values, parts)
-        return 0
 
     cdef int read_others(self, object history, Order *order, object event, int64_t horizon, dict values, list parts) except -1:
         """The values from a history that is not short."""
@@ -422,7 +419,9 @@ cdef class HistoryKernel:
     cdef list windows
     cdef list shares
     cdef Py_ssize_t part_count
-    cdef dict nothing
+    cdef dict names
+    cdef list bits
+    cdef dict blanks
     cdef int64_t *since
     cdef PyObject **found
 
@@ -434,7 +433,10 @@ cdef class HistoryKernel:
         self.series = [SeriesReader(each, keys, self.windows, parts) for each in all_series]
         self.shares = [share.name for share in shares]
         names = [feature.name for each in all_series for feature in each.features if feature not in parts]
-        self.nothing = dict.fromkeys([*names, *self.shares])
+        self.names = dict.fromkeys([*names, *self.shares])
+        # As Python's integers: there may be more keys than C's integers have bits.
+        self.bits = [ONE << index for index in range(len(keys))]
+        self.blanks = {}
         self.series_count, self.window_count, self.part_count = len(self.series), len(self.windows), len(parts)
         self.since = <int64_t *>PyMem_Calloc(self.window_count + 1, sizeof(int64_t))
         self.found = <PyObject **>PyMem_Calloc(self.series_count + 1, sizeof(PyObject *))
@@ -470,7 +472,7 @@ cdef class HistoryKernel:
         for index in range(self.series_count):
             series = <SeriesReader>self.series[index]
             self.found[index] = NULL
-            if not reads and not series.adds:
+            if not series.histories or not (reads or series.adds):  # few or no labels
                 continue
             # No history has the key None, of an order that lacks a field.
             self.found[index] = PyDict_GetItemWithError(series.histories, keys[series.key])
@@ -480,18 +482,16 @@ cdef class HistoryKernel:
                 PREFETCH((<array>self.found[index]).data.as_longlongs)
         values = parts = None
         if reads:
-            values = PyDict_Copy(self.nothing)
-            parts = [None] * self.part_count
+            values = PyDict_Copy(self.blank(keys))
+            parts = [0] * self.part_count
             for index in range(self.window_count):
                 self.since[index] = max(order.time - <int64_t>self.windows[index], horizon)
         for index in range(self.series_count):
             series = <SeriesReader>self.series[index]
             key = keys[series.key]
             found = self.found[index]
-            if reads:
-                if found is NULL:
-                    series.read_none(key, values, parts)
-                elif type(<object>found) is ARRAY:
+            if reads and found is not NULL:
+                if type(<object>found) is ARRAY:
                     series.read(<array>found, &order, event, self.since, values, parts)
                 else:
                     series.read_others(<object>found, &order, event, horizon, values, parts)
@@ -500,8 +500,28 @@ cdef class HistoryKernel:
         if reads:
             for index in range(self.part_count // 2):
                 labelled, orders = parts[2 * index], parts[2 * index + 1]
-                values[self.shares[index]] = labelled / orders if orders else None
+                if orders:
+                    values[self.shares[index]] = labelled / orders
         return values
+
+    cdef dict blank(self, list keys):
+        """The values for an order whose keys have no histories: the same for all orders that lack the same keys."""
+        cdef SeriesReader series
+        lacking = NO_KEY
+        for index in range(len(keys)):
+            if keys[index] is None:
+                lacking |= self.bits[index]
+        blank = self.blanks.get(lacking)
+        if blank is None:
+            blank = dict(self.names)
+            for series in self.series:
+                for name, value in zip(series.names, series.without_orders):
+                    if name in blank and keys[series.key] is not None:
+                        blank[name] = value
+            if len(self.blanks) >= MOST_BLANKS:
+                self.blanks.clear()
+            self.blanks[lacking] = blank
+        return blank
 
 
 cdef inline Py_ssize_t end_of(const int64_t *times, Py_ssize_t count, int64_t time) noexcept:
@@ -520,7 +540,7 @@ cdef inline Py_ssize_t end_of(const int64_t *times, Py_ssize_t count, int64_t ti
 
 cdef int64_t time_of(object moment) except? -1:
     """Microseconds since 1970."""
-    if not PyDateTime_Check(moment) or datetime_tzinfo(moment) is not ZONE:
+    if not is_utc(moment):
         return microseconds(moment)
     # The days of the Gregorian calendar, of years that begin in March.
     cdef int64_t month = datetime_month(moment)
@@ -606,3 +626,17 @@ def compile_series(all_series, shares=()):
     """The functions that read the features of the series and these shares of labelled orders, and add orders."""
     kernel = HistoryKernel(all_series, shares)
     return SeriesFunctions(kernel.read, kernel.add, kernel.read_and_add)
+
+
+def seconds_between(later, earlier):
+    """The seconds from a time to a later one, as the difference of both gives them, without making it."""
+    cdef int64_t difference
+    if is_utc(later) and is_utc(earlier):
+        difference = time_of(later) - time_of(earlier)
+        if -MOST_EXACT <= difference <= MOST_EXACT:
+            return <double>difference / MICROSECONDS
+    return (later - earlier).total_seconds()
+
+
+cdef inline bint is_utc(object moment) noexcept:
+    return PyDateTime_Check(moment) and datetime_tzinfo(moment) is ZONE

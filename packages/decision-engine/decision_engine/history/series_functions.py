@@ -3,7 +3,8 @@
 Both give the same values from the same histories.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final, Protocol
 
 from decision_engine.history import compiler
@@ -27,3 +28,13 @@ class CompileSeries(Protocol):
 KERNEL_IS_COMPILED: Final = kernel is not None
 
 fastest_functions: Final[CompileSeries] = kernel.compile_series if KERNEL_IS_COMPILED else compiler.compile_series
+
+
+def seconds_by_difference(later: datetime, earlier: datetime) -> float:
+    """The seconds from a time to a later one."""
+    return (later - earlier).total_seconds()
+
+
+seconds_between: Final[Callable[[datetime, datetime], float]] = (
+    kernel.seconds_between if KERNEL_IS_COMPILED else seconds_by_difference
+)
