@@ -1,5 +1,6 @@
 """Evaluation of an order by a ruleset: the one function that decides, in the stream and elsewhere."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from decision_engine.features import Features, FeatureState
@@ -10,6 +11,7 @@ from order_contract.event import OrderEvent
 # Python 3.11 takes ten times as long to look up a member of an enumeration as a constant.
 _APPROVE: Final = Outcome.APPROVE
 _LIVE: Final = Mode.LIVE
+_LIVE_MODE: Final = str(Mode.LIVE)
 
 
 def evaluate(event: OrderEvent, state: FeatureState, ruleset: Ruleset) -> Decision:
@@ -25,25 +27,35 @@ def decide(event: OrderEvent, features: Features, ruleset: Ruleset) -> Decision:
     features and ruleset always give the same decision.
     """
     positions = ruleset.find_fired(event, features)
-    if not positions:
-        return ruleset.approval(features)
+    return _decide_fired(event, features, ruleset, positions) if positions else ruleset.approval(features)
+
+
+def _decide_fired(event: OrderEvent, features: Features, ruleset: Ruleset, positions: Sequence[int]) -> Decision:
+    """The decision on an order on which the active rules at these positions fire."""
     fired = [ruleset.active[position] for position in positions]
     snoozed = snoozed_rules(features)
-    live = [rule for rule in fired if rule.mode is _LIVE and rule.id not in snoozed]
-    score = min(MAX_SCORE, sum(rule.score for rule in live))
-    hard = [rule.outcome for rule in live if rule.outcome is not None]
-    outcome, live_mode = ruleset.outcome(score, hard), str(_LIVE)
+    score, hard = 0, []
+    for rule in fired:
+        if rule.mode is _LIVE and rule.id not in snoozed:
+            score += rule.score
+            if rule.outcome is not None:
+                hard.append(rule.outcome)
+    score = min(MAX_SCORE, score)
+    outcome, live_mode = ruleset.outcome(score, hard), _LIVE_MODE
     control = ruleset.control
     if control is not None and outcome is not _APPROVE and not hard and control.includes(event.order_id):
         outcome, live_mode = _APPROVE, CONTROL
-    hits = [
-        RuleHit(
-            rule=rule.id,
-            severity=rule.severity,
-            score=rule.score,
-            mode=SNOOZED if rule.id in snoozed else live_mode if rule.mode is _LIVE else rule.mode,
-            reason=rule.sentence(event, features),
+    hits: list[RuleHit] = []
+    for rule in fired:
+        mode = SNOOZED if rule.id in snoozed else live_mode if rule.mode is _LIVE else rule.mode
+        # The same as calling the class, in a third of its time.
+        hits.append(
+            {
+                "rule": rule.id,
+                "severity": rule.severity,
+                "score": rule.score,
+                "mode": mode,
+                "reason": rule.sentence(event, features),
+            }
         )
-        for rule in fired
-    ]
     return Decision(outcome, score, hits, features, ruleset.version)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
-from itertools import groupby
+from operator import itemgetter
+from typing import Final
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
@@ -16,12 +17,18 @@ from prometheus_client.registry import Collector
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.lists import ListMembers
 from fraud_detector.stream.batch import Batch, StoreResult
+from order_contract.decision import OrderRow
 from order_contract.outcomes import MessageOutcome
 from order_contract.reference_data import PAYMENT_METHODS
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 3600.0)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+# Read so, a field of thousands of rows takes a third of the time.
+_OUTCOME: Final = itemgetter(OrderRow._fields.index("outcome"))
+_PAYMENT_METHOD: Final = itemgetter(OrderRow._fields.index("payment_method"))
+_APPENDED_AT: Final = itemgetter(OrderRow._fields.index("appended_at"))
 
 
 class Stage(StrEnum):
@@ -243,17 +250,17 @@ class DetectorMetrics:
         ):
             if count:
                 self._outcomes.labels(outcome).inc(count)
-        for decided, count in Counts(row.outcome for row in stored.orders).items():
+        for decided, count in Counts(map(_OUTCOME, stored.orders)).items():
             self._decisions.labels(decided).inc(count)
         hits = (hit for row in stored.orders if row.rule_ids for hit in orjson.loads(row.hits))
         for (rule, mode), count in Counts((hit["rule"], hit["mode"]) for hit in hits).items():
             self._hits.labels(rule, mode).inc(count)
-        unknown = sum(row.payment_method not in self._known_payment_methods for row in stored.orders)
-        if unknown:
-            self._unknown_payment_methods.inc(unknown)
+        for method, count in Counts(map(_PAYMENT_METHOD, stored.orders)).items():
+            if method not in self._known_payment_methods:
+                self._unknown_payment_methods.inc(count)
         # The broker stamps whole batches: few different times for many orders.
-        for appended_at, orders in groupby(row.appended_at for row in stored.orders):
-            self._latency.observe((at - appended_at).total_seconds(), sum(1 for _ in orders))
+        for appended_at, count in Counts(map(_APPENDED_AT, stored.orders)).items():
+            self._latency.observe((at - appended_at).total_seconds(), count)
 
     def lists(self, members: ListMembers, age: Callable[[], float]) -> None:
         """Show these members from now on, and their age, whenever metrics are read."""
