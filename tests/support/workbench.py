@@ -2,11 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -38,7 +38,9 @@ CHROMIUM_OPTIONS: Final = (
     "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
-PATIENCE_MS: Final = 90_000
+THEMES: Final[Sequence[Literal["light", "dark"]]] = ("light", "dark")
+
+PATIENCE_MS: Final = 180_000
 """How long a page may take: a busy machine must not fail a test."""
 
 
@@ -147,6 +149,14 @@ class Visit:
         self.page.evaluate(AXE.read_text())
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found["violations"]]
+
+    def find_accessibility_faults_of_themes(self) -> list[str]:
+        """The same in either theme, of the page as it is: to open a page again for the other costs more than axe."""
+        faults: list[str] = []
+        for theme in THEMES:
+            self.page.emulate_media(color_scheme=theme)
+            faults += (f"{theme}: {fault}" for fault in self.find_accessibility_faults())
+        return faults
 
     def _note_error(self, error: Error) -> None:
         self.faults.append(f"script: {error}")

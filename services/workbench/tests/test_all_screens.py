@@ -25,12 +25,11 @@ def filled(workbench: WorkbenchSystem) -> WorkbenchSystem:
     return workbench
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screens_are_accessible_and_fit(filled: WorkbenchSystem, sign_in: SignIn, scheme: str) -> None:
-    visit = sign_in(color_scheme=scheme, viewport={"width": NARROW, "height": 740})
+def test_screens_are_accessible_and_fit(filled: WorkbenchSystem, sign_in: SignIn) -> None:
+    visit = sign_in(viewport={"width": NARROW, "height": 740})
     for path in PATHS:
         assert visit.goto(path) == 200, path
-        assert visit.find_accessibility_faults() == [], path
+        assert visit.find_accessibility_faults_of_themes() == [], path
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= NARROW, path
 
 
