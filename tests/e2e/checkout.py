@@ -54,15 +54,20 @@ class Checkout:
         self._run([str(BASE_PYTHON), "scripts/install.py"], self._environment, fails=False)
 
     def reuse_installation(self) -> None:
-        """Take what `make install` made here of the same sources: compiled modules, pages, environments of projects.
+        """Take what `make install` made here of the same sources: compiled modules, pages, environments.
 
-        What is not there is made by make, as in a clone. Tests of the installation do without this.
+        What is not there is made by make, as in a clone; what only checks and tests need is removed by the first
+        `make up`. Tests of the installation do without this.
         """
         for name in _git_files("--others", "--ignored", "packages", "scripts", "services/workbench/order_workbench"):
             if "__pycache__" not in name:
                 _copy(name, self.folder)
         for project in ("airflow", "dbt"):
             _link_environment(ROOT / project / ".venv", self.folder / project / ".venv")
+        stamp = self.folder / ".venv" / "installed.json"
+        if _link_environment(ROOT / ".venv", stamp.parent):
+            stamp.unlink()  # not to be written through, should it still be a link
+            stamp.write_text(json.dumps({"dev": False, "root": str(self.folder), "inputs": "those of tests"}))
 
     @contextmanager
     def starting(self, target: str, **variables: str) -> "Iterator[subprocess.Popen[str]]":
@@ -120,10 +125,13 @@ class Checkout:
         return Supervisor(SystemPaths(self.home)).descendants()
 
 
-def _link_environment(source: Path, folder: Path) -> None:
-    """Copy an installed environment: its files are hard links, but for those that name its folder."""
+def _link_environment(source: Path, folder: Path) -> bool:
+    """Copy an installed environment: its files are hard links, but for those that name its folder.
+
+    Returns whether there is one.
+    """
     if not (source / "installed.json").exists():
-        return
+        return False
     links = ["--link"] if source.stat().st_dev == folder.parent.stat().st_dev else []
     subprocess.run(["cp", "--archive", *links, source, folder], check=True)
     naming = [folder / "pyvenv.cfg", folder / "installed.json", *folder.glob("lib/*/site-packages/*.pth")]
@@ -136,6 +144,7 @@ def _link_environment(source: Path, folder: Path) -> None:
             path.unlink()  # as a link, it is the other environment's file, too
             path.write_bytes(_name_another_folder(content, source, folder))
             path.chmod(mode)
+    return True
 
 
 def _name_another_folder(content: bytes, source: Path, folder: Path) -> bytes:
