@@ -134,11 +134,16 @@ def test_nothing_listens_beyond_loopback_or_holds_a_capability(checkout: Checkou
 
 
 def make_marketplace_smaller(checkout: Checkout) -> None:
-    """One new user, product and price an hour, not ten, two and eight: the catalog is filled with those of years."""
+    """One new user, product and price an hour, not ten, two and eight, and open since the month of the first orders:
+    the catalog is filled with all of them.
+    """
     module = checkout.folder / "packages/marketplace-simulator/marketplace_simulator/world.py"
     constants = re.compile(r"^(USERS|NEW_PRODUCTS|PRICE_CHANGES)_PER_HOUR = \d+$", re.MULTILINE)
     changed, count = constants.subn(r"\1_PER_HOUR = 1", module.read_text())
-    assert count == 3
+    changed, opened = re.subn(
+        r"^EPOCH = datetime\(2025, 1, 1,", "EPOCH = datetime(2026, 1, 1,", changed, flags=re.MULTILINE
+    )
+    assert (count, opened) == (3, 1)
     module.write_text(changed)
 
 
