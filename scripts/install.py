@@ -48,12 +48,11 @@ LOCKS = ROOT / "locks"
 NODE_FOLDER = VENV / "node"
 FRONTEND = ROOT / "services" / "workbench" / "frontend"
 ASSETS = ROOT / "services" / "workbench" / "order_workbench" / "assets"
-# What is compiled where there is a C compiler: the decoding of messages, the JSON of features, the kernel of the
-# engine's histories, and rows in COPY's binary format.
+# What is compiled where there is a C compiler: the decoding of messages, the kernel of the engine's histories, and rows
+# in COPY's binary format.
 COMPILE_MODULES = ROOT / "scripts" / "compile_modules.py"
 COMPILED_SOURCES = (
     ROOT / "packages" / "order-contract" / "order_contract" / "decoding" / "plain_orders.pyx",
-    ROOT / "packages" / "order-contract" / "order_contract" / "flat_json.pyx",
     ROOT / "packages" / "decision-engine" / "decision_engine" / "history" / "kernel.pyx",
     ROOT / "packages" / "order-platform" / "order_platform" / "postgres" / "binary_rows.pyx",
 )
@@ -350,7 +349,7 @@ def compile_modules(environment: Environment) -> None:
         outdated.unlink(missing_ok=True)
     reason = compiling_obstacle()
     if reason is None:
-        print("Compiling the decoding of messages, the histories and the encoding of features and rows", flush=True)
+        print("Compiling the decoding of messages, the histories and the encoding of rows", flush=True)
         variables = uv_variables()
         target = ["--target", str(CYTHON_FOLDER), "--python", str(environment.python)]
         uv = str(UV_FOLDER / "bin" / "uv")

@@ -1,6 +1,6 @@
 """The decision about an order, and the row of table `orders` that stores both."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypedDict
@@ -9,13 +9,6 @@ import orjson
 
 from order_contract.event import OrderEvent, event_from_columns
 from order_contract.origin import Origin
-
-try:
-    from order_contract import flat_json
-except ImportError:
-    flat_json = None  # type: ignore[assignment]
-
-FEATURES_ARE_COMPILED: Final = flat_json is not None
 
 
 class Outcome(StrEnum):
@@ -134,15 +127,6 @@ DECISION_COLUMNS = OrderRow._fields[len(OrderEvent._fields) : OrderRow._fields.i
 """The columns that hold a decision, `status` to `ruleset_version`."""
 
 
-def _dump(features: Mapping[str, object]) -> str:
-    return orjson.dumps(features).decode()
-
-
-_encode_features: Final[Callable[[Mapping[str, object]], str]] = (
-    flat_json.FlatEncoder().encode if FEATURES_ARE_COMPILED else _dump
-)
-
-
 def decision_columns(decision: Decision) -> tuple[Any, ...]:
     """The values of DECISION_COLUMNS for a decision."""
     outcome, risk_score, hits, features, ruleset_version = decision
@@ -152,6 +136,6 @@ def decision_columns(decision: Decision) -> tuple[Any, ...]:
         risk_score,
         orjson.dumps(hits).decode() if hits else "[]",
         [hit["rule"] for hit in hits] if hits else None,
-        _encode_features(features),
+        orjson.dumps(features).decode(),
         ruleset_version,
     )
