@@ -20,6 +20,7 @@ from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.kafka_published_orders import KafkaPublishedOrders
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.recent_orders import RecentOrders
 from fraud_detector.stream.ruleset_switcher import AtRest, Prepared
 
 MEGABYTE: Final = 1_000_000
@@ -49,6 +50,7 @@ class Preparation:
         self._health = health
         self._metrics = metrics
         self._stack = stack
+        self._recent = RecentOrders()
         self._snapshots: Snapshots | None = None
         if settings.snapshots is not None:
             self._snapshots = Snapshots(
@@ -197,4 +199,5 @@ class Preparation:
             self._lists.members,
             rollout=rulesets.rollout,
             epoch=self._epoch,
+            recent=self._recent,
         )

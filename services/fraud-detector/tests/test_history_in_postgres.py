@@ -28,6 +28,7 @@ from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.ports import UnstoredOrdersError
 from fraud_detector.stream.postgres_store import PostgresStore
+from fraud_detector.stream.recent_orders import RecentOrders
 from order_contract.decision import OrderRow
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import OrderEvent
@@ -149,7 +150,7 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
     chance = random.Random(1)
     sent = [0] * PARTITIONS
     history = StreamFeatures(FEATURES)
-    evaluator = OrderEvaluator(EventDecoder(), RULESET, history, recent=5)
+    evaluator = OrderEvaluator(EventDecoder(), RULESET, history, recent=RecentOrders(5))
     postgres = PostgresStore(database_url, topic="orders", rulesets=[RULESET], copy_from=copy_from)
     labels = Labels(chance, database_url, history)
     await labels.begin()

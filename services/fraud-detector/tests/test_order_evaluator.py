@@ -11,6 +11,7 @@ from decision_engine.lists import EntryChange, ListMembers, snooze_name
 from decision_engine.ruleset import load_ruleset
 from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.recent_orders import RecentOrders
 from order_contract.dead_letter_record import RejectedMessage, dead_letter_headers
 from order_contract.decision import DECISION_COLUMNS, OrderRow
 from order_contract.decoding.decoder import EventDecoder
@@ -117,22 +118,13 @@ def test_a_repeat_that_is_taken_back_may_be_read_again_and_count() -> None:
 
 def test_a_repeat_counts_nothing_among_the_latest_orders() -> None:
     history = StreamFeatures([HistoryFeature("orders", Aggregate.COUNT, ("country",), 60 * SECOND)])
-    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history, recent=3)
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history, recent=RecentOrders(3))
     uncounted: set[tuple[int, int]] = set()
     for offset, order_id in enumerate(["a", "b", "a", "c", "b", "d", "a"]):
         evaluator.evaluate(FakeMessage(0, offset, orjson.dumps(plain_order(order_id=order_id))), NOW, uncounted)
 
     # The second a and b follow soon; the third a comes after three others.
     assert uncounted == {(0, 2), (0, 4)}
-
-
-def test_a_repeat_of_what_another_evaluator_read_before_counts_nothing() -> None:
-    history = StreamFeatures(HISTORY_FEATURES)
-    before, after = (OrderEvaluator(EventDecoder(), load_ruleset(), history) for _ in range(2))
-    decide(before, 0, 1, "o1")
-    after.continue_after(before)
-    assert decide(after, 0, 2, "o1").uncounted
-    assert not decide(after, 0, 3, "o2").uncounted
 
 
 def test_an_order_that_was_dropped_counts_when_it_is_read_again() -> None:

@@ -157,18 +157,14 @@ class Pipeline:
         if switch.follower is self._follower:
             await self._may_decide.wait()  # what is being decided again has the features of one evaluator
             switch.begin()
-            self._decide_by(switch)
+            self._evaluator = switch.evaluator
+            switch.done.set()
             return
         self._switch = switch
         try:
             await switch.done.wait()
         finally:
             self._switch = None
-
-    def _decide_by(self, switch: EvaluatorSwitch) -> None:
-        switch.evaluator.continue_after(self._evaluator)
-        self._evaluator = switch.evaluator
-        switch.done.set()
 
     async def at_rest(self, call: Callable[[], Result]) -> Result:
         """The result of a call between two batches, when everything that was decided is stored and published."""
@@ -234,9 +230,9 @@ class Pipeline:
 
         await self._finish_decided(is_cancelled)
         if await switch.take_over(list(self._expected), self._health, is_cancelled):
-            self._follower, self._switch = switch.follower, None
-            self._decide_by(switch)
+            self._evaluator, self._follower, self._switch = switch.evaluator, switch.follower, None
             self._evaluator.advance(self._expected)
+            switch.done.set()
 
     async def _answer_at_rest(self, stop: asyncio.Event) -> None:
         await self._finish_decided(lambda: stop.is_set() or self._rest is None)

@@ -23,6 +23,7 @@ from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
 from fraud_detector.stream.ports import ActiveRulesets, StoredRuleset
+from fraud_detector.stream.recent_orders import RecentOrders
 from fraud_detector.stream.ruleset_switcher import AtRest, Prepared, RulesetSwitcher
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.label_record import decode_label
@@ -139,6 +140,7 @@ class Member:
         self.store = FakeStore(database, random)
         self._publisher = FakePublisher(broker, random)
         self.health = HealthState(loop.time)
+        self._recent = RecentOrders(RECENT)
         self.loads = 0
         """How often orders were loaded."""
         self._pointer = active.found.pointer
@@ -182,9 +184,9 @@ class Member:
 
     async def _prepare_beside(self, rulesets: DecidingRulesets, present: Prepared, at_rest: AtRest) -> Prepared:
         if (history := present.evaluator.history) is not None:
-            prepared = Prepared(rulesets, _evaluator(rulesets, history), present.follower)
+            prepared = Prepared(rulesets, self._evaluator(rulesets, history), present.follower)
             if not rulesets.features:
-                prepared = prepared._replace(without_history=partial(_without_history, rulesets))
+                prepared = prepared._replace(without_history=partial(self._without_history, rulesets))
             if rulesets.has_features_of(present.rulesets):
                 return prepared
             following = history.prepare_known(rulesets.features)
@@ -195,7 +197,7 @@ class Member:
             if following is not None:
                 return prepared._replace(begin=partial(history.switch, following))
         if not rulesets.features:
-            return _without_history(rulesets)
+            return self._without_history(rulesets)
         loaded = self._prepare(rulesets)
         await self._random.pause()
         return loaded
@@ -234,7 +236,13 @@ class Member:
             health=self.health,
             labels=labels.run if any(feature.label for feature in rulesets.features) else None,
         )
-        return Prepared(rulesets, _evaluator(rulesets, history), follower)
+        return Prepared(rulesets, self._evaluator(rulesets, history), follower)
+
+    def _without_history(self, rulesets: DecidingRulesets) -> Prepared:
+        return Prepared(rulesets, self._evaluator(rulesets, None), None)
+
+    def _evaluator(self, rulesets: DecidingRulesets, history: StreamFeatures | None) -> OrderEvaluator:
+        return OrderEvaluator(EventDecoder(), rulesets.stable, history, rollout=rulesets.rollout, recent=self._recent)
 
     def _unstored_batches(self) -> list[Batch]:
         return self._pipeline.unstored_batches()
@@ -254,14 +262,6 @@ class Member:
         """Bugs crash a pipeline loudly: here, the scenario."""
         if self.task.done() and not self.task.cancelled():
             self.task.result()
-
-
-def _evaluator(rulesets: DecidingRulesets, history: StreamFeatures | None) -> OrderEvaluator:
-    return OrderEvaluator(EventDecoder(), rulesets.stable, history, rollout=rulesets.rollout, recent=RECENT)
-
-
-def _without_history(rulesets: DecidingRulesets) -> Prepared:
-    return Prepared(rulesets, _evaluator(rulesets, None), None)
 
 
 def _load_labels(history: StreamFeatures, broker: FakeBroker, database: FakeDatabase, random: ScriptedRandom) -> None:

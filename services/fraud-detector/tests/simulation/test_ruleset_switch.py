@@ -103,9 +103,13 @@ def test_a_switch_back_loads_nothing_as_the_histories_are_kept(first: int, other
     assert play(scenario)[-2:] == [VERSIONS[first].version, VERSIONS[other].version]
 
 
-@pytest.mark.parametrize("other", [1, 2, 3, None], ids=["same features", "fewer", "others", "a rebalance instead"])
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [(0, 1), (0, 2), (0, 3), (4, 0), (0, None)],
+    ids=["same features", "fewer", "others", "none before", "a rebalance instead"],
+)
 def test_a_repeat_of_an_order_from_before_a_switch_is_decided_once(
-    other: int | None, monkeypatch: pytest.MonkeyPatch
+    first: int, other: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A repeat that is taken for a new order costs deciding a whole batch again, once the store has found it."""
 
@@ -115,6 +119,8 @@ def test_a_repeat_of_an_order_from_before_a_switch_is_decided_once(
     monkeypatch.setattr(OrderEvaluator, "decide_again", fail)
 
     async def scenario(world: World) -> list[str]:
+        await world.active.activate(first)
+        await asyncio.sleep(60 + KEPT_SECONDS)
         await world.send(20)
         await asyncio.sleep(60)
         if other is None:
