@@ -100,11 +100,15 @@ async def test_every_decision_agrees_with_the_version_that_it_names(
             await asyncio.sleep(SECONDS)
             await until(partial(_all_decide_by, detectors, version), f"both to decide by {version}", within=300)
 
+        async def decide_on() -> None:
+            for _ in range(SWITCHES_AT_A_TIME):
+                await decide_by(deciding)
+
+        await decide_on()  # a turn that counts nowhere: new processes are slower than the same a little later
         for number in range(SWITCHES):
             if number % SWITCHES_AT_A_TIME == 0:
                 with quiet.add():
-                    for _ in range(SWITCHES_AT_A_TIME):
-                        await decide_by(deciding)
+                    await decide_on()
             if number < len(VERSIONS):
                 ruleset = VERSIONS[number]
             else:
