@@ -8,7 +8,7 @@ from typing import Final
 from decision_engine.history.next_features import NextFeatures
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.rollout import DecidingRulesets
-from fraud_detector.history.loader import ROWS_AT_ONCE, load_history, load_missing, needed_columns
+from fraud_detector.history.loader import load_history, load_missing, needed_columns
 from fraud_detector.history.snapshots import Snapshots, StoredHistories
 from fraud_detector.history.startup import open_histories
 from fraud_detector.labels.label_tasks import LabelTasks
@@ -20,13 +20,12 @@ from fraud_detector.stream.history_follower import HistoryFollower
 from fraud_detector.stream.kafka_published_orders import KafkaPublishedOrders
 from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.pace import FULL_SPEED, Pace, beside_deciding
 from fraud_detector.stream.recent_orders import RecentOrders
-from fraud_detector.stream.ruleset_switcher import AtRest, Prepared
+from fraud_detector.stream.ruleset_switcher import Deciding, Prepared
 
 MEGABYTE: Final = 1_000_000
 SLOW_SECONDS: Final = 60.0
-ROWS_BESIDE_DECIDING: Final = 500
-"""Orders that are loaded before the event loop is given back: a few milliseconds of deciding."""
 
 
 class Preparation:
@@ -65,9 +64,9 @@ class Preparation:
         """Prepare the rulesets that decide first; None when the detector is stopped before they are ready."""
         if not rulesets.features:
             return self._without_history(rulesets)
-        return await self._with_history(rulesets, ROWS_AT_ONCE, Check.STORING, is_stopped, self._snapshots)
+        return await self._with_history(rulesets, FULL_SPEED, Check.STORING, is_stopped, self._snapshots)
 
-    async def switch(self, rulesets: DecidingRulesets, present: Prepared, at_rest: AtRest) -> Prepared:
+    async def switch(self, rulesets: DecidingRulesets, present: Prepared, deciding: Deciding) -> Prepared:
         """Prepare rulesets while others decide; they take over the histories of features that are the same.
 
         Nothing is loaded for features whose histories are kept of earlier rulesets, nor for none, beside which those of
@@ -87,17 +86,18 @@ class Preparation:
                 return prepared
             following = history.prepare_known(rulesets.features)
             if following is None and rulesets.features:
-                following = await self._complete_histories(history, rulesets, at_rest)
+                following = await self._complete_histories(history, rulesets, deciding)
             if following is not None:
                 return prepared._replace(begin=partial(history.switch, following))
         if not rulesets.features:
             return self._without_history(rulesets)
-        loaded = await self._with_history(rulesets, ROWS_BESIDE_DECIDING, Check.LOADING, lambda: False)
+        pace = beside_deciding(lambda: deciding.is_idle)
+        loaded = await self._with_history(rulesets, pace, Check.LOADING, lambda: False)
         assert loaded is not None  # it is never stopped
         return loaded
 
     async def _complete_histories(
-        self, history: StreamFeatures, rulesets: DecidingRulesets, at_rest: AtRest
+        self, history: StreamFeatures, rulesets: DecidingRulesets, deciding: Deciding
     ) -> NextFeatures | None:
         """Prepare the rulesets' features from the current histories and load what those lack.
 
@@ -105,7 +105,7 @@ class Preparation:
         """
 
         async def prepare() -> NextFeatures | None:
-            following = await at_rest(lambda: history.prepare(rulesets.features))
+            following = await deciding.at_rest(lambda: history.prepare(rulesets.features))
             if following is not None and following.missing:
                 await load_missing(
                     self._settings.database_url.get_secret_value(),
@@ -114,7 +114,7 @@ class Preparation:
                     topic=self._settings.orders_topic,
                     epoch=self._epoch,
                     heartbeat=self._health.heartbeat,
-                    rows_at_once=ROWS_BESIDE_DECIDING,
+                    pace=beside_deciding(lambda: deciding.is_idle),
                 )
             return following
 
@@ -133,7 +133,7 @@ class Preparation:
     async def _with_history(
         self,
         rulesets: DecidingRulesets,
-        rows_at_once: int,
+        pace: Pace,
         check: Check,
         is_stopped: Callable[[], bool],
         snapshots: Snapshots | None = None,
@@ -160,7 +160,7 @@ class Preparation:
                 topic=self._settings.orders_topic,
                 epoch=self._epoch,
                 heartbeat=self._health.heartbeat,
-                rows_at_once=rows_at_once,
+                pace=pace,
                 most_bytes=self._settings.history_memory * MEGABYTE,
                 labels=labels,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -17,13 +18,13 @@ from decision_engine.history.next_features import NextFeatures
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.history.stored_events import StoredEvent, read_events
 from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load_labels
+from fraud_detector.stream.pace import FULL_SPEED, Pace
 from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_contract.event import OrderEvent
 from order_platform.gc_tuning import paused_collector
 
 log = structlog.get_logger()
 
-ROWS_AT_ONCE = 10_000
 KEYS_AT_ONCE = 500
 LOGGED_EVERY = 500_000
 
@@ -37,13 +38,13 @@ async def load_history(
     topic: str,
     epoch: int,
     heartbeat: Callable[[], None],
-    rows_at_once: int = ROWS_AT_ONCE,
+    pace: Pace = FULL_SPEED,
     most_bytes: int | None = None,
     labels: LabelSource | None = None,
 ) -> StreamFeatures:
     """Read all orders of a topic that the features can still see, in one snapshot of the database.
 
-    With `labels`, their labels, too. The event loop is given back after every `rows_at_once` orders.
+    With `labels`, their labels, too.
 
     Raises DependencyUnavailableError.
     """
@@ -52,11 +53,11 @@ async def load_history(
         newest: datetime | None = await connection.fetchval(_NEWEST, topic)
         if newest is not None:
             history.advance_time(newest)
-        loading = _Loading(history, partial(_count, history, epoch), heartbeat)
-        await loading.read(connection, _query(features), topic, history.kept_since, rows_at_once)
+        loading = _Loading(history, partial(_count, history, epoch), heartbeat, pace)
+        await loading.read(connection, _query(features), topic, history.kept_since)
         if labels is not None:
             orders = OrderSource(topic, epoch, needed_columns(features))
-            await load_labels(connection, history, orders, labels, heartbeat)
+            await load_labels(connection, history, orders, labels, heartbeat=heartbeat, pace=pace)
         return history
 
 
@@ -68,15 +69,15 @@ async def load_missing(
     topic: str,
     epoch: int,
     heartbeat: Callable[[], None],
-    rows_at_once: int,
+    pace: Pace,
 ) -> None:
     """Load the stored orders that newly prepared histories lack, while orders are being decided.
 
     Raises DependencyUnavailableError; some orders have been counted by then, so prepare the histories again.
     """
     async with _snapshot(database_url) as connection:
-        loading = _Loading(history, partial(_count_missing, following, epoch), heartbeat)
-        await loading.read(connection, _query(following.missing), topic, following.kept_since, rows_at_once)
+        loading = _Loading(history, partial(_count_missing, following, epoch), heartbeat, pace)
+        await loading.read(connection, _query(following.missing), topic, following.kept_since)
 
 
 @asynccontextmanager
@@ -103,10 +104,12 @@ class _Loading:
         history: StreamFeatures,
         count: Callable[[Sequence[StoredEvent]], None],
         heartbeat: Callable[[], None],
+        pace: Pace,
     ) -> None:
         self._history = history
         self._count = count
         self._heartbeat = heartbeat
+        self._pace = pace
         self._orders = self._logged = 0
         self._to_check: float = LOGGED_EVERY
 
@@ -116,19 +119,20 @@ class _Loading:
         query: str,
         topic: str,
         since: datetime,
-        rows_at_once: int,
     ) -> None:
         """Count the orders of a query."""
-        await read_events(connection, query, topic, since, rows_at_once=rows_at_once, process=self._process)
+        await read_events(connection, query, topic, since, rows_at_once=self._pace.rows_at_once, process=self._process)
         log.info("history_loaded", orders=self._orders, offsets=dict(self._history.next_offsets))
 
     async def _process(self, events: Sequence[StoredEvent]) -> None:
+        since = time.perf_counter()
         self._count(events)
         self._heartbeat()
         self._orders += len(events)
         if self._orders - self._logged >= LOGGED_EVERY:
             self._logged = self._orders
             log.info("history_loading", orders=self._orders)
+        await self._pace.pause(since)
         if self._orders >= self._to_check:
             for number, _ in enumerate(self._history.forget()):  # no more than may be kept
                 if number % KEYS_AT_ONCE == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final
@@ -39,7 +38,6 @@ async def read_events(
         async def process_slices(events: Sequence[StoredEvent]) -> None:
             for start in range(0, len(events), rows_at_once):
                 await process(events[start : start + rows_at_once])
-                await asyncio.sleep(0)
 
         await decode_copy(
             connection,

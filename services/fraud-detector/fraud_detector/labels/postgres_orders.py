@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,7 @@ from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.labels.batch import RecordedLabel
 from fraud_detector.labels.labelling import StoredOrder, apply_label
 from fraud_detector.labels.postgres_store import APPLICATION_NAME
+from fraud_detector.stream.pace import Pace
 from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
 from order_contract.event import event_from_columns
 from order_contract.label import Label, LabelEvent
@@ -21,7 +23,6 @@ from order_platform.postgres.fetch_ahead import fetch_ahead
 
 log = structlog.get_logger()
 
-_ROWS_AT_ONCE: Final = 10_000
 _LABEL_WIDTH: Final = 9
 _PLACE: Final = "orders.source_topic, orders.source_partition, orders.source_offset, orders.source_epoch"
 # Whatever group stores labels, all before its recorded position are in the table.
@@ -87,7 +88,9 @@ async def load_labels(
     history: StreamFeatures,
     orders: OrderSource,
     labels: LabelSource,
+    *,
     heartbeat: Callable[[], None],
+    pace: Pace,
 ) -> None:
     """Apply the labels that are stored to histories that were loaded in the same snapshot.
 
@@ -108,14 +111,16 @@ async def load_labels(
         (_WAITING, (history.labels.most_pending,)),
     ):
         cursor = await connection.cursor(query, *arguments, *more)
-        async with aclosing(fetch_ahead(cursor, _ROWS_AT_ONCE)) as fetched:
+        async with aclosing(fetch_ahead(cursor, pace.rows_at_once)) as fetched:
             async for rows in fetched:
+                since = time.perf_counter()
                 for row in map(tuple, rows):
                     label, order = _recorded_label(row), row[_LABEL_WIDTH:]
                     history.await_orders((label.event.order_id,))
                     apply_label(history, label, _stored_order(order) if order else None, orders.epoch)
                 heartbeat()
                 count += len(rows)
+                await pace.pause(since)
     if history.labels.pending >= history.labels.most_pending:
         waiting: int = await connection.fetchval(_COUNT_WAITING, *arguments)
         history.labels.count_dropped(max(0, waiting - history.labels.most_pending))

@@ -136,6 +136,11 @@ class Pipeline:
         self._health.joined()
 
     @property
+    def is_idle(self) -> bool:
+        """Whether everything that was read is decided, stored and published."""
+        return self._finished.is_set()
+
+    @property
     def evaluator(self) -> OrderEvaluator:
         """What decides now."""
         return self._evaluator

@@ -46,13 +46,16 @@ Read = Callable[[ActiveRulesets], Awaitable[DecidingRulesets]]
 """The rulesets that decide when these are active. Raises RulesetError when this detector cannot run them."""
 
 
-class AtRest(Protocol):
-    """Calls something between two batches: see `Pipeline.at_rest`."""
+class Deciding(Protocol):
+    """What decides while rulesets are prepared: the pipeline."""
 
-    def __call__(self, call: Callable[[], Result], /) -> Awaitable[Result]: ...
+    @property
+    def is_idle(self) -> bool: ...
+
+    def at_rest(self, call: Callable[[], Result], /) -> Awaitable[Result]: ...
 
 
-Prepare = Callable[[DecidingRulesets, Prepared, AtRest], Awaitable[Prepared]]
+Prepare = Callable[[DecidingRulesets, Prepared, Deciding], Awaitable[Prepared]]
 """Prepares rulesets, beside what decides now; histories are taken over where features are the same, else loaded."""
 
 
@@ -141,7 +144,7 @@ class RulesetSwitcher:
         try:
             rulesets = await self._read(found)
             is_other = not rulesets.decides_like(current.rulesets)
-            prepared = await self._prepare(rulesets, current, self._pipeline.at_rest) if is_other else current
+            prepared = await self._prepare(rulesets, current, self._pipeline) if is_other else current
         except RulesetError as error:
             log.error(  # noqa: TRY400  (the text says it all)
                 "ruleset_refused", **pointer.as_document(), problem=str(error), consequence="the previous one decides"

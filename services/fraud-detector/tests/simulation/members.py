@@ -24,7 +24,7 @@ from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
 from fraud_detector.stream.ports import ActiveRulesets, StoredRuleset
 from fraud_detector.stream.recent_orders import RecentOrders
-from fraud_detector.stream.ruleset_switcher import AtRest, Prepared, RulesetSwitcher
+from fraud_detector.stream.ruleset_switcher import Deciding, Prepared, RulesetSwitcher
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.label_record import decode_label
 from order_contract.origin import Origin
@@ -182,7 +182,7 @@ class Member:
         await self._random.pause()
         return _deciding(found)
 
-    async def _prepare_beside(self, rulesets: DecidingRulesets, present: Prepared, at_rest: AtRest) -> Prepared:
+    async def _prepare_beside(self, rulesets: DecidingRulesets, present: Prepared, deciding: Deciding) -> Prepared:
         if (history := present.evaluator.history) is not None:
             prepared = Prepared(rulesets, self._evaluator(rulesets, history), present.follower)
             if not rulesets.features:
@@ -191,7 +191,7 @@ class Member:
                 return prepared
             following = history.prepare_known(rulesets.features)
             if following is None and rulesets.features:
-                following = await at_rest(lambda: history.prepare(rulesets.features))
+                following = await deciding.at_rest(lambda: history.prepare(rulesets.features))
                 if following is not None:
                     await self._load_missing(following)
             if following is not None:
