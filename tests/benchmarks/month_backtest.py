@@ -12,14 +12,13 @@ from datetime import date, timedelta
 from typing import Annotated
 
 import orjson
-import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from decision_engine.ruleset import load_ruleset
 from tests.benchmarks.backtest import TEN_FEATURES
-from tests.benchmarks.stack import Place, running_stack
+from tests.benchmarks.stack import Place, most_memory, running_stack
 from tests.support.past_orders import store_past_orders
 
 FIRST = date(2026, 10, 1)
@@ -67,7 +66,7 @@ async def _backtest(place: Place, name: str, content: str, processes: int, order
         running = await asyncio.create_subprocess_exec(
             *command, env={"ORDERWATCH_DATABASE_URL": place.database_url}, stdout=output
         )
-        watching = asyncio.create_task(_most_memory(running.pid))
+        watching = asyncio.create_task(most_memory(running.pid))
         code = await running.wait()
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     memory = await watching
@@ -75,19 +74,6 @@ async def _backtest(place: Place, name: str, content: str, processes: int, order
     assert orjson.loads(report.read_bytes())["orders"] == orders
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return MonthBacktest(name, processes, orders, seconds, cpu, memory)
-
-
-async def _most_memory(pid: int) -> int:
-    """The most that a process and those that it starts hold, looked at twice a second until it ends."""
-    most = 0
-    try:
-        process = psutil.Process(pid)
-        while process.status() != psutil.STATUS_ZOMBIE:
-            most = max(most, sum(each.memory_info().rss for each in [process, *process.children(recursive=True)]))
-            await asyncio.sleep(0.5)
-    except psutil.NoSuchProcess:
-        pass
-    return most
 
 
 def main(

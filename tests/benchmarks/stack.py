@@ -68,6 +68,19 @@ def cpu_seconds(process: psutil.Process, *, with_children: bool = True) -> float
     return float(total)
 
 
+async def most_memory(pid: int) -> int:
+    """The most that a process and those that it starts hold, looked at twice a second until it ends."""
+    most = 0
+    try:
+        process = psutil.Process(pid)
+        while process.status() != psutil.STATUS_ZOMBIE:
+            most = max(most, sum(each.memory_info().rss for each in [process, *process.children(recursive=True)]))
+            await asyncio.sleep(0.5)
+    except psutil.NoSuchProcess:
+        pass
+    return most
+
+
 class Stack:
     """The running broker and database; each measurement takes a new place on them."""
 
