@@ -30,6 +30,8 @@ class Status(StrEnum):
 _APPROVE: Final = Outcome.APPROVE
 _GENUINE: Final = Status.GENUINE
 _FRAUD: Final = Status.FRAUD
+_APPROVED_TEXTS: Final = str(Status.GENUINE), str(Outcome.APPROVE)
+_FRAUD_TEXT: Final = str(Status.FRAUD)
 
 
 def status_of(outcome: Outcome) -> Status:
@@ -130,9 +132,11 @@ DECISION_COLUMNS = OrderRow._fields[len(OrderEvent._fields) : OrderRow._fields.i
 def decision_columns(decision: Decision) -> tuple[Any, ...]:
     """The values of DECISION_COLUMNS for a decision."""
     outcome, risk_score, hits, features, ruleset_version = decision
+    # As plain text: to hash or format a member of an enumeration takes ten times as long.
+    status_text, outcome_text = _APPROVED_TEXTS if outcome is _APPROVE else (_FRAUD_TEXT, str(outcome))
     return (
-        status_of(outcome),
-        outcome,
+        status_text,
+        outcome_text,
         risk_score,
         orjson.dumps(hits).decode() if hits else "[]",
         [hit["rule"] for hit in hits] if hits else None,

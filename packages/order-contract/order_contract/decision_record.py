@@ -35,7 +35,7 @@ def encode_decision(row: OrderRow) -> bytes:
     Put together as text, as orjson takes three times as long for the whole: most members are JSON already, or the same
     for all rows of a batch.
     """
-    offset = row.source_offset
+    offset = str(row.source_offset)
     before, after = _shared_members(row[_FIRST_SHARED:_OFFSET])
     return (
         f'{{"order_id":{_quoted(row.order_id)},"user_id":{_quoted(row.user_id)},"status":"{row.status}",'

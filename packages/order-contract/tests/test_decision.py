@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 import pytest
 
-from order_contract.decision import Decision, OrderRow, Outcome, RuleHit, Status, status_of
+from order_contract.decision import Decision, OrderRow, Outcome, RuleHit, Status, decision_columns, status_of
 from order_contract.decision_record import encode_decision
 from order_contract.event import OrderEvent
 from order_contract.seen import decode_seen
@@ -65,6 +65,14 @@ ROW = OrderRow(
 def test_an_order_is_fraud_exactly_when_it_is_not_approved(outcome: Outcome, status: Status) -> None:
     assert status_of(outcome) is status
     assert Decision(outcome, 0, (), {}, "v1").status is status
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_row_has_plain_texts(outcome: Outcome) -> None:
+    status_text, outcome_text, *_ = decision_columns(Decision(outcome, 0, (), {}, "v1"))
+
+    assert (status_text, outcome_text) == (status_of(outcome), outcome)
+    assert type(status_text) is type(outcome_text) is str
 
 
 def test_a_row_gives_its_event_back() -> None:
