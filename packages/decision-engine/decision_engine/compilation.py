@@ -250,7 +250,7 @@ class _Binder(ast.NodeTransformer):
 class _SharingBinder(_Binder):
     """Binds the conditions of all rules into one function.
 
-    What can be absent and the seconds between two times are loaded once, before the first condition.
+    Fields, what can be absent, and the seconds between two times are loaded once, before the first condition.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -295,7 +295,7 @@ class _SharingBinder(_Binder):
         return ast.Name(variable, ast.Load())
 
     def _load(self, name: str) -> ast.expr:
-        if name in self._may_be_absent:
+        if name in self._may_be_absent or name in self._schema.fields:
             return ast.Name(self._variable(name), ast.Load())
         return super()._load(name)
 
@@ -303,6 +303,8 @@ class _SharingBinder(_Binder):
         later, earlier = name_of(node.left) or "", name_of(node.right) or ""
         if self._types.get(later) is not datetime:
             return super().visit_BinOp(node)
+        for name in (later, earlier):
+            self._load(name)
         return ast.Name(self._seconds.setdefault((later, earlier), f"seconds{len(self._seconds)}"), ast.Load())
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import keyword
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -202,7 +203,7 @@ def _feature(reader: NodeReader, name: str, node: yaml.Node, schema: Schema) -> 
         field = reader.choice(entries["field"], f"the field of {aggregate}", fields)
     where = reader.text(entries["where"], "where") if "where" in entries else None
     return HistoryFeature(
-        name,
+        sys.intern(name),  # as in compiled rules: a look-up need not compare characters
         aggregate,
         _key(reader, entries["key"], what, schema),
         _window(reader, entries["window"]),

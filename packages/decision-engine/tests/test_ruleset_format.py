@@ -1,5 +1,6 @@
 """What a ruleset file may hold: declarations, hard rules, modes, validity, lists, includes and examples."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def rules_of(decision: Decision) -> list[str]:
 def test_features_are_declared_with_key_window_and_condition() -> None:
     ruleset = parse_ruleset(RULESET, "f.yaml")
     device, pair, fraud, terminal = ruleset.features
+    assert device.name is sys.intern("device_users_24h")  # the object that compiled rules have, too
     assert (device.aggregate, device.field, device.key, device.window) == (
         Aggregate.DISTINCT, "user_id", ("device_id",), 86_400 * SECOND,
     )  # fmt: skip
