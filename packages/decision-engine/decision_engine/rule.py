@@ -18,6 +18,8 @@ MAX_SCORE: Final = 100
 
 # Python 3.11 takes ten times as long to look up a member of an enumeration as a constant.
 _APPROVE: Final = Outcome.APPROVE
+_REVIEW: Final = Outcome.REVIEW
+_DECLINE: Final = Outcome.DECLINE
 
 SNOOZE: Final = "snooze:"
 """Begins the names of lists whose members a rule is snoozed for: `snooze:RULE:FIELD`."""
@@ -111,10 +113,10 @@ class Ruleset:
     def outcome(self, score: int, hard: Collection[Outcome]) -> Outcome:
         """The outcome of a score and of the outcomes of the live rules that fired: approve first, then decline."""
         if hard:
-            return Outcome.APPROVE if Outcome.APPROVE in hard else Outcome.DECLINE
+            return _APPROVE if _APPROVE in hard else _DECLINE
         if score >= self.decline_at:
-            return Outcome.DECLINE
-        return Outcome.REVIEW if score >= self.review_at else Outcome.APPROVE
+            return _DECLINE
+        return _REVIEW if score >= self.review_at else _APPROVE
 
 
 def snoozed_rules(features: Features) -> Collection[str]:

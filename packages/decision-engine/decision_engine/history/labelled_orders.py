@@ -66,14 +66,12 @@ class LabelledOrders:
     def __init__(self, histories: HistoryState, *, most_pending: int = MOST_PENDING) -> None:
         self._histories = histories
         self._most_pending = most_pending
-        self._entries: dict[str, _Entry] = {}
+        self.by_order: dict[str, _Entry] = {}
+        """Everything that is known of labels, by the ids of their orders; empty while there are none."""
         self._pending: OrderedDict[str, None] = OrderedDict()
         self._order_bytes = 0
         self.dropped = 0
         """Labels that were dropped, as too many waited."""
-
-    def __bool__(self) -> bool:
-        return bool(self._entries)
 
     @property
     def pending(self) -> int:
@@ -83,12 +81,12 @@ class LabelledOrders:
     @property
     def labelled(self) -> int:
         """Labels whose order counts."""
-        return len(self._entries) - len(self._pending)
+        return len(self.by_order) - len(self._pending)
 
     @property
     def size(self) -> int:
         """What all labels and their orders take, about, in bytes."""
-        return len(self._entries) * LABEL_BYTES + self._order_bytes
+        return len(self.by_order) * LABEL_BYTES + self._order_bytes
 
     @property
     def most_pending(self) -> int:
@@ -105,7 +103,7 @@ class LabelledOrders:
 
     def enter(self, event: OrderEvent, place: Place) -> None:
         """An order counts now."""
-        entry = self._entries.get(event.order_id)
+        entry = self.by_order.get(event.order_id)
         if entry is not None and place not in entry.orders:
             self._pending.pop(event.order_id, None)
             entry.orders[place] = event
@@ -115,7 +113,7 @@ class LabelledOrders:
 
     def leave(self, order_id: str, place: Place) -> None:
         """An order does not count any more."""
-        entry = self._entries.get(order_id)
+        entry = self.by_order.get(order_id)
         event = None if entry is None else entry.orders.pop(place, None)
         if entry is None or event is None:
             return
@@ -128,14 +126,14 @@ class LabelledOrders:
     def await_orders(self, order_ids: Collection[str]) -> None:
         """Note orders of these ids from now on: a label of each is about to be applied."""
         for order_id in order_ids:
-            if order_id not in self._entries:
-                self._entries[order_id] = _Entry()
+            if order_id not in self.by_order:
+                self.by_order[order_id] = _Entry()
 
     def apply(self, order_id: str, label: Label, rank: LabelRank) -> None:
         """Let a label count, unless a newer one does."""
-        entry = self._entries.get(order_id)
+        entry = self.by_order.get(order_id)
         if entry is None:
-            entry = self._entries[order_id] = _Entry()
+            entry = self.by_order[order_id] = _Entry()
         if entry.rank is not None and entry.rank >= rank:
             return
         counted, before = COUNTED_AS[label], entry.label
@@ -151,25 +149,25 @@ class LabelledOrders:
 
     def forget(self, until: datetime) -> Iterator[None]:
         """Drop the labels of orders that were created up to a time. Yields after each label, as labels may change."""
-        for order_id in list(self._entries):
-            entry = self._entries.get(order_id)
+        for order_id in list(self.by_order):
+            entry = self.by_order.get(order_id)
             if entry is not None and entry.orders:
                 events = entry.orders.values()
                 if all(event.created_date <= until for event in events):
                     self._order_bytes -= sum(map(_order_bytes, events))
-                    del self._entries[order_id]
+                    del self.by_order[order_id]
             yield
 
     def entries(self) -> Iterator[LabelEntry]:
         """All labels, for a snapshot; those that wait in the order in which they came."""
-        for order_id, entry in self._entries.items():
+        for order_id, entry in self.by_order.items():
             if entry.label is not None and entry.rank is not None:
                 yield order_id, entry.label, entry.rank, list(entry.orders.items())
 
     def restore(self, entries: Iterable[LabelEntry]) -> None:
         """Take over the labels of a snapshot, whose histories count them already."""
         for order_id, label, rank, orders in entries:
-            entry = self._entries[order_id] = _Entry()
+            entry = self.by_order[order_id] = _Entry()
             entry.label, entry.rank = label, rank
             entry.orders = {place: OrderEvent._make(event) for place, event in orders}
             self._order_bytes += sum(map(_order_bytes, entry.orders.values()))
@@ -178,15 +176,15 @@ class LabelledOrders:
 
     def discard(self, order_id: str) -> None:
         """Drop an id that is awaited: its order is too old to count."""
-        entry = self._entries.get(order_id)
+        entry = self.by_order.get(order_id)
         if entry is not None and entry.label is None and not entry.orders:
-            del self._entries[order_id]
+            del self.by_order[order_id]
 
     def _wait(self, order_id: str) -> None:
         self._pending[order_id] = None
         if len(self._pending) > self._most_pending:
             oldest, _ = self._pending.popitem(last=False)
-            del self._entries[oldest]
+            del self.by_order[oldest]
             self.dropped += 1
 
 

@@ -194,7 +194,7 @@ class StreamFeatures:
         if created > self._advance_after:
             self._set_newest(created)
         self.advance(partition, offset + 1)
-        if self._labels:
+        if self._labels.by_order:
             self._labels.enter(event, (partition, offset))
         return values
 
@@ -246,7 +246,7 @@ class StreamFeatures:
             self._set_newest(event.created_date)
         if event.created_date > self._kept_since:
             self._histories.add(event)
-            if self._labels:
+            if self._labels.by_order:
                 self._labels.enter(event, (partition, offset))
         else:
             self.late_orders += 1
@@ -259,7 +259,7 @@ class StreamFeatures:
         self.rewind(partition, offset)
         if event.created_date > self._kept_since:
             self._histories.remove(event)
-            if self._labels:
+            if self._labels.by_order:
                 self._labels.leave(event.order_id, (partition, offset))
         else:
             self.late_orders -= 1
