@@ -90,14 +90,14 @@ class OrderEvaluator:
         if not counts and uncounted is not None:
             uncounted.add((message.partition, message.offset))
         columns, seen, lists_seen = self._decide(event, message, counts=counts)
-        attributes = None if event.attributes is None else orjson.dumps(event.attributes).decode()
-        # The same as the constructor, in a third of its time.
+        attributes = event.attributes
+        given = event if attributes is None else (*event[:-1], orjson.dumps(attributes).decode())
+        # The same as the constructor, in a quarter of its time.
         return tuple.__new__(
             OrderRow,
-            (
-                *event[:-1],
-                attributes,
-                *columns,
+            given
+            + columns
+            + (
                 decided_at,
                 seen,
                 lists_seen,
