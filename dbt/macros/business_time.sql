@@ -48,7 +48,13 @@
 {%- endmacro %}
 
 
+{# The first date of the month that a date lies in. #}
+{% macro month_of(date) -%}
+    cast({{ dbt.date_trunc('month', date) }} as date)
+{%- endmacro %}
+
+
 {# The first date of the month that a moment lies in, in the business time zone. #}
 {% macro month_start(moment) -%}
-    cast({{ dbt.date_trunc('month', 'cast(' ~ business_datetime(moment) ~ ' as date)') }} as date)
+    {{ month_of('cast(' ~ business_datetime(moment) ~ ' as date)') }}
 {%- endmacro %}

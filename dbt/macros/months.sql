@@ -33,12 +33,6 @@
 {%- endmacro %}
 
 
-{# The first date of a date's month. #}
-{% macro month_of(date) -%}
-    cast({{ dbt.date_trunc('month', date) }} as date)
-{%- endmacro %}
-
-
 {#
     Whether the months of the requested dates hold, by their content hash, all orders of their other dates and none of the
     requested ones. BigQuery is not asked: it replaces whole partitions.

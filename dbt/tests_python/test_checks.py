@@ -19,6 +19,13 @@ FAULTS = {
     "dim_users_versions_are_mutually_exclusive": (
         "update silver.dim_users set valid_to = valid_from where not is_current"
     ),
+    "dim_users_one_version_is_current": (
+        "insert into silver.dim_users select * from silver.dim_users where is_current order by user_id desc limit 1"
+    ),
+    "dim_products_one_version_is_current": (
+        "insert into silver.dim_products"
+        " select * from silver.dim_products where is_current order by product_id desc limit 1"
+    ),
     "dim_products_versions_are_mutually_exclusive": "delete from silver.dim_products where version = 2",
     "dim_products_current_versions_have_no_end": "update silver.dim_products set is_current = true where version = 1",
     "share_of_unknown_fct_orders_user_id": "delete from silver.dim_users where user_id < 'U000040'",

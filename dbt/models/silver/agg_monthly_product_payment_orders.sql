@@ -5,7 +5,6 @@
         partitions=requested_month_partitions(),
         cluster_by=['product_id'],
         unique_key=['month_start', 'product_id', 'payment_method', 'currency'],
-        meta={'dates': 'agg_daily_product_payment_orders'},
     )
 }}
 

@@ -5,7 +5,6 @@
         partitions=requested_month_partitions(),
         cluster_by=['user_id'],
         unique_key=['month_start', 'user_id', 'currency'],
-        meta={'dates': 'agg_daily_user_orders'},
     )
 }}
 

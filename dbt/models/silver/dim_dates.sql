@@ -28,7 +28,7 @@ numbered as (
 select
     business_date,
     week_start,
-    cast({{ dbt.date_trunc('month', 'business_date') }} as date) as month_start,
+    {{ month_of('business_date') }} as month_start,
     extract(year from business_date) as year,
     extract(quarter from business_date) as quarter,
     extract(month from business_date) as month,
