@@ -51,11 +51,7 @@ ASSETS = ROOT / "services" / "workbench" / "order_workbench" / "assets"
 # What is compiled where there is a C compiler: the decoding of messages, the kernel of the engine's histories, and rows
 # in COPY's binary format.
 COMPILE_MODULES = ROOT / "scripts" / "compile_modules.py"
-COMPILED_SOURCES = (
-    ROOT / "packages" / "order-contract" / "order_contract" / "decoding" / "plain_orders.pyx",
-    ROOT / "packages" / "decision-engine" / "decision_engine" / "history" / "kernel.pyx",
-    ROOT / "packages" / "order-platform" / "order_platform" / "postgres" / "binary_rows.pyx",
-)
+COMPILED_SOURCES = tuple(sorted((ROOT / "packages").rglob("*.pyx")))
 CYTHON_FOLDER = VENV / "cython"
 COMPILING_SECONDS = 180
 PACKAGES = (
