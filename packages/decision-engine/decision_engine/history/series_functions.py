@@ -10,11 +10,14 @@ from typing import Final, Protocol
 from decision_engine.history import compiler
 from decision_engine.history.declaration import HistoryFeature
 from decision_engine.history.series import Series
+from order_contract.compiled_modules import require_current
 
 try:
     from decision_engine.history import kernel
 except ImportError:
     kernel = None  # type: ignore[assignment]
+else:
+    require_current(kernel)
 
 
 class CompileSeries(Protocol):

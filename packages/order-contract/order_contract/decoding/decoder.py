@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from order_contract.business_time import is_in_range, to_utc
+from order_contract.compiled_modules import require_current
 from order_contract.decoding.validating_decoder import canonical_ip, decode_validated
 from order_contract.error_types import ErrorType
 from order_contract.event import MAX_ID_LENGTH, MAX_INT64, MAX_TEXT_LENGTH, BadEvent, OrderEvent
@@ -25,6 +26,8 @@ try:
     from order_contract.decoding import plain_orders
 except ImportError:
     plain_orders = None  # type: ignore[assignment]
+else:
+    require_current(plain_orders)
 
 DECODING_IS_COMPILED: Final = plain_orders is not None
 DEFAULT_MAX_FUTURE_HOURS: Final = 24.0

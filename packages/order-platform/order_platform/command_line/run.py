@@ -96,10 +96,7 @@ def _run(name: str, load: Callable[[], object], *, as_service: bool) -> int:
             command = load()
         except (ImportError, SyntaxError) as error:
             _show_traceback_when_asked()
-            raise UnavailableError(
-                f"the installation is incomplete: {error}",
-                "Run `make up` or `make install` again; PYTHONPATH is not used.",
-            ) from error
+            raise _incomplete_installation(error) from error
         assert callable(command)
         result = command()
     except SystemExit as error:
@@ -148,11 +145,22 @@ def _expected(error: BaseException) -> CommandError | None:
         return UnavailableError(
             f"{error.strerror or str(error) or type(error).__name__}{where}", "Repair that, then try again."
         )
+    # Loading a command checks its imports; some are made only when it is called.
+    if isinstance(error, ImportError) and "order_contract.compiled_modules" in sys.modules:
+        from order_contract.compiled_modules import OutdatedModuleError  # noqa: PLC0415  (hardly ever needed)
+
+        return _incomplete_installation(error) if isinstance(error, OutdatedModuleError) else None
     if "pydantic" in sys.modules:
         from order_platform.command_line.settings_errors import as_settings_error  # noqa: PLC0415  (it imports pydantic)
 
         return as_settings_error(error)
     return None
+
+
+def _incomplete_installation(error: BaseException) -> UnavailableError:
+    return UnavailableError(
+        f"the installation is incomplete: {error}", "Run `make up` or `make install` again; PYTHONPATH is not used."
+    )
 
 
 def _first(error: BaseException) -> BaseException:

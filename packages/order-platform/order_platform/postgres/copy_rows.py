@@ -7,10 +7,14 @@ from typing import Any, Final
 
 import asyncpg
 
+from order_contract.compiled_modules import require_current
+
 try:
     from order_platform.postgres import binary_rows
 except ImportError:
     binary_rows = None  # type: ignore[assignment]
+else:
+    require_current(binary_rows)
 
 ROWS_ARE_COMPILED: Final = binary_rows is not None
 ROWS_AT_ONCE: Final = 500
