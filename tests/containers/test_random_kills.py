@@ -10,7 +10,7 @@ import pytest
 
 from order_platform.settings import KafkaSettings
 from tests.containers.stack import Stack
-from tests.faults.load import Load
+from tests.faults.load import Load, under
 from tests.support.consumed import until_consumed
 from tests.support.ledger import Ledger
 from tests.support.waiting import until
@@ -36,11 +36,9 @@ async def test_nothing_is_lost_when_containers_are_killed_at_random(docker: None
         settings = KafkaSettings(kafka=env["ORDERWATCH_KAFKA"])
         ledger = Ledger()
         load = Load(settings, ledger, rate=RATE)
-        loading = asyncio.create_task(load.run())
-        await until(lambda: len(ledger.acknowledged) > RATE, "the load to start")
-        killed = await _kill_at_random(stack)
-        load.stop()
-        await loading
+        async with under(load):
+            await until(lambda: len(ledger.acknowledged) > RATE, "the load to start")
+            killed = await _kill_at_random(stack)
         await asyncio.to_thread(stack.wait_healthy, *set(VICTIMS))
         await until_consumed(settings, "the detectors to catch up", within=300)
         counts = await ledger.verify(settings, env["ORDERWATCH_DATABASE_URL"])

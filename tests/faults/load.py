@@ -2,7 +2,10 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -12,6 +15,27 @@ from order_platform.settings import KafkaSettings
 from tests.support.ledger import Ledger
 
 LATE_SHARE = 0.1
+
+
+class AnyLoad(Protocol):
+    """What runs until it is stopped."""
+
+    def stop(self) -> None:
+        """Let it finish what it began."""
+
+    async def run(self) -> None:
+        """Run until it is stopped."""
+
+
+@asynccontextmanager
+async def under(*loads: AnyLoad) -> AsyncIterator[None]:
+    """Loads that run beside the block and stop at its end; when one of them or the block fails, all are ended."""
+    async with asyncio.TaskGroup() as group:
+        for load in loads:
+            group.create_task(load.run())
+        yield
+        for load in loads:
+            load.stop()
 
 
 class Load:

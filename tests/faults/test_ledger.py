@@ -35,7 +35,7 @@ from order_platform.settings import KafkaSettings
 from tests.faults.database import new_database
 from tests.faults.label_load import LabelLoad, LabelOracle
 from tests.faults.list_load import ListLoad
-from tests.faults.load import Load
+from tests.faults.load import Load, under
 from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import Ledger
@@ -80,27 +80,23 @@ async def test_nothing_is_lost_when_everything_is_killed_under_load(
             )
             for number in range(3)
         ]
-        loading = asyncio.gather(load.run(), labels.run(), lists.run())
-        await until(lambda: len(ledger.acknowledged) > RATE, "the load to start")
-        for number in range(ROUNDS):
-            detector = detectors[number % 3]
-            await asyncio.to_thread(detector.kill)
-            await asyncio.sleep(0.5)
-            detector.start()
-            await _get_on(ledger)
-            leaving = detectors[(number + 1) % 3]
-            await until(lambda: leaving.get("/readyz")[0] == 200, "a detector to be ready")  # noqa: B023
-            assert await asyncio.to_thread(leaving.terminate) == 0
-            leaving.start()
-            await _kill_and_restart(private_postgres)
-            await _get_on(ledger)
-            await _kill_and_restart(private_kafka)
-            await _get_on(ledger)
-        await until(lambda: len(ledger.acknowledged) >= MESSAGES, "all messages", within=10 + MESSAGES)
-        load.stop()
-        labels.stop()
-        lists.stop()
-        await loading
+        async with under(load, labels, lists):
+            await until(lambda: len(ledger.acknowledged) > RATE, "the load to start")
+            for number in range(ROUNDS):
+                detector = detectors[number % 3]
+                await asyncio.to_thread(detector.kill)
+                await asyncio.sleep(0.5)
+                detector.start()
+                await _get_on(ledger)
+                leaving = detectors[(number + 1) % 3]
+                await until(lambda: leaving.get("/readyz")[0] == 200, "a detector to be ready")  # noqa: B023
+                assert await asyncio.to_thread(leaving.terminate) == 0
+                leaving.start()
+                await _kill_and_restart(private_postgres)
+                await _get_on(ledger)
+                await _kill_and_restart(private_kafka)
+                await _get_on(ledger)
+            await until(lambda: len(ledger.acknowledged) >= MESSAGES, "all messages", within=10 + MESSAGES)
         for subscription in (settings.orders, settings.labels):
             await until_consumed(settings, "the detectors to catch up", subscription=subscription, within=CATCHING_UP)
         assert [detector.process.poll() for detector in detectors] == [None] * 3, "a detector died by itself"

@@ -29,7 +29,7 @@ from order_contract.decision import DECISION_COLUMNS, OrderRow, decision_columns
 from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.ruleset_versions import Action, activate, roll_out
 from order_platform.settings import KafkaSettings
-from tests.faults.load import Load
+from tests.faults.load import Load, under
 from tests.support.consumed import until_consumed
 from tests.support.detector import DetectorProcess
 from tests.support.ledger import Ledger
@@ -89,40 +89,40 @@ async def test_every_decision_agrees_with_the_version_that_it_names(
             stack.enter_context(DetectorProcess(settings, database_url, tmp_path / f"detector-{number}.log"))
             for number in range(2)
         ]
-        loading = asyncio.create_task(load.run())
-        deciding = load_ruleset().version
-        await until(partial(_all_decide_by, detectors, deciding), "the default ruleset to decide")
-        await until(partial(_latest_was_stored_within, connection, seconds=0.5), "the orders of the start to be stored")
-        quiet, switching = _Spans(), _Spans()
+        async with under(load):
+            deciding = load_ruleset().version
+            await until(partial(_all_decide_by, detectors, deciding), "the default ruleset to decide")
+            await until(
+                partial(_latest_was_stored_within, connection, seconds=0.5), "the orders of the start to be stored"
+            )
+            quiet, switching = _Spans(), _Spans()
 
-        async def decide_by(version: str) -> None:
-            # Both turns ask as often: an answer takes a detector some milliseconds.
-            await asyncio.sleep(SECONDS)
-            await until(partial(_all_decide_by, detectors, version), f"both to decide by {version}", within=300)
+            async def decide_by(version: str) -> None:
+                # Both turns ask as often: an answer takes a detector some milliseconds.
+                await asyncio.sleep(SECONDS)
+                await until(partial(_all_decide_by, detectors, version), f"both to decide by {version}", within=300)
 
-        async def decide_on() -> None:
-            for _ in range(SWITCHES_AT_A_TIME):
-                await decide_by(deciding)
+            async def decide_on() -> None:
+                for _ in range(SWITCHES_AT_A_TIME):
+                    await decide_by(deciding)
 
-        await decide_on()  # a turn that counts nowhere: new processes are slower than the same a little later
-        for number in range(SWITCHES):
-            if number % SWITCHES_AT_A_TIME == 0:
-                with quiet.add():
-                    await decide_on()
-            if number < len(VERSIONS):
-                ruleset = VERSIONS[number]
-            else:
-                ruleset = chance.choice(VERSIONS) if LOADS else VERSIONS[number % 2]
-            deciding = ruleset.version
-            with switching.add():
-                await activate(connection, deciding, ruleset.content, action=Action.PUBLISH, author="test")
-                await decide_by(deciding)
-        await activate(connection, "of-a-newer-release", "rules: 1", action=Action.PUBLISH, author="test")
-        await until(lambda: all("cannot be run" in each.get("/readyz")[1] for each in detectors), "both to refuse")
-        before = len(ledger.acknowledged)
-        await until(lambda: len(ledger.acknowledged) > before + RATE, "further orders")
-        load.stop()
-        await loading
+            await decide_on()  # a turn that counts nowhere: new processes are slower than the same a little later
+            for number in range(SWITCHES):
+                if number % SWITCHES_AT_A_TIME == 0:
+                    with quiet.add():
+                        await decide_on()
+                if number < len(VERSIONS):
+                    ruleset = VERSIONS[number]
+                else:
+                    ruleset = chance.choice(VERSIONS) if LOADS else VERSIONS[number % 2]
+                deciding = ruleset.version
+                with switching.add():
+                    await activate(connection, deciding, ruleset.content, action=Action.PUBLISH, author="test")
+                    await decide_by(deciding)
+            await activate(connection, "of-a-newer-release", "rules: 1", action=Action.PUBLISH, author="test")
+            await until(partial(_all_refuse, detectors), "both to refuse")
+            before = len(ledger.acknowledged)
+            await until(lambda: len(ledger.acknowledged) > before + RATE, "further orders")
         await until_consumed(settings, "the detectors to catch up", within=120)
         assert [detector.terminate() for detector in detectors] == [0, 0]
 
@@ -172,21 +172,19 @@ async def test_each_user_is_always_on_the_same_side_of_a_percentage(
             stack.enter_context(DetectorProcess(settings, database_url, tmp_path / f"detector-{number}.log"))
             for number in range(2)
         ]
-        loading = asyncio.create_task(load.run())
-        await until(
-            lambda: all(_decides_by(each, stable.version) for each in detectors), "the stable version to decide"
-        )
-        for percent in percents:
-            await roll_out(connection, candidate.version, candidate.content, percent, author="test")
-            share = percent / 100
+        async with under(load):
             await until(
-                lambda: all(_decides_by(each, candidate.version, share) for each in detectors),  # noqa: B023
-                f"both to decide for {percent}%",
+                lambda: all(_decides_by(each, stable.version) for each in detectors), "the stable version to decide"
             )
-            before = len(ledger.acknowledged)
-            await until(lambda: len(ledger.acknowledged) > before + RATE // 10, "further orders")  # noqa: B023
-        load.stop()
-        await loading
+            for percent in percents:
+                await roll_out(connection, candidate.version, candidate.content, percent, author="test")
+                share = percent / 100
+                await until(
+                    lambda: all(_decides_by(each, candidate.version, share) for each in detectors),  # noqa: B023
+                    f"both to decide for {percent}%",
+                )
+                before = len(ledger.acknowledged)
+                await until(lambda: len(ledger.acknowledged) > before + RATE // 10, "further orders")  # noqa: B023
         await until_consumed(settings, "the detectors to catch up", within=120)
         assert [detector.terminate() for detector in detectors] == [0, 0]
 
@@ -237,7 +235,14 @@ def _all_decide_by(detectors: Sequence[DetectorProcess], version: str) -> bool:
     return all(_decides_by(each, version) for each in detectors)
 
 
+def _all_refuse(detectors: Sequence[DetectorProcess]) -> bool:
+    for each in detectors:
+        each.require_running()
+    return all("cannot be run" in each.get("/readyz")[1] for each in detectors)
+
+
 def _decides_by(detector: DetectorProcess, version: str, share: float = 1.0) -> bool:
+    detector.require_running()
     return f'orderwatch_detector_ruleset{{version="{version}"}} {share}\n' in detector.get("/metrics")[1]
 
 

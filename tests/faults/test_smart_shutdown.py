@@ -24,7 +24,7 @@ from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.shutdown_watch import close_connections
 from order_platform.settings import KafkaSettings
 from tests.faults.database import new_database
-from tests.faults.load import Load
+from tests.faults.load import Load, under
 from tests.support import embedded
 from tests.support.api import ApiProcess
 from tests.support.consumed import until_consumed
@@ -89,10 +89,12 @@ async def test_clients_leave_by_themselves_under_load_and_decide_again(
         DetectorProcess(settings, url, tmp_path / "detector.log") as detector,
         ApiProcess(settings, url, tmp_path / "api.log") as api,
     ):
-        async with httpx.AsyncClient(
-            base_url=api.url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30
-        ) as client:
-            loading = asyncio.create_task(load.run())
+        async with (
+            httpx.AsyncClient(
+                base_url=api.url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30
+            ) as client,
+            under(load),
+        ):
             # Several connections of the pool, and the one that listens.
             waits = [client.get(f"/v1/orders/none-{n}", params={"wait": "2s"}) for n in range(6)]
             assert {response.status_code for response in await asyncio.gather(*waits)} == {404}
@@ -105,8 +107,6 @@ async def test_clients_leave_by_themselves_under_load_and_decide_again(
             before = await _count(url)
             await until(lambda: _has_stored(url, more_than=before), "orders to be stored again")
             await until(lambda: _answers(client), "the API to answer again")
-        load.stop()
-        await loading
         await until_consumed(settings, "the detector to catch up", within=60)
         assert detector.terminate() == 0
     await ledger.verify(settings, url)

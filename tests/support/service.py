@@ -13,6 +13,9 @@ from order_platform.settings import KafkaSettings
 from tests.support.ports import free_port
 from tests.support.preloaded import PreloadedProcess
 
+SHOWN_OF_LOG = 4_000
+"""Characters."""
+
 
 def environment(kafka: KafkaSettings, database_url: str) -> dict[str, str]:
     """The environment of a process that works on a test's system."""
@@ -84,6 +87,11 @@ class ServiceProcess:
         """SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
+
+    def require_running(self) -> None:
+        """Fail with the end of its log when it has ended: whatever is awaited of it will not come."""
+        code = self.process.poll()
+        assert code is None, f"{self.module} ended with {code}:\n{self.log.read_text()[-SHOWN_OF_LOG:]}"
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of one of its pages; status 0 when it does not answer."""
