@@ -16,7 +16,7 @@ CLIENT = """\
 import json, os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({path!r})
-    request = {{"arguments": sys.argv[1:], "directory": os.getcwd(), "environment": dict(os.environ)}}
+    request = {{"arguments": sys.argv[2:], "directory": os.getcwd(), "environment": dict(os.environ)}}
     socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
     lines = server.makefile()
     process = int(lines.readline())
@@ -38,7 +38,7 @@ def preload_dbt(dbt: Path, project: Path) -> Iterator[None]:
             assert server.stdout is not None
             try:
                 assert server.stdout.readline() == "ready\n"
-                program = project / ".venv" / "bin" / "dbt"
+                program = project / ".venv" / "bin" / "python"
                 program.parent.mkdir(parents=True)
                 program.write_text(CLIENT.format(python=sys.executable, path=str(path)))
                 program.chmod(0o755)

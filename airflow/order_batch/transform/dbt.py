@@ -176,9 +176,9 @@ class Dbt:
         self, inherited: tuple[int, ...], *arguments: str, environment: Mapping[str, str] | None = None
     ) -> Iterator["_RunningDbt"]:
         """Run dbt, whose lines come as they are printed; an exception, also of a signal, stops dbt first."""
-        target = ["--target", self._settings.warehouse.value, "--no-use-colors", "--log-format", "json"]
+        target = ["--target", self._settings.warehouse.value, "--no-use-colors"]
         process = subprocess.Popen(
-            [self._executable, *arguments, *target, *self._last_parse()],
+            [self._python, self._project / "run_dbt.py", *arguments, *target, *self._last_parse()],
             cwd=self._project,
             env={**_DEFAULTS, **os.environ, **self._environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -235,8 +235,8 @@ class Dbt:
             yield self._settings.warehouse_path.absolute()
 
     @property
-    def _executable(self) -> Path:
-        return self._project / ".venv" / "bin" / "dbt"
+    def _python(self) -> Path:
+        return self._project / ".venv" / "bin" / "python"
 
     @property
     def _run(self) -> Path:

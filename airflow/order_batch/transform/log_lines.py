@@ -53,7 +53,7 @@ class LogLine:
 
 
 def read_line(line: str) -> LogLine:
-    """A line of `--log-format json`; any other is taken for a problem, such as a traceback's."""
+    """A line of `run_dbt.py`; any other is taken for a problem, such as a traceback's."""
     try:
         found: Mapping[str, Any] = orjson.loads(line)
         info, data = found["info"], found["data"]

@@ -59,7 +59,7 @@ def loaded(settings: BatchSettings, store_orders: StoreOrders) -> None:
 def project(tmp_path: Path) -> Path:
     """A project whose dbt ends early, without results."""
     folder = tmp_path / "dbt"
-    program = folder / ".venv" / "bin" / "dbt"
+    program = folder / ".venv" / "bin" / "python"
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\necho 'the profile is broken'\nexit 2\n")
     program.chmod(0o755)
@@ -97,7 +97,7 @@ def test_what_ran_before_is_not_taken_for_ones_own_results(
 
 
 def test_dbt_takes_over_what_it_parsed_last(settings: BatchSettings, project: Path) -> None:
-    (project / ".venv" / "bin" / "dbt").write_text('#!/bin/sh\necho "$@" >"$DBT_PROFILES_DIR/arguments"\nexit 2\n')
+    (project / ".venv" / "bin" / "python").write_text('#!/bin/sh\necho "$@" >"$DBT_PROFILES_DIR/arguments"\nexit 2\n')
     dbt = Dbt(settings.model_copy(update={"dbt_project": project}))
 
     def read_arguments() -> str:

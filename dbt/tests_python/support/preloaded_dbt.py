@@ -21,7 +21,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from dbt.cli.main import cli, dbtRunner
+import run_dbt
+from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from tests_python.support.cheap_builds import leave_out_comments, without_debug_events
@@ -134,9 +135,8 @@ def handle(connection: socket.socket, manifest: Manifest | None) -> None:
 def run(arguments: list[str], manifest: Manifest | None) -> int:
     """dbt's command line, with what was parsed before where it holds; returns the exit code."""
     known = manifest if "bigquery" not in arguments else None
-    context: dict[str, Any] = {"manifest": known, "callbacks": []}
     try:
-        cli.main(arguments, prog_name="dbt", obj=context)
+        run_dbt.run(arguments, known)
     except SystemExit as end:
         if "parse" in arguments and known is not None:
             # dbt writes what it has parsed itself, and not what it was given.
