@@ -8,6 +8,7 @@ import pytest
 from decision_engine.history.columns import ColumnKind
 from decision_engine.history.large_history import LargeHistory
 from decision_engine.history.presence import Presence
+from decision_engine.history.spans import fastest_find_span, find_span
 
 KINDS = (ColumnKind.TOTALS, ColumnKind.VALUES, ColumnKind.IDS)
 TOTALS, VALUES, IDS = 1, 2, 3
@@ -44,6 +45,15 @@ def agrees(large: LargeHistory, orders: list[Order], window: int, time: int, hor
         assert large.total(TOTALS, first, end) == sum(amounts)
         assert (large.least(VALUES, first, end), large.greatest(VALUES, first, end)) == (min(values), max(values))
         assert (large.time_after(first), large.time_before(end)) == (min(times), max(times))
+    for find in (find_span, fastest_find_span):
+        span = find(large, since, time)
+        assert (span is None) == (not inside)
+        if span is not None:
+            assert span.orders == len(inside)
+            assert span.total(TOTALS) == sum(amounts)
+            assert (span.least(VALUES), span.greatest(VALUES)) == (min(values), max(values))
+            assert (span.since_first, span.since_last) == (time - min(times), time - max(times))
+            assert span.distinct(IDS, window) == ids
     return True
 
 
@@ -129,7 +139,7 @@ def test_the_parts_that_an_order_is_inserted_into_stay_small(lateness: int) -> N
     chunks = list(large.chunks())
     assert 5_000 / 16 <= len(chunks) <= 5_000 / 8 + 1
     assert max(len(chunk[0]) for chunk in chunks) < 16
-    assert max(len(block.chunks) for block in large._blocks) < 16
+    assert max(len(block.chunks) for block in large.blocks) < 16
 
 
 def test_ids_are_present_for_the_length_of_the_window() -> None:

@@ -47,6 +47,21 @@ def insert(history: History, kinds: Kinds, index: int, time: int, values: Sequen
     return (history[0], *columns)
 
 
+def append_values(columns: Sequence[Column], kinds: Kinds, values: Sequence[int]) -> bool:
+    """Append an order's values to the columns after the times; False, and nothing, when one takes more than 64 bits."""
+    appended = 0
+    totals = ColumnKind.TOTALS
+    try:
+        for column, kind, value in zip(columns, kinds, values, strict=True):
+            column.append(column[-1] + value if kind is totals else value)
+            appended += 1
+    except OverflowError:
+        for column in columns[:appended]:
+            del column[-1]
+        return False
+    return True
+
+
 def find(history: History, kinds: Kinds, time: int, values: Sequence[int]) -> int | None:
     """The index of an order with this time and these values; orders equal in both are the same to every feature.
 

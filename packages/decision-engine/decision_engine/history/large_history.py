@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from decision_engine.history.columns import (
     History,
     Kinds,
+    append_values,
     delete,
     delete_first,
     find,
@@ -57,13 +58,13 @@ class LargeHistory:
     million orders a few hundred numbers, and an order changes one number in each of the three.
     """
 
-    __slots__ = ("_blocks", "_chunk", "_kinds", "_parts", "_presence")
+    __slots__ = ("_chunk", "_kinds", "_presence", "blocks", "parts")
 
     def __init__(self, kinds: Kinds, chunk: int = CHUNK, windows: Mapping[int, Collection[int]] | None = None) -> None:
         self._kinds = kinds
         self._chunk = min(chunk, CHUNK)
-        self._blocks: list[Block] = []
-        self._parts = Summaries(kinds)
+        self.blocks: list[Block] = []
+        self.parts = Summaries(kinds)
         self._presence = {column: Presence(lengths) for column, lengths in (windows or {}).items()}
 
     @classmethod
@@ -80,18 +81,18 @@ class LargeHistory:
         return large
 
     def __len__(self) -> int:
-        return sum(self._parts.sums[0])
+        return sum(self.parts.sums[0])
 
     def __bool__(self) -> bool:
-        return bool(self._blocks)
+        return bool(self.blocks)
 
     def end_of(self, time: int) -> Place:
         """The place after the last order that is not later than `time`."""
-        block = bisect_right(self._parts.lasts, time)
-        if block == len(self._blocks):
-            chunks = self._blocks[-1].chunks
+        block = bisect_right(self.parts.lasts, time)
+        if block == len(self.blocks):
+            chunks = self.blocks[-1].chunks
             return Place(block - 1, len(chunks) - 1, len(chunks[-1][0]))
-        within = self._blocks[block]
+        within = self.blocks[block]
         chunk = bisect_right(within.parts.lasts, time)
         return Place(block, chunk, bisect_right(within.chunks[chunk][0], time))
 
@@ -104,7 +105,7 @@ class LargeHistory:
         block, chunk, index = place
         if index:
             return self._chunk_at(place)[0][index - 1]
-        return self._blocks[block].parts.lasts[chunk - 1] if chunk else self._parts.lasts[block - 1]
+        return self.blocks[block].parts.lasts[chunk - 1] if chunk else self.parts.lasts[block - 1]
 
     def count(self, first: Place, end: Place) -> int:
         """The number of orders between two places."""
@@ -119,13 +120,13 @@ class LargeHistory:
     def least(self, column: int, first: Place, end: Place) -> int:
         """The least value of a column between two places, which must not be the same."""
         inner = self._inside([each.parts.least[column] for each in self._ends(first, end)], first, end)
-        whole = self._parts.least[column][first.block + 1 : end.block]
+        whole = self.parts.least[column][first.block + 1 : end.block]
         return min(map(min, filter(len, (*self._values(column, first, end), *inner, whole))))
 
     def greatest(self, column: int, first: Place, end: Place) -> int:
         """The greatest value of a column between two places, which must not be the same."""
         inner = self._inside([each.parts.greatest[column] for each in self._ends(first, end)], first, end)
-        whole = self._parts.greatest[column][first.block + 1 : end.block]
+        whole = self.parts.greatest[column][first.block + 1 : end.block]
         return max(map(max, filter(len, (*self._values(column, first, end), *inner, whole))))
 
     def distinct(self, column: int, window: int, time: int) -> int:
@@ -136,7 +137,7 @@ class LargeHistory:
         """The number of different ids in a column between two places, for a window that is none of those counted."""
         ids: set[int] = set()
         for block in range(first.block, end.block + 1):
-            chunks = self._blocks[block].chunks
+            chunks = self.blocks[block].chunks
             low = first.chunk if block == first.block else 0
             high = end.chunk if block == end.block else len(chunks) - 1
             for chunk in range(low, high + 1):
@@ -147,9 +148,9 @@ class LargeHistory:
 
     def add(self, time: int, values: Sequence[int]) -> None:
         """Add an order, at its own time."""
-        if not self._blocks:
+        if not self.blocks:
             self._insert_block(0, [new_history(self._kinds, time, values)])
-        elif values or not self._append(time):
+        elif not self._append(time, values):
             self._insert(time, values)
         for column, presence in self._presence.items():
             presence.add(values[column - 1], time)
@@ -157,7 +158,7 @@ class LargeHistory:
     def remove(self, time: int, values: Sequence[int]) -> bool:
         """Remove an order with this time and these values; False when there is none."""
         for block, chunk in self._chunks_back_from(time):
-            history = self._blocks[block].chunks[chunk]
+            history = self.blocks[block].chunks[chunk]
             index = find(history, self._kinds, time, values)
             if index is not None:
                 delete(history, self._kinds, index)
@@ -172,11 +173,11 @@ class LargeHistory:
 
         Yields after each block and each id, so that the work can be spread; orders may be added and removed then.
         """
-        while self._blocks and self._parts.lasts[0] <= time:
+        while self.blocks and self.parts.lasts[0] <= time:
             self._delete_block(0)
             yield
-        if self._blocks:
-            first = self._blocks[0]
+        if self.blocks:
+            first = self.blocks[0]
             while first.parts.lasts[0] <= time:
                 del first.chunks[0]
                 first.parts.delete(0)
@@ -190,14 +191,14 @@ class LargeHistory:
     @property
     def oldest(self) -> int:
         """The time of the first order."""
-        return self._blocks[0].chunks[0][0][0]
+        return self.blocks[0].chunks[0][0][0]
 
     def size(self) -> int:
         """About how many bytes it takes."""
         columns = 1 + len(self._kinds)
-        chunks = sum(len(block.chunks) for block in self._blocks)
+        chunks = sum(len(block.chunks) for block in self.blocks)
         return (
-            (1 + len(self._blocks)) * (BYTES_OF_PARTS + BYTES_OF_PARTS_COLUMN * columns)
+            (1 + len(self.blocks)) * (BYTES_OF_PARTS + BYTES_OF_PARTS_COLUMN * columns)
             + chunks * BYTES_OF_CHUNK_COLUMN * columns
             + sum(sys.getsizeof(column) for chunk in self.chunks() for column in chunk)
             + sum(presence.size() for presence in self._presence.values())
@@ -205,22 +206,22 @@ class LargeHistory:
 
     def chunks(self) -> Iterator[History]:
         """The columns, chunk by chunk."""
-        return chain.from_iterable(block.chunks for block in self._blocks)
+        return chain.from_iterable(block.chunks for block in self.blocks)
 
     # ---- windows
 
     def _chunk_at(self, place: Place) -> History:
-        return self._blocks[place.block].chunks[place.chunk]
+        return self.blocks[place.block].chunks[place.chunk]
 
     def _ends(self, first: Place, end: Place) -> tuple[Block, Block]:
-        return self._blocks[first.block], self._blocks[end.block]
+        return self.blocks[first.block], self.blocks[end.block]
 
     def _sum(self, column: int, first: Place, end: Place) -> int:
         """The sum of whole chunks, from that of the first place up to before that of the second."""
         low, high = (block.parts.sums[column] for block in self._ends(first, end))
         if first.block == end.block:
             return sum(low[first.chunk : end.chunk])
-        between = self._parts.sums[column][first.block + 1 : end.block]
+        between = self.parts.sums[column][first.block + 1 : end.block]
         return sum(low[first.chunk :]) + sum(between) + sum(high[: end.chunk])
 
     def _inside(self, ends: Sequence[list[int]], first: Place, end: Place) -> Iterable[Sequence[int]]:
@@ -240,23 +241,25 @@ class LargeHistory:
 
     def _insert(self, time: int, values: Sequence[int]) -> None:
         block, chunk, index = self.end_of(time)
-        within = self._blocks[block]
+        within = self.blocks[block]
         history = within.chunks[chunk] = insert(within.chunks[chunk], self._kinds, index, time, values)
         if len(history[0]) < 2 * self._chunk:
             within.parts.add(chunk, time, values)
-            self._parts.add(block, time, values)
+            self.parts.add(block, time, values)
         else:
             self._replace_chunk(block, chunk, split(history, self._kinds, self._chunk))
 
-    def _append(self, time: int) -> bool:
-        """Add an order to a history of times alone; False when it is not the newest one, or its chunk would be full."""
-        parts, within = self._parts, self._blocks[-1]
-        times = within.chunks[-1][0]
+    def _append(self, time: int, values: Sequence[int]) -> bool:
+        """Add the newest order; False when it is not the newest, its chunk would be full, or a value is too large."""
+        parts, within = self.parts, self.blocks[-1]
+        times, *columns = within.chunks[-1]
         if time < parts.lasts[-1] or len(times) >= 2 * self._chunk - 1:
             return False
+        if not append_values(columns, self._kinds, values):
+            return False
         times.append(time)
-        within.parts.append(time)
-        parts.append(time)
+        within.parts.append(time, values)
+        parts.append(time, values)
         return True
 
     def _parts_of(self, history: History) -> Iterator[History]:
@@ -268,7 +271,7 @@ class LargeHistory:
             yield history
 
     def _replace_chunk(self, block: int, chunk: int, parts: Sequence[History]) -> None:
-        within = self._blocks[block]
+        within = self.blocks[block]
         del within.chunks[chunk]
         within.parts.delete(chunk)
         for part in reversed(parts):
@@ -277,31 +280,31 @@ class LargeHistory:
         if not within.chunks:
             self._delete_block(block)
         elif len(within.chunks) < 2 * self._chunk:
-            self._parts.replace(block, within.parts.total())
+            self.parts.replace(block, within.parts.total())
         else:
             self._delete_block(block)
             self._insert_block(block, within.chunks[self._chunk :])
             self._insert_block(block, within.chunks[: self._chunk])
 
     def _insert_block(self, block: int, chunks: Sequence[History]) -> None:
-        self._blocks.insert(block, Block(self._kinds, chunks))
-        self._parts.insert(block, self._blocks[block].parts.total())
+        self.blocks.insert(block, Block(self._kinds, chunks))
+        self.parts.insert(block, self.blocks[block].parts.total())
 
     def _delete_block(self, block: int) -> None:
-        del self._blocks[block]
-        self._parts.delete(block)
+        del self.blocks[block]
+        self.parts.delete(block)
 
     def _chunks_back_from(self, time: int) -> Iterator[tuple[int, int]]:
         """The chunks that may have orders of a time, the last one first."""
-        if not self._blocks:
+        if not self.blocks:
             return
         block, chunk, _ = self.end_of(time)
-        while self._blocks[block].parts.lasts[chunk] >= time:
+        while self.blocks[block].parts.lasts[chunk] >= time:
             yield block, chunk
             if chunk:
                 chunk -= 1
             elif block:
                 block -= 1
-                chunk = len(self._blocks[block].chunks) - 1
+                chunk = len(self.blocks[block].chunks) - 1
             else:
                 return

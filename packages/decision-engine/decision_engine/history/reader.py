@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable
 from itertools import groupby
-from typing import NamedTuple
 
 from decision_engine.history.currency_histories import CurrencyHistories
 from decision_engine.history.declaration import SECOND, WITHOUT_ORDERS, Aggregate, HistoryFeature
-from decision_engine.history.large_history import LargeHistory, Place
+from decision_engine.history.large_history import LargeHistory
 from decision_engine.history.series import SQUARE_BITS, Part, Series
+from decision_engine.history.spans import Span, fastest_find_span
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
@@ -18,17 +18,6 @@ Value = int | float | None
 def deviation(count: int, total: int, squares: int) -> float:
     """The standard deviation of a sample of at least two, from its sums: exact up to the last division and root."""
     return math.sqrt((count * squares - total * total) / (count * (count - 1)))
-
-
-class Span(NamedTuple):
-    """The orders of a history in (`since`, `time`], and the places at their ends."""
-
-    history: LargeHistory
-    since: int
-    time: int
-    first: Place
-    end: Place
-    orders: int
 
 
 ReadValue = Callable[[Span, OrderEvent], Value]
@@ -61,29 +50,13 @@ class LargeReader:
         values = []
         for window, features in self._windows:
             since = max(time - window, horizon)
-            span = money_span = _span(orders, since, time)
+            span = money_span = fastest_find_span(orders, since, time)
             if own_currency is not orders:
-                money_span = None if own_currency is None else _span(own_currency, since, time)
+                money_span = None if own_currency is None else fastest_find_span(own_currency, since, time)
             for is_money, without_orders, read in features:
                 of_orders = money_span if is_money else span
                 values.append(without_orders if of_orders is None else read(of_orders, event))
         return values
-
-
-def _span(history: LargeHistory, since: int, time: int) -> Span | None:
-    """The orders of a window; None when there are none."""
-    # A horizon can be later than the order.
-    if not history or since >= time:
-        return None
-    first, end = history.end_of(since), history.end_of(time)
-    orders = history.count(first, end)
-    return Span(history, since, time, first, end, orders) if orders else None
-
-
-def _distinct(span: Span, column: int, window: int) -> int:
-    if span.since > span.time - window:  # shortened by the horizon
-        return span.history.distinct_between(column, span.first, span.end)
-    return span.history.distinct(column, window, span.time)
 
 
 def _reader(series: Series, feature: HistoryFeature) -> ReadValue:
@@ -92,9 +65,9 @@ def _reader(series: Series, feature: HistoryFeature) -> ReadValue:
         case Aggregate.COUNT | Aggregate.LABEL_COUNT:
             return lambda span, _: span.orders
         case Aggregate.SECONDS_SINCE_FIRST:
-            return lambda span, _: (span.time - span.history.time_after(span.first)) / SECOND
+            return lambda span, _: span.since_first / SECOND
         case Aggregate.SECONDS_SINCE_LAST:
-            return lambda span, _: (span.time - span.history.time_before(span.end)) / SECOND
+            return lambda span, _: span.since_last / SECOND
     return _column_reader(series, feature)
 
 
@@ -104,27 +77,23 @@ def _column_reader(  # noqa: PLR0911  (one return for each aggregate)
     column, window = series.column(feature), feature.window
     own_value = series.columns[column - 1].value
 
-    def total(span: Span) -> int:
-        return span.history.total(column, span.first, span.end)
-
     match feature.aggregate:
         case Aggregate.SUM:
-            return lambda span, _: total(span)
+            return lambda span, _: span.total(column)
         case Aggregate.AVERAGE:
-            return lambda span, _: total(span) / span.orders
+            return lambda span, _: span.total(column) / span.orders
         case Aggregate.RATIO_TO_AVERAGE:
-            return lambda span, event: own_value(event) * span.orders / sum_ if (sum_ := total(span)) else None
+            return lambda span, event: own_value(event) * span.orders / sum_ if (sum_ := span.total(column)) else None
         case Aggregate.MINIMUM:
-            return lambda span, _: span.history.least(column, span.first, span.end)
+            return lambda span, _: span.least(column)
         case Aggregate.MAXIMUM:
-            return lambda span, _: span.history.greatest(column, span.first, span.end)
+            return lambda span, _: span.greatest(column)
         case Aggregate.DISTINCT | Aggregate.LABEL_DISTINCT:
-            return lambda span, _: _distinct(span, column, window)
+            return lambda span, _: span.distinct(column, window)
     high, low = series.column(feature, Part.SQUARE_HIGH), series.column(feature, Part.SQUARE_LOW)
 
     def read_deviation(span: Span, _: OrderEvent) -> Value:
-        history, first, end = span.history, span.first, span.end
-        squares = (history.total(high, first, end) << SQUARE_BITS) + history.total(low, first, end)
-        return deviation(span.orders, total(span), squares) if span.orders > 1 else None
+        squares = (span.total(high) << SQUARE_BITS) + span.total(low)
+        return deviation(span.orders, span.total(column), squares) if span.orders > 1 else None
 
     return read_deviation

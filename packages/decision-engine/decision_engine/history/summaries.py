@@ -45,10 +45,15 @@ class Summaries:
             least[part] = min(least[part], value)
             greatest[part] = max(greatest[part], value)
 
-    def append(self, time: int) -> None:
-        """The last part has one order more, which has no values and is the newest one."""
+    def append(self, time: int, values: Sequence[int]) -> None:
+        """The last part has one order more, which is the newest one."""
         self.lasts[-1] = time
-        self.sums[0][-1] += 1
+        for column, sums in self.sums.items():
+            sums[-1] += values[column - 1] if column else 1
+        for column, least in self.least.items():
+            value, greatest = values[column - 1], self.greatest[column]
+            least[-1] = min(least[-1], value)
+            greatest[-1] = max(greatest[-1], value)
 
     def insert(self, part: int, summary: Summary) -> None:
         """Insert a part."""
