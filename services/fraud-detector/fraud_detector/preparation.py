@@ -8,7 +8,7 @@ from typing import Final
 from decision_engine.history.next_features import NextFeatures
 from decision_engine.history.stream_features import StreamFeatures
 from decision_engine.rollout import DecidingRulesets
-from fraud_detector.history.loader import load_history, load_missing, needed_columns
+from fraud_detector.history.loader import load_history, load_missing, load_recent, needed_columns
 from fraud_detector.history.snapshots import Snapshots, StoredHistories
 from fraud_detector.history.startup import open_histories
 from fraud_detector.labels.label_tasks import LabelTasks
@@ -149,34 +149,40 @@ class Preparation:
                 return None
         published = KafkaPublishedOrders(self._settings, epoch=self._epoch, observe=self._metrics.followed)
         self._stack.push_async_callback(published.close)
+        retry = partial(
+            retry_while_unavailable,
+            check=check,
+            health=self._health,
+            is_cancelled=must_end,
+            slow_after=SLOW_SECONDS,
+        )
+        database_url, topic = self._settings.database_url.get_secret_value(), self._settings.orders_topic
         opened = await open_histories(
             rulesets.features,
             published=published,
             snapshots=snapshots,
             load=partial(
                 load_history,
-                self._settings.database_url.get_secret_value(),
+                database_url,
                 rulesets.features,
-                topic=self._settings.orders_topic,
+                topic=topic,
                 epoch=self._epoch,
                 heartbeat=self._health.heartbeat,
                 pace=pace,
                 most_bytes=self._settings.history_memory * MEGABYTE,
                 labels=labels,
             ),
-            retry=partial(
-                retry_while_unavailable,
-                check=check,
-                health=self._health,
-                is_cancelled=must_end,
-                slow_after=SLOW_SECONDS,
-            ),
+            retry=retry,
             label_epoch=labels.epoch if labels else 1,
             labels_are_kept=self._labels.are_kept if labels else None,
         )
         if opened is None:
             await published.close()
             return None
+        # After where following begins was decided: what is not loaded here is followed.
+        await retry(
+            partial(load_recent, database_url, self._recent, topic=topic, heartbeat=self._health.heartbeat, pace=pace)
+        )
         history, start, is_snapshot = opened
         label_follower = None
         if labels is not None:
@@ -187,6 +193,7 @@ class Preparation:
             history,
             start=start,
             health=self._health,
+            recent=self._recent,
             labels=None if label_follower is None else label_follower.run,
         )
         return Prepared(rulesets, self._evaluator(rulesets, history), follower)

@@ -14,7 +14,7 @@ from decision_engine.history.declaration import OVER_LABELS, OVER_NUMBERS, OVER_
 from decision_engine.history.labelled_orders import LABEL_BYTES
 from decision_engine.history.stream_features import PENDING_SHARE, StreamFeatures
 from decision_engine.ruleset import load_ruleset
-from fraud_detector.history.loader import load_history, needed_columns
+from fraud_detector.history.loader import load_history, load_recent, needed_columns
 from fraud_detector.history.recomputation import compute_features
 from fraud_detector.history.stored_events import StoredEvent, read_events
 from fraud_detector.labels.batch import read_batch
@@ -26,6 +26,7 @@ from fraud_detector.labels.postgres_store import PostgresLabelStore
 from fraud_detector.stream.batch import Batch
 from fraud_detector.stream.health import HealthState
 from fraud_detector.stream.order_evaluator import OrderEvaluator
+from fraud_detector.stream.pace import Pace
 from fraud_detector.stream.ports import UnstoredOrdersError
 from fraud_detector.stream.postgres_store import PostgresStore
 from fraud_detector.stream.recent_orders import RecentOrders
@@ -188,6 +189,7 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
         shares = "label_share_user_id_2592000_None_fraud", "label_count_device_id_2592000_quantity > 1_legitimate"
         assert all(any(orjson.loads(row["features"])[name] for row in rows) for name in shares)
         await _assert_events_are_read_alike(connection)
+        await _assert_the_latest_are_recent(connection, database_url)
     finally:
         await connection.close()
 
@@ -199,6 +201,17 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
     for number in range(300, 340):
         event = EventDecoder().decode(order(chance, number), NOW)
         assert loaded.features(event) == history.features(event)
+
+
+async def _assert_the_latest_are_recent(connection: "asyncpg.Connection[asyncpg.Record]", database_url: str) -> None:
+    recent = RecentOrders(50)
+    await load_recent(database_url, recent, topic="orders", heartbeat=lambda: None, pace=Pace(7))
+    query = "select order_id from orders where source_topic = $1 order by created_date desc, order_id desc"
+    order_ids = [order_id for (order_id,) in await connection.fetch(query, "orders")]
+    assert len(order_ids) > 50
+    assert not RecentOrders(50).is_repeated(order_ids[0])
+    assert all(recent.is_repeated(order_id) for order_id in order_ids[:50])
+    assert not recent.is_repeated(order_ids[50])
 
 
 async def _assert_events_are_read_alike(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -43,3 +43,14 @@ def test_no_more_than_the_latest_are_known() -> None:
         are_repeated(recent, "ab")
         recent.forget(["a", "b"])
     assert are_repeated(recent, "abcab") == [False, False, False, False, False]
+
+
+def test_what_others_stored_is_repeated_whether_or_not_it_was_asked_for_any_before() -> None:
+    recent = RecentOrders(3)
+    recent.note_stored("a")
+    assert are_repeated(recent, "ab") == [True, False]
+    recent.note_stored("b")
+    recent.note_stored("c")
+    assert are_repeated(recent, "abc") == [True, True, True]
+    recent.note_stored("d")
+    assert are_repeated(recent, "bcda") == [True, True, True, False]

@@ -20,6 +20,7 @@ from fraud_detector.history.stored_events import StoredEvent, read_events
 from fraud_detector.labels.postgres_orders import LabelSource, OrderSource, load_labels
 from fraud_detector.stream.pace import FULL_SPEED, Pace
 from fraud_detector.stream.postgres_connection import connected, errors_as_unavailable
+from fraud_detector.stream.recent_orders import RecentOrders
 from order_contract.event import OrderEvent
 from order_platform.gc_tuning import paused_collector
 
@@ -29,6 +30,12 @@ KEYS_AT_ONCE = 500
 LOGGED_EVERY = 500_000
 
 _NEWEST = "select max(created_date) from orders where source_topic = $1"
+_LATEST_IDS = """
+    select array_agg(order_id order by created_date, order_id) from (
+        select order_id, created_date from orders where source_topic = $1
+        order by created_date desc, order_id desc limit $2
+    ) as latest
+"""
 
 
 async def load_history(
@@ -78,6 +85,24 @@ async def load_missing(
     async with _snapshot(database_url) as connection:
         loading = _Loading(history, partial(_count_missing, following, epoch), heartbeat, pace)
         await loading.read(connection, _query(following.missing), topic, following.kept_since)
+
+
+async def load_recent(
+    database_url: str, recent: RecentOrders, *, topic: str, heartbeat: Callable[[], None], pace: Pace = FULL_SPEED
+) -> None:
+    """Note the latest orders of a topic, by their times.
+
+    Raises DependencyUnavailableError.
+    """
+    with errors_as_unavailable():
+        async with connected(database_url, "fraud-detector", command_timeout=None) as connection:
+            order_ids: list[str] | None = await connection.fetchval(_LATEST_IDS, topic, recent.most)
+    for start in range(0, len(order_ids or ()), pace.rows_at_once):
+        since = time.perf_counter()
+        for order_id in (order_ids or [])[start : start + pace.rows_at_once]:
+            recent.note_stored(order_id)
+        heartbeat()
+        await pace.pause(since)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import structlog
 from decision_engine.history.stream_features import StreamFeatures
 from fraud_detector.stream.health import Check, HealthState
 from fraud_detector.stream.ports import ActionRequiredError, DependencyUnavailableError, PublishedOrders
+from fraud_detector.stream.recent_orders import RecentOrders
 from order_contract.decision_record import PublishedOrder
 from order_platform.cancellation import task_is_cancelled
 
@@ -26,7 +27,8 @@ class HistoryFollower:
 
     All partitions are followed but those that this detector decides itself: `take_over` ends following a partition
     once everything on it counts, `release` follows all of them again. `start` is where the records begin that the
-    histories may lack. `labels` follows topic labels for the same histories, until it is cancelled.
+    histories may lack. All orders that are followed are `recent` ones. `labels` follows topic labels for the same
+    histories, until it is cancelled.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class HistoryFollower:
         *,
         start: Mapping[int, int],
         health: HealthState,
+        recent: RecentOrders,
         labels: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
         self._published = published
         self._history = history
         self._health = health
+        self._recent = recent
         self._labels = labels
         self._own: frozenset[int] = frozenset()
         # Where this detector's own partitions are read from when they are its own no longer: before these positions is
@@ -85,7 +89,11 @@ class HistoryFollower:
     def _add(self, order: PublishedOrder) -> None:
         origin = order.origin
         # A poll that was under way when the partition was taken over may give what a former owner still publishes.
-        if origin.partition in self._own or self._history.has_read(origin.partition, origin.offset):
+        if origin.partition in self._own:
+            return
+        if order.event is not None:
+            self._recent.note_stored(order.event.order_id)
+        if self._history.has_read(origin.partition, origin.offset):
             return
         if order.event is None:
             raise ActionRequiredError(

@@ -8,13 +8,14 @@ MOST: Final = 100_000
 
 
 class RecentOrders:
-    """The ids of the orders that a detector read last, at most `most`: what is sent again mostly follows soon.
+    """The ids of the latest orders, at most `most`: what is sent again mostly follows soon.
 
-    A detector has one, whatever ruleset decides: a repeat is one after a switch, too.
+    They are those that this detector read, those of other detectors that it follows, and those that were stored before
+    its histories were loaded. A detector has one, whatever ruleset decides: a repeat is one after a switch, too.
     """
 
     def __init__(self, most: int = MOST) -> None:
-        self._most = most
+        self.most = most
         self._ids: deque[str] = deque()
         self._known: set[str] | None = None
 
@@ -27,7 +28,7 @@ class RecentOrders:
             return True
         known.add(order_id)
         self._ids.append(order_id)
-        if len(self._ids) > self._most:
+        if len(self._ids) > self.most:
             known.discard(self._ids.popleft())
         return False
 
@@ -37,8 +38,15 @@ class RecentOrders:
             self._ids = deque(each for each in self._ids if each in self._known)
             self._known = None
         self._ids.append(order_id)
-        if len(self._ids) > self._most:
+        if len(self._ids) > self.most:
             self._ids.popleft()
+
+    def note_stored(self, order_id: str) -> None:
+        """Note an order that is stored, by this detector or another one."""
+        if self._known is None:
+            self.add(order_id)
+        else:
+            self.is_repeated(order_id)
 
     def forget(self, order_ids: Collection[str]) -> None:
         """Orders that were not stored: when they are read again, they are new."""

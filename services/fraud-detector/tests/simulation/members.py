@@ -215,6 +215,7 @@ class Member:
         history = StreamFeatures(rulesets.features)
         for row in sorted(self._database.orders.values(), key=lambda row: row.source_offset):
             history.add(row.event(), row.source_partition, row.source_offset)
+            self._recent.note_stored(row.order_id)
         _load_labels(history, self._broker, self._database, self._random)
         published = FakePublishedOrders(self._broker, self._random)
         labels = LabelFollower(
@@ -234,6 +235,7 @@ class Member:
             history,
             start=start,
             health=self.health,
+            recent=self._recent,
             labels=labels.run if any(feature.label for feature in rulesets.features) else None,
         )
         return Prepared(rulesets, self._evaluator(rulesets, history), follower)

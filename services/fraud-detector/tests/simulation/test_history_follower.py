@@ -15,6 +15,7 @@ from fraud_detector.stream.metrics import DetectorMetrics
 from fraud_detector.stream.order_evaluator import OrderEvaluator
 from fraud_detector.stream.pipeline import Pipeline
 from fraud_detector.stream.ports import DependencyUnavailableError, PublishedOrders
+from fraud_detector.stream.recent_orders import RecentOrders
 from order_contract.decision_record import PublishedOrder
 from order_contract.decoding.decoder import EventDecoder
 from order_contract.event import OrderEvent
@@ -122,17 +123,20 @@ class Member:
         self.consumer = FakeOrderConsumer(self.broker, ScriptedRandom([]))
         self.store = Store(FakeDatabase(), ScriptedRandom([]))
         self.history = StreamFeatures(FEATURES)
+        self.recent = RecentOrders()
         health = HealthState(asyncio.get_running_loop().time)
         self.pipeline = Pipeline(
             self.consumer,
             self.store,
             Publisher(self.broker, self.published),
-            OrderEvaluator(EventDecoder(), load_ruleset(), self.history),
+            OrderEvaluator(EventDecoder(), load_ruleset(), self.history, recent=self.recent),
             now=lambda: NOW,
             metrics=DetectorMetrics(),
             health=health,
             limits=Limits(drain=1.0),
-            follower=HistoryFollower(self.published, self.history, start={PARTITION: 0}, health=health),
+            follower=HistoryFollower(
+                self.published, self.history, start={PARTITION: 0}, health=health, recent=self.recent
+            ),
         )
         self.consumer.listen(self.pipeline)
         self._stop = asyncio.Event()
@@ -170,6 +174,19 @@ def test_what_is_dropped_when_partitions_are_revoked_counts_no_longer() -> None:
         await asyncio.sleep(5)
         assert (member.counted, member.history.next_offsets[PARTITION]) == (5, 5)
         member.store.is_down = False
+        await member.stop()
+
+    run_in_virtual_time(play())
+
+
+def test_a_repeat_of_what_another_detector_decided_is_known_as_one() -> None:
+    async def play() -> None:
+        member = Member()
+        member.history.add(event(0), PARTITION, 0)  # as if it had been loaded
+        member.history.advance(PARTITION, 1)
+        member.published.publish(0, 3)
+        await asyncio.sleep(5)
+        assert [member.recent.is_repeated(event(number).order_id) for number in range(4)] == [True, True, True, False]
         await member.stop()
 
     run_in_virtual_time(play())
