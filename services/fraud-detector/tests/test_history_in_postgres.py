@@ -204,12 +204,12 @@ async def test_stored_values_are_those_of_the_stored_orders(database_url: str, c
 
 
 async def _assert_the_latest_are_recent(connection: "asyncpg.Connection[asyncpg.Record]", database_url: str) -> None:
-    recent = RecentOrders(50)
-    await load_recent(database_url, recent, topic="orders", heartbeat=lambda: None, pace=Pace(7))
+    recent = RecentOrders(100)
+    await load_recent(database_url, recent, topic="orders", heartbeat=lambda: None, pace=Pace(7), most=50)
     query = "select order_id from orders where source_topic = $1 order by created_date desc, order_id desc"
     order_ids = [order_id for (order_id,) in await connection.fetch(query, "orders")]
     assert len(order_ids) > 50
-    assert not RecentOrders(50).is_repeated(order_ids[0])
+    assert not RecentOrders(100).is_repeated(order_ids[0])
     assert all(recent.is_repeated(order_id) for order_id in order_ids[:50])
     assert not recent.is_repeated(order_ids[50])
 

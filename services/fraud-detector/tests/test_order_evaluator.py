@@ -118,12 +118,12 @@ def test_a_repeat_that_is_taken_back_may_be_read_again_and_count() -> None:
 
 def test_a_repeat_counts_nothing_among_the_latest_orders() -> None:
     history = StreamFeatures([HistoryFeature("orders", Aggregate.COUNT, ("country",), 60 * SECOND)])
-    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history, recent=RecentOrders(3))
+    evaluator = OrderEvaluator(EventDecoder(), load_ruleset(), history, recent=RecentOrders(4))
     uncounted: set[tuple[int, int]] = set()
-    for offset, order_id in enumerate(["a", "b", "a", "c", "b", "d", "a"]):
+    for offset, order_id in enumerate(["a", "b", "a", "c", "b", "d", "e", "a"]):
         evaluator.evaluate(FakeMessage(0, offset, orjson.dumps(plain_order(order_id=order_id))), NOW, uncounted)
 
-    # The second a and b follow soon; the third a comes after three others.
+    # The second a and b follow soon; the third a comes when it is no longer known.
     assert uncounted == {(0, 2), (0, 4)}
 
 

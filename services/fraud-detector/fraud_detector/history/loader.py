@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 KEYS_AT_ONCE = 500
 LOGGED_EVERY = 500_000
+LATEST_IDS = 100_000
 
 _NEWEST = "select max(created_date) from orders where source_topic = $1"
 _LATEST_IDS = """
@@ -88,19 +89,25 @@ async def load_missing(
 
 
 async def load_recent(
-    database_url: str, recent: RecentOrders, *, topic: str, heartbeat: Callable[[], None], pace: Pace = FULL_SPEED
+    database_url: str,
+    recent: RecentOrders,
+    *,
+    topic: str,
+    heartbeat: Callable[[], None],
+    pace: Pace = FULL_SPEED,
+    most: int = LATEST_IDS,
 ) -> None:
-    """Note the latest orders of a topic, by their times.
+    """Note the latest orders of a topic, by their times, at most `most`.
 
     Raises DependencyUnavailableError.
     """
     with errors_as_unavailable():
         async with connected(database_url, "fraud-detector", command_timeout=None) as connection:
-            order_ids: list[str] | None = await connection.fetchval(_LATEST_IDS, topic, recent.most)
+            order_ids: list[str] | None = await connection.fetchval(_LATEST_IDS, topic, most)
     for start in range(0, len(order_ids or ()), pace.rows_at_once):
         since = time.perf_counter()
         for order_id in (order_ids or [])[start : start + pace.rows_at_once]:
-            recent.note_stored(order_id)
+            recent.note(order_id)
         heartbeat()
         await pace.pause(since)
 

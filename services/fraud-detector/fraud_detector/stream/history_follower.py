@@ -92,7 +92,7 @@ class HistoryFollower:
         if origin.partition in self._own:
             return
         if order.event is not None:
-            self._recent.note_stored(order.event.order_id)
+            self._recent.note(order.event.order_id)
         if self._history.has_read(origin.partition, origin.offset):
             return
         if order.event is None:

@@ -83,7 +83,7 @@ class OrderEvaluator:
                 epoch=self._epoch,
             )
         if self._history is None:
-            self._recent.add(event.order_id)  # for the histories of what may decide next
+            self._recent.note(event.order_id)  # for the histories of what may decide next
             counts = False
         else:
             counts = self._is_new(event.order_id, message, self._history)

@@ -215,7 +215,7 @@ class Member:
         history = StreamFeatures(rulesets.features)
         for row in sorted(self._database.orders.values(), key=lambda row: row.source_offset):
             history.add(row.event(), row.source_partition, row.source_offset)
-            self._recent.note_stored(row.order_id)
+            self._recent.note(row.order_id)
         _load_labels(history, self._broker, self._database, self._random)
         published = FakePublishedOrders(self._broker, self._random)
         labels = LabelFollower(
