@@ -1,5 +1,6 @@
 """The embedded Kafka and PostgreSQL: what they keep over a kill, and how they say that they failed."""
 
+import time
 from pathlib import Path
 
 import asyncpg
@@ -11,6 +12,8 @@ from devstack.postgres import EmbeddedPostgres
 from devstack.server import ServerFailedError
 from order_platform.kafka.topics import MAX_ORDER_BYTES, ensure_topics
 from order_platform.settings import KafkaSettings
+from tests.support.embedded import new_kafka
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -52,6 +55,24 @@ async def test_kafka_keeps_the_largest_order_over_a_kill(private_kafka: Embedded
         settings.orders_topic, **settings.client_options(), auto_offset_reset="earliest"
     ) as consumer:
         assert (await consumer.getone()).value == order
+
+
+def test_an_idle_broker_writes_nothing(private_kafka: EmbeddedKafka) -> None:
+    """Its controller would write a record every half second, which costs a laptop CPU time all day."""
+    (metadata,) = private_kafka.data.glob("__cluster_metadata-0/*.log")
+
+    def is_quiet() -> bool:
+        before = metadata.read_bytes()
+        time.sleep(1.2)
+        return metadata.read_bytes() == before
+
+    eventually(is_quiet, "a time in which nothing is written")
+
+
+def test_settings_of_a_broker_go_before_the_usual_ones(tmp_path: Path) -> None:
+    new_kafka(tmp_path, {"num.io.threads": 1}).prepare()
+    lines = (tmp_path / "server.properties").read_text().splitlines()
+    assert [line for line in lines if line.startswith("num.io.threads=")] == ["num.io.threads=1"]
 
 
 def test_a_server_that_cannot_start_says_why(private_postgres: EmbeddedPostgres, tmp_path: Path) -> None:
