@@ -1,7 +1,7 @@
 {#
     Strategy `replace_dates`, for DuckDB what insert_overwrite is for BigQuery: whole dates, or months where a model has
-    no business_date, in one transaction. Where SQL of months reads its own table, they only gain dates (months.sql): then
-    no more than the rows that change.
+    no business_date, in one transaction. Where the SQL says that it only adds dates to months (months.sql), no more than the
+    rows that change.
 #}
 {% macro get_incremental_replace_dates_sql(arguments) %}
     {%- set target_relation = arguments.target_relation -%}
@@ -16,7 +16,7 @@
         {%- else -%}
         {{ is_requested() if by_date else is_in_requested_months() }}
         {%- endif %}
-        {%- if not by_date and target_relation | string in sql %}
+        {%- if '-- only adds dates to months' in sql %}
         and {{ has_same_values(target_relation, arguments.temp_relation, arguments.unique_key) }}
         {%- endif %};
     insert into {{ target_relation }} ({{ columns }})

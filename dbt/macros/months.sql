@@ -2,7 +2,8 @@
     The totals that months are made of, by the columns `keys`, which are what `dates` is grouped by but for the date.
 
     Mostly a month gains a date. Then they are those of the date, and those that the month has of its keys: that costs the
-    same on each date of a month. Whenever a date is built again, they are those of all dates.
+    same on each date of a month, and a comment tells incremental.sql so. Whenever a date is built again, they are those of
+    all dates.
 #}
 {% macro orders_of_months(dates, keys) -%}
     {%- set gained = months_gain_dates(dates) -%}
@@ -14,6 +15,7 @@
     where {{ is_requested() if gained else incremental_month_filter() }}
     {%- if gained %}
     union all
+    -- only adds dates to months
     select
         month_start,
         {{ columns | join(',\n        ') }}
