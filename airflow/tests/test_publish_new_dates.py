@@ -124,6 +124,24 @@ def publish(
     return read
 
 
+def test_marts_are_made_again_where_new_dates_are_a_large_part(
+    connection: Connection, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("order_batch.publish.marts.MANY_ORDERS", 40)
+    publish(connection, shop)
+    table = "select 'marts.mart_pairs'::regclass::oid"
+    before = connection.execute(table).fetchone()
+    shop.add_date(Random(1), FIRST + timedelta(days=1))
+    assert publish(connection, shop) == ["mart_pairs"]
+    assert connection.execute(table).fetchone() != before
+    assert connection.execute("select to_regclass('marts.mart_pairs_by_order')").fetchone() != (None,)
+    # A quarter of all orders is, and less is not.
+    for number, orders, read in ((2, 39, False), (3, 40, True), (4, 52, False), (5, 71, True)):
+        day = FIRST + timedelta(days=number)
+        shop.add_date(Random(number), day, orders)
+        assert publish(connection, shop) == (["mart_pairs"] if read else [f"by_date {day}"])
+
+
 @pytest.mark.parametrize("most", [1_000, 60])
 def test_of_new_dates_their_pairs_alone_are_read(connection: Connection, shop: Shop, most: int) -> None:
     assert publish(connection, shop, most) == ["mart_pairs"]

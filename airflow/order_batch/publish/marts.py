@@ -26,6 +26,10 @@ from order_platform.postgres.roles import MART_READERS
 
 _MOST_NEW_DATES: Final = 31
 """Of more dates nearly all rows of a mart have changed: it is read whole."""
+MANY_ORDERS: Final = 100_000
+_LARGE_PART: Final = 4
+"""Where new dates have this many orders, and a quarter of all, marts are made again: to find the place of each new row
+among the published ones, and to add it to their indexes, takes several times as long per row."""
 _LOCK = f"select pg_advisory_xact_lock({AdvisoryLock.MARTS:d})"
 _RECORD = """
     insert into published_marts as old (name, description, rows, complete, publication, version)
@@ -100,8 +104,9 @@ def publish_marts(
         # What a build left that did not finish is in the marts, and is replaced without any date being new.
         unfinished = bool(warehouse.unfinished_dates())
         days = None if whole or unfinished else _new_dates(connection, built)
-        recorded = {} if days is None else _recorded(connection, versions)
-        run = _Run(connection, warehouse, most, built, days or [], recorded)
+        in_new_tables = days is not None and _are_large_part(days, built)
+        recorded = {} if days is None or in_new_tables else _recorded(connection, versions)
+        run = _Run(connection, warehouse, most, built, days or [], recorded, in_new_tables)
         published = run.publish(found)
         # A build that began in the meantime has changed marts: what it is about does not count as published.
         still_built = set(warehouse.built_partitions())
@@ -152,6 +157,8 @@ class _Run:
     """Dates that are new since the last publication, where the others are unchanged."""
     recorded: Mapping[str, bool] = field(default_factory=dict)
     """The marts that are published as the warehouse defines them now, and whether they are complete."""
+    in_new_tables: bool = False
+    """Whether tables of marts that have their rows by date are made again, as new dates changed most of their rows."""
     keys: dict[str, Sequence[str]] = field(default_factory=dict)
     """The key of each mart: the columns of text that its order ends in."""
     new_names: dict[str, CurrentNames | None] = field(default_factory=dict)
@@ -169,7 +176,8 @@ class _Run:
         most = mart.most(self.most)
         with self.warehouse.gold(mart.name, mart.order_by, most + 1) as relation:
             key = self.keys[mart.name] = _key(mart, relation)
-            done = publish_table(self.connection, mart.name, relation, mart.order_columns, most)
+            is_new = self.in_new_tables and mart.by_date is not None
+            done = publish_table(self.connection, mart.name, relation, mart.order_columns, most, in_new_table=is_new)
             _prepare(self.connection, mart, [name for name, _ in relation.columns], key, done)
             return done
 
@@ -249,6 +257,13 @@ def _new_dates(connection: "psycopg.Connection[Any]", built: Sequence[BuiltParti
         return None
     days = sorted(now.keys() - {partition.start for partition in published})
     return days if 0 < len(days) <= _MOST_NEW_DATES else None
+
+
+def _are_large_part(days: Sequence[date], built: Sequence[BuiltPartition]) -> bool:
+    """Whether these dates have so many of all orders that tables of marts are made again."""
+    rows = {day: content.rows for day, content in _contents(built, ORDERS).items()}
+    new = sum(rows[day] for day in days)
+    return new >= MANY_ORDERS and _LARGE_PART * new >= sum(rows.values())
 
 
 def _contents(built: Sequence[BuiltPartition], table: Table) -> dict[date, PublishedContent]:

@@ -104,17 +104,23 @@ class Published:
 
 
 def publish_table(
-    connection: "psycopg.Connection[Any]", name: str, relation: Relation, order: Sequence[str], most: int
+    connection: "psycopg.Connection[Any]",
+    name: str,
+    relation: Relation,
+    order: Sequence[str],
+    most: int,
+    *,
+    in_new_table: bool = False,
 ) -> Published:
     """Change the published table `name` to the first `most` rows of the relation, which come in their order.
 
-    `order` are the columns that the order is made of; no two rows have the same values of them. To be called within a
-    transaction.
+    `order` are the columns that the order is made of; no two rows have the same values of them. With `in_new_table` the
+    published one is not looked at. To be called within a transaction.
     """
     connection.execute(PLANNING)
     columns = [column for column, _ in relation.columns]
     published, new = Identifier(SCHEMA, name), Identifier(SCHEMA, f"new_{name}")
-    if not _shape_of(connection, published):
+    if in_new_table or not _shape_of(connection, published):
         rows, complete = _fill(connection, new, relation, most)
         return Published(rows, complete, rows, new)
     rows, complete = stage(connection, relation, most)
