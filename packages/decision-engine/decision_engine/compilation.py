@@ -18,6 +18,7 @@ from decision_engine.history.series_functions import seconds_between
 from decision_engine.schema import Schema
 from order_contract.business_time import business_text
 from order_contract.event import MAX_TEXT_LENGTH, OrderEvent
+from order_contract.feature_values import reader_of
 
 Condition = Callable[[OrderEvent, Mapping[str, Any]], bool]
 """Whether a rule fires for an event and its features."""
@@ -266,19 +267,15 @@ class _SharingBinder(_Binder):
         for position, test in enumerate(tests):
             function.body.append(ast.If(test, ast.parse(f"found += ({position},)").body, []))
         function.body.append(ast.Return(ast.Name("found", ast.Load())))
-        names = self._names() | {"KeyError": KeyError}
+        names = self._names() | {"read_features": reader_of(self._loaded_features())}
         exec(_compile(module, "exec"), names)  # noqa: S102  (only checked nodes are in it)
         find_fired: FindFired = names["find_fired"]
         return find_fired
 
     def _loads(self) -> Iterator[str]:
-        features = {name: variable for name, variable in self._loaded.items() if name in self._schema.history}
+        features = self._loaded_features()
         if features:
-            # Nearly always all are there, and a subscript takes half the time of a call.
-            yield "    try:"
-            yield from (f"        {variable} = features[{name!r}]" for name, variable in features.items())
-            yield "    except KeyError:"
-            yield from (f"        {variable} = features.get({name!r}, None)" for name, variable in features.items())
+            yield f"    {', '.join(self._loaded[name] for name in features)}, = read_features(features)"
         for name, variable in self._loaded.items():
             if name not in features:
                 yield f"    {variable} = {ast.unparse(super()._load(name))}"
@@ -287,6 +284,9 @@ class _SharingBinder(_Binder):
             seconds = f"seconds_between({ast.unparse(self._load(later))}, {ast.unparse(self._load(earlier))})"
             guards = " or ".join(f"{each} is None" for each in absent)
             yield f"    {variable} = {f'None if {guards} else ' if guards else ''}{seconds}"
+
+    def _loaded_features(self) -> Sequence[str]:
+        return [name for name in self._loaded if name in self._schema.history]
 
     def _variable(self, name: str) -> str:
         return self._loaded.setdefault(name, f"loaded{len(self._loaded)}")

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypedDict
 import orjson
 
 from order_contract.event import OrderEvent, event_from_columns
+from order_contract.feature_values import features_json
 from order_contract.origin import Origin
 
 
@@ -140,6 +141,6 @@ def decision_columns(decision: Decision) -> tuple[Any, ...]:
         risk_score,
         orjson.dumps(hits).decode() if hits else "[]",
         [hit["rule"] for hit in hits] if hits else None,
-        orjson.dumps(features).decode(),
+        features_json(features),
         ruleset_version,
     )

@@ -7,7 +7,7 @@ of a history arrives, so an order that is decided and counted looks for each of 
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -41,7 +41,7 @@ from order_contract.money import DEFAULT_CURRENCY
 class ReadFeatures(Protocol):
     """Reads the values of all features for an order, over orders after the horizon, in microseconds since 1970."""
 
-    def __call__(self, event: OrderEvent, horizon: int = NO_HORIZON, /) -> dict[str, Any]: ...
+    def __call__(self, event: OrderEvent, horizon: int = NO_HORIZON, /) -> MutableMapping[str, Any]: ...
 
 
 AddOrder = Callable[[OrderEvent], None]

@@ -21,7 +21,7 @@ from cpython.datetime cimport (
     datetime_year,
     import_datetime,
 )
-from cpython.dict cimport PyDict_Copy, PyDict_SetItem
+from cpython.dict cimport PyDict_SetItem
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM
@@ -38,6 +38,7 @@ from decision_engine.history.declaration import ATTRIBUTE, OPTIONAL_FIELDS, SECO
 from decision_engine.history.large_history import LargeHistory
 from decision_engine.history.reader import LargeReader, deviation
 from decision_engine.history.series import NO_HORIZON, POSITIONS, SQUARE_BITS, Part, microseconds
+from order_contract.compiled_features import FeatureNames
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
@@ -128,6 +129,7 @@ cdef struct Feature:
     Py_ssize_t column  # of the history: 0 holds the times
     Py_ssize_t low  # the columns of the squares
     Py_ssize_t high
+    Py_ssize_t place  # of its value among those of all features
     Py_ssize_t part  # its place among the parts of shares, -1 when it is a feature of its own
     bint is_money
 
@@ -181,7 +183,6 @@ cdef class SeriesReader:
     cdef Column columns[MOST_COLUMNS]
     cdef Feature *features
     cdef Py_ssize_t feature_count
-    cdef tuple names
     cdef tuple without_orders
     cdef bint adds  # labels come later than their orders
     cdef bint has_money
@@ -190,7 +191,7 @@ cdef class SeriesReader:
     cdef object read_large
     cdef object add_slowly
 
-    def __init__(self, series, keys, windows, parts):
+    def __init__(self, series, keys, windows, places, parts):
         if len(series.columns) > MOST_COLUMNS:
             raise ValueError(f"{len(series.columns)} columns")
         self.histories = series.histories
@@ -214,7 +215,6 @@ cdef class SeriesReader:
             column.field = POSITIONS[source.field]
             column.totals_before = self.totals
             self.totals += column.is_total
-        self.names = tuple(feature.name for feature in series.features)
         self.without_orders = tuple(WITHOUT_ORDERS.get(feature.aggregate) for feature in series.features)
         self.feature_count = len(series.features)
         self.features = <Feature *>PyMem_Calloc(self.feature_count, sizeof(Feature))
@@ -226,6 +226,7 @@ cdef class SeriesReader:
             feature.window = windows.index(declared.window)
             feature.is_money = declared.is_money
             feature.part = parts.index(declared) if declared in parts else -1
+            feature.place = places.get(declared.name, -1)
             if declared.aggregate not in (
                 Aggregate.COUNT, Aggregate.LABEL_COUNT, Aggregate.SECONDS_SINCE_FIRST, Aggregate.SECONDS_SINCE_LAST
             ):
@@ -245,21 +246,21 @@ cdef class SeriesReader:
         """Where a column begins in a short history of so many orders."""
         return column * count + (self.columns[column - 1].totals_before if column else 0)
 
-    cdef int give(self, Py_ssize_t index, object value, dict values, list parts) except -1:
+    cdef inline void give(self, Py_ssize_t index, object value, list values, list parts) noexcept:
         """A feature has this value."""
         part = self.features[index].part
         if part >= 0:
             parts[part] = value
-            return 0
-        return PyDict_SetItem(values, <object>PyTuple_GET_ITEM(self.names, index), value)
+        else:
+            values[self.features[index].place] = value
 
-    cdef int read_others(self, object history, Order *order, object event, int64_t horizon, dict values, list parts) except -1:
+    cdef int read_others(self, object history, Order *order, object event, int64_t horizon, list values, list parts) except -1:
         """The values from a history that is not short."""
         for index, value in enumerate(self.read_large(history, order.time, event, horizon)):
             self.give(index, value, values, parts)
         return 0
 
-    cdef int read(self, array history, Order *order, object event, int64_t *since, dict values, list parts) except -1:
+    cdef int read(self, array history, Order *order, object event, int64_t *since, list values, list parts) except -1:
         """The values from a short history, over the orders after `since` of each window."""
         entries = <int64_t *>history.data.as_longlongs
         count = self.count(history)
@@ -419,7 +420,8 @@ cdef class HistoryKernel:
     cdef list windows
     cdef list shares
     cdef Py_ssize_t part_count
-    cdef dict names
+    cdef Py_ssize_t feature_count
+    cdef object give
     cdef list bits
     cdef dict blanks
     cdef int64_t *since
@@ -430,10 +432,13 @@ cdef class HistoryKernel:
         parts = [part for share in shares for part in share_parts(share)]
         self.keys = [Key(fields) for fields in keys]
         self.windows = sorted({feature.window for each in all_series for feature in each.features})
-        self.series = [SeriesReader(each, keys, self.windows, parts) for each in all_series]
-        self.shares = [share.name for share in shares]
         names = [feature.name for each in all_series for feature in each.features if feature not in parts]
-        self.names = dict.fromkeys([*names, *self.shares])
+        names += [share.name for share in shares]
+        places = {name: place for place, name in enumerate(names)}
+        self.series = [SeriesReader(each, keys, self.windows, places, parts) for each in all_series]
+        self.shares = [places[share.name] for share in shares]
+        self.feature_count = len(names)
+        self.give = FeatureNames(names).give
         # As Python's integers: there may be more keys than C's integers have bits.
         self.bits = [ONE << index for index in range(len(keys))]
         self.blanks = {}
@@ -459,10 +464,11 @@ cdef class HistoryKernel:
         """The values of all features, then the order is added."""
         return self.visit(event, horizon, True, True)
 
-    cdef dict visit(self, object event, int64_t horizon, bint reads, bint adds):
+    cdef object visit(self, object event, int64_t horizon, bint reads, bint adds):
         cdef Order order
         cdef SeriesReader series
         cdef Key fields
+        cdef list values = None, parts = None
         if not isinstance(event, tuple) or len(<tuple>event) != EVENT_LENGTH:
             raise TypeError(f"an order event was expected, not {event!r}")
         order.time = time_of(<object>PyTuple_GET_ITEM(event, AT_CREATED))
@@ -480,9 +486,8 @@ cdef class HistoryKernel:
         for index in range(self.series_count):
             if self.found[index] is not NULL and type(<object>self.found[index]) is ARRAY:
                 PREFETCH((<array>self.found[index]).data.as_longlongs)
-        values = parts = None
         if reads:
-            values = PyDict_Copy(self.blank(keys))
+            values = self.blank(keys)[:]
             parts = [0] * self.part_count
             for index in range(self.window_count):
                 self.since[index] = max(order.time - <int64_t>self.windows[index], horizon)
@@ -497,14 +502,15 @@ cdef class HistoryKernel:
                     series.read_others(<object>found, &order, event, horizon, values, parts)
             if adds:
                 series.add(key, found, &order, event)
-        if reads:
-            for index in range(self.part_count // 2):
-                labelled, orders = parts[2 * index], parts[2 * index + 1]
-                if orders:
-                    values[self.shares[index]] = labelled / orders
-        return values
+        if not reads:
+            return None
+        for index in range(self.part_count // 2):
+            labelled, orders = parts[2 * index], parts[2 * index + 1]
+            if orders:
+                values[<Py_ssize_t>self.shares[index]] = labelled / orders
+        return self.give(values)
 
-    cdef dict blank(self, list keys):
+    cdef list blank(self, list keys):
         """The values for an order whose keys have no histories: the same for all orders that lack the same keys."""
         cdef SeriesReader series
         lacking = NO_KEY
@@ -513,11 +519,11 @@ cdef class HistoryKernel:
                 lacking |= self.bits[index]
         blank = self.blanks.get(lacking)
         if blank is None:
-            blank = dict(self.names)
+            blank = [None] * self.feature_count
             for series in self.series:
-                for name, value in zip(series.names, series.without_orders):
-                    if name in blank and keys[series.key] is not None:
-                        blank[name] = value
+                for index in range(series.feature_count):
+                    if series.features[index].part < 0 and keys[series.key] is not None:
+                        blank[series.features[index].place] = series.without_orders[index]
             if len(self.blanks) >= MOST_BLANKS:
                 self.blanks.clear()
             self.blanks[lacking] = blank

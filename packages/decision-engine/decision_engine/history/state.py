@@ -5,7 +5,7 @@ The values are those of the contract: aggregates over the orders that were added
 """
 
 from bisect import bisect_left
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, Final
 
@@ -123,7 +123,7 @@ class HistoryState:
                 own_add(event)
                 add(event)
 
-            def count_in_all(event: OrderEvent, horizon: int = NO_HORIZON) -> dict[str, Any]:
+            def count_in_all(event: OrderEvent, horizon: int = NO_HORIZON) -> MutableMapping[str, Any]:
                 values = own_count(event, horizon)
                 add(event)
                 return values

@@ -4,7 +4,7 @@ A deterministic fold: the same orders in the same sequence of partitions and off
 """
 
 import math
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final
 
@@ -169,13 +169,13 @@ class StreamFeatures:
             return {"hour": hour}
         if event.created_date <= self._complete_since:
             return {"hour": hour, **self._absent, TOO_LATE: True}
-        values: dict[str, Any] = self._histories.values(event, self._horizon_time)
+        values = self._histories.values(event, self._horizon_time)
         values["hour"] = hour
         if event.created_date < self._shortened_until:
             self._note_horizon(values)
         return values
 
-    def _note_horizon(self, values: dict[str, Any]) -> None:
+    def _note_horizon(self, values: MutableMapping[str, Any]) -> None:
         assert self._horizon is not None
         values[HISTORY_SINCE] = self._horizon.isoformat()
         self.shortened_orders += 1
@@ -187,7 +187,7 @@ class StreamFeatures:
             features = self.features(event)
             self.add(event, partition, offset)
             return features
-        values: dict[str, Any] = self._histories.count(event, self._horizon_time)
+        values = self._histories.count(event, self._horizon_time)
         values["hour"] = business_hour(created)
         if created < self._shortened_until:
             self._note_horizon(values)

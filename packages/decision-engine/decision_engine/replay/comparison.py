@@ -7,6 +7,7 @@ import orjson
 
 from decision_engine.replay.orders import DecidedOrder
 from order_contract.decision import Decision
+from order_contract.feature_values import features_json
 
 
 class Difference(NamedTuple):
@@ -20,7 +21,7 @@ class Difference(NamedTuple):
 def find_differences(order: DecidedOrder, decision: Decision) -> Sequence[Difference]:
     """The fields that differ: status, outcome, risk_score, hits and features; none when the decisions are identical."""
     recorded = order.decision
-    hits, features = orjson.dumps(decision.hits).decode(), orjson.dumps(decision.features).decode()
+    hits, features = orjson.dumps(decision.hits).decode(), features_json(decision.features)
     stored = recorded.status, recorded.outcome, recorded.risk_score, recorded.hits, recorded.features
     replayed = decision.status, decision.outcome, decision.risk_score, hits, features
     if stored == replayed:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from decision_engine.features import Features
 from decision_engine.history.declaration import HistoryFeature, longest_window
@@ -41,7 +41,7 @@ class PastFeatures:
         if self.is_too_late:
             return {"hour": hour, **self._absent, TOO_LATE: True}
         horizon = self.horizon
-        values: dict[str, Any] = self.state.values(event, NO_HORIZON if horizon is None else microseconds(horizon))
+        values = self.state.values(event, NO_HORIZON if horizon is None else microseconds(horizon))
         values["hour"] = hour
         if horizon is not None and event.created_date < horizon + self.longest:
             values[HISTORY_SINCE] = horizon.isoformat()

@@ -222,7 +222,7 @@ def _as_document(
         "flagged": decision.outcome is not Outcome.APPROVE,
         "risk_score": decision.risk_score,
         "hits": decision.hits,
-        "features": decision.features,
+        "features": dict(decision.features),
         "ruleset_version": decision.ruleset_version,
         "ruleset_source": source,
         "order": event._asdict(),
