@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -45,7 +46,7 @@ from order_contract.ruleset_pointer import RulesetPointer
 from order_platform.gc_tuning import freeze_startup_objects
 from order_platform.health_server import HealthServer
 from order_platform.postgres.shutdown_watch import watch_for_shutdown
-from order_platform.shutdown_signals import stop_on_signals
+from order_platform.shutdown_signals import start_unless_stopped, stop_on_signals
 
 log = structlog.get_logger()
 
@@ -56,19 +57,22 @@ COLLECTED_OBJECTS = 500_000
 RULESETS_KEPT = 16
 
 
+@dataclass(frozen=True, slots=True)
+class _Detector:
+    """What runs once a detector has started: the pipeline, what stores labels, and tasks beside them by name."""
+
+    pipeline: Pipeline
+    labels: LabelTasks
+    beside: Mapping[str, Callable[[], Coroutine[None, None, None]]]
+
+
 async def run(settings: DetectorSettings) -> None:
     """Decide orders until SIGTERM or SIGINT; raises what ends the process."""
     methods = PaymentMethods(settings.payment_methods)
     metrics = DetectorMetrics(methods.names)
     health = HealthState(time.monotonic)
-    database_url = settings.database_url.get_secret_value()
     stop = asyncio.Event()
     stop_on_signals(stop)
-
-    def is_stopped() -> bool:
-        health.heartbeat()  # waiting for a dependency is not being stuck
-        return stop.is_set()
-
     async with AsyncExitStack() as stack:
         server = stack.enter_context(
             HealthServer(
@@ -81,96 +85,138 @@ async def run(settings: DetectorSettings) -> None:
             )
         )
         stack.enter_context(log_stacks_when_stuck(asyncio.get_running_loop(), health))
-        active = ActiveRuleset(database_url)
-        stack.push_async_callback(active.disconnect)
-        found = await _find_ruleset(settings, active, methods, health, is_stopped)
-        if found is None:
-            return
-        pointer, rulesets = found
-        store: DecisionStore = PostgresStore(
-            database_url, topic=settings.orders_topic, rulesets=rulesets.rulesets, group=settings.consumer_group
-        )
-        stack.push_async_callback(store.close)
-        publisher: DecisionPublisher = KafkaPublisher(settings)
-        stack.push_async_callback(publisher.close)
-        consumer: OrderConsumer = KafkaOrderConsumer(
-            settings, accept_lost_offsets=settings.accept_lost_offsets, members=settings.snapshots
-        )
-        stack.push_async_callback(consumer.close)
-        epoch = await bind_topic(
-            consumer,
+        starting = _start(settings, stack, stop, methods=methods, metrics=metrics, health=health, port=server.port)
+        detector = await start_unless_stopped(starting, stop)
+        if detector is not None:
+            freeze_startup_objects(COLLECTED_OBJECTS)
+            await _work(detector, stop, settings.drain_seconds)
+    log.info("detector_stopped")
+
+
+async def _start(
+    settings: DetectorSettings,
+    stack: AsyncExitStack,
+    stop: asyncio.Event,
+    *,
+    methods: PaymentMethods,
+    metrics: DetectorMetrics,
+    health: HealthState,
+    port: int,
+) -> _Detector | None:
+    """Build the parts and connect them, to be closed with `stack`; None when stopped before."""
+    database_url = settings.database_url.get_secret_value()
+
+    def is_stopped() -> bool:
+        health.heartbeat()  # waiting for a dependency is not being stuck
+        return stop.is_set()
+
+    closed: list[Callable[[], Coroutine[None, None, None]]] = []
+    stack.push_async_callback(_close, closed)
+    active = ActiveRuleset(database_url)
+    closed.append(active.disconnect)
+    found = await _find_ruleset(settings, active, methods, health, is_stopped)
+    if found is None:
+        return None
+    pointer, rulesets = found
+    store: DecisionStore = PostgresStore(
+        database_url, topic=settings.orders_topic, rulesets=rulesets.rulesets, group=settings.consumer_group
+    )
+    closed.append(store.close)
+    publisher: DecisionPublisher = KafkaPublisher(settings)
+    closed.append(publisher.close)
+    consumer: OrderConsumer = KafkaOrderConsumer(
+        settings, accept_lost_offsets=settings.accept_lost_offsets, members=settings.snapshots
+    )
+    closed.append(consumer.close)
+    epoch = await bind_topic(
+        consumer,
+        store,
+        identifying=Check.JOINING,
+        storing=Check.STORING,
+        health=health,
+        is_cancelled=is_stopped,
+    )
+    if epoch is None:
+        return None
+    lists = await _load_lists(database_url, rulesets, metrics, health, is_stopped)
+    if lists is None:
+        return None
+    labels = LabelTasks(settings, LabelMetrics(metrics.registry), health)
+    closed.append(labels.close)
+    preparation = Preparation(settings, lists, labels, epoch=epoch, health=health, metrics=metrics, stack=stack)
+    prepared = await preparation.start(rulesets, is_stopped)
+    if prepared is None:
+        return None
+    pipeline = Pipeline(
+        consumer,
+        store,
+        publisher,
+        prepared.evaluator,
+        now=lambda: datetime.now(UTC),
+        metrics=metrics,
+        health=health,
+        limits=Limits(batch_messages=settings.batch_messages, drain=settings.drain_seconds),
+        dead_letter_limit=DeadLetterLimit(share=settings.dead_letter_limit_share, run=settings.dead_letter_limit_run),
+        follower=prepared.follower,
+    )
+    labels.in_flight = pipeline.unstored_batches
+    metrics.rulesets_active(rulesets.shares)
+    log.info(
+        "detector_started",
+        port=port,
+        topic=settings.orders_topic,
+        epoch=epoch,
+        ruleset=rulesets.stable.version,
+        histories="compiled" if KERNEL_IS_COMPILED else "python",
+    )
+    await retry_while_unavailable(
+        lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set
+    )
+    await stack.enter_async_context(
+        watch_for_shutdown(database_url, store.disconnect, lists.disconnect, active.disconnect)
+    )
+    beside: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+        "watch": lambda: _watch(consumer, store, metrics, health, pipeline),
+        "follow lists": lists.run,
+        "write snapshots": lambda: preparation.write_snapshots(pipeline.stored_histories),
+    }
+    if pointer is not None:
+        switcher = RulesetSwitcher(
+            active,
+            pipeline,
             store,
-            identifying=Check.JOINING,
-            storing=Check.STORING,
-            health=health,
-            is_cancelled=is_stopped,
-        )
-        if epoch is None:
-            return
-        lists = await _load_lists(database_url, rulesets, metrics, health, is_stopped)
-        if lists is None:
-            return
-        labels = LabelTasks(settings, LabelMetrics(metrics.registry), health)
-        stack.push_async_callback(labels.close)
-        preparation = Preparation(settings, lists, labels, epoch=epoch, health=health, metrics=metrics, stack=stack)
-        prepared = await preparation.start(rulesets, is_stopped)
-        if prepared is None:
-            return
-        pipeline = Pipeline(
-            consumer,
-            store,
-            publisher,
-            prepared.evaluator,
-            now=lambda: datetime.now(UTC),
+            read=lambda found: asyncio.to_thread(_read_rulesets, found, settings.marketplace_pack, methods),
+            prepare=preparation.switch,
             metrics=metrics,
             health=health,
-            limits=Limits(batch_messages=settings.batch_messages, drain=settings.drain_seconds),
-            dead_letter_limit=DeadLetterLimit(
-                share=settings.dead_letter_limit_share, run=settings.dead_letter_limit_run
-            ),
-            follower=prepared.follower,
         )
-        labels.in_flight = pipeline.unstored_batches
-        metrics.rulesets_active(rulesets.shares)
-        log.info(
-            "detector_started",
-            port=server.port,
-            topic=settings.orders_topic,
-            epoch=epoch,
-            ruleset=rulesets.stable.version,
-            histories="compiled" if KERNEL_IS_COMPILED else "python",
-        )
-        await retry_while_unavailable(
-            lambda: consumer.join(pipeline), check=Check.JOINING, health=health, is_cancelled=stop.is_set
-        )
-        await stack.enter_async_context(
-            watch_for_shutdown(database_url, store.disconnect, lists.disconnect, active.disconnect)
-        )
-        freeze_startup_objects(COLLECTED_OBJECTS)
-        async with asyncio.TaskGroup() as group:
-            beside = [
-                group.create_task(_watch(consumer, store, metrics, health, pipeline), name="watch"),
-                group.create_task(lists.run(), name="follow lists"),
-                group.create_task(preparation.write_snapshots(pipeline.stored_histories), name="write snapshots"),
-            ]
-            if pointer is not None:
-                switcher = RulesetSwitcher(
-                    active,
-                    pipeline,
-                    store,
-                    read=lambda found: asyncio.to_thread(_read_rulesets, found, settings.marketplace_pack, methods),
-                    prepare=preparation.switch,
-                    metrics=metrics,
-                    health=health,
-                )
-                beside.append(group.create_task(switcher.run(pointer, prepared), name="follow active ruleset"))
-            recording = group.create_task(labels.run(stop), name="labels")
-            await pipeline.run(stop)
-            for task in beside:
-                task.cancel()
-            await asyncio.wait([recording], timeout=settings.drain_seconds)
-            recording.cancel()
-    log.info("detector_stopped")
+        beside["follow active ruleset"] = lambda: switcher.run(pointer, prepared)
+    return _Detector(pipeline, labels, beside)
+
+
+async def _work(detector: _Detector, stop: asyncio.Event, drain_seconds: float) -> None:
+    """Decide orders and store labels until `stop` is set, then finish what was begun."""
+    async with asyncio.TaskGroup() as group:
+        beside = [group.create_task(run(), name=name) for name, run in detector.beside.items()]
+        labels = group.create_task(detector.labels.run(stop), name="labels")
+        group.create_task(_cancel_after_stop(labels, stop, drain_seconds), name="end labels")
+        await detector.pipeline.run(stop)
+        for task in beside:
+            task.cancel()
+
+
+async def _cancel_after_stop(task: asyncio.Task[None], stop: asyncio.Event, drain_seconds: float) -> None:
+    """Let a task end by itself for so long after a stop, while the pipeline drains."""
+    await stop.wait()
+    await asyncio.wait([task], timeout=drain_seconds)
+    task.cancel()
+
+
+async def _close(closed: Iterable[Callable[[], Coroutine[None, None, None]]]) -> None:
+    """Close all at the same time: each may wait for a broker that hangs, and a process has little time to end."""
+    async with asyncio.TaskGroup() as group:
+        for close in closed:
+            group.create_task(close())
 
 
 async def _find_ruleset(

@@ -11,6 +11,7 @@ from fraud_detector.settings import DetectorSettings
 from fraud_detector.stream.ports import ActionRequiredError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.health_server import PortTakenError
+from order_platform.kafka_client_log import silence_kafka_client
 from order_platform.logging import configure_logging
 from order_platform.postgres.topic_epochs import RecreatedTopicError
 
@@ -27,6 +28,7 @@ def run() -> None:
     """
     settings = read_settings(DetectorSettings)
     configure_logging(settings, "fraud-detector")
+    silence_kafka_client()
     try:
         asyncio.run(run_detector(settings))
     except* _EXPECTED as group:

@@ -47,6 +47,8 @@ log = structlog.get_logger()
 SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_INTERVAL_MS = 1_000
 CALL_TIMEOUT = 10.0
+# Beyond what a poll waits for messages: a rebalance is awaited for this long.
+REBALANCE_WAIT = 0.5
 ACCEPTED_GAP = "deleted from the topic (retention) before they were read, which the settings accept"
 FETCH_BYTES = 4 * 1024 * 1024
 # A topic cannot be deleted, be created again and get so many messages in each partition within this time: until then
@@ -165,7 +167,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
 
     async def _fetch(self, max_messages: int, wait_seconds: float) -> Mapping[int, Sequence[ConsumerRecord]]:
         try:
-            polled = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=max_messages)
+            polled = await self._get_many(wait_seconds, max_messages)
         except OffsetOutOfRangeError as error:
             await self._verify_identity()
             raise await self._find_loss(error) from None
@@ -179,11 +181,27 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             raise _unavailable(error, f"topic {self._topic} cannot be read") from error
         return {partition.partition: records for partition, records in polled.items() if partition in self._resumed}
 
+    async def _get_many(
+        self, wait_seconds: float, max_messages: int | None = None
+    ) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+        """What aiokafka has fetched, and nothing during a rebalance.
+
+        aiokafka waits for the end of a rebalance without a limit, and while the broker is unavailable none ends.
+        """
+        try:
+            async with asyncio.timeout(wait_seconds + REBALANCE_WAIT):
+                fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]] = await self._consumer.getmany(
+                    timeout_ms=int(wait_seconds * 1000), max_records=max_messages
+                )
+        except TimeoutError:
+            return {}
+        return fetched
+
     async def keep_alive(self) -> None:
         assigned = self._consumer.assignment()
         self._consumer.pause(*assigned)
         try:
-            await self._consumer.getmany(timeout_ms=0)
+            await self._get_many(0)
         finally:
             self._consumer.resume(*(assigned & self._resumed & self._consumer.assignment()))
 
@@ -279,6 +297,8 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
     # ---- aiokafka's listener
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        if partitions := sorted(part.partition for part in revoked):
+            log.info("partitions_revoked", topic=self._topic, partitions=partitions)
         # Also when nothing was resumed yet: what is being opened is not this member's any more.
         if self._listener is not None and self._has_assignment:
             await self._listener.revoked()
@@ -290,7 +310,7 @@ class KafkaOrderConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         self._consumer.pause(*partitions)
         self._has_assignment = True
         self._record_member()
-        log.info("partitions_assigned", partitions=sorted(part.partition for part in partitions))
+        log.info("partitions_assigned", topic=self._topic, partitions=sorted(part.partition for part in partitions))
         if self._listener is not None:
             self._listener.assigned([part.partition for part in partitions])
 

@@ -21,6 +21,8 @@ class Limits:
     keep_alive_every: float = 1.0
     commit_every: float = 0.25
     drain: float = 15.0
+    # Then following is cancelled: it may wait for a broker that hangs.
+    follower_stop: float = 2.0
 
     def messages(self, *, has_history: bool) -> int:
         """The largest batch."""

@@ -101,8 +101,7 @@ class Pipeline:
                 "commit": self._committer.run(self._limits.commit_every),
             }
             workers = [group.create_task(work, name=name) for name, work in stages.items()]
-            if self._follower:
-                group.create_task(self._follower.run(), name="follow")
+            following = group.create_task(self._follower.run(), name="follow") if self._follower else None
             await group.create_task(self._read(stop), name="poll and decide")
             self._health.stopping()
             await self._drain()
@@ -110,6 +109,9 @@ class Pipeline:
                 worker.cancel()
             if self._follower:
                 self._follower.stop()
+            if following:
+                await asyncio.wait([following], timeout=self._limits.follower_stop)
+                following.cancel()
 
     # ---- rebalances: called by the consumer
 
