@@ -183,8 +183,10 @@ async def test_each_user_is_always_on_the_same_side_of_a_percentage(
                     lambda: all(_decides_by(each, candidate.version, share) for each in detectors),  # noqa: B023
                     f"both to decide for {percent}%",
                 )
-                before = len(ledger.acknowledged)
-                await until(lambda: len(ledger.acknowledged) > before + RATE // 10, "further orders")  # noqa: B023
+                await until(
+                    lambda: _has_decided_at(connection, percent),  # noqa: B023
+                    f"an order that was decided for {percent}%",
+                )
         await until_consumed(settings, "the detectors to catch up", within=120)
         assert [detector.terminate() for detector in detectors] == [0, 0]
 
@@ -229,6 +231,18 @@ async def _latest_was_stored_within(connection: "asyncpg.Connection[asyncpg.Reco
         "select extract(epoch from stored_at - appended_at)::float8 from orders order by stored_at desc limit 1"
     )
     return taken is not None and taken < seconds
+
+
+async def _has_decided_at(connection: "asyncpg.Connection[asyncpg.Record]", percent: int) -> bool:
+    """Whether one of the orders that were stored last was decided for this percentage."""
+    found: int | None = await connection.fetchval(
+        f"""
+        select 1 from (select features from orders order by stored_at desc limit {RATE}) as latest
+        where (features -> '{ROLLOUT}' ->> 'percent')::float8 = $1 limit 1
+        """,
+        percent,
+    )
+    return found is not None
 
 
 def _all_decide_by(detectors: Sequence[DetectorProcess], version: str) -> bool:
