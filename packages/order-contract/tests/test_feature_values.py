@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from order_contract.feature_values import features_json, json_of_mapping, reader_of, reader_of_mappings
 
-compiled_features = pytest.importorskip(
-    "order_contract.compiled_features", reason="no C compiler was there when it was installed"
+compiled_json = pytest.importorskip(
+    "order_contract.compiled_json", reason="no C compiler was there when it was installed"
 )
 
 INTEGERS = st.integers(-(2**63), 2**64 - 1)
@@ -23,7 +23,7 @@ FEATURES = st.dictionaries(st.text(), VALUES, max_size=40)
 
 
 def compiled(features: dict[str, Any]) -> MutableMapping[str, Any]:
-    values: MutableMapping[str, Any] = compiled_features.FeatureNames(features).give([*features.values()])
+    values: MutableMapping[str, Any] = compiled_json.FeatureNames(features).give([*features.values()])
     return values
 
 
@@ -77,7 +77,7 @@ def test_equal_values_are_equal() -> None:
 
 
 def test_a_new_feature_is_not_one_of_other_orders() -> None:
-    names = compiled_features.FeatureNames(["a"])
+    names = compiled_json.FeatureNames(["a"])
     first, second = names.give([1]), names.give([2])
     first["hour"] = 3
     assert first == {"a": 1, "hour": 3}
@@ -102,7 +102,7 @@ def test_values_are_read_by_their_names(all_features: list[dict[str, Any]], name
 def test_references_are_counted() -> None:
     value, count = object(), 100
     before = sys.getrefcount(value)
-    names = compiled_features.FeatureNames(["a", "b"])
+    names = compiled_json.FeatureNames(["a", "b"])
     read = reader_of(["b", "a", "missing"])
     for _ in range(count):
         features = names.give([value, value])

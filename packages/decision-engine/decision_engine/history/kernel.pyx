@@ -38,7 +38,7 @@ from decision_engine.history.declaration import ATTRIBUTE, OPTIONAL_FIELDS, SECO
 from decision_engine.history.large_history import LargeHistory
 from decision_engine.history.reader import LargeReader, deviation
 from decision_engine.history.series import NO_HORIZON, POSITIONS, SQUARE_BITS, Part, microseconds
-from order_contract.compiled_features import FeatureNames
+from order_contract.compiled_json import FeatureNames
 from order_contract.event import OrderEvent
 from order_contract.money import DEFAULT_CURRENCY
 
