@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from order_platform.command_line.database import LOCK_SECONDS, open_connection
 from order_platform.command_line.errors import CommandError, UnavailableError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.settings import DatabaseSettings, KafkaSettings, ProcessSettings
 from orderwatch.command_hint import command_hint
 from orderwatch.environment import not_set_error, reach_advice, read_variables
+
+CONNECT_SECONDS = 10.0
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
 
@@ -55,17 +58,14 @@ def translate_broker_errors(settings: KafkaSettings) -> Iterator[None]:
         ) from error
 
 
-CONNECT_SECONDS = 10.0
-
-
 @asynccontextmanager
-async def open_database(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the database."""
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=CONNECT_SECONDS)
-    try:
+async def open_database(
+    settings: DatabaseSettings, *, lock_seconds: float | None = LOCK_SECONDS
+) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the database, as `open_connection` has it."""
+    url = settings.database_url.get_secret_value()
+    async with open_connection(url, connect_seconds=CONNECT_SECONDS, lock_seconds=lock_seconds) as connection:
         yield connection
-    finally:
-        await connection.close()
 
 
 @contextmanager

@@ -42,8 +42,12 @@ def lag(
     orderwatch lag --json | jq .lag
     """
     kafka = kafka_settings()
-    with translate_broker_errors(kafka), contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(kafka, as_json=as_json) if watch else _print_once(kafka, as_json=as_json))
+    with translate_broker_errors(kafka):
+        if watch:
+            with contextlib.suppress(KeyboardInterrupt):
+                asyncio.run(_watch(kafka, as_json=as_json))
+        else:
+            asyncio.run(_print_once(kafka, as_json=as_json))
 
 
 async def _print_once(kafka: KafkaSettings, *, as_json: bool) -> None:
@@ -83,12 +87,13 @@ class _Readers:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
-        self._orders, self._labels = LagReader(kafka), LagReader(kafka, kafka.labels)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for reader in (self._orders, self._labels):
-            await self._stack.enter_async_context(reader)
+        async with AsyncExitStack() as stack:
+            self._orders = await stack.enter_async_context(LagReader(self._kafka))
+            self._labels = await stack.enter_async_context(LagReader(self._kafka, self._kafka.labels))
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

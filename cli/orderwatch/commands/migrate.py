@@ -2,6 +2,8 @@
 
 import asyncio
 
+import asyncpg
+
 from order_platform.command_line.output import OUT
 from order_platform.kafka.topics import ensure_topics
 from order_platform.postgres.migrations import upgrade
@@ -28,8 +30,7 @@ def migrate() -> None:
     """
     kafka, database = kafka_settings(), database_settings(MIGRATE_ENV)
     with translate_database_errors(database):
-        before, after = asyncio.run(upgrade(database.database_url.get_secret_value(), kafka.orders_topic))
-        missing = asyncio.run(_find_missing_roles(database))
+        before, after, missing = asyncio.run(_upgrade(database, kafka.orders_topic))
     with translate_broker_errors(kafka):
         created = asyncio.run(ensure_topics(kafka))
     OUT.print(f"schema: {after}" if before == after else f"schema: {before or 'none'} -> {after}")
@@ -40,9 +41,19 @@ def migrate() -> None:
     OUT.print(f"topics: created {', '.join(created)}" if created else "topics: all there")
 
 
-async def _find_missing_roles(database: DatabaseSettings) -> list[str]:
-    """Roles of our processes that the server does not have; Airflow's has nothing in this database."""
+async def _upgrade(database: DatabaseSettings, orders_topic: str) -> tuple[str | None, str | None, list[str]]:
+    """The revisions before and after, and the roles that are missing.
+
+    A lock is waited for without limit: another process that migrates holds one for as long as that takes.
+    """
+    async with open_database(database, lock_seconds=None) as connection:
+        before, after = await upgrade(database.database_url.get_secret_value(), orders_topic, connection)
     async with open_database(database) as connection:
-        wanted = [role for role in DatabaseRole if role is not DatabaseRole.AIRFLOW]
-        found = {name for (name,) in await connection.fetch(_ROLES, wanted)}
+        return before, after, await _find_missing_roles(connection)
+
+
+async def _find_missing_roles(connection: asyncpg.Connection) -> list[str]:
+    """Roles of our processes that the server does not have; Airflow's has nothing in this database."""
+    wanted = [role for role in DatabaseRole if role is not DatabaseRole.AIRFLOW]
+    found = {name for (name,) in await connection.fetch(_ROLES, wanted)}
     return [role for role in wanted if role not in found]

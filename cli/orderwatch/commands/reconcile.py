@@ -71,7 +71,7 @@ async def _reconcile(
     kafka: KafkaSettings, database: DatabaseSettings, wait: float | None, *, decisions: bool
 ) -> tuple[list[PartitionLedger], list[PartitionLedger], list[str]]:
     """The ledgers of orders and of labels, and what differs, as sentences."""
-    readings = await asyncio.gather(*(_read_positions(kafka, each, wait) for each in (kafka.orders, kafka.labels)))
+    readings = await _read_all_positions(kafka, wait)
     async with open_database(database) as connection:
         (orders, differences), (labels, of_labels) = [await _read_topic(connection, reading) for reading in readings]
         differences += [f"topic {kafka.labels_topic}, {text}" for text in of_labels]
@@ -90,6 +90,16 @@ class _Reading(NamedTuple):
     topic_id: UUID | None
     positions: Sequence[PartitionLag]
     waiting: Mapping[int, dict[str, Any]]
+
+
+async def _read_all_positions(kafka: KafkaSettings, wait: float | None) -> list[_Reading]:
+    """Of orders and of labels, at the same time. Raises the first error, after it has ended the other reading."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            reading = [group.create_task(_read_positions(kafka, each, wait)) for each in (kafka.orders, kafka.labels)]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [each.result() for each in reading]
 
 
 async def _read_positions(kafka: KafkaSettings, subscription: Subscription, wait: float | None) -> _Reading:

@@ -51,9 +51,10 @@ def topics(
         raise UsageError("--follow requires a topic", f"For example: {command_hint('topics', 'decisions', '--follow')}")
     kafka = kafka_settings()
     show = _print_as_json if as_json else _print_for_people
-    with translate_broker_errors(kafka), contextlib.suppress(KeyboardInterrupt):
+    with translate_broker_errors(kafka):
         if follow and name is not None:
-            asyncio.run(_follow(kafka, name, show))
+            with contextlib.suppress(KeyboardInterrupt):
+                asyncio.run(_follow(kafka, name, show))
         elif as_json and last is None:
             asyncio.run(_summary(kafka, name))
         else:

@@ -13,6 +13,7 @@ from order_api.auth import keys, people
 from order_api.auth.keys import parse_expiry
 from order_api.settings import ApiSettings, InvitationSettings
 from order_contract.business_time import business_text
+from order_platform.command_line.database import open_connection
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.output import AsJson, failure, print_json
 from order_platform.command_line.settings_errors import read_settings
@@ -140,11 +141,8 @@ def _with_connection(work: Callable[[asyncpg.Connection], Awaitable[Result]]) ->
     url = read_settings(ApiSettings).database_url.get_secret_value()
 
     async def run() -> Result:
-        connection = await asyncpg.connect(url, timeout=5)
-        try:
+        async with open_connection(url) as connection:
             return await work(connection)
-        finally:
-            await connection.close()
 
     try:
         return asyncio.run(run())
@@ -155,5 +153,5 @@ def _with_connection(work: Callable[[asyncpg.Connection], Awaitable[Result]]) ->
             "`. .orderwatch/admin.env`, or docs/security.md",
         ) from None
     except DATABASE_ERRORS as error:
-        reason = str(error) or "no answer"
+        reason = str(error) or type(error).__name__
         raise failure("order-api", f"Postgres at ORDERWATCH_DATABASE_URL: {reason}", ExitCode.UNAVAILABLE) from None

@@ -11,6 +11,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from order_platform.command_line.confirmation import require_confirmation
+from order_platform.command_line.database import open_connection
 from order_platform.command_line.errors import CommandError, UnavailableError
 from order_platform.command_line.settings_errors import read_settings
 from order_platform.kafka.lag import LagReader
@@ -74,7 +75,7 @@ def accept_topic(
         ) from error
     except (KafkaError, *DATABASE_ERRORS) as error:
         raise UnavailableError(
-            f"Kafka or Postgres is unavailable ({type(error).__name__}): nothing more was changed",
+            f"Kafka or Postgres is unavailable ({str(error) or type(error).__name__}): nothing more was changed",
             "Check ORDERWATCH_KAFKA and ORDERWATCH_DATABASE_URL, and that both serve; then try again.",
         ) from error
 
@@ -91,11 +92,8 @@ async def _find_replacement(settings: AcceptSettings, subscription: Subscription
     topic, group = subscription
     async with asyncio.timeout(TIMEOUT), LagReader(settings, subscription) as reader:
         topic_id, positions = await reader.read_topic_id(), await reader.read()
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
-    try:
+    async with open_connection(settings.database_url.get_secret_value()) as connection:
         binding = await topic_epochs.find_binding(connection, group, topic)
-    finally:
-        await connection.close()
     if binding is None:
         raise NothingToAcceptError(
             f"Group '{group}' has read nothing of topic {topic}: detectors begin at its first message."
@@ -114,10 +112,7 @@ async def _find_replacement(settings: AcceptSettings, subscription: Subscription
 
 
 async def _accept(settings: AcceptSettings, replacement: TopicReplacement) -> int:
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=TIMEOUT)
-    try:
+    async with open_connection(settings.database_url.get_secret_value()) as connection:
         return await topic_epochs.accept_topic(
             connection, replacement.group, replacement.topic, replacement.topic_id, replacement.beginnings
         )
-    finally:
-        await connection.close()

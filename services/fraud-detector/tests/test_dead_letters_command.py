@@ -286,9 +286,9 @@ async def test_a_crash_after_publishing_is_on_record(system: System) -> None:
 async def test_it_reports_what_is_unavailable(system: System) -> None:
     (origin,) = await system.publish(order(country="XX"))
     system.environment["ORDERWATCH_KAFKA"] = "127.0.0.1:1"
-    assert "Kafka at ORDERWATCH_KAFKA=127.0.0.1:1" in await system.command("redrive", origin, code=1)
+    assert "Kafka at ORDERWATCH_KAFKA=127.0.0.1:1" in await system.command("redrive", origin, code=3)
     system.environment["ORDERWATCH_DATABASE_URL"] = "postgresql://unknown@127.0.0.1:1/nothing"
-    assert "ORDERWATCH_DATABASE_URL" in await system.command("list", code=1)
+    assert "ORDERWATCH_DATABASE_URL" in await system.command("list", code=3)
 
 
 @pytest.mark.parametrize(

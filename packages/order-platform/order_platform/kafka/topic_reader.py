@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaTimeoutError
 from order_contract.business_time import business_text
 from order_contract.message import Message
 from order_platform.kafka.consumer import Consumer
-from order_platform.kafka.startup import finish_start
+from order_platform.kafka.startup import start_in_time
 from order_platform.kafka.topic_identity import TopicIdentity
 from order_platform.kafka.topics import MAX_DEAD_LETTER_BYTES
 from order_platform.settings import KafkaSettings
@@ -25,6 +25,7 @@ from order_platform.settings import KafkaSettings
 NEAR = 500
 # How far a message is looked for from where it should be.
 SEARCHED = 50_000
+IDLE_SECONDS: Final = 5.0
 
 Offsets = dict[TopicPartition, int]
 
@@ -79,8 +80,8 @@ class TopicReader:
 
     async def __aenter__(self) -> Self:
         try:
-            await finish_start(self._consumer.start())
-            await finish_start(self._admin.start())
+            await start_in_time(self._consumer.start())
+            await start_in_time(self._admin.start())
         except BaseException:
             # A client that failed to start has to be stopped, too, or it complains when it is collected.
             await self.__aexit__()
@@ -162,19 +163,29 @@ class TopicReader:
         """Messages as they are added, without end."""
         _, end = await self._topic_bounds(topic)
         self.seek(end)
-        async for message in self._consumer:
-            yield message
+        while True:
+            messages, _ = await self.poll(IDLE_SECONDS)
+            for message in messages:
+                yield message
+            if not messages:
+                # A broker that is gone sends nothing either: only a request tells the difference.
+                await self._consumer.end_offsets(list(end))
 
     async def _read_range(self, start: Offsets, end: Offsets) -> AsyncIterator[Message]:
         waiting = {part: start[part] for part in end if start[part] < end[part]}
         if waiting:
             self.seek(waiting)
+        deadline = time.monotonic() + self._stall_seconds
         while waiting:
             messages, positions = await self.poll(0.5)
             for message in messages:
                 if message.offset < end[TopicPartition(message.topic, message.partition)]:
                     yield message
-            waiting = {part: position for part, position in positions.items() if position < end[part]}
+            before, waiting = waiting, {part: place for part, place in positions.items() if place < end[part]}
+            if waiting != before:
+                deadline = time.monotonic() + self._stall_seconds
+            elif time.monotonic() > deadline:
+                raise KafkaTimeoutError(f"nothing came for {self._stall_seconds:.0f} s from {len(waiting)} partitions")
 
     # ---- single messages
 

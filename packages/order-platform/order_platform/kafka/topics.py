@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from order_platform.kafka.startup import finish_start
+from order_platform.kafka.startup import start_in_time
 from order_platform.settings import KafkaSettings
 
 MAX_ORDER_BYTES = 8 * 1024 * 1024
@@ -60,7 +60,7 @@ async def ensure_topics(settings: KafkaSettings, partitions: int | None = None) 
     """
     admin = AIOKafkaAdminClient(**settings.client_options())
     try:
-        await finish_start(admin.start())
+        await start_in_time(admin.start())
         present = set(await admin.list_topics())
         if partitions is None:
             partitions = (

@@ -31,6 +31,7 @@ from order_contract.event import BadEvent
 from order_contract.origin import Origin, parse_origin
 from order_contract.outcomes import MessageOutcome
 from order_platform.command_line.confirmation import require_confirmation
+from order_platform.command_line.database import open_connection
 from order_platform.command_line.errors import ExitCode
 from order_platform.command_line.operator import current_operator
 from order_platform.command_line.output import (
@@ -47,7 +48,6 @@ from order_platform.kafka_client_log import silence_kafka_client
 from order_platform.postgres.errors import DATABASE_ERRORS
 from order_platform.settings import DatabaseSettings, KafkaSettings
 
-CONNECT_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.2
 _UNDECIDED: Final = {RedriveState.PUBLISHING, RedriveState.PENDING}
 _NO_LIMIT: Final = 10**9
@@ -233,26 +233,26 @@ def _run(work: Callable[[DeadLetterSettings, asyncpg.Connection], Awaitable[Resu
     settings = read_settings(DeadLetterSettings)
 
     async def connect_and_work() -> Result:
-        connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=CONNECT_SECONDS)
-        try:
+        async with open_connection(settings.database_url.get_secret_value()) as connection:
             return await work(settings, connection)
-        finally:
-            connection.terminate()
 
     try:
         return asyncio.run(connect_and_work())
     except KafkaError as error:
-        raise _failure(f"the request to Kafka at ORDERWATCH_KAFKA={settings.kafka} failed: {error!r}") from error
+        reason = f"the request to Kafka at ORDERWATCH_KAFKA={settings.kafka} failed: {error!r}"
+        raise _failure(reason, ExitCode.UNAVAILABLE) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise _failure(
             f"the database role of ORDERWATCH_DATABASE_URL may not do this: {error}. Redriving is the operator's: "
             "`. .orderwatch/admin.env`, or docs/security.md"
         ) from error
     except asyncpg.UndefinedTableError as error:
-        raise _failure("the database is not migrated: run `orderwatch migrate`") from error
+        raise _failure("the database is not migrated: run `orderwatch migrate`", ExitCode.UNAVAILABLE) from error
     except DATABASE_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        raise _failure(f"Postgres at ORDERWATCH_DATABASE_URL, or Kafka, does not respond: {reason}") from error
+        reason = (
+            f"Postgres at ORDERWATCH_DATABASE_URL, or Kafka, does not respond: {str(error) or type(error).__name__}"
+        )
+        raise _failure(reason, ExitCode.UNAVAILABLE) from error
 
 
 def _failure(message: str, code: ExitCode = ExitCode.NEGATIVE) -> typer.Exit:

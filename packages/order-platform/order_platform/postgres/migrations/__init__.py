@@ -1,7 +1,6 @@
 """The database schema, as Alembic migrations: `upgrade` brings a database, and who may do what in it, to what this
 version needs."""
 
-from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -28,18 +27,23 @@ def _config() -> Config:
     return config
 
 
-async def upgrade(database_url: str, orders_topic: str = "orders") -> tuple[str | None, str | None]:
+async def upgrade(
+    database_url: str, orders_topic: str = "orders", connection: asyncpg.Connection | None = None
+) -> tuple[str | None, str | None]:
     """Migrate the database at `postgresql://...` to the newest schema; returns the revisions (before, after).
 
     Afterwards the roles that exist hold what postgres/roles.py says, PUBLIC nothing, and sessions have their settings.
+    It is done on `connection` when that is given, which is closed then.
     `orders_topic` is where the orders came from that were stored before rows named their topic.
     Safe to repeat and to run in several places at once: a lock lets one migrate, the others find it done.
     Raises OSError and asyncpg's errors.
     """
-    # Connected as everywhere else: SQLAlchemy would pass the URL's TLS parameters on under names that asyncpg lacks.
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, database_url), poolclass=NullPool
-    )
+
+    async def connect() -> asyncpg.Connection:
+        # As everywhere else: SQLAlchemy would pass the URL's TLS parameters on under names that asyncpg lacks.
+        return await asyncpg.connect(database_url) if connection is None else connection
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
 
     def migrate(connection: Connection) -> tuple[str | None, str | None]:
         config = _config()
@@ -53,8 +57,8 @@ async def upgrade(database_url: str, orders_topic: str = "orders") -> tuple[str 
         return before, ScriptDirectory.from_config(config).get_current_head()
 
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(migrate)
+        async with engine.begin() as transaction:
+            return await transaction.run_sync(migrate)
     except DBAPIError as error:
         raise (error.orig and error.orig.__cause__) or error from None
     finally:
