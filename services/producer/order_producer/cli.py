@@ -102,6 +102,14 @@ def generate(
         ),
     ] = None,
     to_stdout: Annotated[bool, typer.Option("--to-stdout", help="The same as --output -.")] = False,
+    broker_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Seconds to wait for a broker that does not answer; 0 waits for ever.",
+            show_default=f"{BROKER_TIMEOUT:g} with --count or --start, else 0",
+        ),
+    ] = None,
 ) -> None:
     """Generate orders of an Indonesian marketplace, some of them fraud.
 
@@ -129,7 +137,7 @@ def generate(
         order-producer generate --start 2026-11-01 --output orders.jsonl
 
     It exits with 1 when an order was not acknowledged, after naming it, and with 3 when the broker or the topic is
-    unavailable.
+    unavailable: at once without the topic, and without the broker after `--broker-timeout` seconds.
     """
     settings = read_settings(ProducerSettings)
     if start is None and days != 1:
@@ -142,6 +150,9 @@ def generate(
     if first_day is not None:
         count = ORDERS_PER_DAY * days if count is None else count
         seed = 0 if seed is None else seed
+    if broker_timeout is None:
+        # Without an end it is a service, which waits as the others do.
+        broker_timeout = 0 if count is None else BROKER_TIMEOUT
     if rate is None:
         rate = LIVE_RATE if first_day is None else 0
     config = GeneratorConfig(World(settings.world_seed), seed, fraud_share, amounts_as_text)
@@ -160,6 +171,7 @@ def generate(
         output=output,
         truth=truth,
         label_delay=label_delay,
+        broker_timeout=broker_timeout or None,
     )
 
 
@@ -276,9 +288,25 @@ def _publish_and_exit(
     output: Path | None = None,
     truth: Path | None = None,
     label_delay: float | None = None,
+    broker_timeout: float | None = None,
 ) -> NoReturn:
     """Publish or write the messages, and exit with the code of their outcome."""
-    counts, failed = _publish(messages, settings, share=share, output=output, truth=truth, label_delay=label_delay)
+    counts, failed = _publish(
+        messages,
+        settings,
+        share=share,
+        output=output,
+        truth=truth,
+        label_delay=label_delay,
+        broker_timeout=broker_timeout,
+    )
+    if broker_timeout is not None and output is None and failed is None and not counts.sent:
+        problem = (
+            f"stopped before the broker at {settings.kafka} has responded: nothing was published; "
+            "see whether it runs, and whether ORDERWATCH_KAFKA says where"
+        )
+        structlog.get_logger().error("producer_failed", problem=problem)
+        sys.exit(ExitCode.UNAVAILABLE)
     sys.exit(_exit_code(failed) if failed is not None or counts.failed else ExitCode.OK)
 
 

@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     assert "No such file or directory" in error["problem"]
 
 
-def test_a_stop_while_the_broker_is_unavailable_is_not_a_failure() -> None:
+def test_a_stop_of_endless_orders_while_the_broker_is_unavailable_is_not_a_failure() -> None:
     nowhere = KafkaSettings(kafka="127.0.0.1:1")
     with running("generate", settings=nowhere) as process:
         next_event(process, "broker_unavailable")
@@ -161,6 +161,26 @@ def test_a_stop_while_the_broker_is_unavailable_is_not_a_failure() -> None:
 
 
 NOWHERE = KafkaSettings(kafka="127.0.0.1:1")
+
+
+def test_orders_to_a_number_end_after_a_stated_time_without_a_broker() -> None:
+    done = run("generate", "--count", "5", "--broker-timeout", "1", settings=NOWHERE)
+
+    assert done.returncode == 3
+    said = {event["event"]: event for event in events(done.stderr)}
+    assert "for 1 s (--broker-timeout)" in said["broker_unavailable"]["hint"]
+    assert "no answer from the broker at 127.0.0.1:1 for 1 s" in said["producer_failed"]["problem"]
+
+
+def test_orders_to_a_number_that_are_stopped_without_a_broker_are_a_failure() -> None:
+    with running("generate", "--count", "5", settings=NOWHERE) as process:
+        assert "for 60 s" in next_event(process, "broker_unavailable")["hint"]
+        process.send_signal(signal.SIGINT)
+
+        assert "nothing was published" in next_event(process, "producer_failed")["problem"]
+        assert process.wait(10) == 3
+
+
 ORDER = b'{"order_id":"o-1","user_id":"U1"}\n'
 
 
