@@ -1,5 +1,6 @@
 """The process: it starts without anything, names a taken port, and stops when told to."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -9,13 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
+from order_api.auth.keys import create_key
 from order_api.http.server import listen
 from order_platform.health_server import PortTakenError
+from order_platform.settings import KafkaSettings
+from tests.support.api import ApiProcess
 from tests.support.ports import free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, until
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +95,30 @@ def test_it_listens_on_its_settings() -> None:
             assert listening.family == socket.AF_INET6
     except OSError:
         pytest.skip("no IPv6 here")
+
+
+@pytest.mark.integration
+async def test_a_second_ctrl_c_ends_it_at_once_and_leaves_no_traceback_of_each_request(
+    database_url: str, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    _, key = await create_key(connection, "test", "read")
+    headers = {"Authorization": f"Bearer {key}"}
+
+    async def requests_wait() -> bool:
+        return int(await connection.fetchval("select count(*) from pg_locks where not granted")) >= 2
+
+    with ApiProcess(KafkaSettings(kafka="127.0.0.1:1"), database_url, tmp_path / "log") as api:
+        async with (
+            httpx.AsyncClient(base_url=api.url, headers=headers, verify=False, timeout=20) as client,
+            connection.transaction(),
+        ):
+            await connection.execute("lock table orders in access exclusive mode")
+            asking = [asyncio.create_task(client.get(path)) for path in ("/v1/orders", "/v1/orders/o1")]
+            await until(requests_wait, "the requests to wait for a lock")
+            for _ in range(2):
+                api.process.send_signal(signal.SIGINT)
+                await asyncio.sleep(0.3)
+            assert await asyncio.to_thread(api.process.wait, 5) == 0
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    assert "Traceback" not in api.log.read_text()

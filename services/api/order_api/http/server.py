@@ -1,6 +1,8 @@
 """The server: its socket, its configuration, and a shutdown that completes responses."""
 
+import asyncio
 import errno
+import logging
 import resource
 import signal
 import socket
@@ -46,6 +48,15 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+class CancelledRequests(logging.Filter):
+    """Drops the tracebacks of what a shutdown cancels, one per request; uvicorn logs besides how many there are."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        # The lifespan's is the message itself.
+        return not isinstance(error, asyncio.CancelledError) and not record.getMessage().endswith("CancelledError\n")
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises PortTakenError, naming the setting, and OSError for an address that is not ours."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -89,6 +100,7 @@ def serve(
     """
     _raise_file_limit()
     silence_kafka_client()
+    logging.getLogger("uvicorn.error").addFilter(CancelledRequests())
     # uvicorn catches these itself while it serves, and raises them again when it is done: a stop is no failure.
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, _exit_quietly)
