@@ -53,6 +53,11 @@ cdef char MINUS = 45
 cdef char QUOTE = 34
 cdef char BACKSLASH = 92
 cdef char SPACE = 32
+cdef uint64_t ONES = 0x0101010101010101
+cdef uint64_t HIGHEST_BITS = 0x80 * ONES
+cdef uint64_t SPACES = SPACE * ONES
+cdef uint64_t QUOTES = QUOTE * ONES
+cdef uint64_t BACKSLASHES = BACKSLASH * ONES
 cdef object DUMPS = orjson.dumps
 cdef object ZONE = UTC
 
@@ -183,6 +188,23 @@ cdef class FeatureReader:
         return 0
 
 
+cdef inline bint has_to_escape(const char *ascii, Py_ssize_t length) noexcept:
+    """Whether a JSON string has one of these characters in another form: controls, quotes, backslashes."""
+    cdef Py_ssize_t index = 0
+    cdef uint64_t eight
+    # Eight at once: the subtraction borrows into a character's highest bit when it is one of those.
+    while index + 8 <= length:
+        memcpy(&eight, ascii + index, 8)
+        if (eight - SPACES | (eight ^ QUOTES) - ONES | (eight ^ BACKSLASHES) - ONES) & HIGHEST_BITS:
+            return True
+        index += 8
+    while index < length:
+        if ascii[index] < SPACE or ascii[index] == QUOTE or ascii[index] == BACKSLASH:
+            return True
+        index += 1
+    return False
+
+
 cdef class Text:
     """A growing JSON text."""
 
@@ -286,23 +308,15 @@ cdef class Text:
 
     cdef int put_string(self, object text) except -1:
         """Append a text in quotes."""
-        cdef const char *given
-        cdef char *there
-        cdef char each
-        cdef Py_ssize_t index, length
         if type(text) is not str or not PyUnicode_IS_COMPACT_ASCII(text):
             return self.put_written(text)
         given, length = <const char *>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text)
+        if has_to_escape(given, length):
+            return self.put_written(text)
         self.reserve(length + 2)
-        there = self.start + self.length
-        there[0] = QUOTE
-        for index in range(length):
-            each = given[index]
-            if each < SPACE or each == QUOTE or each == BACKSLASH:
-                return self.put_written(text)
-            there[index + 1] = each
-        there[length + 1] = QUOTE
-        self.length += length + 2
+        self.put(b'"', 1)
+        self.put(given, length)
+        self.put(b'"', 1)
         return 0
 
     cdef int put_moment(self, object moment) except -1:
@@ -422,22 +436,33 @@ cdef class DecisionWriter:
         return TEXT.bytes_written()
 
 
-def write_values(row, Py_ssize_t count):
-    """The first values of a row as a JSON array."""
-    cdef Py_ssize_t index
-    if not isinstance(row, tuple) or not 0 < count <= len(row):
-        raise TypeError(f"a tuple of at least {count} values was expected, not {row!r}")
-    TEXT.length = 0
-    for index in range(count):
-        TEXT.reserve(NUMBER_BYTES + 1)
-        TEXT.put(b"," if index else b"[", 1)
-        value = <object>PyTuple_GET_ITEM(row, index)
-        if type(value) is str:
-            TEXT.put_string(value)
-        elif PyDateTime_CheckExact(value):
-            TEXT.put_moment(value)
-        else:
-            TEXT.put_value(value)
-    TEXT.reserve(1)
-    TEXT.put(b"]", 1)
-    return TEXT.bytes_written()
+cdef class ValueWriter:
+    """Writes the first `count` values of rows, each as a JSON array."""
+
+    cdef Py_ssize_t count
+
+    def __init__(self, Py_ssize_t count):
+        self.count = count
+
+    def write(self, row):
+        """The array for a row."""
+        cdef Py_ssize_t index
+        if not isinstance(row, tuple) or len(row) < self.count:
+            raise TypeError(f"a tuple of at least {self.count} values was expected, not {row!r}")
+        TEXT.length = 0
+        TEXT.reserve(1)
+        TEXT.put(b"[", 1)
+        for index in range(self.count):
+            TEXT.reserve(NUMBER_BYTES + 1)
+            if index:
+                TEXT.put(b",", 1)
+            value = <object>PyTuple_GET_ITEM(row, index)
+            if type(value) is str:
+                TEXT.put_string(value)
+            elif PyDateTime_CheckExact(value):
+                TEXT.put_moment(value)
+            else:
+                TEXT.put_value(value)
+        TEXT.reserve(1)
+        TEXT.put(b"]", 1)
+        return TEXT.bytes_written()

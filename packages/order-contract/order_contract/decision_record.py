@@ -87,21 +87,19 @@ def event_json(row: OrderRow) -> bytes:
     return orjson.dumps(row[:_EVENT_FIELDS])
 
 
-def compiled_event_json(row: OrderRow) -> bytes:
-    """The same, compiled."""
-    return compiled_json.write_values(row, _EVENT_FIELDS)
-
-
 encode_decision: Final[Callable[[OrderRow], bytes]] = (
     compiled_json.DecisionWriter(OrderRow._fields, _shared_members).write if RECORDS_ARE_COMPILED else decision_json
 )
 """The value for a stored row: a pure function of it, so publishing again gives the same bytes."""
-_encode_event: Final = compiled_event_json if RECORDS_ARE_COMPILED else event_json
+encode_event: Final[Callable[[OrderRow], bytes]] = (
+    compiled_json.ValueWriter(_EVENT_FIELDS).write if RECORDS_ARE_COMPILED else event_json
+)
+"""The values of OrderEvent's fields as a JSON array, a tenth of an object's cost."""
 
 
 def decision_headers(row: OrderRow) -> list[tuple[str, bytes]]:
-    """The headers for a stored row: the values of OrderEvent's fields as a JSON array, a tenth of an object's cost."""
-    return [(ORDER_HEADER, _encode_event(row))]
+    """The headers for a stored row: the order's event."""
+    return [(ORDER_HEADER, encode_event(row))]
 
 
 class PublishedOrder(NamedTuple):

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""A set of 64-bit numbers in one piece of memory, 12 to 32 bytes each.
+"""Sets of 64-bit numbers, each in one piece of memory, 12 to 32 bytes a number.
 
 Open addressing with linear probing; zero marks a free place. Numbers should be spread, as hashes are: their low bits say
 where they belong.
@@ -29,24 +29,28 @@ cdef class NumberSet:
         return self._used + self._has_zero
 
     def __contains__(self, int64_t number):
+        return self.has(number)
+
+    cdef inline bint has(self, int64_t number) noexcept:
         if number == 0:
             return self._has_zero
         return self._places[self._place_of(number)] == number
 
-    def add(self, int64_t number):
+    cpdef int add(self, int64_t number) except -1:
         """Add a number; MemoryError, and nothing changed, when there is no room for more."""
         cdef size_t place
         if number == 0:
             self._has_zero = True
-            return
+            return 0
         place = self._place_of(number)
         if self._places[place] == number:
-            return
+            return 0
         if self._used * 3 >= self._mask * 2:
             self._grow()
             place = self._place_of(number)
         self._places[place] = number
         self._used += 1
+        return 0
 
     def discard(self, int64_t number):
         """Remove a number if it is there."""
@@ -86,6 +90,35 @@ cdef class NumberSet:
             if before[each] != 0:
                 self._places[self._place_of(before[each])] = before[each]
         PyMem_Free(before)
+
+
+cdef class LatestNumbers:
+    """What `PlainLatestNumbers` does."""
+
+    cdef NumberSet _latest, _earlier
+    cdef Py_ssize_t _half
+
+    def __init__(self, Py_ssize_t most):
+        self._half = most // 2
+        self._latest, self._earlier = NumberSet(), NumberSet()
+
+    cpdef int add(self, int64_t number) except -1:
+        """Make a number one of the latest."""
+        if len(self._latest) >= self._half:
+            self._earlier, self._latest = self._latest, NumberSet()
+        return self._latest.add(number)
+
+    def add_new(self, int64_t number):
+        """Add a number unless it is there; whether it was not."""
+        if self._latest.has(number) or self._earlier.has(number):
+            return False
+        self.add(number)
+        return True
+
+    def discard(self, int64_t number):
+        """Remove a number if it is there."""
+        self._latest.discard(number)
+        self._earlier.discard(number)
 
 
 cdef int64_t *allocate(size_t places) except NULL:

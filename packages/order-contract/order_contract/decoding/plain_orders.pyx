@@ -20,7 +20,9 @@ from cpython.datetime cimport (
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memchr
 
-from datetime import UTC
+from datetime import UTC, timezone
+
+from msgspec.structs import astuple
 
 from order_contract import business_time
 from order_contract.business_time import to_utc
@@ -37,11 +39,19 @@ cdef extern from "arpa/inet.h":
 
 cdef enum:
     LONG_FRACTION = 7  # digits of a second's fraction that msgspec rounds, and the validating decoder cuts off
+    MINUTE = 60  # seconds
+    HOUR = 3_600
+    DAY = 86_400
 
 cdef int FIRST_YEAR = business_time.FIRST_YEAR
 cdef int LAST_YEAR = business_time.LAST_YEAR
 cdef object ZONE = UTC
 cdef object NEW_TUPLE = tuple.__new__
+cdef object FIELDS_OF = astuple
+
+# Of the last time: most have the same.
+cdef object offset_zone = None
+cdef int offset_seconds = 0
 
 
 cdef class PlainOrders:
@@ -58,52 +68,68 @@ cdef class PlainOrders:
         if not has_plain_text(value):
             return None
         try:
-            plain = self.parse(value)
-            amount = plain.amount
+            # All fields at once, in the order of `decoder._PlainOrder`.
+            (
+                order_id,
+                user_id,
+                product_id,
+                quantity,
+                amount,
+                spelling,
+                country,
+                created,
+                _,
+                device_id,
+                ip_address,
+                voucher_code,
+                email,
+                shipping_country,
+                account_created,
+            ) = <tuple>FIELDS_OF(self.parse(value))
             if type(amount) is not int:
                 amount = parse_rupiah(amount)
         except ValueError:
             return None
-        if amount > MAX_AMOUNT or plain.country not in COUNTRIES:
+        if amount > MAX_AMOUNT or country not in COUNTRIES:
             return None
-        spelling = plain.payment_method
         payment_method = self.spellings.get(spelling)
         if payment_method is None:
             payment_method = self.canonical(spelling)
             if payment_method is None:
                 return None
-        created = in_utc(plain.created_date, latest)
+        created = in_utc(created, latest)
         if created is None:
             return None
-        account_created = plain.account_created_date
         if account_created is not None:
             account_created = in_utc(account_created, latest)
             if account_created is None:
                 return None
-        ip_address = plain.ip_address or None
-        if ip_address is not None:
+        if not ip_address:
+            ip_address = None
+        else:
             ip_address = shortest_ip(ip_address)
             if ip_address is None:
                 return None
-        shipping_country = plain.shipping_country or None
-        if shipping_country is not None and shipping_country not in COUNTRIES:
+        if not shipping_country:
+            shipping_country = None
+        elif shipping_country not in COUNTRIES:
             return None
         return NEW_TUPLE(
             OrderEvent,
             (
-                plain.order_id,
-                plain.user_id,
-                plain.product_id,
-                plain.quantity,
+                order_id,
+                user_id,
+                product_id,
+                quantity,
                 amount,
                 DEFAULT_CURRENCY,
                 payment_method,
-                plain.country,
+                country,
                 created,
-                plain.device_id or None,
+                device_id or None,
                 ip_address,
-                plain.voucher_code or None,
-                plain.email or None,
+                voucher_code or None,
+                email or None,
                 shipping_country,
                 account_created,
                 None,
@@ -133,24 +159,41 @@ cdef bint has_plain_text(bytes value) noexcept:
 
 cdef object in_utc(object moment, object latest):
     """A time in UTC; None when it is out of range, or after `latest`."""
+    cdef int seconds
     if not FIRST_YEAR <= datetime_year(moment) <= LAST_YEAR:
         return None
     cdef object zone = datetime_tzinfo(moment)
     if zone is None:
         moment = to_utc(moment)
     elif zone is not ZONE:
-        moment = moment - zone.utcoffset(moment)
+        if zone is not offset_zone:
+            remember_offset(zone, moment)
+        seconds = datetime_hour(moment) * HOUR + datetime_minute(moment) * MINUTE + datetime_second(moment)
+        seconds -= offset_seconds
+        if not 0 <= seconds < DAY:  # of another date in UTC
+            moment = moment - zone.utcoffset(moment)
+            seconds = datetime_hour(moment) * HOUR + datetime_minute(moment) * MINUTE + datetime_second(moment)
         moment = datetime_new(
             datetime_year(moment),
             datetime_month(moment),
             datetime_day(moment),
-            datetime_hour(moment),
-            datetime_minute(moment),
-            datetime_second(moment),
+            seconds // HOUR,
+            seconds // MINUTE % MINUTE,
+            seconds % MINUTE,
             datetime_microsecond(moment),
             ZONE,
         )
     return None if moment > latest else moment
+
+
+cdef int remember_offset(object zone, object moment) except -1:
+    """Keep the offset of a zone, which has one."""
+    global offset_zone, offset_seconds
+    if type(zone) is not timezone:
+        raise TypeError(f"a time with a fixed offset was expected, not {zone!r}")
+    offset_seconds = <int>zone.utcoffset(moment).total_seconds()
+    offset_zone = zone
+    return 0
 
 
 cdef object shortest_ip(object text):

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from order_platform.number_set import number_set
+from order_platform.latest_numbers import LatestNumbers
 
 MOST: Final = 1_000_000
 
@@ -19,29 +19,17 @@ class RecentOrders:
     """
 
     def __init__(self, most: int = MOST) -> None:
-        self._half = most // 2
-        self._latest = number_set()
-        self._earlier = number_set()
+        self._hashes = LatestNumbers(most)
 
     def is_repeated(self, order_id: str) -> bool:
         """Whether an order was read before; from now on it was."""
-        key = hash(order_id)
-        if key in self._latest or key in self._earlier:
-            return True
-        self._add(key)
-        return False
+        return not self._hashes.add_new(hash(order_id))
 
     def note(self, order_id: str) -> None:
         """Note an order where it does not matter whether it is a repeat."""
-        self._add(hash(order_id))
+        self._hashes.add(hash(order_id))
 
     def forget(self, order_ids: Collection[str]) -> None:
         """Orders that were not stored: when they are read again, they are new."""
         for order_id in order_ids:
-            self._latest.discard(hash(order_id))
-            self._earlier.discard(hash(order_id))
-
-    def _add(self, key: int) -> None:
-        if len(self._latest) >= self._half:
-            self._earlier, self._latest = self._latest, number_set()
-        self._latest.add(key)
+            self._hashes.discard(hash(order_id))

@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from order_platform.latest_numbers import PlainLatestNumbers
+
 compact_numbers = pytest.importorskip("order_platform.compact_numbers", reason="there was no C compiler")
 
 LEAST: Final = -(2**63)
@@ -47,6 +49,21 @@ def test_it_has_what_a_set_of_python_has(number: Callable[[random.Random], int])
         compact.discard(each)
     assert len(compact) == 0
     assert not any(each in compact for each in expected)
+
+
+@pytest.mark.parametrize("number", [spread, crowded, few])
+@pytest.mark.parametrize("most", [2, 40, 2_000])
+def test_the_latest_numbers_are_those_of_python(number: Callable[[random.Random], int], most: int) -> None:
+    chance = random.Random(2)
+    compact, plain = compact_numbers.LatestNumbers(most), PlainLatestNumbers(most)
+    recent = deque[int](maxlen=100)
+    for _ in range(6_000):
+        asked = chance.choice([number(chance), *recent])
+        recent.append(asked)
+        action = chance.choice(["add", "add_new", "add_new", "add_new", "discard"])
+        answers = [getattr(each, action)(asked) for each in (compact, plain)]
+        if action == "add_new":
+            assert answers[0] is answers[1]
 
 
 def test_a_number_of_more_than_64_bits_is_refused() -> None:
