@@ -295,3 +295,17 @@ def test_labels_that_were_polled_are_stored_while_the_lag_cannot_be_read() -> No
             assert member.broker.committed == {0: 2}
 
     run_in_virtual_time(scenario())
+
+
+def test_a_commit_that_failed_is_made_up_for_without_another_label() -> None:
+    async def scenario() -> None:
+        member, available, problem = Member(), asyncio.Event(), "offsets could not be committed"
+        member.consumer.commit = failing_until(available, member.consumer.commit, problem)  # type: ignore[method-assign]
+        async with member.running():
+            await asyncio.sleep(30)
+            assert (member.store.labels, member.broker.committed) == ({(0, 0): "o1"}, {})
+            available.set()
+            await asyncio.sleep(30)
+            assert member.broker.committed == {0: 1}
+
+    run_in_virtual_time(scenario())

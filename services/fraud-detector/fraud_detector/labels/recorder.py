@@ -65,6 +65,7 @@ class LabelRecorder:
         self._assignment = 0
         self._to_open: set[int] = set()
         self._expected: dict[int, int] = {}
+        self._uncommitted: dict[int, int] = {}
         self._gaps: list[Gap] = []
         self._lag_at = 0.0
 
@@ -75,6 +76,7 @@ class LabelRecorder:
         self._assignment += 1
         self._to_open.clear()
         self._expected.clear()
+        self._uncommitted.clear()
         self._gaps.clear()
 
     def assigned(self, partitions: Collection[int]) -> None:
@@ -112,6 +114,8 @@ class LabelRecorder:
                 continue
             if polled:
                 await self._record(read_batch(polled, self._expected, epoch, self._now()), stop)
+            elif self._uncommitted:
+                await self._commit()
             await self._read_lag()
 
     async def _open(self) -> None:
@@ -155,16 +159,21 @@ class LabelRecorder:
         self._metrics.stored(batch)
         if assignment == self._assignment:
             self._expected |= batch.next_offsets
-            await self._commit(batch)
+            self._uncommitted |= batch.next_offsets
+            await self._commit()
 
-    async def _commit(self, batch: LabelBatch) -> None:
+    async def _commit(self) -> None:
+        """Commit what is stored; what cannot be committed now is tried again after the next poll."""
+        assignment = self._assignment
         try:
-            await self._consumer.commit(batch.next_offsets)
+            await self._consumer.commit(self._uncommitted)
         except CommitRefusedError as error:
             log.info("labels_commit_refused", problem=str(error))
         except DependencyUnavailableError as error:
-            # The next batch's commit makes up for it; without one, these labels are stored again, to no effect.
-            log.info("labels_not_committed", problem=str(error))
+            log.debug("labels_not_committed", problem=str(error))
+            return
+        if assignment == self._assignment:
+            self._uncommitted.clear()
 
     async def _read_lag(self) -> None:
         """Read the lag at times: the round trip that shows whether the broker responds, as an empty poll does not.
