@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+import pyarrow as pa
 import structlog
 import yaml
 
@@ -176,6 +177,8 @@ class Dbt:
         self, inherited: tuple[int, ...], *arguments: str, environment: Mapping[str, str] | None = None
     ) -> Iterator["_RunningDbt"]:
         """Run dbt, whose lines come as they are printed; an exception, also of a signal, stops dbt first."""
+        # dbt needs the memory that Arrow keeps for a next extraction: 32 MB after a million orders.
+        pa.default_memory_pool().release_unused()
         target = ["--target", self._settings.warehouse.value, "--no-use-colors"]
         process = subprocess.Popen(
             [self._python, self._project / "run_dbt.py", *arguments, *target, *self._last_parse()],
